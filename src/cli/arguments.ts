@@ -1,0 +1,125 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { checkValue, resolveOptions, suggestion } from "../config/config.js";
+import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
+import { PipelineError } from "../pipeline/errors.js";
+
+/** What one command takes. */
+export interface Command {
+  /** As typed: `node dist/year.js`. */
+  readonly name: string;
+  readonly summary: string;
+  /** Positional arguments, for the usage line: `YEAR`. */
+  readonly positionals?: string;
+  /** Options out of the common table that mean something here. */
+  readonly options: readonly OptionName[];
+  /** Options of this command alone, by flag. */
+  readonly own?: Readonly<Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>>;
+  readonly examples: readonly string[];
+}
+
+export interface Arguments {
+  readonly options: Options;
+  readonly positionals: readonly string[];
+  /** The command's own options, as typed; lists where `multiple`. */
+  readonly own: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+}
+
+/**
+ * Read a command line.
+ *
+ * @returns undefined after `--help`, which prints to stdout.
+ * @throws {PipelineError} usage, with the nearest known flag.
+ */
+export function readArguments(command: Command, argv: readonly string[]): Arguments | undefined {
+  const config: NonNullable<ParseArgsConfig["options"]> = {
+    help: { type: "boolean", short: "h" },
+    config: { type: "string" },
+  };
+  for (const name of command.options) {
+    config[flagName(name)] = { type: (OPTIONS[name] as OptionSpec).type === "boolean" ? "boolean" : "string" };
+  }
+  for (const [flag, spec] of Object.entries(command.own ?? {})) {
+    config[flag] = { type: spec.type, multiple: spec.multiple ?? false };
+  }
+  const { values, positionals } = parse(argv, config);
+  if (values.help) {
+    process.stdout.write(helpText(command));
+    return undefined;
+  }
+  const given: Record<string, unknown> = {};
+  for (const name of command.options) {
+    const text = values[flagName(name)];
+    if (text !== undefined) given[name] = checkValue(name, fromText(name, text), "command line");
+  }
+  const own = Object.fromEntries(Object.keys(command.own ?? {}).map((flag) => [flag, values[flag]]));
+  return { options: resolveOptions(given as Partial<Options>, values.config as string | undefined), positionals, own };
+}
+
+function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["options"]>) {
+  for (const arg of argv) {
+    if (arg === "--") break;
+    const flag = /^--([^=]+)/.exec(arg)?.[1];
+    if (flag !== undefined && !(flag in options)) {
+      throw new PipelineError("usage", `Unknown option --${flag}${suggestion(flag, Object.keys(options))}`);
+    }
+  }
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw new PipelineError("usage", (cause as Error).message.split("\n")[0] as string);
+  }
+}
+
+function fromText(name: OptionName, text: unknown): unknown {
+  const { type } = OPTIONS[name] as OptionSpec;
+  if (typeof text !== "string") return text;
+  if (type === "number" || type === "integer") return text.trim() === "" ? text : Number(text);
+  if (type === "numbers") return text.trim() === "" ? [] : text.split(",").map(Number);
+  return text;
+}
+
+/** Years as people write them: `2020`, `2018,2020`, `2008-2024`. */
+export function parseYears(text: string): number[] {
+  const years = text.split(",").flatMap((part) => {
+    const match = /^(\d{4})(?:-(\d{4}))?$/.exec(part.trim());
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (!match || last < first) {
+      throw new PipelineError("usage", "A year is expected, as 2020 or 2018,2020 or 2008-2024", { received: text });
+    }
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  return [...new Set(years)];
+}
+
+function helpText(command: Command): string {
+  const rows: [string, string][] = [];
+  for (const [flag, spec] of Object.entries(command.own ?? {})) {
+    rows.push([`--${flag}${spec.type === "boolean" ? "" : " VALUE"}`, spec.help]);
+  }
+  for (const name of command.options) {
+    const spec = OPTIONS[name] as OptionSpec;
+    const standard = spec.default === undefined || spec.default === false ? "" : ` [${spec.default}]`;
+    rows.push([`--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`, spec.help + standard]);
+  }
+  rows.push(["--config FILE", "JSON file of the same options, by name as in the README"], ["-h, --help", "this text"]);
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return [
+    command.summary,
+    "",
+    `usage: ${command.name} ${command.positionals ? `${command.positionals} ` : ""}[options]`,
+    "",
+    ...command.examples.map((example) => `  ${example}`),
+    "",
+    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    "",
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 some years failed, 4 bad input, 5 too many dirty rows,",
+    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 130/143 signal.",
+    "",
+  ].join("\n");
+}
+
+function valueHint(spec: OptionSpec): string {
+  if (spec.choices) return spec.choices.join("|");
+  return { string: "TEXT", number: "NUMBER", integer: "N", numbers: "N,N", boolean: "" }[spec.type];
+}

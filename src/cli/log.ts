@@ -1,0 +1,76 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import pino from "pino";
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** One line each, with fields; a person reads them on stderr, a program in the log file. */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The same log with these fields on every line. */
+  with(fields: LogFields): Log;
+}
+
+export interface LogOptions {
+  /** JSON lines are appended here (one file per year); created with its folder. */
+  readonly file?: string;
+  /** Nothing but warnings and errors on stderr. */
+  readonly quiet?: boolean;
+  /** Called before a line goes to stderr, to clear a progress bar that stands there. */
+  readonly beforeLine?: () => void;
+}
+
+const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
+type Level = keyof typeof LEVELS;
+
+/**
+ * Open a log: text on stderr, JSON lines in `options.file`.
+ *
+ * The file is written synchronously: its last line before a crash is the one
+ * that people look for.
+ */
+export function openLog(options: LogOptions = {}): Log {
+  let file: pino.Logger | undefined;
+  if (options.file !== undefined) {
+    mkdirSync(dirname(options.file), { recursive: true });
+    const destination = pino.destination({ dest: options.file, append: true, sync: true });
+    // A full disk must not take the run down with the log: the error that matters comes from the output itself.
+    destination.on("error", () => {});
+    file = pino({ level: "debug", base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  }
+  return childLog(file, options, {});
+}
+
+function childLog(file: pino.Logger | undefined, options: LogOptions, bound: LogFields): Log {
+  const write = (level: Level, message: string, fields: LogFields = {}) => {
+    const all = { ...bound, ...fields };
+    file?.[level](jsonSafe(all), message);
+    if (level === "debug" || (options.quiet && LEVELS[level] < LEVELS.warn)) return;
+    options.beforeLine?.();
+    process.stderr.write(`${textLine(level, message, all)}\n`);
+  };
+  return {
+    debug: (message, fields) => write("debug", message, fields),
+    info: (message, fields) => write("info", message, fields),
+    warn: (message, fields) => write("warn", message, fields),
+    error: (message, fields) => write("error", message, fields),
+    with: (fields) => childLog(file, options, { ...bound, ...fields }),
+  };
+}
+
+function textLine(level: Level, message: string, fields: LogFields): string {
+  const { year, step, ...rest } = fields;
+  const place = [year, step].filter((part) => part !== undefined).join(" ");
+  const pairs = Object.entries(rest)
+    .filter(([, value]) => value !== undefined && typeof value !== "object")
+    .map(([key, value]) => `${key}=${value}`);
+  const mark = level === "info" ? "" : `${level.toUpperCase()} `;
+  return [place && `[${place}]`, mark + message, pairs.length > 0 && `(${pairs.join(", ")})`].filter(Boolean).join(" ");
+}
+
+function jsonSafe(fields: LogFields): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([k, v]) => [k, typeof v === "bigint" ? v.toString() : v]));
+}

@@ -1,0 +1,73 @@
+import { asPipelineError, EXIT_CODES, PipelineError } from "../pipeline/errors.js";
+import type { Context } from "../pipeline/context.js";
+import { type Arguments, type Command, readArguments } from "./arguments.js";
+import { openLog } from "./log.js";
+import { TerminalProgress } from "./progress.js";
+
+/** How long cleanup may take after a first signal before the process ends anyway. */
+const CLEANUP_LIMIT_MS = 20_000;
+
+export interface MainOptions {
+  /** The log file, where the command keeps one; from its arguments. */
+  readonly logFile?: (args: Arguments) => string | undefined;
+}
+
+/**
+ * Run a command: arguments in, exit code out.
+ *
+ * SIGTERM and SIGINT abort the context's signal, and the command ends its
+ * children and removes its scratch on the way out; a second signal ends at once.
+ *
+ * @param body  returns what `--json` prints on stdout (undefined for nothing).
+ */
+export async function main(
+  command: Command,
+  body: (args: Arguments, ctx: Context) => Promise<unknown>,
+  options: MainOptions = {},
+): Promise<void> {
+  let json = false;
+  let report = (message: string) => {
+    process.stderr.write(`ERROR ${message}\n`);
+  };
+  try {
+    const args = readArguments(command, process.argv.slice(2));
+    if (args === undefined) return;
+    json = args.options.json;
+    const file = options.logFile?.(args);
+    let clear = () => {};
+    const log = openLog({ ...(file && { file }), quiet: args.options.quiet, beforeLine: () => clear() });
+    const progress = new TerminalProgress((line) => log.info(line), args.options.quiet ? false : undefined);
+    clear = () => progress.clear();
+    report = (message) => log.error(message);
+    const signal = signalOnTermination();
+    const result = await body(args, { signal, log, progress });
+    if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
+  } catch (error) {
+    const known = asPipelineError(error, "failed", "Unexpected error");
+    report(known.message);
+    if (known.kind === "failed" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (json) process.stdout.write(`${JSON.stringify({ error: known.sentence, kind: known.kind, ...known.where }, replacer)}\n`);
+    process.exitCode = known.exitCode;
+  }
+  // A native handle or a pool that lingers must not keep a finished command from ending.
+  setTimeout(() => process.exit(), 2_000).unref();
+}
+
+function signalOnTermination(): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, kind] of [
+    ["SIGINT", "interrupted"],
+    ["SIGTERM", "terminated"],
+  ] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(EXIT_CODES[kind]);
+      controller.abort(new PipelineError(kind, `Ended by ${name}; what is done so far is kept`));
+      setTimeout(() => process.exit(EXIT_CODES[kind]), CLEANUP_LIMIT_MS).unref();
+    });
+  }
+  return controller.signal;
+}
+
+function replacer(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}

@@ -1,0 +1,10 @@
+import type { Log } from "../cli/log.js";
+import type { Progress } from "../cli/progress.js";
+
+/** What every step is handed besides its own input; there are no other globals. */
+export interface Context {
+  /** Aborted on SIGTERM and SIGINT; the reason is the PipelineError to end with. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly progress: Progress;
+}

@@ -1,0 +1,87 @@
+/**
+ * What went wrong, by who can mend it. Each kind is one exit code, so that a
+ * script (or a Slurm loop) can tell a bad zip from a full disk.
+ */
+export const EXIT_CODES = {
+  done: 0,
+  /** A bug, or an operating-system error that fits no other kind. */
+  failed: 1,
+  /** An option or a configuration key is wrong. */
+  usage: 2,
+  /** Some of several years failed. */
+  partial: 3,
+  /** An input file cannot be used: missing, truncated, wrong type, no overlap. */
+  input: 4,
+  /** More dirty rows than `--max-dirty` allows. */
+  dirty: 5,
+  /** Another live process works on this year. */
+  locked: 6,
+  /** No space left on a device. */
+  space: 7,
+  /** An external program is missing, failed or was killed. */
+  tool: 8,
+  /** A download failed after all retries. */
+  network: 9,
+  /** Upload, manifest or invalidation failed. */
+  publish: 10,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ErrorKind = keyof typeof EXIT_CODES;
+
+/** Where it happened: file, year, field, block, expected, received ... in the order to print. */
+export type Where = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
+
+/**
+ * An error that a user can act on.
+ *
+ * `message` is the sentence plus `where` in brackets:
+ * `Cannot read block (path=lc.tif, year=2003, block=7, window=512,0 512×512)`.
+ */
+export class PipelineError extends Error {
+  override readonly name = "PipelineError";
+
+  constructor(
+    readonly kind: ErrorKind,
+    readonly sentence: string,
+    readonly where: Where = {},
+    options: { cause?: unknown } = {},
+  ) {
+    super(describe(sentence, where, options.cause), options);
+  }
+
+  /** The same error with more context in front; used where a caller knows the year or the step. */
+  at(where: Where): PipelineError {
+    return new PipelineError(this.kind, this.sentence, { ...where, ...this.where }, { cause: this.cause });
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.kind];
+  }
+}
+
+function describe(sentence: string, where: Where, cause: unknown): string {
+  const pairs = Object.entries(where)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${value}`);
+  const context = pairs.length > 0 ? ` (${pairs.join(", ")})` : "";
+  const reason = cause instanceof Error && cause.message ? `: ${cause.message}` : "";
+  return `${sentence}${context}${reason}`;
+}
+
+/** Any thrown value as a PipelineError; ENOSPC and EDQUOT become kind `space` wherever they appear. */
+export function asPipelineError(error: unknown, kind: ErrorKind, sentence: string, where: Where = {}): PipelineError {
+  if (error instanceof PipelineError) return error.at(where);
+  if (isNoSpace(error)) return new PipelineError("space", "No space left on device", where, { cause: error });
+  return new PipelineError(kind, sentence, where, { cause: error });
+}
+
+/** True for ENOSPC and EDQUOT, also deep in a chain of causes (and when only a message survived). */
+export function isNoSpace(error: unknown): boolean {
+  for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
+    const code = (e as NodeJS.ErrnoException).code;
+    if (code === "ENOSPC" || code === "EDQUOT" || /ENOSPC|No space left on device/.test(e.message)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,49 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Json } from "./fingerprint.js";
+import { publishFile } from "./output.js";
+
+export type Inputs = Readonly<Record<string, Json>>;
+/** What a step found out and later steps or people need: counts, digests, notes. */
+export type Facts = Readonly<Record<string, Json>>;
+
+/** What is known of a step's finished output; one small JSON file per region, year and step. */
+export interface StepRecord {
+  readonly step: string;
+  /** The step's own version when the output was made. */
+  readonly version: number;
+  readonly inputs: Inputs;
+  readonly output: { readonly path: string; readonly digest: string };
+  readonly facts: Facts;
+  readonly finishedAt: string;
+  readonly seconds: number;
+  readonly host: string;
+}
+
+export function recordPath(stateDir: string, region: string, year: number, step: string): string {
+  return join(stateDir, `${region}_${year}_${step}.json`);
+}
+
+/** The record, or undefined where there is none or it cannot be read (then the step is made again). */
+export function readRecord(path: string): StepRecord | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    const record = JSON.parse(readFileSync(path, "utf8")) as StepRecord;
+    return typeof record.step === "string" && typeof record.inputs === "object" ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Write atomically; called after the output itself is in place. */
+export function writeRecord(path: string, record: StepRecord): void {
+  writeJsonAtomic(path, record);
+}
+
+/** Small JSON file by temporary name, fsync and rename. */
+export function writeJsonAtomic(path: string, value: unknown): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const partial = `${path}.${process.pid}.partial`;
+  writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
+  publishFile(partial, path);
+}

@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
+import type { Context } from "./context.js";
+import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
+import { fileDigest, fingerprint } from "./fingerprint.js";
+import { openScratch, publishFile, removeScratch } from "./output.js";
+import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } from "./record.js";
+
+/**
+ * One arrow of the data's way: files in, one file out. `runStep` owns skipping,
+ * scratch, rename and record; a step only says what it depends on and does the work.
+ */
+export interface Step<F extends Facts = Facts> {
+  readonly name: string;
+  readonly year: number;
+  /** Raised whenever the same inputs would give another output. */
+  readonly version: number;
+  /** Absolute path of the output. */
+  readonly target: string;
+  /** Absolute path of the record. */
+  readonly record: string;
+  /** Kind of an error that is not yet a PipelineError. */
+  readonly errorKind: ErrorKind;
+  /** Everything the output depends on: digests of inputs, options. Cheap. */
+  readonly inputs: Inputs;
+  /** Cheap checks before any work, with errors that name what is wrong. */
+  validate(ctx: Context): Promise<void>;
+  /** Make the output as `partial`; other files may lie beside it (same scratch folder) until the end. */
+  run(partial: string, ctx: Context): Promise<F>;
+  /** Read `partial` back: footer, header, counts. Throws when it is not what `facts` say. */
+  verify(partial: string, facts: F, ctx: Context): Promise<void>;
+  /**
+   * Whether the output that lies there may stand in, beyond fingerprint and digest;
+   * a reason why not, else undefined. A download whose raster was given back says
+   * here whether it is still needed.
+   */
+  recheck?(record: StepRecord): Promise<string | undefined> | string | undefined;
+  /** True when scratch of an ended run is worth keeping (a download to resume). */
+  readonly resumable?: boolean;
+  /** Last acts after the record is written: side files, cleaning up inputs. */
+  finish?(facts: F, ctx: Context): Promise<void>;
+}
+
+/** What `runStep` would do, and why. */
+export interface Verdict {
+  readonly skip: boolean;
+  readonly reason: string;
+  readonly record?: StepRecord;
+}
+
+/** Judge without doing: is the output there and valid for these inputs and options? */
+export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
+  const no = (reason: string, record?: StepRecord): Verdict => ({ skip: false, reason, ...(record && { record }) });
+  const record = readRecord(step.record);
+  if (force) return no("forced", record);
+  if (record === undefined) return no(existsSync(step.target) ? "output has no record" : "not made yet");
+  if (record.version !== step.version) return no(`made by version ${record.version} of this step, now ${step.version}`, record);
+  const change = firstChange(record.inputs, step.inputs);
+  if (change !== undefined) return no(change, record);
+  const recheck = await step.recheck?.(record);
+  if (recheck !== undefined) return no(recheck, record);
+  if (step.recheck === undefined) {
+    const missing = outputProblem(step.target, record);
+    if (missing !== undefined) return no(missing, record);
+  }
+  return { skip: true, reason: "valid", record };
+}
+
+/** Why the file on disk is not the one that the record speaks of; undefined when it is. */
+export function outputProblem(path: string, record: StepRecord): string | undefined {
+  if (!existsSync(path)) return "output is gone";
+  return fileDigest(path) === record.output.digest ? undefined : "output was changed since it was made";
+}
+
+function firstChange(before: Inputs, now: Inputs): string | undefined {
+  for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
+    const [was, is] = [before[key], now[key]];
+    if (fingerprint(was ?? null) === fingerprint(is ?? null)) continue;
+    const short = (value: unknown) => {
+      const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "none");
+      return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+    };
+    return `${key} changed: ${short(was)} -> ${short(is)}`;
+  }
+  return undefined;
+}
+
+/**
+ * Make a step's output unless a valid one is there.
+ *
+ * @returns the facts of the output, fresh or on record.
+ * @throws {PipelineError} naming step and year; the old output, if any, still stands.
+ */
+export async function runStep<F extends Facts>(step: Step<F>, ctx: Context, options: { force?: boolean } = {}): Promise<F> {
+  const log = ctx.log.with({ year: step.year, step: step.name });
+  const own: Context = { ...ctx, log };
+  try {
+    ctx.signal.throwIfAborted();
+    const verdict = await judgeStep(step, options.force ?? false);
+    if (verdict.skip) {
+      log.info(`valid, skipped: ${step.target}`);
+      return verdict.record?.facts as F;
+    }
+    log.info(`begins: ${verdict.reason}`);
+    await step.validate(own);
+    return await make(step, own);
+  } catch (error) {
+    const reason = ctx.signal.aborted && !(error instanceof PipelineError && error.kind === "space") ? ctx.signal.reason : error;
+    throw asPipelineError(reason, step.errorKind, `Step ${step.name} failed`, { year: step.year, step: step.name });
+  }
+}
+
+async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
+  const began = performance.now();
+  mkdirSync(dirname(step.target), { recursive: true });
+  const scratch = openScratch(step.target, step.resumable);
+  const partial = join(scratch, basename(step.target));
+  let done = false;
+  try {
+    const facts = await step.run(partial, ctx);
+    ctx.signal.throwIfAborted();
+    await step.verify(partial, facts, ctx);
+    ctx.signal.throwIfAborted();
+    const digest = fileDigest(partial);
+    // An old record with a new output would be a lie; none at all is only work done twice.
+    rmSync(step.record, { force: true });
+    publishFile(partial, step.target);
+    const seconds = Math.round((performance.now() - began) / 10) / 100;
+    writeRecord(step.record, {
+      step: step.name,
+      version: step.version,
+      inputs: step.inputs,
+      output: { path: step.target, digest },
+      facts,
+      finishedAt: new Date().toISOString(),
+      seconds,
+      host: hostname(),
+    });
+    done = true;
+    await step.finish?.(facts, ctx);
+    ctx.log.info(`done in ${seconds} s: ${step.target}`, { seconds, facts });
+    return facts;
+  } finally {
+    if (done || !step.resumable) removeScratch(step.target);
+  }
+}
