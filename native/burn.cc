@@ -1,0 +1,282 @@
+// The rules, in GDAL's own arithmetic (alg/llrasterize.cpp GDALdllImageFilledPolygon, alg/gdalrasterize.cpp,
+// ogr/ogrlinearring.cpp isClockwise; rasterio/features.py geometry_window). A sum written in another order
+// moves an edge by 1e-10 pixel, which decides a pixel whose centre lies on it. Compile with -ffp-contract=off.
+#include "burn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace fields {
+namespace {
+
+constexpr double kNear = 1.0e-5;
+
+inline bool near(double a, double b) { return std::fabs(a - b) < kNear; }
+
+// OGRLinearRing::isClockwise: turn at the lowest, then rightmost vertex; the shoelace sign where that vertex
+// is doubled or has a neighbour nearer than 1e-5.
+bool is_clockwise(const double* x, const double* y, int n) {
+  bool fallback = false;
+  int v = 0;
+  for (int i = 1; i < n - 1; i++) {
+    if (y[i] < y[v] || (y[i] == y[v] && x[i] > x[v])) {
+      v = i;
+      fallback = false;
+    } else if (y[i] == y[v] && x[i] == x[v]) {
+      fallback = true;
+    }
+  }
+  int next = v - 1;
+  if (next < 0) next = n - 2;
+  if (near(x[next], x[v]) && near(y[next], y[v])) fallback = true;
+  const double dx0 = x[next] - x[v];
+  const double dy0 = y[next] - y[v];
+  next = v + 1;
+  if (next >= n - 1) next = 0;
+  if (near(x[next], x[v]) && near(y[next], y[v])) fallback = true;
+  const double dx1 = x[next] - x[v];
+  const double dy1 = y[next] - y[v];
+  const double cross = dx1 * dy0 - dx0 * dy1;
+  if (!fallback && cross != 0) return cross < 0;
+  double sum = x[0] * (y[1] - y[n - 1]);
+  for (int i = 1; i < n - 1; i++) sum += x[i] * (y[i + 1] - y[i - 1]);
+  sum += x[n - 1] * (y[0] - y[n - 2]);
+  return sum < 0;
+}
+
+// floor(v + 0.5) held within [0, limit]: columns beyond the window are clipped anyway.
+inline int32_t round_column(double v, double limit) {
+  const double f = std::floor(v + 0.5);
+  if (!(f > 0)) return 0;
+  return static_cast<int32_t>(f < limit ? f : limit);
+}
+
+}  // namespace
+
+Burner::Burner(const Grid& grid, const Albers* albers) : grid_(grid), albers_(albers) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  extent[0] = extent[1] = kInf;
+  extent[2] = extent[3] = -kInf;
+}
+
+Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
+  const Status status = read_wkb(wkb, size, polygons_);
+  if (status != kOk) return status;
+  if (albers_ != nullptr && !project(*albers_, polygons_)) return kNotFinite;
+
+  // The crop window, as rasterio computes it: the affine inverse by the determinant, floor and ceil, then
+  // the intersection with the raster.
+  const double idet = 1.0 / (grid_.a * grid_.e);
+  const double ia = grid_.e * idet;
+  const double ie = grid_.a * idet;
+  const double ic = -grid_.c * ia;
+  const double jf = -grid_.f * ie;
+  double min_col = std::numeric_limits<double>::infinity(), max_col = -min_col;
+  double min_row = min_col, max_row = -min_col;
+  const size_t n = polygons_.x.size();
+  for (size_t i = 0; i < n; i++) {
+    const double col = polygons_.x[i] * ia + ic;
+    const double row = polygons_.y[i] * ie + jf;
+    min_col = std::min(min_col, col);
+    max_col = std::max(max_col, col);
+    min_row = std::min(min_row, row);
+    max_row = std::max(max_row, row);
+  }
+  extent[0] = std::min(extent[0], min_col);
+  extent[1] = std::min(extent[1], min_row);
+  extent[2] = std::max(extent[2], max_col);
+  extent[3] = std::max(extent[3], max_row);
+  const double col_begin = std::max(std::floor(min_col), 0.0);
+  const double row_begin = std::max(std::floor(min_row), 0.0);
+  const double col_end = std::min(std::ceil(max_col), static_cast<double>(grid_.width));
+  const double row_end = std::min(std::ceil(max_row), static_cast<double>(grid_.height));
+  if (!(col_begin < col_end && row_begin < row_end)) return kOutside;
+  col0_ = static_cast<uint32_t>(col_begin);
+  row0_ = static_cast<uint32_t>(row_begin);
+  width_ = static_cast<uint32_t>(col_end) - col0_;
+  height_ = static_cast<uint32_t>(row_end) - row0_;
+
+  // Vertices relative to the window's corner, by the reciprocal of the pixel size (GDALInvGeoTransform).
+  const double gx = grid_.c + ((col_begin * grid_.a + grid_.c) - grid_.c);
+  const double gy = grid_.f + ((row_begin * grid_.e + grid_.f) - grid_.f);
+  const double rx = 1.0 / grid_.a, ry = 1.0 / grid_.e;
+  const double ox = -gx / grid_.a, oy = -gy / grid_.e;
+  px_.resize(n);
+  py_.resize(n);
+  for (size_t i = 0; i < n; i++) {
+    px_[i] = ox + polygons_.x[i] * rx;
+    py_[i] = oy + polygons_.y[i] * ry;
+  }
+
+  spans_.clear();
+  ordered_ = polygons_.part_end.size() == 1;
+  uint32_t ring = 0;
+  for (const uint32_t end : polygons_.part_end) {
+    burn_part(ring, end);
+    ring = end;
+  }
+  if (spans_.empty()) return kNoCentre;
+  emit(field);
+  return kOk;
+}
+
+void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
+  const uint32_t first = first_ring == 0 ? 0 : polygons_.ring_end[first_ring - 1];
+  const uint32_t end = polygons_.ring_end[end_ring - 1];
+  double min_y = py_[first], max_y = py_[first];
+  for (uint32_t i = first + 1; i < end; i++) {
+    min_y = std::min(min_y, py_[i]);
+    max_y = std::max(max_y, py_[i]);
+  }
+  const double last = static_cast<double>(height_) - 1;
+  if (!(max_y > -1.0 && min_y < last + 1.0)) return;
+  // Truncation, not floor: a polygon that ends above the window still tests row 0.
+  const int32_t row_min = min_y < 0 ? 0 : static_cast<int32_t>(std::min(min_y, last + 1));
+  const int32_t row_max = static_cast<int32_t>(std::min(max_y, last));
+  if (row_min > row_max) return;
+  const int32_t rows = row_max - row_min + 1;
+  const double limit = static_cast<double>(width_);
+
+  // Edges by the rows whose centre they cross: y1 <= row + 0.5 < y2.
+  edges_.clear();
+  row_at_.assign(static_cast<size_t>(rows) + 1, 0);
+  uint32_t begin = first;
+  for (uint32_t ring = first_ring; ring < end_ring; ring++) {
+    const uint32_t stop = polygons_.ring_end[ring];
+    // GDAL turns every ring clockwise before it walks; only the direction of horizontal edges matters.
+    bool turned = false, turn_known = false;
+    for (uint32_t i = begin; i < stop; i++) {
+      const uint32_t j = i == begin ? stop - 1 : i - 1;
+      double x1 = px_[j], y1 = py_[j], x2 = px_[i], y2 = py_[i];
+      if (y1 == y2) {
+        const double row = y1 - 0.5;
+        if (x1 == x2 || row != std::floor(row) || row < row_min || row > row_max) continue;
+        if (!turn_known) {
+          turned = !is_clockwise(&polygons_.x[begin], &polygons_.y[begin], static_cast<int>(stop - begin));
+          turn_known = true;
+        }
+        if ((x1 > x2) == turned) continue;
+        const int32_t a = round_column(std::min(x1, x2), limit);
+        const int32_t b = round_column(std::max(x1, x2), limit);
+        if (a < b) {
+          spans_.push_back({row0_ + static_cast<uint32_t>(row), col0_ + static_cast<uint32_t>(a), col0_ + static_cast<uint32_t>(b)});
+          ordered_ = false;
+        }
+        continue;
+      }
+      if (y1 > y2) {
+        std::swap(x1, x2);
+        std::swap(y1, y2);
+      }
+      const double from = std::ceil(y1 - 0.5), to = std::ceil(y2 - 0.5);
+      const int32_t row_from = from <= row_min ? row_min : from > row_max ? row_max + 1 : static_cast<int32_t>(from);
+      const int32_t row_to = to <= row_min ? row_min : to > row_max ? row_max + 1 : static_cast<int32_t>(to);
+      if (row_from >= row_to) continue;
+      edges_.push_back({x1, y1, x2, y2, row_from - row_min, row_to - row_min});
+      for (int32_t r = row_from; r < row_to; r++) row_at_[static_cast<size_t>(r - row_min)]++;
+    }
+    begin = stop;
+  }
+
+  // Counting sort of the crossings by row.
+  uint32_t total = 0;
+  for (uint32_t& at : row_at_) {
+    const uint32_t n = at;
+    at = total;
+    total += n;
+  }
+  crossings_.resize(total);
+  for (const Edge& edge : edges_) {
+    const double dy = edge.y2 - edge.y1, dx = edge.x2 - edge.x1;
+    for (int32_t r = edge.row_begin; r < edge.row_end; r++) {
+      const double cy = static_cast<double>(row_min + r) + 0.5;
+      const double x = (cy - edge.y1) * dx / dy + edge.x1;
+      crossings_[row_at_[static_cast<size_t>(r)]++] = round_column(x, limit);
+    }
+  }
+
+  // After the fill row_at_[r] is where row r ends.
+  uint32_t at = 0;
+  for (int32_t r = 0; r < rows; r++) {
+    const uint32_t stop = row_at_[static_cast<size_t>(r)];
+    std::sort(crossings_.begin() + at, crossings_.begin() + stop);
+    const uint32_t row = row0_ + static_cast<uint32_t>(row_min + r);
+    for (; at + 1 < stop; at += 2) {
+      const int32_t a = crossings_[at], b = crossings_[at + 1];
+      if (a >= b) continue;
+      const uint32_t from = col0_ + static_cast<uint32_t>(a), to = col0_ + static_cast<uint32_t>(b);
+      if (ordered_ && !spans_.empty() && spans_.back().row == row && spans_.back().end == from) {
+        spans_.back().end = to;
+      } else {
+        spans_.push_back({row, from, to});
+      }
+    }
+    at = stop;
+  }
+}
+
+// Spans as disjoint runs in row order, cut at chunk edges.
+void Burner::emit(uint32_t field) {
+  if (!ordered_) {
+    std::sort(spans_.begin(), spans_.end(), [](const Span& a, const Span& b) {
+      return a.row != b.row ? a.row < b.row : a.begin < b.begin;
+    });
+    size_t kept = 0;
+    for (size_t i = 1; i < spans_.size(); i++) {
+      Span& last = spans_[kept];
+      if (spans_[i].row == last.row && spans_[i].begin <= last.end) {
+        last.end = std::max(last.end, spans_[i].end);
+      } else {
+        spans_[++kept] = spans_[i];
+      }
+    }
+    spans_.resize(kept + 1);
+  }
+
+  const size_t first_entry = entries.size();
+  const uint32_t across = grid_.chunk_cols();
+  const auto append = [&](uint32_t chunk, uint32_t run) {
+    if (entries.size() == first_entry || entries.back().chunk != chunk || entries.back().runs == 65535) {
+      entries.push_back({chunk, field, static_cast<uint32_t>(runs.size()), 0, 0});
+    }
+    entries.back().runs++;
+    runs.push_back(run);
+  };
+  const auto pack = [](uint32_t row, uint32_t begin, uint32_t end) {
+    return (row % kChunkRows) << 22 | (begin % kChunkCols) << 11 | (end - begin - 1);
+  };
+
+  // Nearly every field lies in one chunk column and its spans are already in chunk order.
+  uint32_t min_col = spans_[0].begin, max_col = spans_[0].end - 1;
+  for (const Span& span : spans_) {
+    min_col = std::min(min_col, span.begin);
+    max_col = std::max(max_col, span.end - 1);
+  }
+  const uint32_t left = min_col / kChunkCols, right = max_col / kChunkCols;
+  if (left == right) {
+    for (const Span& span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
+  } else {
+    for (size_t from = 0; from < spans_.size();) {
+      const uint32_t chunk_row = spans_[from].row / kChunkRows;
+      size_t to = from;
+      while (to < spans_.size() && spans_[to].row / kChunkRows == chunk_row) to++;
+      for (uint32_t chunk_col = left; chunk_col <= right; chunk_col++) {
+        const uint32_t begin = chunk_col * kChunkCols, end = begin + kChunkCols;
+        for (size_t i = from; i < to; i++) {
+          const uint32_t a = std::max(spans_[i].begin, begin), b = std::min(spans_[i].end, end);
+          if (a < b) append(chunk_row * across + chunk_col, pack(spans_[i].row, a, b));
+        }
+      }
+      from = to;
+    }
+  }
+  const auto parts = static_cast<uint16_t>(std::min<size_t>(entries.size() - first_entry, 65535));
+  for (size_t i = first_entry; i < entries.size(); i++) entries[i].parts = parts;
+}
+
+void Burner::sort_entries() {
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.chunk < b.chunk; });
+}
+
+}  // namespace fields

@@ -1,0 +1,198 @@
+#include "count.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+namespace fields {
+namespace {
+
+// Histogram of one field at a time: cleared by walking what was touched, never by its size.
+template <typename T>
+class Histogram;
+
+// 8 and 16 bit classes index a table directly.
+template <typename T>
+class Direct {
+ public:
+  Direct(const double* skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
+    for (size_t i = 0; i < skips; i++) {
+      const auto code = static_cast<T>(skip[i]);
+      if (static_cast<double>(code) == skip[i]) skip_[index(code)] = 1;
+    }
+  }
+
+  void add(T code, uint32_t n) {
+    uint32_t& count = counts_[index(code)];
+    if (count == 0) touched_.push_back(code);
+    count += n;
+  }
+
+  // f(class, pixels) for all that is counted; leaves the histogram empty.
+  template <typename F>
+  void drain(F&& f) {
+    for (const T code : touched_) {
+      uint32_t& count = counts_[index(code)];
+      if (skip_[index(code)] == 0) f(static_cast<double>(code), count);
+      count = 0;
+    }
+    touched_.clear();
+  }
+
+ private:
+  static size_t index(T code) { return static_cast<typename std::make_unsigned<T>::type>(code); }
+  std::vector<uint32_t> counts_;
+  std::vector<uint8_t> skip_;
+  std::vector<T> touched_;
+};
+
+// Wider classes: open addressing over the few that a field holds.
+template <typename T>
+class Hashed {
+ public:
+  Hashed(const double* skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
+
+  void add(T code, uint32_t n) {
+    if (code != code) return;  // NaN
+    if (code == 0) code = 0;   // -0.0 is 0
+    size_t at = hash(code) & (slots_.size() - 1);
+    while (slots_[at].count != 0 && slots_[at].code != code) at = (at + 1) & (slots_.size() - 1);
+    if (slots_[at].count == 0) {
+      if (2 * (touched_.size() + 1) > slots_.size()) {
+        grow();
+        add(code, n);
+        return;
+      }
+      slots_[at].code = code;
+      touched_.push_back(static_cast<uint32_t>(at));
+    }
+    slots_[at].count += n;
+  }
+
+  template <typename F>
+  void drain(F&& f) {
+    for (const uint32_t at : touched_) {
+      Slot& slot = slots_[at];
+      const auto code = static_cast<double>(slot.code);
+      bool skipped = false;
+      for (const double s : skip_) skipped = skipped || s == code;
+      if (!skipped) f(code, slot.count);
+      slot.count = 0;
+    }
+    touched_.clear();
+  }
+
+ private:
+  struct Slot {
+    T code{};
+    uint32_t count = 0;
+  };
+
+  static size_t hash(T code) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &code, sizeof(T));
+    bits *= 0x9e3779b97f4a7c15u;
+    return static_cast<size_t>(bits >> 32);
+  }
+
+  void grow() {
+    std::vector<Slot> old(slots_.size() * 2);
+    old.swap(slots_);
+    touched_.clear();
+    for (const Slot& slot : old) {
+      if (slot.count != 0) add(slot.code, slot.count);
+    }
+  }
+
+  std::vector<double> skip_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> touched_;
+};
+
+template <> class Histogram<uint8_t> : public Direct<uint8_t> { using Direct::Direct; };
+template <> class Histogram<int8_t> : public Direct<int8_t> { using Direct::Direct; };
+template <> class Histogram<uint16_t> : public Direct<uint16_t> { using Direct::Direct; };
+template <> class Histogram<int16_t> : public Direct<int16_t> { using Direct::Direct; };
+template <typename T> class Histogram : public Hashed<T> { using Hashed<T>::Hashed; };
+
+// Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with
+// itself shifted by one pixel tells faster than counting does.
+template <typename T>
+inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length) {
+  if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
+    histogram.add(run[0], length);
+    return;
+  }
+  for (uint32_t i = 0; i < length; i++) histogram.add(run[i], 1);
+}
+
+}  // namespace
+
+template <typename T>
+bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
+                   size_t skips, Complete& complete, Partial& partial) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  Histogram<T> histogram(skip, skips);
+  const uint32_t* run = segment.run;
+  const uint32_t* const runs_end = segment.run + segment.runs;
+  for (uint32_t entry = 0; entry < segment.entries; entry++) {
+    const uint32_t runs = segment.shape[entry] >> 16;
+    const uint32_t parts = segment.shape[entry] & 0xffff;
+    if (runs > static_cast<size_t>(runs_end - run)) return false;
+    for (const uint32_t* const stop = run + runs; run < stop; run++) {
+      const uint32_t row = segment.row + (*run >> 22);
+      const uint32_t col = segment.col + ((*run >> 11) & 2047);
+      const uint32_t length = (*run & 2047) + 1;
+      if (row >= height || col + length > stride) return false;
+      add_run(histogram, pixels + static_cast<size_t>(row) * stride + col, length);
+    }
+    if (parts == 1) {
+      // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
+      double code = kNone, second = kNone;
+      uint32_t n = 0, m = 0, valid = 0;
+      histogram.drain([&](double c, uint32_t count) {
+        valid += count;
+        if (count > n || (count == n && c < code)) {
+          second = code;
+          m = n;
+          code = c;
+          n = count;
+        } else if (count > m || (count == m && c < second)) {
+          second = c;
+          m = count;
+        }
+      });
+      complete.field.push_back(segment.field[entry]);
+      complete.pixels.push_back(n);
+      complete.valid.push_back(valid);
+      complete.second_pixels.push_back(m);
+      complete.code.push_back(code);
+      complete.second.push_back(second);
+    } else {
+      histogram.drain([&](double c, uint32_t count) {
+        partial.code.push_back(c);
+        partial.pixels.push_back(count);
+      });
+      partial.field.push_back(segment.field[entry]);
+      partial.parts.push_back(parts);
+      partial.end.push_back(static_cast<uint32_t>(partial.code.size()));
+    }
+  }
+  return run == runs_end;
+}
+
+#define FIELDS_COUNT(T)                                                                                            \
+  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, Complete&, \
+                                 Partial&);
+FIELDS_COUNT(uint8_t)
+FIELDS_COUNT(int8_t)
+FIELDS_COUNT(uint16_t)
+FIELDS_COUNT(int16_t)
+FIELDS_COUNT(uint32_t)
+FIELDS_COUNT(int32_t)
+FIELDS_COUNT(float)
+FIELDS_COUNT(double)
+#undef FIELDS_COUNT
+
+}  // namespace fields

@@ -1,0 +1,140 @@
+import { closeSync, existsSync, fstatSync, openAsBlob, openSync, readSync } from "node:fs";
+import { type DataType, Type, tableFromIPC } from "apache-arrow";
+import { ParquetFile } from "parquet-wasm";
+import { PipelineError } from "../pipeline/errors.js";
+
+/** A parquet file's shape, read from its footer alone. */
+export interface ParquetShape {
+  readonly path: string;
+  readonly rows: number;
+  readonly rowGroups: readonly number[];
+  readonly columns: ReadonlyMap<string, DataType>;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** A file of field polygons: where id, geometry and CRS are. */
+export interface FieldsFile extends ParquetShape {
+  readonly idColumn: string;
+  readonly idType: DataType;
+  readonly geometryColumn: string;
+  /** For GDAL's fromUserInput: `OGC:CRS84`, PROJJSON ... */
+  readonly crs: string;
+}
+
+export interface FieldsOptions {
+  readonly idColumn?: string | undefined;
+  readonly geometryColumn?: string | undefined;
+  /** Used where the file says nothing of its CRS. */
+  readonly fieldsCrs?: string | undefined;
+}
+
+const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
+const GEOMETRY_NAMES = ["geometry", "geom", "wkb", "wkb_geometry"];
+const MAGIC = "PAR1";
+
+/**
+ * Open a parquet file's footer.
+ *
+ * @throws {PipelineError} input: missing, not parquet, cut short (no PAR1 at its end), unreadable footer.
+ */
+export async function openParquet(path: string): Promise<ParquetShape> {
+  checkMagic(path);
+  try {
+    const file = await ParquetFile.fromFile(await openAsBlob(path));
+    const metadata = file.metadata();
+    const schema = tableFromIPC(file.schema().intoIPCStream()).schema;
+    const general = metadata.fileMetadata();
+    return {
+      path,
+      rows: general.numRows(),
+      rowGroups: metadata.rowGroups().map((group) => group.numRows()),
+      columns: new Map(schema.fields.map((field) => [field.name, field.type])),
+      metadata: new Map(general.keyValueMetadata() as Map<string, string>),
+    };
+  } catch (cause) {
+    throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
+  }
+}
+
+function checkMagic(path: string): void {
+  if (!existsSync(path)) throw new PipelineError("input", "File not found", { path });
+  const fd = openSync(path, "r");
+  try {
+    const { size } = fstatSync(fd);
+    const ends = Buffer.alloc(8);
+    readSync(fd, ends, 0, 4, 0);
+    if (size >= 12) readSync(fd, ends, 4, 4, size - 4);
+    const [head, tail] = [ends.toString("latin1", 0, 4), ends.toString("latin1", 4)];
+    if (head !== MAGIC) throw new PipelineError("input", "Not a parquet file", { path, expected: MAGIC, received: JSON.stringify(head) });
+    if (tail !== MAGIC) {
+      throw new PipelineError("input", "Parquet file is cut short: no footer at its end", { path, expected: MAGIC, bytes: size });
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Open a file of field polygons and find its columns.
+ *
+ * @throws {PipelineError} input: as openParquet; a named or needed column that is missing or of the
+ *   wrong type; no CRS in the file and none given.
+ */
+export async function openFields(path: string, options: FieldsOptions): Promise<FieldsFile> {
+  const shape = await openParquet(path);
+  const geo = geoMetadata(shape);
+  const idColumn = findColumn(shape, "id", options.idColumn, ID_NAMES);
+  const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, GEOMETRY_NAMES);
+  const idType = shape.columns.get(idColumn) as DataType;
+  if (![Type.Int, Type.Utf8, Type.LargeUtf8].includes(idType.typeId)) {
+    throw new PipelineError("input", "Id column must hold integers or strings", { path, column: idColumn, received: String(idType) });
+  }
+  const geometryType = shape.columns.get(geometryColumn) as DataType;
+  if (![Type.Binary, Type.LargeBinary].includes(geometryType.typeId)) {
+    throw new PipelineError("input", "Geometry column must hold WKB", { path, column: geometryColumn, received: String(geometryType) });
+  }
+  const column = geo?.columns?.[geometryColumn];
+  if (column?.encoding !== undefined && column.encoding !== "WKB") {
+    throw new PipelineError("input", "Geometry encoding must be WKB", { path, column: geometryColumn, received: column.encoding });
+  }
+  return { ...shape, idColumn, idType, geometryColumn, crs: fieldsCrs(path, column, options.fieldsCrs) };
+}
+
+/** The column of name `given`, else the first of `names` that is there; else an error that lists what is. */
+export function findColumn(shape: ParquetShape, role: string, given: string | undefined, names: readonly string[]): string {
+  const name = given ?? names.find((candidate) => shape.columns.has(candidate));
+  if (name !== undefined && shape.columns.has(name)) return name;
+  throw new PipelineError("input", `Column of the ${role} is missing`, {
+    path: shape.path,
+    expected: given ?? names.join(" or "),
+    received: [...shape.columns.keys()].join(" "),
+  });
+}
+
+interface GeoColumn {
+  readonly encoding?: string;
+  /** PROJJSON; null when unknown; absent means OGC:CRS84. */
+  readonly crs?: object | null;
+}
+
+interface GeoMetadata {
+  readonly primary_column?: string;
+  readonly columns?: Readonly<Record<string, GeoColumn>>;
+}
+
+function geoMetadata(shape: ParquetShape): GeoMetadata | undefined {
+  const text = shape.metadata.get("geo");
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as GeoMetadata;
+  } catch (cause) {
+    throw new PipelineError("input", "The geo metadata is not JSON", { path: shape.path }, { cause });
+  }
+}
+
+/** The file's own CRS (GeoParquet 1.0: absent means lng/lat WGS 84), else the given one. */
+function fieldsCrs(path: string, column: GeoColumn | undefined, given: string | undefined): string {
+  if (column !== undefined && column.crs !== null) return column.crs === undefined ? "OGC:CRS84" : JSON.stringify(column.crs);
+  if (given !== undefined) return given;
+  throw new PipelineError("input", "The file does not say its CRS; pass it, as --fields-crs EPSG:4326", { path });
+}

@@ -1,0 +1,333 @@
+import type { AlbersConstants, KernelGrid } from "../kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS } from "../kernel.js";
+import { project } from "./albers.js";
+import { float64s, int32s, uint32s } from "./grow.js";
+import { Polygons, readWkb, STATUS } from "./wkb.js";
+
+// The same operations in the same order as native/burn.cc, which names the rules' source.
+
+const NEAR = 1e-5;
+const MOST_RUNS = 65535;
+
+const near = (a: number, b: number): boolean => Math.abs(a - b) < NEAR;
+// Not Math.min and Math.max: those tell 0 from -0.
+const min = (a: number, b: number): number => (b < a ? b : a);
+const max = (a: number, b: number): number => (a < b ? b : a);
+
+/** Whether a closed ring of vertices [begin, end) turns clockwise, as OGRLinearRing::isClockwise has it. */
+function isClockwise(xs: Float64Array, ys: Float64Array, begin: number, end: number): boolean {
+  const n = end - begin;
+  const x = (i: number): number => xs[begin + i] as number;
+  const y = (i: number): number => ys[begin + i] as number;
+  let fallback = false;
+  let v = 0;
+  for (let i = 1; i < n - 1; i++) {
+    if (y(i) < y(v) || (y(i) === y(v) && x(i) > x(v))) {
+      v = i;
+      fallback = false;
+    } else if (y(i) === y(v) && x(i) === x(v)) {
+      fallback = true;
+    }
+  }
+  const before = v === 0 ? n - 2 : v - 1;
+  const after = v + 1 >= n - 1 ? 0 : v + 1;
+  for (const beside of [before, after]) {
+    if (near(x(beside), x(v)) && near(y(beside), y(v))) fallback = true;
+  }
+  const cross = (x(after) - x(v)) * (y(before) - y(v)) - (x(before) - x(v)) * (y(after) - y(v));
+  if (!fallback && cross !== 0) return cross < 0;
+  let sum = x(0) * (y(1) - y(n - 1));
+  for (let i = 1; i < n - 1; i++) sum += x(i) * (y(i + 1) - y(i - 1));
+  sum += x(n - 1) * (y(0) - y(n - 2));
+  return sum < 0;
+}
+
+function roundColumn(value: number, limit: number): number {
+  const f = Math.floor(value + 0.5);
+  if (!(f > 0)) return 0;
+  return f < limit ? f : limit;
+}
+
+/** All that a batch of fields burns. */
+export class Burner {
+  /** Entries, in parallel arrays; see native/burn.h. */
+  readonly chunk = uint32s();
+  readonly field = uint32s();
+  readonly runBegin = uint32s();
+  readonly runCount = uint32s();
+  readonly parts = uint32s();
+  readonly runs = uint32s();
+  readonly extent = Float64Array.of(Infinity, Infinity, -Infinity, -Infinity);
+
+  readonly #polygons = new Polygons();
+  readonly #px = float64s();
+  readonly #py = float64s();
+  /** x1, y1, x2, y2 of an edge, y1 < y2; and the rows that it crosses. */
+  readonly #edges = float64s();
+  readonly #edgeRows = int32s();
+  readonly #rowAt = uint32s();
+  readonly #crossings = int32s();
+  readonly #spanRow = uint32s();
+  readonly #spanBegin = uint32s();
+  readonly #spanEnd = uint32s();
+  /** Spans are sorted and disjoint. */
+  #ordered = true;
+  /** The field's window in the raster. */
+  #col0 = 0;
+  #row0 = 0;
+  #width = 0;
+  #height = 0;
+
+  constructor(
+    private readonly grid: KernelGrid,
+    private readonly albers: AlbersConstants | null,
+  ) {}
+
+  /** Burn one geometry and append its entries and runs; its FIELD_STATUS. */
+  burn(field: number, wkb: Uint8Array): number {
+    const polygons = this.#polygons;
+    const status = readWkb(wkb, polygons);
+    if (status !== STATUS.ok) return status;
+    if (this.albers !== null && !project(this.albers, polygons)) return STATUS.notFinite;
+    if (!this.#placeWindow()) return STATUS.outside;
+
+    for (const list of [this.#spanRow, this.#spanBegin, this.#spanEnd]) list.clear();
+    this.#ordered = polygons.partEnd.length === 1;
+    let ring = 0;
+    for (let part = 0; part < polygons.partEnd.length; part++) {
+      const end = polygons.partEnd.data[part] as number;
+      this.#burnPart(ring, end);
+      ring = end;
+    }
+    if (this.#spanRow.length === 0) return STATUS.noCentre;
+    this.#emit(field);
+    return STATUS.ok;
+  }
+
+  /** Entry numbers by chunk, then as they came. */
+  order(): Uint32Array {
+    const chunk = this.chunk.data;
+    return Uint32Array.from({ length: this.chunk.length }, (_, i) => i).sort(
+      (a, b) => (chunk[a] as number) - (chunk[b] as number) || a - b,
+    );
+  }
+
+  /** The crop window, and the vertices relative to its corner. False when no pixel is in it. */
+  #placeWindow(): boolean {
+    const { grid, extent } = this;
+    const { x, y } = this.#polygons;
+    const n = x.length;
+    const idet = 1 / (grid.a * grid.e);
+    const ia = grid.e * idet;
+    const ie = grid.a * idet;
+    const ic = -grid.c * ia;
+    const jf = -grid.f * ie;
+    let [minCol, maxCol, minRow, maxRow] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let i = 0; i < n; i++) {
+      const col = (x.data[i] as number) * ia + ic;
+      const row = (y.data[i] as number) * ie + jf;
+      minCol = min(minCol, col);
+      maxCol = max(maxCol, col);
+      minRow = min(minRow, row);
+      maxRow = max(maxRow, row);
+    }
+    extent[0] = min(extent[0] as number, minCol);
+    extent[1] = min(extent[1] as number, minRow);
+    extent[2] = max(extent[2] as number, maxCol);
+    extent[3] = max(extent[3] as number, maxRow);
+    this.#col0 = max(Math.floor(minCol), 0);
+    this.#row0 = max(Math.floor(minRow), 0);
+    this.#width = min(Math.ceil(maxCol), grid.width) - this.#col0;
+    this.#height = min(Math.ceil(maxRow), grid.height) - this.#row0;
+    if (!(this.#width > 0 && this.#height > 0)) return false;
+
+    const gx = grid.c + (this.#col0 * grid.a + grid.c - grid.c);
+    const gy = grid.f + (this.#row0 * grid.e + grid.f - grid.f);
+    const rx = 1 / grid.a;
+    const ry = 1 / grid.e;
+    const ox = -gx / grid.a;
+    const oy = -gy / grid.e;
+    this.#px.reserve(n);
+    this.#py.reserve(n);
+    for (let i = 0; i < n; i++) {
+      this.#px.data[i] = ox + (x.data[i] as number) * rx;
+      this.#py.data[i] = oy + (y.data[i] as number) * ry;
+    }
+    return true;
+  }
+
+  #burnPart(firstRing: number, endRing: number): void {
+    const py = this.#py.data;
+    const first = this.#polygons.ringBegin(firstRing);
+    const end = this.#polygons.ringBegin(endRing);
+    let minY = py[first] as number;
+    let maxY = minY;
+    for (let i = first + 1; i < end; i++) {
+      minY = min(minY, py[i] as number);
+      maxY = max(maxY, py[i] as number);
+    }
+    const last = this.#height - 1;
+    if (!(maxY > -1 && minY < last + 1)) return;
+    const rowMin = minY < 0 ? 0 : Math.trunc(min(minY, last + 1));
+    const rowMax = Math.trunc(min(maxY, last));
+    if (rowMin > rowMax) return;
+    this.#collectEdges(firstRing, endRing, rowMin, rowMax);
+    this.#sortCrossings(rowMin);
+    this.#fillRows(rowMin, rowMax - rowMin + 1);
+  }
+
+  /** Edges by the rows whose centre they cross, how many cross each row, and what horizontal edges fill. */
+  #collectEdges(firstRing: number, endRing: number, rowMin: number, rowMax: number): void {
+    const { x, y } = this.#polygons;
+    const [px, py] = [this.#px.data, this.#py.data];
+    const rows = rowMax - rowMin + 1;
+    this.#edges.clear();
+    this.#edgeRows.clear();
+    this.#rowAt.reserve(rows + 1);
+    const rowAt = this.#rowAt.data.fill(0, 0, rows + 1);
+    const rowOf = (v: number): number => {
+      const row = Math.ceil(v - 0.5);
+      return row <= rowMin ? rowMin : row > rowMax ? rowMax + 1 : row;
+    };
+    for (let ring = firstRing; ring < endRing; ring++) {
+      const begin = this.#polygons.ringBegin(ring);
+      const stop = this.#polygons.ringBegin(ring + 1);
+      let clockwise: boolean | undefined;
+      for (let i = begin; i < stop; i++) {
+        const j = i === begin ? stop - 1 : i - 1;
+        const [x1, y1, x2, y2] = [px[j] as number, py[j] as number, px[i] as number, py[i] as number];
+        if (y1 === y2) {
+          const row = y1 - 0.5;
+          if (x1 === x2 || row !== Math.floor(row) || row < rowMin || row > rowMax) continue;
+          clockwise ??= isClockwise(x.data, y.data, begin, stop);
+          if (x1 > x2 === clockwise) this.#fillHorizontal(row, min(x1, x2), max(x1, x2));
+          continue;
+        }
+        const [from, to] = y1 < y2 ? [rowOf(y1), rowOf(y2)] : [rowOf(y2), rowOf(y1)];
+        if (from >= to) continue;
+        const edge = y1 < y2 ? [x1, y1, x2, y2] : [x2, y2, x1, y1];
+        for (const value of edge) this.#edges.push(value);
+        this.#edgeRows.push(from - rowMin);
+        this.#edgeRows.push(to - rowMin);
+        for (let r = from - rowMin; r < to - rowMin; r++) (rowAt[r] as number)++;
+      }
+    }
+    let total = 0;
+    for (let r = 0; r <= rows; r++) {
+      const n = rowAt[r] as number;
+      rowAt[r] = total;
+      total += n;
+    }
+    this.#crossings.reserve(total);
+  }
+
+  #fillHorizontal(row: number, x1: number, x2: number): void {
+    const a = roundColumn(x1, this.#width);
+    const b = roundColumn(x2, this.#width);
+    if (a >= b) return;
+    this.#pushSpan(this.#row0 + row, this.#col0 + a, this.#col0 + b);
+    this.#ordered = false;
+  }
+
+  /** Crossings of all edges, row by row; `rowAt[r]` becomes the end of row r. */
+  #sortCrossings(rowMin: number): void {
+    const edges = this.#edges.data;
+    const rowAt = this.#rowAt.data;
+    const crossings = this.#crossings.data;
+    for (let i = 0, k = 0; i < this.#edges.length; i += 4, k += 2) {
+      const [x1, y1] = [edges[i] as number, edges[i + 1] as number];
+      const dx = (edges[i + 2] as number) - x1;
+      const dy = (edges[i + 3] as number) - y1;
+      const end = this.#edgeRows.data[k + 1] as number;
+      for (let r = this.#edgeRows.data[k] as number; r < end; r++) {
+        const cy = rowMin + r + 0.5;
+        crossings[(rowAt[r] as number)++] = roundColumn(((cy - y1) * dx) / dy + x1, this.#width);
+      }
+    }
+  }
+
+  #fillRows(rowMin: number, rows: number): void {
+    const crossings = this.#crossings.data;
+    let at = 0;
+    for (let r = 0; r < rows; r++) {
+      const stop = this.#rowAt.data[r] as number;
+      crossings.subarray(at, stop).sort();
+      const row = this.#row0 + rowMin + r;
+      for (; at + 1 < stop; at += 2) {
+        const [a, b] = [crossings[at] as number, crossings[at + 1] as number];
+        if (a >= b) continue;
+        const [from, to] = [this.#col0 + a, this.#col0 + b];
+        const joins = this.#ordered && this.#spanRow.length > 0;
+        if (joins && this.#spanRow.last() === row && this.#spanEnd.last() === from) {
+          this.#spanEnd.data[this.#spanEnd.length - 1] = to;
+        } else {
+          this.#pushSpan(row, from, to);
+        }
+      }
+      at = stop;
+    }
+  }
+
+  #pushSpan(row: number, begin: number, end: number): void {
+    this.#spanRow.push(row);
+    this.#spanBegin.push(begin);
+    this.#spanEnd.push(end);
+  }
+
+  /** Sort spans and join those that touch. */
+  #joinSpans(): void {
+    const [row, begin, end] = [this.#spanRow.take(), this.#spanBegin.take(), this.#spanEnd.take()];
+    const order = Uint32Array.from(row, (_, i) => i).sort(
+      (a, b) => (row[a] as number) - (row[b] as number) || (begin[a] as number) - (begin[b] as number),
+    );
+    for (const list of [this.#spanRow, this.#spanBegin, this.#spanEnd]) list.clear();
+    for (const i of order) {
+      const [r, from, to] = [row[i] as number, begin[i] as number, end[i] as number];
+      if (this.#spanRow.length > 0 && this.#spanRow.last() === r && from <= this.#spanEnd.last()) {
+        this.#spanEnd.data[this.#spanEnd.length - 1] = max(this.#spanEnd.last(), to);
+      } else {
+        this.#pushSpan(r, from, to);
+      }
+    }
+  }
+
+  /** Spans as disjoint runs in row order, cut at chunk edges. */
+  #emit(field: number): void {
+    if (!this.#ordered) this.#joinSpans();
+    const [rows, begins, ends] = [this.#spanRow.data, this.#spanBegin.data, this.#spanEnd.data];
+    const count = this.#spanRow.length;
+    const firstEntry = this.chunk.length;
+    const across = Math.ceil(this.grid.width / CHUNK_COLS);
+    let [left, right] = [Infinity, 0];
+    for (let i = 0; i < count; i++) {
+      left = min(left, Math.floor((begins[i] as number) / CHUNK_COLS));
+      right = max(right, Math.floor(((ends[i] as number) - 1) / CHUNK_COLS));
+    }
+    const chunkRow = (i: number): number => Math.floor((rows[i] as number) / CHUNK_ROWS);
+    for (let from = 0, to = 0; from < count; from = to) {
+      while (to < count && chunkRow(to) === chunkRow(from)) to++;
+      for (let chunkCol = left; chunkCol <= right; chunkCol++) {
+        const first = chunkCol * CHUNK_COLS;
+        for (let i = from; i < to; i++) {
+          const a = max(begins[i] as number, first);
+          const b = min(ends[i] as number, first + CHUNK_COLS);
+          if (a < b) this.#append(field, firstEntry, chunkRow(from) * across + chunkCol, rows[i] as number, a - first, b - a);
+        }
+      }
+    }
+    const parts = min(this.chunk.length - firstEntry, MOST_RUNS);
+    for (let i = firstEntry; i < this.chunk.length; i++) this.parts.push(parts);
+  }
+
+  #append(field: number, firstEntry: number, chunk: number, row: number, col: number, length: number): void {
+    const entry = this.chunk.length - 1;
+    if (entry < firstEntry || this.chunk.last() !== chunk || this.runCount.last() === MOST_RUNS) {
+      this.chunk.push(chunk);
+      this.field.push(field);
+      this.runBegin.push(this.runs.length);
+      this.runCount.push(0);
+    }
+    (this.runCount.data[this.runCount.length - 1] as number)++;
+    this.runs.push(((row % CHUNK_ROWS) << 22) | (col << 11) | (length - 1));
+  }
+}

@@ -1,0 +1,151 @@
+import { STATUS_OK } from "../kernel.js";
+import { float64s, uint32s } from "./grow.js";
+
+/** The codes of FIELD_STATUS, as native/wkb.h names them. */
+export const STATUS = {
+  ok: STATUS_OK,
+  null: 1,
+  empty: 2,
+  truncated: 3,
+  notPolygon: 4,
+  notFinite: 5,
+  shortRing: 6,
+  outside: 7,
+  noCentre: 8,
+} as const;
+
+/** Polygon and multipolygon alike: parts of rings of vertices, in arrays used again for every field. */
+export class Polygons {
+  readonly x = float64s();
+  readonly y = float64s();
+  /** One past the ring's last vertex. */
+  readonly ringEnd = uint32s();
+  /** One past the part's last ring. */
+  readonly partEnd = uint32s();
+
+  clear(): void {
+    for (const list of [this.x, this.y, this.ringEnd, this.partEnd]) list.clear();
+  }
+
+  ringBegin(ring: number): number {
+    return ring === 0 ? 0 : (this.ringEnd.data[ring - 1] as number);
+  }
+}
+
+const POLYGON = 3;
+const MULTIPOLYGON = 6;
+const Z_FLAG = 0x80000000;
+const M_FLAG = 0x40000000;
+const SRID_FLAG = 0x20000000;
+
+/** Thrown and caught in this file: what is wrong with a geometry. */
+class Broken {
+  constructor(readonly status: number) {}
+}
+
+/** Reads numbers of either byte order and never beyond the end. */
+class Cursor {
+  #at = 0;
+  #little = true;
+  readonly #view: DataView;
+
+  constructor(wkb: Uint8Array) {
+    this.#view = new DataView(wkb.buffer, wkb.byteOffset, wkb.byteLength);
+  }
+
+  left(): number {
+    return this.#view.byteLength - this.#at;
+  }
+
+  readOrder(): void {
+    if (this.left() < 1 || this.#view.getUint8(this.#at) > 1) throw new Broken(STATUS.truncated);
+    this.#little = this.#view.getUint8(this.#at) === 1;
+    this.#at += 1;
+  }
+
+  readUint32(): number {
+    if (this.left() < 4) throw new Broken(STATUS.truncated);
+    this.#at += 4;
+    return this.#view.getUint32(this.#at - 4, this.#little);
+  }
+
+  readFloat64(): number {
+    this.#at += 8;
+    return this.#view.getFloat64(this.#at - 8, this.#little);
+  }
+
+  skip(count: number): void {
+    this.#at += count;
+  }
+}
+
+/** Type and number of coordinates per vertex, from an ISO (1003, 2003, 3003) or EWKB (flag bits) code. */
+function readType(from: Cursor): { type: number; dimensions: number } {
+  const code = from.readUint32();
+  if (code & SRID_FLAG) from.readUint32();
+  const plain = code & 0x1fffffff;
+  const iso = Math.floor(plain / 1000);
+  const flags = (code & Z_FLAG ? 1 : 0) + (code & M_FLAG ? 1 : 0);
+  if (iso > 3) return { type: 0, dimensions: 2 };
+  return { type: plain % 1000, dimensions: 2 + flags + [0, 1, 1, 2][iso]! };
+}
+
+function readPolygon(from: Cursor, dimensions: number, out: Polygons): void {
+  const rings = from.readUint32();
+  const firstRing = out.ringEnd.length;
+  for (let r = 0; r < rings; r++) {
+    const n = from.readUint32();
+    if (n > Math.floor(from.left() / (8 * dimensions))) throw new Broken(STATUS.truncated);
+    if (n === 0) continue;
+    if (n < 4) throw new Broken(STATUS.shortRing);
+    const first = out.x.length;
+    let finite = true;
+    for (let i = 0; i < n; i++) {
+      const x = from.readFloat64();
+      const y = from.readFloat64();
+      from.skip(8 * (dimensions - 2));
+      finite = finite && Number.isFinite(x) && Number.isFinite(y);
+      out.x.push(x);
+      out.y.push(y);
+    }
+    if (!finite) throw new Broken(STATUS.notFinite);
+    const [x0, y0] = [out.x.data[first] as number, out.y.data[first] as number];
+    if (x0 !== out.x.last() || y0 !== out.y.last()) {
+      out.x.push(x0);
+      out.y.push(y0);
+    }
+    out.ringEnd.push(out.x.length);
+  }
+  if (out.ringEnd.length > firstRing) out.partEnd.push(out.ringEnd.length);
+}
+
+/**
+ * Read ISO and EWKB, either byte order; Z and M are skipped, an open ring is closed.
+ *
+ * @returns a FIELD_STATUS code; `out` is whole only where it is 0.
+ */
+export function readWkb(wkb: Uint8Array, out: Polygons): number {
+  out.clear();
+  try {
+    const from = new Cursor(wkb);
+    from.readOrder();
+    const { type, dimensions } = readType(from);
+    if (type === POLYGON) {
+      readPolygon(from, dimensions, out);
+    } else if (type === MULTIPOLYGON) {
+      const parts = from.readUint32();
+      for (let p = 0; p < parts; p++) {
+        from.readOrder();
+        const part = readType(from);
+        if (part.type !== POLYGON) return STATUS.notPolygon;
+        readPolygon(from, part.dimensions, out);
+      }
+    } else {
+      return STATUS.notPolygon;
+    }
+  } catch (error) {
+    if (error instanceof Broken) return error.status;
+    throw error;
+  }
+  return out.partEnd.length === 0 ? STATUS.empty : STATUS.ok;
+}

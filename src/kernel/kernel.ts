@@ -1,0 +1,170 @@
+import type { KernelName } from "../config/options.js";
+
+/** A column of WKB geometries as Arrow holds it; row i is `values[offsets[i] .. offsets[i + 1])`. */
+export interface WkbColumn {
+  readonly values: Uint8Array;
+  /** n + 1 ascending offsets into `values`. */
+  readonly offsets: Int32Array;
+  /** Bit `validityOffset + i` is 0 where row i is null; absent when no row is. */
+  readonly validity?: Uint8Array;
+  readonly validityOffset?: number;
+}
+
+/** North-up raster grid: x = c + col · a, y = f + row · e, in the raster's CRS; size in pixels. */
+export interface KernelGrid {
+  readonly a: number;
+  readonly c: number;
+  readonly e: number;
+  readonly f: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Constants of an Albers equal-area projection from degrees; see albers.ts. */
+export interface AlbersConstants {
+  readonly lon0: number;
+  readonly a: number;
+  readonly e2: number;
+  readonly n: number;
+  readonly c: number;
+  readonly rho0: number;
+  readonly x0: number;
+  readonly y0: number;
+}
+
+/** Rows and columns of a chunk, the unit of the zone index; a run is packed as 9 + 11 + 11 bits. */
+export const CHUNK_ROWS = 512;
+export const CHUNK_COLS = 2048;
+
+/** What came of reading and burning a geometry; index = code. Same order as native/wkb.h. */
+export const FIELD_STATUS = [
+  "ok",
+  "null geometry",
+  "empty geometry",
+  "truncated WKB",
+  "not a polygon",
+  "coordinates not finite",
+  "ring of fewer than four vertices",
+  "outside the raster",
+  "no pixel centre inside",
+] as const;
+
+export const STATUS_OK = 0;
+/** Codes from 1 to here are dirty data. */
+export const LAST_DIRTY_STATUS = 6;
+export const STATUS_OUTSIDE = 7;
+
+/**
+ * Pixel runs of a batch of fields, ordered by chunk, then field.
+ *
+ * A chunk's number is chunk row × chunks across + chunk column. Chunk k of this
+ * batch owns entries `entryEnd[k - 1] .. entryEnd[k])` and runs likewise.
+ */
+export interface Burned {
+  /** One FIELD_STATUS code per row. */
+  readonly status: Uint8Array;
+  /** Of all vertices, in pixels of the raster: min column, min row, max column, max row; ±∞ when there are none. */
+  readonly extent: Float64Array;
+  /** Chunk numbers, ascending. */
+  readonly chunks: Uint32Array;
+  readonly entryEnd: Uint32Array;
+  readonly runEnd: Uint32Array;
+  /** Row of the field set, per entry. */
+  readonly field: Uint32Array;
+  /** Runs << 16 | entries that the field has in all chunks, per entry. */
+  readonly shape: Uint32Array;
+  /** Row << 22 | column << 11 | length − 1 within the chunk, per run. */
+  readonly run: Uint32Array;
+}
+
+export type Pixels =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
+
+/** Answers of fields that lie wholly in one chunk. Parallel arrays; class NaN where there is none. */
+export interface CompleteCounts {
+  readonly field: Uint32Array;
+  readonly code: Float64Array;
+  readonly pixels: Uint32Array;
+  readonly valid: Uint32Array;
+  readonly second: Float64Array;
+  readonly secondPixels: Uint32Array;
+}
+
+/** Histograms of fields that several chunks share: entry i owns pairs `end[i - 1] .. end[i])`. */
+export interface PartialCounts {
+  readonly field: Uint32Array;
+  /** How many such histograms the field has in all. */
+  readonly parts: Uint32Array;
+  readonly end: Uint32Array;
+  readonly code: Float64Array;
+  readonly pixels: Uint32Array;
+}
+
+export interface Counted {
+  readonly complete: CompleteCounts;
+  readonly partial: PartialCounts;
+}
+
+/** Newline-delimited features of a batch, and what came of each geometry. */
+export interface FeatureText {
+  readonly text: Uint8Array;
+  readonly status: Uint8Array;
+}
+
+/** Property texts of a batch, one a row: `"field_id":7,"crop_code":1`. */
+export interface TextColumn {
+  readonly values: Uint8Array;
+  readonly offsets: Int32Array;
+}
+
+/**
+ * The inner loops, on batches: typed arrays in, typed arrays out, nothing kept
+ * between calls. Two implementations with equal bytes out: C++ and TypeScript.
+ */
+export interface Kernel {
+  /**
+   * Read, project and rasterise a batch of polygons. A pixel belongs to a field
+   * when its centre lies inside, by GDAL's rule to the last rounding.
+   *
+   * @param albers    projection to apply first; null when coordinates are the raster's own.
+   * @param firstRow  row number of the batch's first field.
+   * @see native/burn.cc
+   */
+  burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | null, firstRow: number): Burned;
+
+  /**
+   * Count classes along runs and find each field's majority.
+   *
+   * @param pixels  window of the raster, row-major; its type is the band's.
+   * @param stride  the window's width, pixels.
+   * @param words   chunk segments of the zone index.
+   * @param layout  seven numbers a segment: offsets of field, shape and run in `words`,
+   *                entries, runs, and the chunk's row and column in the window.
+   * @param skip    classes that are not counted.
+   * @throws {TypeError} when a run leaves the window: the index is of another grid.
+   * @see native/count.cc
+   */
+  count(pixels: Pixels, stride: number, words: Uint32Array, layout: Uint32Array, skip: Float64Array): Counted;
+
+  /**
+   * A polygon and a point inside it for every readable geometry, as GeoJSON lines.
+   *
+   * @param firstId     feature id of the first row; ids count up by row, also over unreadable ones.
+   * @param decimals    places of a degree to keep.
+   * @see native/geojson.cc
+   */
+  geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText;
+}
+
+/** Load a kernel. The TypeScript twin runs only when asked for: it is the oracle, not a fallback. */
+export async function loadKernel(name: KernelName): Promise<Kernel> {
+  if (name === "js") return (await import("./js/kernel.js")).jsKernel;
+  return (await import("./native.js")).nativeKernel();
+}

@@ -1,0 +1,62 @@
+import { Piscina } from "piscina";
+import { PipelineError } from "../pipeline/errors.js";
+import type * as worker from "./worker.js";
+
+/** The worker file's exports are the tasks. */
+type Tasks = typeof worker;
+type TaskName = keyof Tasks;
+
+export interface Pool {
+  readonly threads: number;
+  /**
+   * Run one task in a worker. `transfer` moves buffers instead of copying them.
+   * A worker that dies is replaced and the task tried once more, then given up by name.
+   */
+  run<K extends TaskName>(
+    name: K,
+    argument: Parameters<Tasks[K]>[0],
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<Awaited<ReturnType<Tasks[K]>>>;
+  close(): Promise<void>;
+}
+
+/**
+ * The process's one worker pool.
+ *
+ * Submission is bounded by the callers (mapOrdered): Piscina's own queue is endless
+ * and its drain event has known faults.
+ */
+export function openPool(threads: number): Pool {
+  const pool = new Piscina({
+    filename: new URL("./worker.js", import.meta.url).href,
+    minThreads: Math.min(threads, 1),
+    maxThreads: threads,
+    idleTimeout: 30_000,
+    concurrentTasksPerWorker: 1,
+    // Atomics.wait would hold the worker's event loop, on which reading parquet depends.
+    atomics: "disabled",
+  });
+  return {
+    threads,
+    async run(name, argument, transfer = []) {
+      const submit = () => pool.run(argument, { name, transferList: [...transfer] });
+      try {
+        return await submit();
+      } catch (error) {
+        // What was transferred is gone with the worker; only a task that kept its input can be tried again.
+        if (!isWorkerDeath(error) || transfer.length > 0) throw error;
+        try {
+          return await submit();
+        } catch (cause) {
+          throw new PipelineError("failed", "A worker died twice at the same task", { task: name }, { cause });
+        }
+      }
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+function isWorkerDeath(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? "";
+  return /^ERR_WORKER_(OUT_OF_MEMORY|UNSERIALIZABLE_ERROR|EXIT)/.test(code) || /worker exited/i.test((error as Error).message ?? "");
+}

@@ -1,0 +1,20 @@
+import type { Pixels } from "../kernel/kernel.js";
+
+/** Band types that hold classes, by GDAL's names, and the array that holds each. */
+export const PIXEL_ARRAYS = {
+  Byte: Uint8Array,
+  Int8: Int8Array,
+  UInt16: Uint16Array,
+  Int16: Int16Array,
+  UInt32: Uint32Array,
+  Int32: Int32Array,
+  Float32: Float32Array,
+  Float64: Float64Array,
+} as const;
+
+export type BandType = keyof typeof PIXEL_ARRAYS;
+
+/** The first `count` pixels of a buffer, typed as the band. */
+export function pixelArray(type: BandType, buffer: ArrayBufferLike, count: number): Pixels {
+  return new PIXEL_ARRAYS[type](buffer as ArrayBuffer, 0, count);
+}

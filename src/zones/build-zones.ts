@@ -1,0 +1,110 @@
+import type { KernelName } from "../config/options.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import { duplicateRows, type IdOrder } from "../fields/ids.js";
+import { planProjection } from "../fields/projection.js";
+import { planSlices, type Slice } from "../fields/slice.js";
+import type { Burned, KernelGrid } from "../kernel/kernel.js";
+import { mapOrdered } from "../parallel/map-ordered.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError } from "../pipeline/errors.js";
+import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import type { Grid } from "../raster/grid.js";
+import { VERSION, type ZoneHeader } from "./format.js";
+import { ZoneWriter } from "./zone-writer.js";
+
+/** Slices handed out beyond the number of workers, so that none waits for the writer. */
+const AHEAD = 2;
+
+export interface ZoneOptions {
+  readonly kernel: KernelName;
+  /** Fields a worker takes at a time. */
+  readonly batch: number;
+}
+
+/** What decides the pixels of a field set on a grid; the same answer means the same index. */
+export function zoneFingerprint(fields: FieldsFile, grid: Grid): string {
+  const { idColumn, geometryColumn, crs, path } = fields;
+  return fingerprint({ version: VERSION, fields: fileDigest(path), idColumn, geometryColumn, crs, grid: { ...grid } });
+}
+
+/**
+ * Burn a field set on a grid and write its zone index.
+ *
+ * Memory is bounded: a slice per worker, and the writer's buffer.
+ *
+ * @throws {PipelineError} input, naming file and rows, where the parquet is damaged.
+ */
+export async function buildZones(
+  fields: FieldsFile,
+  grid: Grid,
+  path: string,
+  options: ZoneOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<ZoneHeader> {
+  const burn = burner(fields, grid, options, pool);
+  const task = ctx.progress.start("fields burned", fields.rows);
+  const writer = await ZoneWriter.create(path, fields.rows);
+  const order = new RisingIds();
+  try {
+    let rows = 0;
+    for await (const { burned, ids, slice } of mapOrdered(planSlices(fields, options.batch), pool.threads + AHEAD, burn)) {
+      ctx.signal.throwIfAborted();
+      await writer.add(burned);
+      order.add(ids);
+      rows += slice.rows;
+      task.update(rows);
+    }
+    const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
+    return await writer.finish(zoneFingerprint(fields, grid), grid, duplicates);
+  } catch (error) {
+    await writer.close().catch(() => {});
+    throw error;
+  } finally {
+    task.end();
+  }
+}
+
+interface BurnResult {
+  readonly burned: Burned;
+  readonly ids: IdOrder;
+  readonly slice: Slice;
+}
+
+function burner(fields: FieldsFile, grid: Grid, options: ZoneOptions, pool: Pool): (slice: Slice) => Promise<BurnResult> {
+  const { path, idColumn, geometryColumn } = fields;
+  const projection = planProjection(fields.crs, grid.crs);
+  const target = {
+    kernel: options.kernel,
+    grid: kernelGrid(grid),
+    albers: projection.kind === "albers" ? projection.constants : null,
+  };
+  return async (slice) => {
+    const source = { path, slice, idColumn, geometryColumn };
+    try {
+      if (projection.kind !== "proj") return { slice, ...(await pool.run("burnSlice", { ...source, ...target })) };
+      const { column, ids } = await pool.run("readGeometry", source);
+      const burned = await pool.run("burnColumn", { ...target, column: projection.reproject(column), firstRow: slice.firstRow });
+      return { slice, burned, ids };
+    } catch (cause) {
+      throw asPipelineError(cause, "input", "Fields cannot be read", { path, rows: `${slice.firstRow}..${slice.firstRow + slice.rows}` });
+    }
+  };
+}
+
+export function kernelGrid(grid: Grid): KernelGrid {
+  const [c, a, , f, , e] = grid.geotransform;
+  return { a, c, e, f, width: grid.width, height: grid.height };
+}
+
+/** Follows ids over slices: as long as they rise, none can repeat. */
+class RisingIds {
+  rising = true;
+  #last: bigint | string | undefined;
+
+  add(ids: IdOrder): void {
+    this.rising &&= ids.rising && (this.#last === undefined || ids.first > this.#last);
+    this.#last = ids.last;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The zone index: which pixels belong to which field, on one raster grid.
+ *
+ *     "FLDZONE1"
+ *     segments     of one chunk each: field u32[entries], shape u32[entries], run u32[runs]
+ *     status       u8[rows], a FIELD_STATUS code per field
+ *     duplicates   u32[n], rows whose id stood in an earlier row
+ *     directory    24 bytes a segment: chunk u32, entries u32, runs u32, crc u32, offset u64
+ *     header       JSON, see ZoneHeader
+ *     trailer      header's offset u64, length u32, crc u32, "FLDZONE1"
+ *
+ * Little-endian throughout. `shape` is runs << 16 | entries that the field has in all
+ * chunks; `run` is row << 22 | column << 11 | length − 1 within its chunk of 512 × 2048
+ * pixels. A chunk may have several segments. CRCs are CRC-32 as in zlib.
+ */
+import type { Grid } from "../raster/grid.js";
+
+export const MAGIC = Buffer.from("FLDZONE1", "latin1");
+export const VERSION = 1;
+export const DIRECTORY_ENTRY_BYTES = 24;
+export const TRAILER_BYTES = 24;
+
+export interface ZoneHeader {
+  readonly version: number;
+  /** Of the field set, the grid and what else decides the pixels. */
+  readonly fingerprint: string;
+  readonly rows: number;
+  readonly grid: Grid;
+  readonly chunkRows: number;
+  readonly chunkCols: number;
+  readonly runs: number;
+  /** Bounds of all vertices in the raster's pixels; null when no geometry could be read. */
+  readonly extent: readonly [number, number, number, number] | null;
+  readonly status: Section;
+  readonly duplicates: Section;
+  readonly directory: Section;
+}
+
+export interface Section {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc: number;
+}
