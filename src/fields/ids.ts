@@ -73,7 +73,7 @@ export async function duplicateRows(fields: FieldsFile, batch: number): Promise<
 }
 
 /** An integer is its own hash; a string's is FNV-1a over its UTF-16 units, in 64 bits. */
-function hash64(id: FieldId): bigint {
+export function hash64(id: FieldId): bigint {
   if (typeof id === "bigint") return BigInt.asUintN(64, id);
   let [high, low] = [0xcbf29ce4, 0x84222325];
   for (let i = 0; i < id.length; i++) {

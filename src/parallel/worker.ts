@@ -4,11 +4,15 @@
  */
 import { Piscina } from "piscina";
 import type { KernelName } from "../config/options.js";
-import { type IdOrder, idOrder } from "../fields/ids.js";
+import { type IdOrder, idOrder, idReader } from "../fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "../fields/read-slice.js";
 import type { Slice } from "../fields/slice.js";
-import { type AlbersConstants, type Burned, type Counted, type KernelGrid, loadKernel, type WkbColumn } from "../kernel/kernel.js";
+import { type AlbersConstants, type Burned, type Counted, type FeatureText, type KernelGrid, loadKernel, type TextColumn, type WkbColumn } from "../kernel/kernel.js";
 import { type BandType, pixelArray } from "../raster/pixels.js";
+import { propertyTexts } from "../tiles/properties.js";
+
+/** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
+const DECIMALS = 6;
 
 export interface SliceColumns {
   readonly path: string;
@@ -72,6 +76,42 @@ export async function countWindow(task: CountTask): Promise<Counted> {
   const words = new Uint32Array(task.words, 0, task.wordCount);
   const counted = (await loadKernel(task.kernel)).count(pixels, task.stride, words, task.layout, task.skip);
   return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
+}
+
+export interface FeatureTask extends SliceColumns {
+  readonly kernel: KernelName;
+  /** Shared; hectares by row of the file, NaN where unknown. */
+  readonly area: SharedArrayBuffer;
+  /** Shared; CDL codes as doubles by row of the file, NaN where there is none. */
+  readonly crop: SharedArrayBuffer;
+}
+
+/** A slice's geometry and the properties of its features. */
+export interface FeatureSource {
+  readonly column: WkbColumn;
+  readonly properties: TextColumn;
+}
+
+/** Read a slice for the feature stream. */
+export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
+  const { rows, firstRow } = task.slice;
+  const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
+  const area = new Float32Array(task.area, firstRow * 4, rows);
+  const crop = new Float64Array(task.crop, firstRow * 8, rows);
+  const id = idReader(columnData(table, task.idColumn));
+  const properties = propertyTexts(rows, id, (row) => area[row] as number, (row) => crop[row] as number);
+  return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
+}
+
+/** Features of a column in longitude and latitude, as GeoJSON lines. */
+export async function writeFeatures(task: FeatureSource & { readonly kernel: KernelName; readonly firstRow: number }): Promise<FeatureText> {
+  const features = (await loadKernel(task.kernel)).geojson(task.column, task.firstRow, task.properties, DECIMALS);
+  return moved(features, [features.text, features.status]);
+}
+
+/** Read a slice in longitude and latitude and write its features. */
+export async function featureSlice(task: FeatureTask): Promise<FeatureText> {
+  return writeFeatures({ ...(await readFeatures(task)), kernel: task.kernel, firstRow: task.slice.firstRow });
 }
 
 /** Hand a result over with its buffers moved, not copied. */

@@ -1,0 +1,168 @@
+import { type Data, Type } from "apache-arrow";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import type { FieldsFile, ParquetShape } from "./fields-file.js";
+import { IdTable } from "./id-table.js";
+import { type FieldId, idReader } from "./ids.js";
+import { streamColumns } from "./stream-column.js";
+
+/** A value per row of the fields, taken from another table by field id. */
+export interface Joined {
+  /** Shared; NaN where the table has no such id or no value. */
+  readonly values: Float32Array | Float64Array;
+  /** Fields that the table does not know. */
+  readonly missing: Unmatched;
+  /** Rows of the table that no field takes. */
+  readonly extra: Unmatched;
+}
+
+export interface Unmatched {
+  readonly rows: number;
+  /** The first few, for the report. */
+  readonly ids: readonly FieldId[];
+}
+
+const FIRST_IDS = 10;
+
+/**
+ * Take one numeric column of `table` for every field.
+ *
+ * Both files are read in step while their ids agree row by row, as they do when they come
+ * of one source; where they part, the rest goes through a table of ids (28 bytes a row).
+ *
+ * @param make  the array to fill, over shared memory: workers read it in place.
+ * @throws {PipelineError} input: the column is not numeric, or a file is damaged.
+ */
+export async function joinColumn(
+  fields: FieldsFile,
+  table: ParquetShape,
+  idColumn: string,
+  valueColumn: string,
+  make: "float32" | "float64",
+  batch: number,
+  ctx: Context,
+): Promise<Joined> {
+  const bytes = make === "float32" ? 4 : 8;
+  const shared = new SharedArrayBuffer(fields.rows * bytes);
+  const values = make === "float32" ? new Float32Array(shared) : new Float64Array(shared);
+  values.fill(Number.NaN);
+  try {
+    if (fields.rows === table.rows && (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx))) {
+      return { values, missing: { rows: 0, ids: [] }, extra: { rows: 0, ids: [] } };
+    }
+    return { values, ...(await fillById(fields, table, idColumn, valueColumn, values.fill(Number.NaN), batch, ctx)) };
+  } catch (cause) {
+    throw asPipelineError(cause, "input", "Tables cannot be joined", { fields: fields.path, table: table.path, column: valueColumn });
+  }
+}
+
+/** False as soon as an id differs. */
+async function fillInStep(
+  fields: FieldsFile,
+  table: ParquetShape,
+  idColumn: string,
+  valueColumn: string,
+  values: Float32Array | Float64Array,
+  batch: number,
+  ctx: Context,
+): Promise<boolean> {
+  const left = rowsOf(streamColumns(fields, [fields.idColumn], batch));
+  const right = rowsOf(streamColumns(table, [idColumn, valueColumn], batch));
+  let row = 0;
+  try {
+    let [a, b] = [await left.next(), await right.next()];
+    while (!a.done && !b.done) {
+      ctx.signal.throwIfAborted();
+      const [p, q] = [a.value, b.value];
+      const n = Math.min(p.left, q.left);
+      for (let i = 0; i < n; i++) {
+        if (p.id(p.at + i) !== q.id(q.at + i)) return false;
+        values[row + i] = q.value(q.at + i);
+      }
+      row += n;
+      p.at += n;
+      q.at += n;
+      p.left -= n;
+      q.left -= n;
+      if (p.left === 0) a = await left.next();
+      if (q.left === 0) b = await right.next();
+    }
+    return true;
+  } finally {
+    await left.return(undefined);
+    await right.return(undefined);
+  }
+}
+
+interface Rows {
+  at: number;
+  left: number;
+  readonly id: (row: number) => FieldId;
+  readonly value: (row: number) => number;
+}
+
+async function* rowsOf(source: AsyncIterable<{ rows: number; data: Data[] }>): AsyncGenerator<Rows> {
+  for await (const { rows, data } of source) {
+    const [ids, numbers] = data;
+    yield { at: 0, left: rows, id: idReader(ids as Data), value: numbers ? numberReader(numbers) : () => Number.NaN };
+  }
+}
+
+async function fillById(
+  fields: FieldsFile,
+  table: ParquetShape,
+  idColumn: string,
+  valueColumn: string,
+  values: Float32Array | Float64Array,
+  batch: number,
+  ctx: Context,
+): Promise<Pick<Joined, "missing" | "extra">> {
+  ctx.log.warn("rows do not stand in the same order; joined by id", { table: table.path });
+  const ids = new IdTable(table.rows);
+  const numbers = new Float64Array(table.rows);
+  const used = new Uint8Array(table.rows);
+  for await (const { firstRow, rows, data } of streamColumns(table, [idColumn, valueColumn], batch)) {
+    const [id, value] = [idReader(data[0] as Data), numberReader(data[1] as Data)];
+    for (let i = 0; i < rows; i++) {
+      ids.add(id(i), firstRow + i);
+      numbers[firstRow + i] = value(i);
+    }
+  }
+  const missing = { rows: 0, ids: [] as FieldId[] };
+  for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
+    const id = idReader(data[0] as Data);
+    for (let i = 0; i < rows; i++) {
+      const row = ids.rowOf(id(i));
+      if (row >= 0) {
+        values[firstRow + i] = numbers[row] as number;
+        used[row] = 1;
+      } else {
+        missing.rows++;
+        if (missing.ids.length < FIRST_IDS) missing.ids.push(id(i));
+      }
+    }
+  }
+  const extra = { rows: used.reduce((sum, u) => sum + 1 - u, 0), ids: [] as FieldId[] };
+  if (extra.rows > 0) {
+    for await (const { firstRow, rows, data } of streamColumns(table, [idColumn], batch)) {
+      const id = idReader(data[0] as Data);
+      for (let i = 0; i < rows && extra.ids.length < FIRST_IDS; i++) {
+        if (used[firstRow + i] === 0) extra.ids.push(id(i));
+      }
+      if (extra.ids.length >= FIRST_IDS) break;
+    }
+  }
+  return { missing, extra };
+}
+
+/** Numbers of a column; NaN where null. */
+function numberReader(data: Data): (row: number) => number {
+  if (data.typeId !== Type.Int && data.typeId !== Type.Float) {
+    throw new PipelineError("input", "Column must hold numbers", { received: String(data.type) });
+  }
+  const numbers = data.values as Float64Array | BigInt64Array;
+  if (data.nullCount === 0) return (row) => Number(numbers[row]);
+  const bits = data.nullBitmap;
+  const from = data.offset & 7;
+  return (row) => (((bits[(from + row) >> 3] as number) >> ((from + row) & 7)) & 1 ? Number(numbers[row]) : Number.NaN);
+}

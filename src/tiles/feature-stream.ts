@@ -1,0 +1,79 @@
+import type { KernelName } from "../config/options.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import { planProjection } from "../fields/projection.js";
+import { planSlices, type Slice } from "../fields/slice.js";
+import { type FeatureText, STATUS_OK } from "../kernel/kernel.js";
+import { mapOrdered } from "../parallel/map-ordered.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError } from "../pipeline/errors.js";
+
+export interface FeatureAttributes {
+  /** Shared; hectares as floats by row, NaN where unknown. */
+  readonly area: SharedArrayBuffer;
+  /** Shared; CDL codes as doubles by row, NaN where there is none. */
+  readonly crop: SharedArrayBuffer;
+}
+
+/** Slices in work or waiting for the reader, beyond one a worker. */
+const AHEAD = 1;
+
+/**
+ * A polygon and a centroid of every field as newline-delimited GeoJSON, in input order.
+ *
+ * Feature ids are row numbers. Pieces are made only as they are taken, so a reader that
+ * stalls stops the workers: memory holds one slice a worker and one more.
+ */
+export class FeatureStream {
+  /** FIELD_STATUS code of every row once its slice has been yielded. */
+  readonly status: Uint8Array;
+
+  constructor(
+    private readonly fields: FieldsFile,
+    private readonly attributes: FeatureAttributes,
+    private readonly options: { readonly kernel: KernelName; readonly batch: number },
+    private readonly pool: Pool,
+    private readonly ctx: Context,
+  ) {
+    this.status = new Uint8Array(fields.rows);
+  }
+
+  /** Fields that could be drawn, so far. */
+  get drawn(): number {
+    return this.status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    const write = this.#writer();
+    const task = this.ctx.progress.start("fields streamed", this.fields.rows);
+    try {
+      const slices = planSlices(this.fields, this.options.batch);
+      for await (const { slice, features } of mapOrdered(slices, this.pool.threads + AHEAD, write)) {
+        this.ctx.signal.throwIfAborted();
+        this.status.set(features.status, slice.firstRow);
+        if (features.text.length > 0) yield features.text;
+        task.update(slice.firstRow + slice.rows);
+      }
+    } finally {
+      task.end();
+    }
+  }
+
+  #writer(): (slice: Slice) => Promise<{ slice: Slice; features: FeatureText }> {
+    const { path, idColumn, geometryColumn, crs } = this.fields;
+    const { kernel } = this.options;
+    // GeoJSON is longitude and latitude, whatever the fields are in.
+    const projection = planProjection(crs, "OGC:CRS84");
+    return async (slice) => {
+      const task = { path, idColumn, geometryColumn, slice, kernel, ...this.attributes };
+      try {
+        if (projection.kind !== "proj") return { slice, features: await this.pool.run("featureSlice", task) };
+        const { column, properties } = await this.pool.run("readFeatures", task);
+        const source = { column: projection.reproject(column), properties, kernel, firstRow: slice.firstRow };
+        return { slice, features: await this.pool.run("writeFeatures", source) };
+      } catch (cause) {
+        throw asPipelineError(cause, "input", "Fields cannot be read", { path, rows: `${slice.firstRow}..${slice.firstRow + slice.rows}` });
+      }
+    };
+  }
+}

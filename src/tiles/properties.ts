@@ -1,0 +1,52 @@
+import type { FieldId } from "../fields/ids.js";
+import type { TextColumn } from "../kernel/kernel.js";
+import { cropName } from "../legend/cdl-legend.js";
+
+/** Attributes that a year's features carry, by name and type, as the archive's metadata lists them. */
+export const FEATURE_FIELDS = { field_id: "Number or String", area_ha: "Number", crop_code: "Number", crop_name: "String" } as const;
+
+/** Bytes that a row's properties take, beside its id; the buffer grows when one needs more. */
+const ROW_BYTES = 128;
+
+/**
+ * Properties of a batch as JSON members: `"field_id":7,"area_ha":64.75,"crop_code":1,"crop_name":"Corn"`.
+ *
+ * Area is rounded to 0.01 ha, more than the polygons are good for: unrounded it takes a
+ * sixth of the archive. What a field lacks is left out.
+ *
+ * @param area  hectares, NaN where unknown.
+ * @param crop  CDL code, NaN where the field has none.
+ */
+export function propertyTexts(
+  rows: number,
+  id: (row: number) => FieldId,
+  area: (row: number) => number,
+  crop: (row: number) => number,
+): TextColumn {
+  let values = Buffer.allocUnsafe(rows * ROW_BYTES);
+  const offsets = new Int32Array(rows + 1);
+  let at = 0;
+  for (let row = 0; row < rows; row++) {
+    const key = id(row);
+    let text = typeof key === "bigint" ? `"field_id":${key}` : `"field_id":${JSON.stringify(key)}`;
+    const hectares = area(row);
+    if (!Number.isNaN(hectares)) text += `,"area_ha":${Math.round(hectares * 100) / 100}`;
+    const code = crop(row);
+    if (!Number.isNaN(code)) text += cropMembers(code);
+    if (at + text.length * 3 > values.length) values = Buffer.concat([values], values.length * 2 + text.length * 3);
+    at += values.write(text, at);
+    offsets[row + 1] = at;
+  }
+  return { values: values.subarray(0, at), offsets };
+}
+
+const members = new Map<number, string>();
+
+function cropMembers(code: number): string {
+  let text = members.get(code);
+  if (text === undefined) {
+    text = `,"crop_code":${code},"crop_name":${JSON.stringify(cropName(code))}`;
+    members.set(code, text);
+  }
+  return text;
+}

@@ -1,0 +1,141 @@
+import { join } from "node:path";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import { type DownloadFacts, downloadStep, releaseCdl } from "../download/download.js";
+import { openPool, type Pool } from "../parallel/pool.js";
+import { availableThreads } from "../parallel/threads.js";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { withLock } from "../pipeline/lock.js";
+import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
+import { judgeStep, runStep, type Step } from "../pipeline/step.js";
+import { publishStep } from "../publish/publish.js";
+import { tilesStep } from "../tiles/tiles.js";
+import { zonalStep } from "../zonal/zonal.js";
+import { ensureZones } from "../zones/zones.js";
+import { isSelected, type Selection, STAGES, type Stage } from "./stages.js";
+
+/** What became of each stage. */
+export type YearResult = { readonly year: number; readonly archive: string; readonly manifest: string } & {
+  readonly [K in Stage]?: Facts;
+};
+
+/** One line of a dry run. */
+export interface PlannedStage {
+  readonly stage: Stage;
+  readonly runs: boolean;
+  readonly reason: string;
+}
+
+/** A stage's step, once the stages before it are on record. */
+type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step;
+
+/**
+ * Make one year: raster, zonal table, archive, publication. What is there and valid is
+ * kept; a raster that has been used and removed is not fetched again.
+ *
+ * @throws {PipelineError} locked, when another process works on this year; else as the stages.
+ */
+export async function runYear(year: number, options: Options, layout: Layout, selection: Selection, ctx: Context): Promise<YearResult> {
+  const lock = join(layout.state, `${options.region}_${year}.lock`);
+  return withLock(lock, ctx, async (own) => {
+    const pool = lazyPool(options);
+    const makers = stepMakers(year, options, layout, selection, pool.get, own);
+    const done: Partial<Record<Stage, StepRecord>> = {};
+    try {
+      for (const stage of STAGES) {
+        const step = makers[stage](done);
+        if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
+        else if (STAGES.slice(STAGES.indexOf(stage)).every((later) => !isSelected(later, selection))) break;
+        done[stage] = recordOf(step);
+        if (stage === "zonal") await releaseCdl(year, options, layout, own);
+      }
+    } finally {
+      await pool.close();
+    }
+    const facts = Object.fromEntries(Object.entries(done).map(([stage, record]) => [stage, record.facts]));
+    return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
+  });
+}
+
+/** What `runYear` would do now, and why; nothing is changed. */
+export async function planYear(year: number, options: Options, layout: Layout, selection: Selection, ctx: Context): Promise<PlannedStage[]> {
+  const makers = stepMakers(year, options, layout, selection, lazyPool(options).get, ctx);
+  const done: Partial<Record<Stage, StepRecord>> = {};
+  const plan: PlannedStage[] = [];
+  for (const stage of STAGES) {
+    if (!isSelected(stage, selection)) {
+      plan.push({ stage, runs: false, reason: "not selected" });
+    } else if (plan.some(({ runs }) => runs)) {
+      plan.push({ stage, runs: true, reason: `follows ${plan.find(({ runs }) => runs)?.stage}` });
+      continue;
+    } else {
+      const verdict = await judgeStep(makers[stage](done), selection.force.has(stage));
+      plan.push({ stage, runs: !verdict.skip, reason: verdict.reason });
+      if (!verdict.skip) continue;
+    }
+    const record = readRecord(makers[stage](done).record);
+    if (record === undefined) break;
+    done[stage] = record;
+  }
+  return plan;
+}
+
+function stepMakers(
+  year: number,
+  options: Options,
+  layout: Layout,
+  selection: Selection,
+  pool: () => Pool,
+  ctx: Context,
+): Record<Stage, StepMaker> {
+  const zonal: StepMaker = ({ download }) => {
+    const { raster, digest } = download?.facts as unknown as DownloadFacts;
+    return zonalStep(
+      year,
+      { path: raster, digest },
+      options,
+      layout,
+      (fields, opened) => ensureZones(fields, opened, year, options, layout, pool(), ctx),
+      pool,
+    );
+  };
+  return {
+    download: () =>
+      downloadStep(year, options, layout, {
+        rasterNeeded: async (facts) => {
+          if (!isSelected("zonal", selection)) return isSelected("download", selection) && selection.until === "download";
+          const step = zonal({ download: { facts } as unknown as StepRecord });
+          return !(await judgeStep(step, selection.force.has("zonal"))).skip;
+        },
+      }),
+    zonal,
+    tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
+    publish: ({ tiles }) => publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
+  };
+}
+
+function outputOf(record: StepRecord | undefined, stage: Stage): StepRecord["output"] {
+  if (record === undefined) throw new PipelineError("input", `The ${stage} stage has not been done yet`, { stage });
+  return record.output;
+}
+
+function recordOf(step: Step): StepRecord {
+  const record = readRecord(step.record);
+  if (record === undefined) {
+    throw new PipelineError("input", `The ${step.name} stage has not been done yet; run it first`, { year: step.year, expected: step.record });
+  }
+  return record;
+}
+
+/** The pool is opened by the first step that works; a year that is all valid starts no thread. */
+function lazyPool(options: Options): { get: () => Pool; close: () => Promise<void> } {
+  let pool: Pool | undefined;
+  return {
+    get: () => {
+      pool ??= openPool(availableThreads(options.threads));
+      return pool;
+    },
+    close: async () => pool?.close(),
+  };
+}

@@ -1,0 +1,18 @@
+/** The stages of a year, in order; each one's output is the next one's input. */
+export const STAGES = ["download", "zonal", "tiles", "publish"] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** Which stages a run may do, and which it must do again. */
+export interface Selection {
+  /** Made again though valid. */
+  readonly force: ReadonlySet<Stage>;
+  /** This one alone; the others' outputs must be there. */
+  readonly only?: Stage | undefined;
+  /** The last one to do. */
+  readonly until?: Stage | undefined;
+}
+
+export function isSelected(stage: Stage, { only, until }: Selection): boolean {
+  if (only !== undefined) return stage === only;
+  return until === undefined || STAGES.indexOf(stage) <= STAGES.indexOf(until);
+}
