@@ -1,4 +1,4 @@
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { checkValue, resolveOptions, suggestion } from "../config/config.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -13,7 +13,9 @@ export interface Command {
   /** Options out of the common table that mean something here. */
   readonly options: readonly OptionName[];
   /** Options of this command alone, by flag. */
-  readonly own?: Readonly<Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>>;
+  readonly own?: Readonly<
+    Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>
+  >;
   readonly examples: readonly string[];
 }
 
@@ -73,9 +75,16 @@ function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["op
 function fromText(name: OptionName, text: unknown): unknown {
   const { type } = OPTIONS[name] as OptionSpec;
   if (typeof text !== "string") return text;
-  if (type === "number" || type === "integer") return text.trim() === "" ? text : Number(text);
-  if (type === "numbers") return text.trim() === "" ? [] : text.split(",").map(Number);
-  return text;
+  if (type === "number" || type === "integer") return numberOr(text);
+  if (type !== "numbers") return text;
+  const numbers = text.trim() === "" ? [] : text.split(",").map(numberOr);
+  return numbers.every((value) => typeof value === "number") ? numbers : text;
+}
+
+/** What is no number stays as it was typed, for the error to show; an empty text is none, though Number says 0. */
+function numberOr(text: string): number | string {
+  const value = Number(text);
+  return text.trim() === "" || Number.isNaN(value) ? text : value;
 }
 
 /** Years as people write them: `2020`, `2018,2020`, `2008-2024`. */

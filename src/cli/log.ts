@@ -63,7 +63,7 @@ function childLog(file: pino.Logger | undefined, options: LogOptions, bound: Log
 
 function textLine(level: Level, message: string, fields: LogFields): string {
   const { year, step, ...rest } = fields;
-  const place = [year, step].filter((part) => part !== undefined).join(" ");
+  const place = [year, step].filter((part) => typeof part === "number" || typeof part === "string").join(" ");
   const pairs = Object.entries(rest)
     .filter(([, value]) => value !== undefined && typeof value !== "object")
     .map(([key, value]) => `${key}=${value}`);

@@ -1,5 +1,5 @@
-import { asPipelineError, EXIT_CODES, PipelineError } from "../pipeline/errors.js";
 import type { Context } from "../pipeline/context.js";
+import { asPipelineError, EXIT_CODES, PipelineError } from "../pipeline/errors.js";
 import { type Arguments, type Command, readArguments } from "./arguments.js";
 import { openLog } from "./log.js";
 import { TerminalProgress } from "./progress.js";
@@ -46,7 +46,10 @@ export async function main(
     const known = asPipelineError(error, "failed", "Unexpected error");
     report(known.message);
     if (known.kind === "failed" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    if (json) process.stdout.write(`${JSON.stringify({ error: known.sentence, kind: known.kind, ...known.where }, replacer)}\n`);
+    if (json)
+      process.stdout.write(
+        `${JSON.stringify({ error: known.sentence, kind: known.kind, ...known.where }, replacer)}\n`,
+      );
     process.exitCode = known.exitCode;
   }
   // A native handle or a pool that lingers must not keep a finished command from ending.

@@ -68,7 +68,8 @@ export const SILENT: Progress = { start: () => ({ update() {}, end() {} }) };
 /** `fields burned ██████░░░ 61 % 122,000/200,000 410,000/s ETA 0:12` */
 export function progressText(label: string, done: number, total: number | undefined, seconds: number): string {
   const rate = seconds > 0 ? done / seconds : 0;
-  const count = total === undefined ? done.toLocaleString("en") : `${done.toLocaleString("en")}/${total.toLocaleString("en")}`;
+  const count =
+    total === undefined ? done.toLocaleString("en") : `${done.toLocaleString("en")}/${total.toLocaleString("en")}`;
   const speed = `${Math.round(rate).toLocaleString("en")}/s`;
   if (total === undefined || total === 0) return `${label} ${count} ${speed}`;
   const share = Math.min(1, done / total);

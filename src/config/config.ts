@@ -17,7 +17,10 @@ export function resolveOptions(given: Partial<Options>, file?: string): Options 
   );
   const options = { ...defaults, ...fromFile, ...given } as Options;
   if (options.minZoom > options.maxZoom) {
-    throw new PipelineError("usage", "--min-zoom is above --max-zoom", { minZoom: options.minZoom, maxZoom: options.maxZoom });
+    throw new PipelineError("usage", "--min-zoom is above --max-zoom", {
+      minZoom: options.minZoom,
+      maxZoom: options.maxZoom,
+    });
   }
   return options;
 }
@@ -39,12 +42,15 @@ function readConfigFile(path: string): Partial<Options> {
 
 /** A value of the right type for option `name`, or an error that names `source`. */
 export function checkValue(name: string, value: unknown, source: string): unknown {
-  const spec = (OPTIONS as Record<string, OptionSpec>)[name];
+  const spec = Object.hasOwn(OPTIONS, name) ? (OPTIONS as Record<string, OptionSpec>)[name] : undefined;
   if (spec === undefined) {
     throw new PipelineError("usage", `Unknown option ${name}${suggestion(name)}`, { source });
   }
   const fail = (expected: string): never => {
-    throw new PipelineError("usage", `Option ${flagName(name)} must be ${expected}`, { source, received: JSON.stringify(value) });
+    throw new PipelineError("usage", `Option --${flagName(name)} must be ${expected}`, {
+      source,
+      received: JSON.stringify(value),
+    });
   };
   switch (spec.type) {
     case "boolean":

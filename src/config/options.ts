@@ -31,27 +31,59 @@ export const OPTIONS = {
   // Fields
   fieldsRaw: { type: "string", help: "field polygons (default: data/fields_raw.parquet under the root)" },
   fieldsClean: { type: "string", help: "field areas (default: data/fields_clean.parquet under the root)" },
-  idColumn: { type: "string", help: "column of the field id (default: field_id, id, fid or CSBID, whichever is there)" },
-  geometryColumn: { type: "string", help: "column of WKB polygons (default: from the geo metadata, else geometry or wkb)" },
+  idColumn: {
+    type: "string",
+    help: "column of the field id (default: field_id, id, fid or CSBID, whichever is there)",
+  },
+  geometryColumn: {
+    type: "string",
+    help: "column of WKB polygons (default: from the geo metadata, else geometry or wkb)",
+  },
   areaColumn: { type: "string", default: "area_ha", help: "column of the area in hectares, in the clean file" },
   fieldsCrs: { type: "string", help: "CRS of plain parquet without geo metadata, as EPSG:4326" },
-  maxDirty: { type: "number", default: 0.01, min: 0, max: 1, help: "share of dirty rows above which the zonal step fails" },
+  maxDirty: {
+    type: "number",
+    default: 0.01,
+    min: 0,
+    max: 1,
+    help: "share of dirty rows above which the zonal step fails",
+  },
   // Zonal
-  kernel: { type: "string", default: "native", choices: ["native", "js"], help: "counting kernel; js is the slow twin with equal answers" },
-  nodata: { type: "numbers", default: [0], help: "codes that are background, not counted, beside the band's own nodata (none: '')" },
+  kernel: {
+    type: "string",
+    default: "native",
+    choices: ["native", "js"],
+    help: "counting kernel; js is the slow twin with equal answers",
+  },
+  nodata: {
+    type: "numbers",
+    default: [0],
+    help: "codes that are background, not counted, beside the band's own nodata (none: '')",
+  },
   batch: { type: "integer", default: 16384, min: 1, help: "fields a worker takes at a time" },
-  threads: { type: "integer", min: 1, max: 128, help: "worker threads (default: SLURM_CPUS_PER_TASK, else physical cores this process may use)" },
+  threads: {
+    type: "integer",
+    min: 1,
+    max: 128,
+    help: "worker threads (default: SLURM_CPUS_PER_TASK, else physical cores this process may use)",
+  },
   // Tiles
   minZoom: { type: "integer", default: 4, min: 0, max: 16, help: "lowest zoom" },
   maxZoom: { type: "integer", default: 14, min: 0, max: 16, help: "highest zoom" },
   tippecanoe: { type: "string", default: "tippecanoe", help: "the tippecanoe program" },
-  scratch: { type: "string", help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)" },
+  scratch: {
+    type: "string",
+    help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)",
+  },
   // Publish
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
   s3Region: { type: "string", help: "S3 region (default: as the AWS configuration says, else us-east-1)" },
   profile: { type: "string", help: "AWS credentials profile" },
-  publicUrl: { type: "string", help: "URL under which the target is served; prefixed to the archive's name in the manifest" },
+  publicUrl: {
+    type: "string",
+    help: "URL under which the target is served; prefixed to the archive's name in the manifest",
+  },
   distribution: { type: "string", help: "CloudFront distribution to invalidate after publishing" },
   // How it speaks
   json: { type: "boolean", default: false, help: "result as one JSON object on stdout" },
@@ -76,6 +108,8 @@ export type Options = {
     | ValueOf<(typeof OPTIONS)[K]>
     | ((typeof OPTIONS)[K] extends Required<Pick<OptionSpec, "default">> ? never : undefined);
 };
+
+export type KernelName = (typeof OPTIONS)["kernel"]["choices"][number];
 
 /** `maxDirty` as it is typed: `max-dirty`. */
 export function flagName(name: string): string {

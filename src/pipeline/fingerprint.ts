@@ -63,5 +63,7 @@ export function fileDigest(path: string): string {
 
 /** SHA-256 of a small file's bytes as hex. */
 export async function contentHash(path: string): Promise<string> {
-  return createHash("sha256").update(await readFile(path)).digest("hex");
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
 }

@@ -1,5 +1,15 @@
-import { randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync, renameSync, rmSync, utimesSync, writeFileSync, writeSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +24,9 @@ const HEARTBEAT_MS = 5_000;
  * healthy client for tens of seconds.
  */
 const STALE_MS = 60_000;
+
+/** Between two looks at a live holder's lock. */
+const WAIT_MS = 500;
 
 interface Holder {
   readonly token: string;
@@ -31,17 +44,19 @@ interface Holder {
 export interface LockOptions {
   readonly heartbeatMs?: number;
   readonly staleMs?: number;
+  /** Wait for a live holder instead of failing. */
+  readonly wait?: boolean;
 }
 
 /**
  * Hold `path` while `body` runs.
  *
- * Made by O_EXCL, which Lustre and NFS keep atomic (flock is not shared between
- * nodes there). A holder on this host is alive when its process is; a holder
- * elsewhere is watched: alive when its beat moves within `staleMs`. A dead
- * holder's lock is taken over by rename, re-checked, then removed. A holder that
- * was taken for dead (its node stalled) finds its lock gone at the next beat, and
- * `body`'s signal is aborted.
+ * Made by link(), which Lustre and NFS keep atomic (flock is not shared between
+ * nodes there): the file appears with its content or not at all. A holder on this
+ * host is alive when its process is; a holder elsewhere is watched: alive when its
+ * beat moves within `staleMs`. Of several that find a holder dead, one removes the
+ * lock, and all compete for it anew. A holder that was taken for dead (its node
+ * stalled) finds its lock gone at the next beat, and `body`'s signal is aborted.
  *
  * @throws {PipelineError} locked, naming the holder, when it is alive.
  */
@@ -54,84 +69,149 @@ export async function withLock<T>(
   mkdirSync(dirname(path), { recursive: true });
   const staleMs = options.staleMs ?? STALE_MS;
   const token = randomUUID();
-  while (!tryCreate(path, token)) await evictIfDead(path, staleMs, ctx);
+  while (!tryCreate(path, token)) {
+    try {
+      await evictIfDead(path, staleMs, ctx);
+    } catch (error) {
+      if (!(options.wait && error instanceof PipelineError && error.kind === "locked")) throw error;
+      await pause(WAIT_MS, ctx);
+    }
+  }
   let beat = 0;
   const lost = new AbortController();
   const timer = setInterval(() => {
-    const owner = readHolder(path);
+    const state = readState(path);
+    if (state === "unreadable") return; // A passing fault of the file system; the next beat tells.
+    const owner = state && parseHolder(state.text);
     if (owner?.token === token) writeHolder(path, holder(token, ++beat));
-    else lost.abort(lockedBy(path, owner));
+    else
+      lost.abort(
+        new PipelineError("locked", "Lock was lost while working", { lock: path, host: owner?.host, pid: owner?.pid }),
+      );
   }, options.heartbeatMs ?? HEARTBEAT_MS);
   timer.unref();
   try {
     return await body({ ...ctx, signal: AbortSignal.any([ctx.signal, lost.signal]) });
   } finally {
     clearInterval(timer);
-    if (readHolder(path)?.token === token) rmSync(path, { force: true });
+    const state = readState(path);
+    if (typeof state === "object" && parseHolder(state.text)?.token === token) rmSync(path, { force: true });
   }
 }
 
 function tryCreate(path: string, token: string): boolean {
+  const partial = partialOf(path, token);
   try {
-    const fd = openSync(path, "wx");
-    writeSync(fd, JSON.stringify(holder(token, 0)));
-    closeSync(fd);
+    writeFileSync(partial, JSON.stringify(holder(token, 0)));
+    linkSync(partial, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
+  } finally {
+    rmSync(partial, { force: true });
   }
 }
 
 function writeHolder(path: string, value: Holder): void {
-  const partial = `${path}.${value.token}`;
+  const partial = partialOf(path, value.token);
   try {
     writeFileSync(partial, JSON.stringify(value));
     renameSync(partial, path);
   } catch {
     // A full disk or a stalled file system: the next beat may get through, and touching needs no space.
-    rmSync(partial, { force: true });
     try {
+      rmSync(partial, { force: true });
       utimesSync(path, new Date(), new Date());
     } catch {}
   }
 }
 
-/** What of the lock file changes with every sign of life. */
-function signOfLife(path: string): string | undefined {
+function partialOf(path: string, token: string): string {
+  return `${path}.${token}`;
+}
+
+/** The lock file's content, and all of it that changes with a sign of life. */
+interface State {
+  readonly text: string;
+  readonly sign: string;
+}
+
+/** Undefined when there is no lock. */
+function readState(path: string): State | undefined | "unreadable" {
   try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
+    const text = readFileSync(path, "utf8");
+    return { text, sign: `${text} ${statSync(path).mtimeMs}` };
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "unreadable";
   }
 }
 
 async function evictIfDead(path: string, staleMs: number, ctx: Context): Promise<void> {
-  const seen = signOfLife(path);
+  const seen = readState(path);
   if (seen === undefined) return;
-  const owner = parseHolder(seen);
+  if (seen === "unreadable") throw new PipelineError("failed", "Lock file cannot be read", { lock: path });
+  const owner = parseHolder(seen.text);
   if (owner !== undefined && isHere(owner)) {
     if (isAlive(owner)) throw lockedBy(path, owner);
   } else {
-    ctx.log.warn("lock of another host or container: watching whether it is alive", { path, host: owner?.host ?? "unknown", pid: owner?.pid });
+    ctx.log.warn("lock of another host or container: watching whether it is alive", {
+      path,
+      host: owner?.host ?? "unknown",
+      pid: owner?.pid,
+    });
     const end = performance.now() + staleMs;
     while (performance.now() < end) {
-      await sleep(Math.min(1_000, staleMs / 4), undefined, { signal: ctx.signal });
-      const now = signOfLife(path);
+      await pause(Math.min(1_000, staleMs / 4), ctx);
+      const now = readState(path);
       if (now === undefined) return;
-      if (now !== seen) throw lockedBy(path, parseHolder(now) ?? owner);
+      if (now !== "unreadable" && now.sign !== seen.sign) throw lockedBy(path, parseHolder(now.text) ?? owner);
     }
   }
-  ctx.log.warn("lock of a dead process taken over", { path, host: owner?.host ?? "unknown", pid: owner?.pid, since: owner?.since });
-  const aside = `${path}.evicted.${randomUUID()}`;
+  await evict(path, seen, owner, staleMs, ctx);
+}
+
+/**
+ * Remove the lock that was `seen`, and no other. The right to do so is a link to
+ * that very lock, under a name made from its content: one process gets it, and
+ * what it holds in hand shows whether a newer lock has slipped into its place.
+ */
+async function evict(
+  path: string,
+  seen: State,
+  owner: Holder | undefined,
+  staleMs: number,
+  ctx: Context,
+): Promise<void> {
+  const claim = `${path}.dead.${createHash("sha256").update(seen.text).digest("hex").slice(0, 16)}`;
   try {
-    renameSync(path, aside);
-  } catch {
+    linkSync(path, claim);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return;
+    if (code !== "EEXIST") throw error;
+    // Another one is at it, for microseconds; or it was killed just then, and its claim stays.
+    await pause(Math.min(1_000, staleMs / 4), ctx);
+    const now = readState(path);
+    if (typeof now === "object" && now.sign === seen.sign) rmSync(claim, { force: true });
     return;
   }
-  // Two observers may evict at once: the slower one may have moved the faster one's fresh lock.
-  if (signOfLife(aside) === seen) rmSync(aside, { force: true });
-  else renameSync(aside, path);
+  const held = readState(claim);
+  if (typeof held === "object" && held.text === seen.text) {
+    rmSync(path, { force: true });
+    if (owner !== undefined) rmSync(partialOf(path, owner.token), { force: true });
+    ctx.log.warn("lock of a dead process taken over", {
+      path,
+      host: owner?.host ?? "unknown",
+      pid: owner?.pid,
+      since: owner?.since,
+    });
+  }
+  rmSync(claim, { force: true });
+}
+
+async function pause(ms: number, ctx: Context): Promise<void> {
+  await sleep(ms, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted());
 }
 
 function lockedBy(path: string, owner: Holder | undefined): PipelineError {
@@ -141,11 +221,6 @@ function lockedBy(path: string, owner: Holder | undefined): PipelineError {
     pid: owner?.pid,
     since: owner?.since,
   });
-}
-
-function readHolder(path: string): Holder | undefined {
-  const text = signOfLife(path);
-  return text === undefined ? undefined : parseHolder(text);
 }
 
 function parseHolder(text: string): Holder | undefined {
@@ -158,7 +233,15 @@ function parseHolder(text: string): Holder | undefined {
 }
 
 function holder(token: string, beat: number): Holder {
-  return { token, host: hostname(), pid: process.pid, namespace: namespace(), startTicks: startTicks(process.pid) ?? "", since: SINCE, beat };
+  return {
+    token,
+    host: hostname(),
+    pid: process.pid,
+    namespace: namespace(),
+    startTicks: startTicks(process.pid) ?? "",
+    since: SINCE,
+    beat,
+  };
 }
 
 const SINCE = new Date().toISOString();
@@ -177,7 +260,17 @@ function isHere(owner: Holder): boolean {
 
 function isAlive(owner: Holder): boolean {
   const ticks = startTicks(owner.pid);
-  return ticks !== undefined && ticks === owner.startTicks;
+  return ticks === undefined ? isHidden(owner.pid) : ticks === owner.startTicks;
+}
+
+/** Another user's process where /proc is mounted with hidepid: it exists, more cannot be seen. */
+function isHidden(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 /** Start time of a process from /proc, or undefined when there is none (a zombie counts as none). */
@@ -185,7 +278,7 @@ function startTicks(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
     return undefined;
   }

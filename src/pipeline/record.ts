@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { publishFile } from "./output.js";
@@ -29,7 +29,9 @@ export function readRecord(path: string): StepRecord | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const record = JSON.parse(readFileSync(path, "utf8")) as StepRecord;
-    return typeof record.step === "string" && typeof record.inputs === "object" ? record : undefined;
+    const whole =
+      typeof record.step === "string" && record.inputs && record.facts && typeof record.output?.digest === "string";
+    return whole ? record : undefined;
   } catch {
     return undefined;
   }
@@ -44,6 +46,10 @@ export function writeRecord(path: string, record: StepRecord): void {
 export function writeJsonAtomic(path: string, value: unknown): void {
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
-  publishFile(partial, path);
+  try {
+    writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
+    publishFile(partial, path);
+  } finally {
+    rmSync(partial, { force: true });
+  }
 }

@@ -38,7 +38,10 @@ export interface Step<F extends Facts = Facts> {
   recheck?(record: StepRecord): Promise<string | undefined> | string | undefined;
   /** True when scratch of an ended run is worth keeping (a download to resume). */
   readonly resumable?: boolean;
-  /** Last acts after the record is written: side files, cleaning up inputs. */
+  /**
+   * Last acts once the output is in its place: side files, things that it replaces.
+   * The record is written after it: a kill in between makes the step again, side files included.
+   */
   finish?(facts: F, ctx: Context): Promise<void>;
 }
 
@@ -55,7 +58,8 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
   const record = readRecord(step.record);
   if (force) return no("forced", record);
   if (record === undefined) return no(existsSync(step.target) ? "output has no record" : "not made yet");
-  if (record.version !== step.version) return no(`made by version ${record.version} of this step, now ${step.version}`, record);
+  if (record.version !== step.version)
+    return no(`made by version ${record.version} of this step, now ${step.version}`, record);
   const change = firstChange(record.inputs, step.inputs);
   if (change !== undefined) return no(change, record);
   const recheck = await step.recheck?.(record);
@@ -92,13 +96,19 @@ function firstChange(before: Inputs, now: Inputs): string | undefined {
  * @returns the facts of the output, fresh or on record.
  * @throws {PipelineError} naming step and year; the old output, if any, still stands.
  */
-export async function runStep<F extends Facts>(step: Step<F>, ctx: Context, options: { force?: boolean } = {}): Promise<F> {
+export async function runStep<F extends Facts>(
+  step: Step<F>,
+  ctx: Context,
+  options: { force?: boolean } = {},
+): Promise<F> {
   const log = ctx.log.with({ year: step.year, step: step.name });
   const own: Context = { ...ctx, log };
   try {
     ctx.signal.throwIfAborted();
     const verdict = await judgeStep(step, options.force ?? false);
     if (verdict.skip) {
+      // A kill between the record and the clean-up leaves it; so does a failed --force of a resumable step.
+      removeScratch(step.target);
       log.info(`valid, skipped: ${step.target}`);
       return verdict.record?.facts as F;
     }
@@ -106,7 +116,8 @@ export async function runStep<F extends Facts>(step: Step<F>, ctx: Context, opti
     await step.validate(own);
     return await make(step, own);
   } catch (error) {
-    const reason = ctx.signal.aborted && !(error instanceof PipelineError && error.kind === "space") ? ctx.signal.reason : error;
+    const reason =
+      ctx.signal.aborted && !(error instanceof PipelineError && error.kind === "space") ? ctx.signal.reason : error;
     throw asPipelineError(reason, step.errorKind, `Step ${step.name} failed`, { year: step.year, step: step.name });
   }
 }
@@ -126,6 +137,7 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
     // An old record with a new output would be a lie; none at all is only work done twice.
     rmSync(step.record, { force: true });
     publishFile(partial, step.target);
+    await step.finish?.(facts, ctx);
     const seconds = Math.round((performance.now() - began) / 10) / 100;
     writeRecord(step.record, {
       step: step.name,
@@ -138,7 +150,6 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
       host: hostname(),
     });
     done = true;
-    await step.finish?.(facts, ctx);
     ctx.log.info(`done in ${seconds} s: ${step.target}`, { seconds, facts });
     return facts;
   } finally {

@@ -1,0 +1,76 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { type Arguments, parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import { layoutOf } from "./config/config.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { makeSample } from "./sample/sample.js";
+import { runYear } from "./year/run-year.js";
+
+const SEED = 1;
+
+/** Make a small world and take its years through every stage. */
+async function demo(args: Arguments, ctx: Context) {
+  const fields = Number(args.own.fields ?? 2000);
+  if (!Number.isInteger(fields) || fields < 1) throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
+  const years = parseYears(typeof args.own.years === "string" ? args.own.years : "2018-2020");
+  const root = join(args.options.root, "demo");
+  const options = { ...args.options, root, cdlSource: join(root, "cdl-source") };
+  ctx.log.info(`sample world of ${fields} fields and ${years.length} years under ${root}`);
+  await makeSample(
+    { root, fields, years, seed: SEED, dirty: false, unzipped: false, format: "tif", layout: "tiled", block: 512 },
+    ctx,
+  );
+  const tiler = await hasTippecanoe(options.tippecanoe);
+  if (!tiler) {
+    ctx.log.warn(`${options.tippecanoe} cannot be started: the demo ends after the zonal tables. containers/install-tippecanoe.sh says where it comes from.`);
+  }
+  const results = [];
+  for (const year of years) {
+    const layout = layoutOf(options, year);
+    const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
+    results.push(await runYear(year, options, layout, selection, { ...ctx, log: ctx.log.with({ year }) }));
+  }
+  if (!args.options.json) process.stdout.write(farewell(options.region, root, years, tiler, args));
+  return { root, years: results };
+}
+
+async function hasTippecanoe(program: string): Promise<boolean> {
+  const { failed } = await execa(program, ["--version"], { reject: false, stdin: "ignore" });
+  return !failed;
+}
+
+function farewell(region: string, root: string, years: readonly number[], tiler: boolean, args: Arguments): string {
+  const layout = layoutOf({ ...args.options, root }, years[0] as number);
+  const lines = ["", `zonal tables  ${join(root, "outputs", "zonal")}`];
+  if (tiler) {
+    lines.push(
+      `archives      ${join(root, "outputs", "tiles")}`,
+      `manifest      ${layout.manifest}`,
+      "",
+      "To look at them:",
+      `  node dist/archive.js show ${layout.archive}`,
+      `  node dist/archive.js verify ${layout.archive}`,
+      "  or drop an archive on https://pmtiles.io",
+    );
+  }
+  if (existsSync(layout.zonal)) lines.push(`The sample knows its own truth: ${join(root, "data", "truth.parquet")}`);
+  lines.push(`A rerun does nothing: node dist/year.js ${years[0]} --root ${root} --cdl-source ${join(root, "cdl-source")} --region ${region}`, "");
+  return lines.join("\n");
+}
+
+await main(
+  {
+    name: "node dist/demo.js",
+    summary: "The main job on sample data: a small world, three years, every stage.",
+    options: ["root", "region", "tippecanoe", "scratch", "threads", "kernel", "json", "quiet"],
+    own: {
+      fields: { type: "string", help: "fields of the sample world [2000]" },
+      years: { type: "string", help: "years to make [2018-2020]" },
+    },
+    examples: ["npm run demo", "node dist/demo.js --fields 20000 --years 2008-2012"],
+  },
+  demo,
+);

@@ -1,0 +1,259 @@
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { fileDigest } from "../pipeline/fingerprint.js";
+import { fsyncPath } from "../pipeline/output.js";
+import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/record.js";
+import type { Step } from "../pipeline/step.js";
+import { type FetchTiming, fetchFile } from "./fetch.js";
+import { rasterDigest, rasterFormat } from "./raster-file.js";
+import { locateSource, type Source } from "./source.js";
+import { chooseRaster, extractRaster } from "./zip.js";
+
+/** What is known of a year's raster; also the content of the step's output file. */
+export type DownloadFacts = {
+  /** URL or path that it came from. */
+  readonly source: string;
+  /** Absolute path. */
+  readonly raster: string;
+  readonly format: "GeoTIFF" | "HFA";
+  /** Identity by content, the files included that the raster cannot be read without. */
+  readonly digest: string;
+  /** Of the raster file alone. */
+  readonly bytes: number;
+  readonly zipBytes: number | null;
+  readonly zipDigest: string | null;
+  /** True when the raster was downloaded or extracted here, false when it is a user's own file, used in place. */
+  readonly owned: boolean;
+  /** When the files were removed on purpose, after use. */
+  readonly releasedAt: string | null;
+};
+
+export interface DownloadHooks {
+  /** Asked when a finished output's raster is not there any more: is it needed again? Always, by default. */
+  readonly rasterNeeded?: (facts: DownloadFacts) => Promise<boolean>;
+  readonly timing?: Partial<FetchTiming>;
+}
+
+/**
+ * Bring a year's raster on disk: fetch, unzip, verify.
+ *
+ * The raster's name is known only once the zip is open, so the files lie in a
+ * folder of their own, `data/cdl/us_2020/`, put there by one rename; the step's
+ * output is the small `data/cdl/us_2020.json` beside it, that says what lies
+ * where. A user's own raster stays where it is.
+ *
+ * @throws {PipelineError} usage, when the source's template is not usable; input, when a local source cannot be read.
+ */
+export function downloadStep(
+  year: number,
+  options: Options,
+  layout: Layout,
+  hooks: DownloadHooks = {},
+): Step<DownloadFacts> {
+  const record = recordPath(layout.state, options.region, year, "download");
+  const { source, inputs } = readSource(options.cdlSource, year, record);
+  const { folder, target } = placeOf(year, options, layout);
+  return {
+    name: "download",
+    year,
+    version: 1,
+    target,
+    record,
+    errorKind: "network",
+    inputs,
+    resumable: true,
+    async validate() {
+      if (source.place === "missing") {
+        const { name, expected, received } = source;
+        throw new PipelineError("input", "No raster of this year at the source", {
+          path: name,
+          year,
+          expected,
+          received,
+        });
+      }
+      if (source.place === "local" && source.form === "zip") await chooseRaster(source.file, year);
+      if (source.place === "local" && source.form === "raster") rasterFormat(source.file, year);
+    },
+    async run(partial, ctx) {
+      if (source.place === "missing")
+        throw new PipelineError("input", "No raster of this year at the source", { path: source.name, year });
+      const facts =
+        source.place === "local" && source.form === "raster"
+          ? describe(source.file, source.file, undefined, false, year)
+          : await bring(source, dirname(partial), folder, year, options, hooks, ctx);
+      writeFileSync(partial, `${JSON.stringify(facts, null, 2)}\n`);
+      return facts;
+    },
+    async verify(partial, facts) {
+      const problem = problemOf(JSON.parse(readFileSync(partial, "utf8")) as DownloadFacts);
+      if (problem !== undefined)
+        throw new PipelineError("failed", `Raster cannot be read back: ${problem}`, { path: facts.raster, year });
+    },
+    async recheck(before) {
+      const facts = before.facts as unknown as DownloadFacts;
+      const problem = facts.releasedAt === null ? problemOf(facts) : "raster was removed after use and is needed again";
+      const gone = facts.releasedAt !== null || !existsSync(facts.raster);
+      if (gone && hooks.rasterNeeded !== undefined && !(await hooks.rasterNeeded(facts))) return undefined;
+      return problem;
+    },
+    async finish(facts) {
+      // The source was a zip before, and is a raster in place now.
+      if (!facts.owned) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Remove the zip and the raster that the download step made, once nothing needs
+ * them; a user's own files are never touched. The record says so first, so that a
+ * kill in between is no lost file but a removal to be finished. Does nothing under
+ * `--keep-cdl` and where nothing is left; may be called again.
+ */
+export async function releaseCdl(year: number, options: Options, layout: Layout, ctx: Context): Promise<void> {
+  if (options.keepCdl) return;
+  const path = recordPath(layout.state, options.region, year, "download");
+  const record = readRecord(path);
+  const facts = record?.facts as unknown as DownloadFacts | undefined;
+  const { folder, target } = placeOf(year, options, layout);
+  if (record === undefined || !facts?.owned || !existsSync(folder)) return;
+  if (facts.releasedAt === null)
+    writeRecord(path, { ...record, facts: { ...facts, releasedAt: new Date().toISOString() } });
+  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  rmSync(target, { force: true });
+  rmSync(folder, { recursive: true, force: true });
+  ctx.log.info(`raster removed after use: ${folder}`, {
+    year,
+    step: "download",
+    freedMiB: Math.round(bytes / 2 ** 20),
+  });
+}
+
+/** Regions may share a root and a year, and one may still need what another releases: each has its own folder. */
+function placeOf(year: number, { region }: Options, { cdl }: Layout): { folder: string; target: string } {
+  return { folder: join(cdl, `${region}_${year}`), target: join(cdl, `${region}_${year}.json`) };
+}
+
+function readSource(template: string, year: number, record: string): { source: Source; inputs: Inputs } {
+  try {
+    const source = locateSource(template, year);
+    return { source, inputs: inputsOf(source, record) };
+  } catch (error) {
+    throw asPipelineError(error, "input", "Cannot read the CDL source", { year });
+  }
+}
+
+/** A local source that is gone since does not make a finished output wrong: then what is on record stands. */
+function inputsOf(source: Source, record: string): Inputs {
+  if (source.place === "remote") return { source: source.name };
+  if (source.place === "local") {
+    const digest = source.form === "zip" ? fileDigest(source.file) : rasterDigest(source.file);
+    return { source: source.name, sourceDigest: digest };
+  }
+  const before = readRecord(record)?.inputs;
+  return before?.source === source.name ? before : { source: source.name };
+}
+
+/** Fetch and unpack in scratch, check, then put the folder in its place. */
+async function bring(
+  source: Exclude<Source, { place: "missing" }>,
+  scratch: string,
+  folder: string,
+  year: number,
+  options: Options,
+  hooks: DownloadHooks,
+  ctx: Context,
+): Promise<DownloadFacts> {
+  const made = join(scratch, "files");
+  rmSync(made, { recursive: true, force: true });
+  mkdirSync(made);
+  const fetched = source.place === "remote" ? join(scratch, fileNameOf(source, year)) : undefined;
+  if (fetched !== undefined)
+    await fetchFile(
+      source.name,
+      fetched,
+      { retries: options.retries, ...(hooks.timing && { timing: hooks.timing }) },
+      ctx,
+    );
+  const origin = source.place === "local" ? source.file : (fetched as string);
+  const zip = source.form === "zip" ? origin : undefined;
+  try {
+    const name =
+      zip === undefined ? fileNameOf(source, year) : ((await extractRaster(zip, year, made, ctx))[0]?.name as string);
+    if (fetched !== undefined) linkOrMove(fetched, join(made, fileNameOf(source, year)));
+    const facts = describe(source.place === "local" ? source.file : source.name, join(made, name), zip, true, year);
+    ctx.signal.throwIfAborted();
+    putFolder(made, folder, join(scratch, "replaced"));
+    return { ...facts, raster: join(folder, name) };
+  } catch (error) {
+    // A broken download would be found complete, and broken again, by every later run.
+    if (fetched !== undefined && error instanceof PipelineError && error.kind === "input") {
+      for (const path of [fetched, `${fetched}.json`]) rmSync(path, { force: true });
+      throw error.at({ source: source.name });
+    }
+    throw error;
+  }
+}
+
+function fileNameOf(source: Source, year: number): string {
+  const extension = /\.(tiff?|img)(?:\?|$)/i.exec(source.name)?.[1]?.toLowerCase();
+  return `${year}_30m_cdls.${source.place === "remote" && source.form === "raster" && extension ? extension : "zip"}`;
+}
+
+function describe(
+  source: string,
+  raster: string,
+  zip: string | undefined,
+  owned: boolean,
+  year: number,
+): DownloadFacts {
+  return {
+    source,
+    raster,
+    format: rasterFormat(raster, year),
+    digest: rasterDigest(raster),
+    bytes: statSync(raster).size,
+    zipBytes: zip === undefined ? null : statSync(zip).size,
+    zipDigest: zip === undefined ? null : fileDigest(zip),
+    owned,
+    releasedAt: null,
+  };
+}
+
+function problemOf(facts: DownloadFacts): string | undefined {
+  if (!existsSync(facts.raster)) return "raster is gone";
+  return rasterDigest(facts.raster) === facts.digest ? undefined : "raster was changed since it was made";
+}
+
+/** As a link the download stays in scratch too: a kill before the record is written costs no second download. */
+function linkOrMove(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    renameSync(from, to);
+  }
+}
+
+/** Put a finished folder in the place of an older one; all data is on disk before the name. */
+function putFolder(made: string, folder: string, aside: string): void {
+  for (const name of readdirSync(made)) fsyncPath(join(made, name));
+  fsyncPath(made);
+  rmSync(aside, { recursive: true, force: true });
+  if (existsSync(folder)) renameSync(folder, aside);
+  renameSync(made, folder);
+  fsyncPath(dirname(folder));
+}

@@ -1,0 +1,54 @@
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { PipelineError } from "../pipeline/errors.js";
+import { fileDigest } from "../pipeline/fingerprint.js";
+
+const HFA_MAGIC = "EHFA_HEADER_TAG";
+/** Classic TIFF and BigTIFF, either byte order. */
+const TIFF_MAGICS = ["49492a00", "4d4d002a", "49492b00", "4d4d002b"];
+
+/**
+ * The raster's format by its first bytes.
+ *
+ * @throws {PipelineError} input, when it is neither TIFF nor ERDAS Imagine.
+ */
+export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
+  const start = firstBytes(path, HFA_MAGIC.length);
+  if (start.toString("latin1") === HFA_MAGIC) return "HFA";
+  if (TIFF_MAGICS.includes(start.subarray(0, 4).toString("hex"))) return "GeoTIFF";
+  throw new PipelineError("input", "Not a raster that can be read", {
+    path,
+    year,
+    expected: "TIFF or ERDAS Imagine",
+    received: describeBytes(start),
+  });
+}
+
+/**
+ * The raster's identity by content. An .img may keep its pixels in an .ige and a
+ * TIFF its place on earth in a .tfw: they count too. Statistics and overviews
+ * that viewers leave beside it do not.
+ */
+export function rasterDigest(path: string): string {
+  const stem = path.replace(/\.[^.]*$/, "");
+  const beside = ["ige", "tfw", "tifw"].map((extension) => `${stem}.${extension}`).filter((file) => existsSync(file));
+  return [path, ...beside].map(fileDigest).join("+");
+}
+
+export function firstBytes(path: string, length: number): Buffer {
+  const fd = openSync(path, "r");
+  try {
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file's first bytes for an error: as text where they are text (an HTML page in the place of a file), else hex. */
+export function describeBytes(bytes: Buffer): string {
+  if (bytes.length === 0) return "an empty file";
+  const text = bytes.toString("latin1");
+  return /^[\x20-\x7e\s]+$/.test(text)
+    ? `"${text.replaceAll(/\s+/g, " ")}"`
+    : `0x${bytes.subarray(0, 8).toString("hex")}`;
+}
