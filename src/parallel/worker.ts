@@ -3,6 +3,8 @@
  * plain data and shared or transferred buffers.
  */
 import { Piscina } from "piscina";
+import { addToCensus, type Census, type CensusPlan, newCensus } from "../archive/census.js";
+import { Archive } from "../archive/reader.js";
 import type { KernelName } from "../config/options.js";
 import { type IdOrder, idOrder, idReader } from "../fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "../fields/read-slice.js";
@@ -113,6 +115,29 @@ export async function writeFeatures(task: FeatureSource & { readonly kernel: Ker
 export async function featureSlice(task: FeatureTask): Promise<FeatureText> {
   return writeFeatures({ ...(await readFeatures(task)), kernel: task.kernel, firstRow: task.slice.firstRow });
 }
+
+export interface CensusTask {
+  readonly path: string;
+  readonly plan: CensusPlan;
+  /** Directory entries [from, to). */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Open a range of an archive's tiles and count what is in them. */
+export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
+  if (archive?.path !== path) {
+    archive?.close();
+    archive = undefined;
+    archive = new Archive(path);
+  }
+  const census = newCensus(plan);
+  addToCensus(census, archive, plan, from, to);
+  return census;
+}
+
+/** The archive opened last in this thread: its directories are read once. */
+let archive: Archive | undefined;
 
 /** Hand a result over with its buffers moved, not copied. */
 function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {

@@ -43,6 +43,14 @@ export class FeatureStream {
     return this.status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
   }
 
+  /** Bytes of the whole stream, from its first slice. */
+  async estimateBytes(): Promise<number> {
+    const [first] = planSlices(this.fields, this.options.batch);
+    if (first === undefined) return 0;
+    const { features } = await this.#writer()(first);
+    return Math.ceil((features.text.length / first.rows) * this.fields.rows);
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const write = this.#writer();
     const task = this.ctx.progress.start("fields streamed", this.fields.rows);
@@ -72,7 +80,10 @@ export class FeatureStream {
         const source = { column: projection.reproject(column), properties, kernel, firstRow: slice.firstRow };
         return { slice, features: await this.pool.run("writeFeatures", source) };
       } catch (cause) {
-        throw asPipelineError(cause, "input", "Fields cannot be read", { path, rows: `${slice.firstRow}..${slice.firstRow + slice.rows}` });
+        throw asPipelineError(cause, "input", "Fields cannot be read", {
+          path,
+          rows: `${slice.firstRow}..${slice.firstRow + slice.rows}`,
+        });
       }
     };
   }

@@ -3,7 +3,12 @@ import type { TextColumn } from "../kernel/kernel.js";
 import { cropName } from "../legend/cdl-legend.js";
 
 /** Attributes that a year's features carry, by name and type, as the archive's metadata lists them. */
-export const FEATURE_FIELDS = { field_id: "Number or String", area_ha: "Number", crop_code: "Number", crop_name: "String" } as const;
+export const FEATURE_FIELDS = {
+  field_id: "Number or String",
+  area_ha: "Number",
+  crop_code: "Number",
+  crop_name: "String",
+} as const;
 
 /** Bytes that a row's properties take, beside its id; the buffer grows when one needs more. */
 const ROW_BYTES = 128;

@@ -10,9 +10,7 @@ const NEAR = 1e-5;
 const MOST_RUNS = 65535;
 
 const near = (a: number, b: number): boolean => Math.abs(a - b) < NEAR;
-// Not Math.min and Math.max: those tell 0 from -0.
-const min = (a: number, b: number): number => (b < a ? b : a);
-const max = (a: number, b: number): number => (a < b ? b : a);
+const { min, max } = Math;
 
 /** Whether a closed ring of vertices [begin, end) turns clockwise, as OGRLinearRing::isClockwise has it. */
 function isClockwise(xs: Float64Array, ys: Float64Array, begin: number, end: number): boolean {
@@ -45,7 +43,7 @@ function isClockwise(xs: Float64Array, ys: Float64Array, begin: number, end: num
 function roundColumn(value: number, limit: number): number {
   const f = Math.floor(value + 0.5);
   if (!(f > 0)) return 0;
-  return f < limit ? f : limit;
+  return min(f, limit);
 }
 
 /** All that a batch of fields burns. */
@@ -311,7 +309,8 @@ export class Burner {
         for (let i = from; i < to; i++) {
           const a = max(begins[i] as number, first);
           const b = min(ends[i] as number, first + CHUNK_COLS);
-          if (a < b) this.#append(field, firstEntry, chunkRow(from) * across + chunkCol, rows[i] as number, a - first, b - a);
+          if (a < b)
+            this.#append(field, firstEntry, chunkRow(from) * across + chunkCol, rows[i] as number, a - first, b - a);
         }
       }
     }

@@ -91,10 +91,11 @@ export function pointInside(p: Polygons): { x: number; y: number } {
   }
   const begin = p.ringBegin(largest.first);
   const outer = ys.subarray(begin, p.ringBegin(largest.first + 1));
-  const [low, high] = [outer.reduce((a, b) => (b < a ? b : a)), outer.reduce((a, b) => (b > a ? b : a))];
+  const [low, high] = [outer.reduce((a, b) => Math.min(a, b)), outer.reduce((a, b) => Math.max(a, b))];
   let best = { width: 0, x: xs[begin] as number, y: ys[begin] as number };
-  // A few heights, because the middle one may run through a hole or a bay.
-  for (const share of [0.5, 0.25, 0.75, 0.125, 0.875, 0.375, 0.625]) {
+  // A few heights, because the middle one may run through a hole or a bay; uneven ones, because a line
+  // through vertices may run along an edge.
+  for (const share of [0.487, 0.259, 0.741, 0.123, 0.877, 0.367, 0.623]) {
     const y = low + (high - low) * share;
     const { width, middle } = widestPiece(p, largest.first, largest.last, y);
     if (width > best.width) best = { width, x: middle, y };
@@ -121,7 +122,9 @@ export class FeatureWriter {
       first = last;
     }
     const one = parts.length === 1;
-    this.#text(`{"type":"${one ? "Polygon" : "MultiPolygon"}","coordinates":${one ? parts[0] : `[${parts.join()}]`}}}\n`);
+    this.#text(
+      `{"type":"${one ? "Polygon" : "MultiPolygon"}","coordinates":${one ? parts[0] : `[${parts.join()}]`}}}\n`,
+    );
     const { x, y } = pointInside(p);
     this.#head("centroids", id, properties);
     this.#text(`{"type":"Point","coordinates":${this.#position(x, y)}}}\n`);

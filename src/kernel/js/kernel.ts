@@ -22,7 +22,7 @@ function burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | nul
   const rows = checkColumn(column);
   checkGrid(grid);
   if (albers !== null) checkAlbers(albers);
-  checkInteger("firstRow", firstRow, 0, 2 ** 32 - rows);
+  checkInteger("firstRow", firstRow, 0, 2 ** 32 - Math.max(rows, 1));
 
   const burner = new Burner(grid, albers);
   const status = new Uint8Array(rows);
@@ -47,7 +47,8 @@ function burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | nul
   });
   return {
     status,
-    extent: burner.extent,
+    // -0 and 0 are one.
+    extent: burner.extent.map((v) => v + 0),
     chunks: chunks.take(),
     entryEnd: entryEnd.take(),
     runEnd: runEnd.take(),
@@ -93,6 +94,7 @@ function geojson(column: WkbColumn, firstId: number, properties: TextColumn, dec
   const rows = checkColumn(column);
   checkInteger("firstId", firstId, 0, Number.MAX_SAFE_INTEGER - rows);
   checkInteger("decimals", decimals, 0, 9);
+  checkObject("properties", properties);
   const { values, offsets } = properties;
   checkType("properties.values", values, Uint8Array);
   checkType("properties.offsets", offsets, Int32Array);
@@ -144,7 +146,9 @@ function wkbOf(column: WkbColumn, row: number): Uint8Array {
 }
 
 /** The column's number of rows. */
-function checkColumn({ values, offsets, validity, validityOffset }: WkbColumn): number {
+function checkColumn(column: WkbColumn): number {
+  checkObject("column", column);
+  const { values, offsets, validity, validityOffset } = column;
   checkType("values", values, Uint8Array);
   checkType("offsets", offsets, Int32Array);
   if (offsets.length === 0) throw new TypeError("offsets: at least one element was expected");
@@ -153,7 +157,8 @@ function checkColumn({ values, offsets, validity, validityOffset }: WkbColumn): 
   if (validity !== undefined) {
     checkType("validity", validity, Uint8Array);
     checkInteger("validityOffset", validityOffset, 0, 2 ** 32);
-    if (validity.length * 8 < (validityOffset as number) + rows) throw new TypeError("validity: shorter than the column");
+    if (validity.length * 8 < (validityOffset as number) + rows)
+      throw new TypeError("validity: shorter than the column");
   }
   return rows;
 }
@@ -167,6 +172,7 @@ function checkOffsets(name: string, offsets: Int32Array, length: number): void {
 }
 
 function checkGrid(grid: KernelGrid): void {
+  checkObject("grid", grid);
   for (const name of ["a", "c", "e", "f"] as const) checkNumber(name, grid[name]);
   if (grid.a === 0 || grid.e === 0) throw new TypeError("grid: a pixel has no size");
   checkInteger("width", grid.width, 1, 2 ** 31 - 1);
@@ -174,7 +180,12 @@ function checkGrid(grid: KernelGrid): void {
 }
 
 function checkAlbers(albers: AlbersConstants): void {
+  checkObject("albers", albers);
   for (const name of ["lon0", "a", "e2", "n", "c", "rho0", "x0", "y0"] as const) checkNumber(name, albers[name]);
+}
+
+function checkObject(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) throw new TypeError(`${name}: an object was expected`);
 }
 
 function checkType(name: string, value: unknown, type: new (length: number) => object): void {

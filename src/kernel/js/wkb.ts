@@ -86,8 +86,8 @@ function readType(from: Cursor): { type: number; dimensions: number } {
   const plain = code & 0x1fffffff;
   const iso = Math.floor(plain / 1000);
   const flags = (code & Z_FLAG ? 1 : 0) + (code & M_FLAG ? 1 : 0);
-  if (iso > 3) return { type: 0, dimensions: 2 };
-  return { type: plain % 1000, dimensions: 2 + flags + [0, 1, 1, 2][iso]! };
+  const more = [0, 1, 1, 2][iso];
+  return more === undefined ? { type: 0, dimensions: 2 } : { type: plain % 1000, dimensions: 2 + flags + more };
 }
 
 function readPolygon(from: Cursor, dimensions: number, out: Polygons): void {

@@ -1,0 +1,145 @@
+import { PipelineError, type Where } from "../pipeline/errors.js";
+import { type FeatureView, featureView, type MvtLayer, readLayers } from "./mvt.js";
+import type { Archive } from "./reader.js";
+import { tileName, tileOf } from "./tile-id.js";
+
+/** What to count, and what every feature must be like. */
+export interface CensusPlan {
+  readonly layers: readonly LayerPlan[];
+  /**
+   * Feature ids are row numbers 0 .. rows − 1, and are ticked off at the highest zoom;
+   * undefined for an archive of anything.
+   */
+  readonly rows?: number;
+  readonly maxZoom: number;
+  /** An attribute whose value is known for every row. */
+  readonly attribute?: {
+    readonly key: string;
+    /** By row; −1 where the feature must not have the attribute. */
+    readonly values: Int16Array;
+  };
+}
+
+export interface LayerPlan {
+  readonly name: string;
+  /** A value of GEOMETRY_TYPE; undefined for any. */
+  readonly geometryType?: number;
+}
+
+/** Counts of a range of entries; ranges add up in any order. Plain data, to be sent between threads. */
+export interface Census {
+  entries: number;
+  /** In the plan's order. */
+  readonly layers: LayerCensus[];
+}
+
+export interface LayerCensus {
+  /** At all zooms; a feature counts in every tile it reaches. */
+  features: number;
+  /** Bit r is set when row r was seen at the highest zoom; empty without rows. */
+  readonly seen: Uint8Array;
+}
+
+export function newCensus(plan: CensusPlan): Census {
+  const bytes = Math.ceil((plan.rows ?? 0) / 8);
+  return { entries: 0, layers: plan.layers.map(() => ({ features: 0, seen: new Uint8Array(bytes) })) };
+}
+
+/**
+ * Open the tiles of entries [from, to), check that each decompresses and parses, and
+ * count what is in it.
+ *
+ * @throws {PipelineError} input, naming the tile: it cannot be read, or a feature in it has no id, an id
+ *   that is no row, the wrong geometry type, or another value of the attribute than its row.
+ */
+export function addToCensus(census: Census, archive: Archive, plan: CensusPlan, from: number, to: number): void {
+  const view = featureView();
+  for (let i = from; i < to; i++) {
+    const tile = archive.tile(i);
+    const id = archive.entries.tileId(i);
+    const where = { path: archive.path, tile: tileName(id), entry: i };
+    try {
+      const layers = readLayers(tile);
+      if (layers.length === 0) throw new RangeError("tile holds no layer");
+      for (const layer of layers) countLayer(census, plan, layer, tileOf(id).z, view);
+    } catch (error) {
+      if (error instanceof PipelineError) throw error.at(where);
+      throw new PipelineError("input", "Tile cannot be read", where, { cause: error });
+    }
+    census.entries++;
+  }
+}
+
+function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: number, view: FeatureView): void {
+  const number = plan.layers.findIndex(({ name }) => name === layer.name);
+  const fail: (sentence: string, where: Where) => never = (sentence, where) => {
+    throw new PipelineError("input", sentence, { layer: layer.name, ...where });
+  };
+  const [counts, wanted] = [census.layers[number], plan.layers[number]];
+  if (counts === undefined || wanted === undefined) {
+    fail("Tile has a layer that was not announced", { expected: plan.layers.map(({ name }) => name).join(" ") });
+  }
+  const { rows } = plan;
+  const highest = zoom === plan.maxZoom;
+  const value = highest && plan.attribute ? attributeReader(layer, plan.attribute.key) : undefined;
+  counts.features += layer.featureCount;
+  for (let f = 0; f < layer.featureCount; f++) {
+    layer.readFeature(f, view);
+    if (wanted.geometryType !== undefined && view.type !== wanted.geometryType) {
+      fail("Feature has the wrong geometry type", { id: view.id, expected: wanted.geometryType, received: view.type });
+    }
+    if (rows === undefined) continue;
+    const row = view.id;
+    if (row === undefined || row >= rows) {
+      fail("Feature's id is no row number", {
+        feature: f,
+        expected: `0 to ${rows - 1}`,
+        received: row ?? "none",
+      });
+    }
+    if (!highest) continue;
+    (counts.seen[row >> 3] as number) |= 1 << (row & 7);
+    if (value === undefined) continue;
+    const [received, expected] = [value(view), plan.attribute?.values[row]];
+    if (received !== expected) {
+      fail("Feature has another attribute than its row", { id: row, key: plan.attribute?.key, expected, received });
+    }
+  }
+}
+
+/** Reads one numeric attribute of a layer's features; −1 where there is none. Each value is decoded once. */
+function attributeReader(layer: MvtLayer, key: string): (view: FeatureView) => number {
+  const keyIndex = layer.keys.indexOf(key);
+  const known = new Array<number | undefined>(layer.valueCount);
+  return (view) => {
+    const index = keyIndex < 0 ? -1 : layer.valueIndex(view, keyIndex);
+    if (index < 0) return -1;
+    known[index] ??= Number(layer.value(index));
+    return known[index];
+  };
+}
+
+export function mergeCensus(into: Census, other: Census): void {
+  into.entries += other.entries;
+  into.layers.forEach((layer, i) => {
+    const { features, seen } = other.layers[i] as LayerCensus;
+    layer.features += features;
+    for (let b = 0; b < seen.length; b++) (layer.seen[b] as number) |= seen[b] as number;
+  });
+}
+
+/** Rows that a layer does not have at the highest zoom: how many, and the first few. */
+export function missingRows(layer: LayerCensus, rows: number, limit = 20): { count: number; first: number[] } {
+  const first: number[] = [];
+  let count = 0;
+  for (let row = 0; row < rows; row++) {
+    if (layer.seen[row >> 3] === 0xff) {
+      row |= 7;
+      continue;
+    }
+    if (((layer.seen[row >> 3] as number) & (1 << (row & 7))) !== 0) continue;
+    count++;
+    if (first.length < limit) first.push(row);
+  }
+  return { count, first };
+}

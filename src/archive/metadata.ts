@@ -1,0 +1,44 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import { PipelineError } from "../pipeline/errors.js";
+
+/** One layer as viewers need it to offer styling: name, attributes with their types, zooms. */
+export interface VectorLayer {
+  readonly id: string;
+  readonly description?: string;
+  readonly minzoom?: number;
+  readonly maxzoom?: number;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** The archive's JSON: what TileJSON knows, and whatever else the maker wants to say. */
+export interface Metadata {
+  readonly vector_layers?: readonly VectorLayer[];
+  readonly [key: string]: unknown;
+}
+
+export function encodeMetadata(metadata: Metadata): Uint8Array {
+  return gzipSync(JSON.stringify(metadata), { level: 9 });
+}
+
+/** @throws {PipelineError} input, when it is not gzip of one JSON object. */
+export function decodeMetadata(compressed: Uint8Array): Metadata {
+  let value: unknown;
+  try {
+    value = JSON.parse(gunzipSync(compressed).toString("utf8"));
+  } catch (cause) {
+    throw new PipelineError("input", "Metadata cannot be read", {}, { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new PipelineError("input", "Metadata is not a JSON object");
+  }
+  return value as Metadata;
+}
+
+/**
+ * tippecanoe's metadata without what depends on the place it ran in: its command
+ * line (`generator_options`) and its name and description hold temporary paths.
+ */
+export function withoutPlace(metadata: Metadata): Metadata {
+  const { generator_options: _command, name: _name, description: _description, ...kept } = metadata;
+  return kept;
+}

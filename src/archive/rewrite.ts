@@ -1,0 +1,49 @@
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Header } from "./header.js";
+import type { Metadata } from "./metadata.js";
+import { Archive } from "./reader.js";
+import { ArchiveWriter } from "./writer.js";
+
+/** Tiles between two chances for signals and timers. */
+const TILES_PER_TURN = 2048;
+
+export interface RewriteOptions {
+  readonly signal?: AbortSignal;
+  /** Told how many of `total` entries are copied. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Copy an archive with other metadata and new directories; tiles are copied as
+ * they are, in Hilbert order, identical ones once.
+ *
+ * @param source  as tippecanoe wrote it; not changed.
+ * @param target  made or overwritten.
+ * @param change  the old metadata in, the new out.
+ */
+export async function rewriteMetadata(
+  source: string,
+  target: string,
+  change: (metadata: Metadata) => Metadata,
+  options: RewriteOptions = {},
+): Promise<Header> {
+  const archive = new Archive(source);
+  let writer: ArchiveWriter | undefined;
+  try {
+    writer = new ArchiveWriter(target, archive.header.tileCompression);
+    const { entries } = archive;
+    for (let i = 0; i < entries.count; i++) {
+      if (i % TILES_PER_TURN === 0) {
+        await breathe();
+        options.signal?.throwIfAborted();
+        options.onProgress?.(i, entries.count);
+      }
+      writer.write(entries.tileId(i), archive.storedTile(i), entries.runLength(i));
+    }
+    const { bounds, center } = archive.header;
+    return writer.finish({ metadata: change(archive.metadata()), bounds, center });
+  } finally {
+    writer?.close();
+    archive.close();
+  }
+}

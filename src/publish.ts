@@ -1,0 +1,63 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import { layoutOf, type Options } from "./config/config.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { fileDigest } from "./pipeline/fingerprint.js";
+import { withLock } from "./pipeline/lock.js";
+import { readRecord, recordPath } from "./pipeline/record.js";
+import { runStep } from "./pipeline/step.js";
+import { type PublishFacts, publishStep } from "./publish/publish.js";
+
+await main(
+  {
+    name: "node dist/publish.js",
+    summary: "Publish finished archives: upload, manifest, CloudFront invalidation.",
+    positionals: "YEAR...",
+    options: [
+      "root",
+      "region",
+      "target",
+      "endpoint",
+      "s3Region",
+      "profile",
+      "publicUrl",
+      "distribution",
+      "retries",
+      "json",
+      "quiet",
+    ],
+    own: { force: { type: "boolean", help: "publish again, also what is published and valid" } },
+    examples: [
+      "node dist/publish.js 2020",
+      "node dist/publish.js 2018-2020 --target s3://maps/fields --public-url https://maps.example.org/fields",
+    ],
+  },
+  async ({ options, positionals, own }, ctx) => {
+    const years = positionals.flatMap(parseYears);
+    if (years.length === 0) throw new PipelineError("usage", "A year is expected, as in: node dist/publish.js 2020");
+    const results: Record<string, PublishFacts> = {};
+    for (const year of years) {
+      const lock = join(layoutOf(options, year).state, `${options.region}_${year}.lock`);
+      results[year] = await withLock(lock, ctx, (locked) =>
+        runStep(finishedYear(year, options), locked, { force: own.force === true }),
+      );
+    }
+    return results;
+  },
+);
+
+/** The publish step of the archive that lies there, with the facts of the step that made it. */
+function finishedYear(year: number, options: Options) {
+  const layout = layoutOf(options, year);
+  const path = layout.archive;
+  if (!existsSync(path)) {
+    throw new PipelineError("input", "The archive to publish is not there; make it first", { path, year });
+  }
+  const digest = fileDigest(path);
+  const made = readRecord(recordPath(layout.state, options.region, year, "tiles"));
+  // Facts of another archive than the one that lies there would be a lie.
+  const facts = made?.output.digest === digest ? made.facts : {};
+  return publishStep(year, options, layout, { path, digest, facts });
+}

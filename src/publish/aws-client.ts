@@ -1,0 +1,22 @@
+/** A server that is silent for so long is taken for gone; completing a large upload may take a minute. */
+const SILENCE_MS = 180_000;
+const CONNECT_MS = 10_000;
+
+/** How any AWS service is reached. */
+export interface AwsAccess {
+  /** Section of the AWS configuration; credentials come by the SDK's own chain, and are never logged. */
+  readonly profile: string | undefined;
+  /** Attempts after a failed request, with backoff. Refused credentials are not tried again. */
+  readonly retries: number;
+}
+
+/** The part of a client's configuration that all services share. */
+export function awsClientConfig({ profile, retries }: AwsAccess) {
+  // The SDK announces on stderr of every run which Node its releases of next year will want.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
+  return {
+    maxAttempts: retries + 1,
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
+    ...(profile !== undefined && { profile }),
+  };
+}

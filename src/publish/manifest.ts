@@ -1,0 +1,155 @@
+import { CDL_LEGEND, type LegendEntry } from "../legend/cdl-legend.js";
+import { PipelineError, type Where } from "../pipeline/errors.js";
+
+/** Raised when older readers would misread what newer writers write. */
+const MANIFEST_VERSION = 1;
+
+/** What a reader of the map needs to know of one year's archive. */
+export interface ArchiveEntry {
+  /** Absolute, or relative to the manifest. */
+  readonly url: string;
+  /** File name; it lies beside the manifest. */
+  readonly key: string;
+  readonly bytes: number;
+  /** `sha256:` and 64 hex digits, of the whole archive. */
+  readonly checksum: string;
+  /** west, south, east, north in degrees. */
+  readonly bounds: readonly number[];
+  /** longitude, latitude, zoom. */
+  readonly center: readonly number[];
+  readonly minzoom: number;
+  readonly maxzoom: number;
+  readonly layers: readonly string[];
+  /** Features by layer; absent where the archive's maker did not say. */
+  readonly featureCounts?: Readonly<Record<string, number>>;
+}
+
+/**
+ * The file that lists what is published: `{region}_full_years.json`.
+ *
+ * It holds no times: the same archives give the same bytes, in whatever order
+ * and however often their years were published. The store's own time of last
+ * change says when.
+ */
+export interface Manifest {
+  readonly version: number;
+  readonly generator: string;
+  readonly region: string;
+  /** Ascending; also years that an older manifest listed without more. */
+  readonly years: readonly number[];
+  /** By year. */
+  readonly archives: Readonly<Record<string, ArchiveEntry>>;
+  readonly legend: readonly LegendEntry[];
+  /** What other tools keep here stays. */
+  readonly [other: string]: unknown;
+}
+
+const OWN_KEYS = new Set(["version", "generator", "region", "years", "archives", "legend"]);
+const ENTRY_KEYS = new Set([
+  "url",
+  "key",
+  "bytes",
+  "checksum",
+  "bounds",
+  "center",
+  "minzoom",
+  "maxzoom",
+  "layers",
+  "featureCounts",
+]);
+
+/**
+ * Read a manifest; a bare JSON list of years, its older form, is one without archives.
+ *
+ * @param where  names the file, for errors.
+ * @throws {PipelineError} publish, when it is something else: it must not be overwritten.
+ */
+export function parseManifest(text: string, region: string, where: Where): Manifest {
+  const refuse = (why: string, received?: string): never => {
+    throw new PipelineError("publish", `The manifest there is not one of ours and is left as it is: ${why}`, {
+      ...where,
+      expected: `a manifest of region ${region}, or a list of years`,
+      received,
+    });
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse("it is not JSON", JSON.stringify(text.slice(0, 40)));
+  }
+  if (Array.isArray(value)) {
+    if (!value.every(isYear)) refuse("it is a list of something else", JSON.stringify(value).slice(0, 60));
+    return { ...EMPTY, region, years: ascending(value as number[]) };
+  }
+  if (!isObject(value)) return refuse("it is no object", text.slice(0, 40));
+  const { version, years, archives } = value;
+  if (typeof version !== "number") refuse("it has no version", `keys ${Object.keys(value).slice(0, 6).join(" ")}`);
+  if (version !== MANIFEST_VERSION) refuse("it has another version", String(version));
+  if (value.region !== region) refuse("it is another region's", String(value.region));
+  if (!Array.isArray(years) || !years.every(isYear)) refuse("its years are no list of years");
+  if (
+    !isObject(archives) ||
+    !Object.entries(archives).every(([year, entry]) => isYear(Number(year)) && isObject(entry))
+  ) {
+    refuse("its archives are not listed by year");
+  }
+  return value as Manifest;
+}
+
+const EMPTY: Manifest = { version: MANIFEST_VERSION, generator: "", region: "", years: [], archives: {}, legend: [] };
+
+/** The manifest with this year's archive in it, every other year and foreign key kept. */
+export function withArchive(
+  manifest: Manifest | undefined,
+  year: number,
+  entry: ArchiveEntry,
+  by: { readonly region: string; readonly generator: string },
+): Manifest {
+  const before = manifest ?? EMPTY;
+  const foreign = keysOutside(before.archives[year] ?? {}, ENTRY_KEYS);
+  const archives = { ...before.archives, [year]: { ...entry, ...foreign } };
+  return {
+    version: MANIFEST_VERSION,
+    generator: by.generator,
+    region: by.region,
+    // A JavaScript object lists keys that are whole numbers in ascending order: so do the archives.
+    years: ascending([...before.years, ...Object.keys(archives).map(Number)]),
+    archives,
+    legend: CDL_LEGEND,
+    ...keysOutside(before, OWN_KEYS),
+  };
+}
+
+/** Why a year is not in the manifest as it should be; undefined when it is. */
+export function entryProblem(
+  manifest: Manifest | undefined,
+  year: number,
+  checksum: string,
+  url: string,
+): string | undefined {
+  const entry = manifest?.archives[year];
+  if (entry === undefined || !manifest?.years.includes(year)) return "the manifest does not list the year";
+  if (entry.checksum !== checksum) return "the manifest lists another archive of the year";
+  return entry.url === url ? undefined : "the manifest lists another URL";
+}
+
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 1)}\n`;
+}
+
+function ascending(years: readonly number[]): number[] {
+  return [...new Set(years)].sort((a, b) => a - b);
+}
+
+function keysOutside(value: object, known: ReadonlySet<string>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !known.has(key)));
+}
+
+function isYear(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1900 && (value as number) < 2200;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,267 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  type Part,
+  paginateListParts,
+  type S3Client,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { writeJsonAtomic } from "../pipeline/record.js";
+import { s3Code } from "./s3-errors.js";
+import type { PutFileOptions, SourceFile } from "./target.js";
+
+/** S3's own limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MAX_PARTS = 10_000;
+const MIN_PART_BYTES = 5 * 2 ** 20;
+const MIB = 2 ** 20;
+const USUAL_PART_BYTES = 16 * MIB;
+/** Parts in flight; with 16 MiB parts 64 MiB of memory. */
+const PARALLEL_PARTS = 4;
+/** Uploads of this very object that nobody finished for so long are given up: their parts cost money. */
+const ORPHAN_AGE_MS = 7 * 24 * 3600 * 1000;
+
+export interface UploadTuning {
+  /** Bytes of a part, and the size up to which an object goes in one request; at least 5 MiB. */
+  readonly partBytes?: number;
+  /** Parts in flight at once. */
+  readonly parallelParts?: number;
+}
+
+export interface S3Object {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** What a later run must know to go on with an upload; one JSON file beside the step's output. */
+interface UploadState {
+  readonly target: string;
+  readonly uploadId: string;
+  readonly checksum: string;
+  readonly bytes: number;
+  readonly partBytes: number;
+}
+
+/** Bytes of a part for an object of this size: whole MiB, and 10 % below the limit of 10,000 parts. */
+export function partBytesFor(bytes: number, tuning: UploadTuning): number {
+  const least = Math.ceil(bytes / (MAX_PARTS * 0.9) / MIB) * MIB;
+  return Math.max(MIN_PART_BYTES, tuning.partBytes ?? USUAL_PART_BYTES, least);
+}
+
+/**
+ * Upload a file in parts, several at a time. A part that is there already from an
+ * ended run (same file, MD5 equal to the local bytes) is not sent again.
+ *
+ * When `ctx.signal` is aborted the upload is aborted at the server and leaves no
+ * parts. After an error or a kill the parts stay, to be resumed through
+ * `options.resumePath`.
+ *
+ * @param name      the target's name, in `resumePath` to tell one bucket and server from another.
+ * @param metadata  kept with the object.
+ * @returns bytes that an earlier run had sent.
+ */
+export async function uploadInParts(
+  client: S3Client,
+  object: S3Object,
+  name: string,
+  source: SourceFile,
+  metadata: Record<string, string>,
+  tuning: UploadTuning,
+  options: PutFileOptions,
+  ctx: Context,
+): Promise<number> {
+  const abort = { abortSignal: ctx.signal };
+  const partBytes = partBytesFor(source.bytes, tuning);
+  const wanted = { target: `${name}/${object.Key}`, checksum: source.checksum, bytes: source.bytes, partBytes };
+  const earlier = await findEarlier(client, object, wanted, options.resumePath, ctx);
+  await abortOrphans(client, object, earlier?.uploadId, ctx);
+  const uploadId = earlier?.uploadId ?? (await begin());
+  const upload = { ...object, UploadId: uploadId };
+
+  async function begin(): Promise<string> {
+    const created = await client.send(
+      new CreateMultipartUploadCommand({
+        ...object,
+        ContentType: options.contentType,
+        CacheControl: options.cacheControl,
+        Metadata: metadata,
+      }),
+      abort,
+    );
+    if (created.UploadId === undefined)
+      throw new PipelineError("publish", "The server began no upload", { target: name });
+    const state: UploadState = { ...wanted, uploadId: created.UploadId };
+    writeJsonAtomic(options.resumePath, state);
+    return created.UploadId;
+  }
+
+  async function complete(): Promise<void> {
+    const command = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } });
+    try {
+      await client.send(command, abort);
+    } catch (error) {
+      // The answer to a first attempt got lost: the upload is done, which the caller checks by looking at the object.
+      if (s3Code(error) !== "NoSuchUpload") throw error;
+    }
+  }
+
+  const file = await open(source.path);
+  const parts: CompletedPart[] = [];
+  try {
+    let [sent, resumed] = [0, 0];
+    const count = Math.max(1, Math.ceil(source.bytes / partBytes));
+    const failed = new AbortController();
+    const partSignal = AbortSignal.any([ctx.signal, failed.signal]);
+    let next = 0;
+    const sendParts = async () => {
+      for (let index = next++; index < count && !partSignal.aborted; index = next++) {
+        const body = await readPart(file, source, index * partBytes, partBytes);
+        const there = earlier?.parts.get(index + 1);
+        if (there !== undefined && isSame(there, body)) {
+          parts[index] = completed(index + 1, there);
+          resumed += body.length;
+        } else {
+          const answer = await client.send(
+            new UploadPartCommand({ ...upload, PartNumber: index + 1, Body: body, ContentLength: body.length }),
+            { abortSignal: partSignal },
+          );
+          parts[index] = completed(index + 1, answer);
+        }
+        sent += body.length;
+        options.onProgress?.(sent);
+      }
+    };
+    const lanes = Array.from({ length: tuning.parallelParts ?? PARALLEL_PARTS }, () =>
+      sendParts().catch((error: unknown) => {
+        if (!failed.signal.aborted) failed.abort(error);
+      }),
+    );
+    // Every request has ended before anything else is said to the server: no part lands after an abort.
+    await Promise.all(lanes);
+    ctx.signal.throwIfAborted();
+    failed.signal.throwIfAborted();
+    await complete();
+    rmSync(options.resumePath, { force: true });
+    return resumed;
+  } catch (error) {
+    if (ctx.signal.aborted) {
+      await giveUp(client, upload, ctx);
+      rmSync(options.resumePath, { force: true });
+    }
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The upload that an ended run noted, with its parts; one for other content is aborted. */
+async function findEarlier(
+  client: S3Client,
+  object: S3Object,
+  wanted: Omit<UploadState, "uploadId">,
+  resumePath: string,
+  ctx: Context,
+): Promise<{ uploadId: string; parts: Map<number, Part> } | undefined> {
+  const state = readState(resumePath);
+  if (state === undefined || state.target !== wanted.target) return undefined;
+  const upload = { ...object, UploadId: state.uploadId };
+  if (state.checksum !== wanted.checksum || state.bytes !== wanted.bytes || state.partBytes !== wanted.partBytes) {
+    await giveUp(client, upload, ctx);
+    return undefined;
+  }
+  const parts = new Map<number, Part>();
+  try {
+    for await (const page of paginateListParts({ client }, upload, { abortSignal: ctx.signal })) {
+      for (const part of page.Parts ?? []) if (part.PartNumber !== undefined) parts.set(part.PartNumber, part);
+    }
+  } catch (error) {
+    // Finished or swept away in the meantime.
+    if (s3Code(error) === "NoSuchUpload") return undefined;
+    throw error;
+  }
+  ctx.log.info(`resumes an upload that was cut off: ${parts.size} parts are there`);
+  return { uploadId: state.uploadId, parts };
+}
+
+function readState(path: string): UploadState | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    const state = JSON.parse(readFileSync(path, "utf8")) as UploadState;
+    return typeof state.uploadId === "string" ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Housekeeping only: not every credential may list uploads, and not every server can. */
+async function abortOrphans(client: S3Client, object: S3Object, own: string | undefined, ctx: Context): Promise<void> {
+  try {
+    const listed = await client.send(new ListMultipartUploadsCommand({ Bucket: object.Bucket, Prefix: object.Key }), {
+      abortSignal: ctx.signal,
+    });
+    for (const { Key, UploadId, Initiated } of listed.Uploads ?? []) {
+      if (Key !== object.Key || UploadId === undefined || UploadId === own || Initiated === undefined) continue;
+      if (Date.now() - Initiated.getTime() < ORPHAN_AGE_MS) continue;
+      ctx.log.info("aborts an old upload that nobody finished", { key: Key, since: Initiated.toISOString() });
+      await giveUp(client, { ...object, UploadId }, ctx);
+    }
+  } catch (error) {
+    ctx.log.debug("cannot list unfinished uploads", { reason: s3Code(error) });
+  }
+}
+
+/** Abort an upload at the server, also after `ctx.signal` was aborted; a failure is told, not thrown. */
+async function giveUp(client: S3Client, upload: S3Object & { UploadId: string }, ctx: Context): Promise<void> {
+  try {
+    await client.send(new AbortMultipartUploadCommand(upload));
+  } catch (error) {
+    if (s3Code(error) === "NoSuchUpload") return;
+    ctx.log.warn("cannot abort an unfinished upload; its parts stay until the bucket's lifecycle rule ends them", {
+      key: upload.Key,
+      reason: s3Code(error),
+    });
+  }
+}
+
+async function readPart(file: FileHandle, source: SourceFile, offset: number, partBytes: number): Promise<Buffer> {
+  const length = Math.min(partBytes, source.bytes - offset);
+  const body = Buffer.allocUnsafe(length);
+  for (let filled = 0; filled < length; ) {
+    const { bytesRead } = await file.read(body, filled, length - filled, offset + filled);
+    if (bytesRead === 0) {
+      throw new PipelineError("publish", "The archive was cut short while it was uploaded", {
+        path: source.path,
+        expected: source.bytes,
+        received: offset + filled,
+      });
+    }
+    filled += bytesRead;
+  }
+  return body;
+}
+
+/** A part's ETag is its MD5, but for some kinds of encryption: then it never matches, and is sent again. */
+function isSame(part: Part, body: Buffer): boolean {
+  if (part.Size !== body.length) return false;
+  return part.ETag?.replaceAll('"', "") === createHash("md5").update(body).digest("hex");
+}
+
+/** What the server said of a part, as it wants it back; checksums only where it computed them. */
+function completed(
+  PartNumber: number,
+  said: Pick<Part, "ETag" | "ChecksumCRC32" | "ChecksumCRC64NVME">,
+): CompletedPart {
+  return {
+    PartNumber,
+    ETag: said.ETag,
+    ...(said.ChecksumCRC32 !== undefined && { ChecksumCRC32: said.ChecksumCRC32 }),
+    ...(said.ChecksumCRC64NVME !== undefined && { ChecksumCRC64NVME: said.ChecksumCRC64NVME }),
+  };
+}

@@ -1,0 +1,61 @@
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Layout, Options } from "../config/config.js";
+import { PipelineError } from "../pipeline/errors.js";
+import type { Target } from "./target.js";
+import { FileTarget } from "./target-file.js";
+import { S3Target, type S3Tuning } from "./target-s3.js";
+
+/** S3 bucket names; older buckets may hold capitals and underscores. */
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
+
+/**
+ * The target that the options name; no connection is made yet.
+ *
+ * @throws {PipelineError} usage, when it is neither `s3://bucket/prefix` nor `file:folder`.
+ */
+export function openTarget(options: Options, layout: Layout, tuning: S3Tuning = {}): Target {
+  const text = options.target;
+  if (text === undefined) return new FileTarget(dirname(layout.manifest));
+  if (text.startsWith("s3://")) {
+    const [bucket = "", ...prefix] = text.slice("s3://".length).split("/");
+    if (!BUCKET.test(bucket)) throw badTarget(text);
+    return new S3Target({
+      bucket,
+      prefix: prefix.filter((part) => part !== "").join("/"),
+      endpoint: checkEndpoint(options.endpoint),
+      region: options.s3Region,
+      profile: options.profile,
+      retries: options.retries,
+      tuning,
+    });
+  }
+  if (text.startsWith("file:")) return new FileTarget(folderOf(text));
+  throw badTarget(text);
+}
+
+function folderOf(text: string): string {
+  const path = text.slice("file:".length);
+  if (path === "") throw badTarget(text);
+  try {
+    return path.startsWith("//") ? fileURLToPath(text) : resolve(path);
+  } catch {
+    throw badTarget(text);
+  }
+}
+
+function checkEndpoint(endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined) return undefined;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  // A password in the URL would end up in logs and records.
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new PipelineError("usage", "Option endpoint must be an http:// or https:// URL without user and password", {
+      received: url === undefined ? endpoint : `${url.protocol}//${url.host}`,
+    });
+  }
+  return endpoint.replace(/\/+$/, "");
+}
+
+function badTarget(received: string): PipelineError {
+  return new PipelineError("usage", "Option target must be s3://bucket/prefix or file:folder", { received });
+}

@@ -1,0 +1,247 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { SILENT } from "../cli/progress.js";
+import type { Layout, Options } from "../config/config.js";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
+import { outputProblem, type Step } from "../pipeline/step.js";
+import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
+import { fileChecksum } from "./checksum.js";
+import { invalidate, invalidationPaths } from "./invalidation.js";
+import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
+import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
+import { openTarget } from "./open-target.js";
+import type { SourceFile, StoredObject, Target } from "./target.js";
+import type { S3Tuning } from "./target-s3.js";
+
+/** A finished archive, as the tiles step hands it on. */
+export interface FinishedArchive {
+  readonly path: string;
+  /** `fileDigest` of it. */
+  readonly digest: string;
+  /** Of the tiles step; `featureCounts` (features by layer) goes into the manifest. */
+  readonly facts: Facts;
+}
+
+export interface PublishFacts extends Facts {
+  readonly url: string;
+  readonly bytes: number;
+  /** `sha256:` and 64 hex digits. */
+  readonly checksum: string;
+  readonly transfer: "uploaded" | "linked" | "copied" | "already there";
+  /** Bytes that an earlier, cut-off run had sent. */
+  readonly resumedBytes: number;
+  readonly guard: Guard;
+  /** All years in the manifest after this one was published. */
+  readonly years: readonly number[];
+  /** `none`, `created ID`, or `failed: REASON`; a failure does not undo the publish. */
+  readonly invalidation: string;
+}
+
+const GENERATOR = `fields-pipeline ${packageVersion()}`;
+const CONTENT_TYPE = "application/vnd.pmtiles";
+/** A reader that has a part of an older archive notices by its ETag; an hour bounds how long it may not ask. */
+const CACHE_CONTROL = "public, max-age=3600";
+const FAILED = "failed: ";
+
+/**
+ * Publish one year: the archive, then the manifest, then the invalidation.
+ *
+ * The step's own output is a receipt, `outputs/state/{region}_{year}_published.json`:
+ * what lies where. It is valid while the target still holds the archive and its
+ * manifest lists it.
+ *
+ * @param tuning  of multipart uploads; the defaults fit.
+ */
+export function publishStep(
+  year: number,
+  options: Options,
+  layout: Layout,
+  archive: FinishedArchive,
+  tuning: S3Tuning = {},
+): Step<PublishFacts> {
+  const { region } = options;
+  const target = openTarget(options, layout, tuning);
+  const key = basename(layout.archive);
+  const manifest: ManifestFile = { target, key: basename(layout.manifest), region };
+  let description: ArchiveDescription | undefined;
+
+  return {
+    name: "publish",
+    year,
+    version: 1,
+    target: join(layout.state, `${region}_${year}_published.json`),
+    record: recordPath(layout.state, region, year, "publish"),
+    errorKind: "publish",
+    // An upload that was cut off leaves a note of its parts there.
+    resumable: true,
+    inputs: {
+      archive: archive.digest,
+      target: target.name,
+      endpoint: options.endpoint ?? null,
+      publicUrl: options.publicUrl ?? null,
+      distribution: options.distribution ?? null,
+    },
+
+    async recheck(record: StepRecord): Promise<string | undefined> {
+      const facts = record.facts as PublishFacts;
+      const gone = outputProblem(this.target, record);
+      if (gone !== undefined) return gone;
+      if (facts.invalidation.startsWith(FAILED)) return "the invalidation failed last time";
+      // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
+      const quick = openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
+      try {
+        return await problemAt({ ...manifest, target: quick }, key, archive, facts, year, QUIET);
+      } catch (error) {
+        return `the target cannot be looked at: ${(error as Error).message}`;
+      }
+    },
+
+    async validate(ctx) {
+      description = await describeArchive(archive.path, archive.facts);
+      // Reads as much as it later overwrites: wrong credentials, a missing bucket and a foreign manifest show now.
+      await readManifest(manifest, ctx);
+    },
+
+    async run(partial, ctx) {
+      description ??= await describeArchive(archive.path, archive.facts);
+      const source = await sourceOf(archive, ctx);
+      const resumePath = `${partial}.upload.json`;
+      const sent = await putArchive(target, key, source, resumePath, ctx);
+      const url = options.publicUrl === undefined ? await target.url(key) : below(options.publicUrl, key);
+      const checksum = `sha256:${source.checksum}`;
+      const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, ...description };
+      const update = await updateManifest(
+        manifest,
+        (current) => withArchive(current, year, entry, { region, generator: GENERATOR }),
+        ctx,
+      );
+      if (resolve(layout.manifest) !== localPath(target, manifest.key))
+        await copyManifest(manifest, layout.manifest, ctx);
+      const facts: PublishFacts = {
+        url,
+        bytes: source.bytes,
+        checksum,
+        ...sent,
+        guard: update.guard,
+        years: update.manifest.years,
+        invalidation: await tryInvalidation(options, target, [manifest.key, key], ctx),
+      };
+      const receipt = { year, target: target.name, url, key, manifest: manifest.key, bytes: facts.bytes, checksum };
+      writeFileSync(partial, `${JSON.stringify({ ...receipt, invalidation: facts.invalidation }, null, 2)}\n`);
+      return facts;
+    },
+
+    async verify(partial, facts, ctx) {
+      const receipt = JSON.parse(readFileSync(partial, "utf8")) as { checksum?: string };
+      const problem =
+        receipt.checksum === facts.checksum
+          ? await problemAt(manifest, key, archive, facts, year, ctx)
+          : "the receipt names another archive";
+      if (problem !== undefined)
+        throw new PipelineError("publish", `Published, but ${problem}`, { target: target.name, key });
+    },
+  };
+}
+
+/** For looks at the target outside of a run, where there is no context. */
+const QUIET: Context = {
+  signal: new AbortController().signal,
+  log: { debug() {}, info() {}, warn() {}, error() {}, with: () => QUIET.log },
+  progress: SILENT,
+};
+
+/** Why what the target holds is not what was published; undefined when it is. */
+async function problemAt(
+  manifest: ManifestFile,
+  key: string,
+  archive: FinishedArchive,
+  facts: PublishFacts,
+  year: number,
+  ctx: Context,
+): Promise<string | undefined> {
+  const stored = await manifest.target.stat(key, ctx);
+  if (stored === undefined) return "the archive is not at the target";
+  const wanted = { bytes: facts.bytes, checksum: facts.checksum.replace("sha256:", ""), fingerprint: archive.digest };
+  if (!isStored(stored, wanted)) return "the target holds another archive";
+  return entryProblem(await readManifest(manifest, ctx), year, facts.checksum, facts.url);
+}
+
+/** By whole-object checksum where the store keeps it, else by fingerprint. */
+function isStored(stored: StoredObject, wanted: Omit<SourceFile, "path">): boolean {
+  if (stored.bytes !== wanted.bytes) return false;
+  if (stored.checksum !== undefined) return stored.checksum === wanted.checksum;
+  return stored.fingerprint === wanted.fingerprint;
+}
+
+async function sourceOf(archive: FinishedArchive, ctx: Context): Promise<SourceFile> {
+  const bytes = statSync(archive.path).size;
+  const task = ctx.progress.start("bytes checksummed", bytes);
+  try {
+    const checksum = await fileChecksum(archive.path, ctx, (done) => task.update(done));
+    return { path: archive.path, bytes, checksum, fingerprint: archive.digest };
+  } finally {
+    task.end();
+  }
+}
+
+/** Send the archive unless the target has it, then look at it there. */
+async function putArchive(target: Target, key: string, source: SourceFile, resumePath: string, ctx: Context) {
+  const before = await target.stat(key, ctx);
+  if (before !== undefined && isStored(before, source)) {
+    ctx.log.info("the target has this archive already", { key });
+    return { transfer: "already there", resumedBytes: 0 } as const;
+  }
+  const task = ctx.progress.start("bytes published", source.bytes);
+  try {
+    const { how, resumedBytes } = await target.putFile(
+      key,
+      source,
+      { contentType: CONTENT_TYPE, cacheControl: CACHE_CONTROL, resumePath, onProgress: (done) => task.update(done) },
+      ctx,
+    );
+    const after = await target.stat(key, ctx);
+    if (after === undefined || !isStored(after, source)) {
+      throw new PipelineError("publish", "The target does not hold what was sent", {
+        target: target.name,
+        key,
+        expected: `${source.bytes} bytes, ${source.checksum}`,
+        received: after && `${after.bytes} bytes, ${after.checksum ?? after.fingerprint}`,
+      });
+    }
+    return { transfer: how, resumedBytes } as const;
+  } finally {
+    task.end();
+  }
+}
+
+/** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
+async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
+  const { distribution, publicUrl, profile, retries } = options;
+  if (distribution === undefined) return "none";
+  try {
+    const paths = invalidationPaths(keys, publicUrl, (key) => target.urlPath(key));
+    const id = await invalidate(distribution, paths, { profile, retries }, ctx);
+    ctx.log.info("CloudFront invalidation created", { distribution, id, paths: paths.join(" ") });
+    return `created ${id}`;
+  } catch (error) {
+    if (ctx.signal.aborted) throw ctx.signal.reason;
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    ctx.log.error(`published, but CloudFront was not told; run the step again to retry: ${reason}`, { distribution });
+    return FAILED + reason;
+  }
+}
+
+function localPath(target: Target, key: string): string | undefined {
+  return target.name.startsWith("file:") ? join(target.name.slice("file:".length), key) : undefined;
+}
+
+function below(publicUrl: string, key: string): string {
+  return `${publicUrl.replace(/\/+$/, "")}/${encodeURIComponent(key)}`;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,53 @@
+import { PipelineError, type Where } from "../pipeline/errors.js";
+
+/** The parts of an SDK error that say what happened; its request and response are never shown. */
+interface SdkError extends Error {
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+const UNREACHABLE =
+  /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EPIPE|TimeoutError|CERT_\w+|DEPTH_ZERO\w+|ERR_TLS\w+|UNABLE_TO\w+|SELF_SIGNED\w+)$/;
+
+export function httpStatus(error: unknown): number | undefined {
+  return (error as SdkError | undefined)?.$metadata?.httpStatusCode;
+}
+
+/** S3's error code, as `NoSuchKey`; for an answer without a body what the SDK makes of its status. */
+export function s3Code(error: unknown): string {
+  return error instanceof Error ? error.name : "";
+}
+
+/**
+ * What went wrong at an S3 server, in words that say what to check.
+ *
+ * @param where  names the target and the endpoint; never credentials.
+ */
+export function asS3Error(error: unknown, what: string, where: Where): PipelineError {
+  if (error instanceof PipelineError) return error;
+  const status = httpStatus(error);
+  const code = (error as SdkError).code ?? s3Code(error);
+  const at = { ...where, status, code: code === "Error" ? undefined : code };
+  // Only the message: an SDK error carries the whole signed request along.
+  const cause = error instanceof Error && error.message ? new Error(error.message) : undefined;
+  const say = (sentence: string) => new PipelineError("publish", sentence, at, { cause });
+
+  if (UNREACHABLE.test(code)) return say("Cannot reach the S3 server; is it up, and the endpoint right?");
+  if (/^(CredentialsProviderError|TokenProviderError)$/.test(code)) {
+    return say("No AWS credentials found; set a profile, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role");
+  }
+  if (/^(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired)$/.test(code)) {
+    return say("The server refuses the credentials; check the profile, its keys and their expiry, and the region");
+  }
+  if (code === "RequestTimeTooSkewed") return say("The server refuses the request's time; check this machine's clock");
+  if (code === "NoSuchBucket") return say("There is no such bucket; make it, or correct the target");
+  if (code === "PermanentRedirect" || status === 301)
+    return say("The bucket lies in another region; pass it as --s3-region");
+  if (code === "AccessDenied" || status === 401 || status === 403) {
+    return say(
+      "The server denies access; the credentials must be right and allow s3:GetObject, s3:PutObject and s3:ListBucket there",
+    );
+  }
+  if (status === 429 || status === 503) return say(`${what}: the server stayed too busy`);
+  return say(what);
+}

@@ -1,0 +1,134 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { RecordBatch, Schema } from "apache-arrow";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError } from "../pipeline/errors.js";
+import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { writeParquet } from "../table/parquet-writer.js";
+import { type RasterFormat, writeRaster } from "./cdl-raster.js";
+import { writeZip } from "./cdl-zip.js";
+import { CLEAN_SCHEMA, cropColumn, fieldBatches, RAW_SCHEMA, truthBatches, truthSchema } from "./tables.js";
+import { planWorld, type World } from "./world.js";
+
+export interface SampleOptions extends RasterFormat {
+  readonly root: string;
+  readonly fields: number;
+  readonly years: readonly number[];
+  readonly seed: number;
+  /** Add a row of every fault behind the good ones. */
+  readonly dirty: boolean;
+  /** Leave the rasters as they are, not zipped. */
+  readonly unzipped: boolean;
+}
+
+export interface SampleResult {
+  readonly root: string;
+  readonly fields: number;
+  /** Rows of each file; more than `fields` where there are dirty ones. */
+  readonly rows: { readonly raw: number; readonly clean: number; readonly truth: number };
+  readonly years: readonly number[];
+  readonly seed: number;
+  readonly raster: { readonly width: number; readonly height: number } & RasterFormat;
+  readonly files: {
+    readonly raw: string;
+    readonly clean: string;
+    readonly truth: string;
+    readonly cdlSource: string;
+    /** Zip, or raster where unzipped, by year. */
+    readonly cdl: Readonly<Record<number, string>>;
+  };
+}
+
+/** Rows of a row group: few enough that the smallest worlds have several, too. */
+function rowGroupRows(fields: number): number {
+  return Math.min(16_384, Math.max(256, Math.ceil(fields / 4)));
+}
+
+/**
+ * Make a small world: fields, their truth, and a raster per year.
+ *
+ * Everything follows from `seed`, `fields` and the year: the same options give the
+ * same bytes, and a year's raster is the same whichever other years are made.
+ * Memory is flat in the number of fields.
+ *
+ * @throws {PipelineError} usage when so many fields do not fit, space, failed.
+ */
+export async function makeSample(options: SampleOptions, ctx: Context): Promise<SampleResult> {
+  const root = resolve(options.root);
+  const { years, dirty } = options;
+  const world = planWorld(options.seed, options.fields);
+  const data = (name: string) => join(root, "data", name);
+  const files = { raw: data("fields_raw.parquet"), clean: data("fields_clean.parquet"), truth: data("truth.parquet") };
+  const table = (path: string, schema: Schema, batches: Iterable<RecordBatch>, dictionary: string[] = []) =>
+    makeTable(path, schema, batches, dictionary, world.fields, ctx);
+  const crops = years.map(cropColumn);
+  const rows = {
+    raw: await table(files.raw, RAW_SCHEMA, fieldBatches(world, "raw", dirty)),
+    clean: await table(files.clean, CLEAN_SCHEMA, fieldBatches(world, "clean", dirty)),
+    truth: await table(files.truth, truthSchema(years), truthBatches(world, years, dirty), ["shape", "place", "fault", ...crops]),
+  };
+  const cdlSource = join(root, "cdl-source");
+  const cdl: Record<number, string> = {};
+  for (const year of years) cdl[year] = await makeYear(cdlSource, world, year, options, ctx);
+  const { format, layout, block, seed, fields } = options;
+  const raster = { width: world.width, height: world.height, format, layout, block };
+  return { root, fields, rows, years, seed, raster, files: { ...files, cdlSource, cdl } };
+}
+
+async function makeTable(
+  target: string,
+  schema: Schema,
+  batches: Iterable<RecordBatch>,
+  dictionary: readonly string[],
+  fields: number,
+  ctx: Context,
+): Promise<number> {
+  const task = ctx.progress.start(`rows of ${basename(target)}`, fields);
+  const watched = async function* () {
+    let rows = 0;
+    for (const batch of batches) {
+      ctx.signal.throwIfAborted();
+      yield batch;
+      rows += batch.numRows;
+      task.update(Math.min(fields, rows));
+      // The encoder never waits for anything: without a turn of the event loop no signal would be seen.
+      await new Promise(setImmediate);
+    }
+  };
+  return inScratch(target, async (partial) => {
+    const options = { rowGroupRows: rowGroupRows(fields), dictionary, delta: ["field_id"] };
+    const size = await writeParquet(partial, schema, watched(), options);
+    return size.rows;
+  }).finally(() => task.end());
+}
+
+/** @returns path of the zip, or of the raster where unzipped. */
+async function makeYear(folder: string, world: World, year: number, options: SampleOptions, ctx: Context): Promise<string> {
+  const stem = `${year}_30m_cdls`;
+  const target = join(folder, `${stem}.${options.unzipped ? options.format : "zip"}`);
+  await inScratch(target, async (partial) => {
+    const scratch = dirname(partial);
+    const raster = join(scratch, `${stem}.${options.format}`);
+    await writeRaster(raster, world, year, options, ctx);
+    if (options.unzipped) return;
+    // GDAL puts an .img above 2 GiB into a file beside it.
+    const made = readdirSync(scratch).sort().map((name) => join(scratch, name));
+    await writeZip(partial, made, ctx.signal);
+    for (const file of made) rmSync(file);
+  });
+  return target;
+}
+
+async function inScratch<T>(target: string, make: (partial: string) => Promise<T>): Promise<T> {
+  mkdirSync(dirname(target), { recursive: true });
+  const partial = join(openScratch(target), basename(target));
+  try {
+    const result = await make(partial);
+    publishFile(partial, target);
+    return result;
+  } catch (error) {
+    throw asPipelineError(error, "failed", "Cannot make the sample", { path: target });
+  } finally {
+    removeScratch(target);
+  }
+}

@@ -1,0 +1,134 @@
+import { existsSync, rmSync } from "node:fs";
+import type { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import type { Log } from "../cli/log.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { openTempDir } from "./temp-dir.js";
+import { type TileOptions, tippecanoeCommand } from "./tippecanoe-command.js";
+import { failureOf, StderrTail } from "./tippecanoe-errors.js";
+import type { TippecanoePlan } from "./tippecanoe-plan.js";
+
+/** From SIGTERM to SIGKILL: a stopped process never sees the first. And what a producer gets to clean up. */
+const GRACE_MS = 5_000;
+
+export interface TippecanoeRun extends TileOptions {
+  /**
+   * Newline-delimited GeoJSON, each feature with its `id` and `tippecanoe.layer`, in
+   * chunks of any size that are not changed afterwards.
+   */
+  readonly features: AsyncIterable<Uint8Array>;
+  readonly program: string;
+  readonly plan: TippecanoePlan;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** Told tippecanoe's own estimate, 0 to 100, about once a second. */
+  readonly onProgress?: (percent: number) => void;
+}
+
+/**
+ * Tile a stream of features into the PMTiles archive `run.output`, which must not
+ * exist; `run.tempDir` is made empty, and removed at the end.
+ *
+ * The next chunk is asked for when the pipe has taken the one before: memory stays
+ * flat however slow tippecanoe reads. It never sees the end of its input unless the
+ * producer came to its own end, because it would tile what it has and exit 0; on any
+ * failure the process is ended first. What comes out is still to be verified: exit 0
+ * says little.
+ *
+ * @returns bytes that were written to it.
+ * @throws {PipelineError} tool or space, with its last words; the signal's reason; or what the producer threw.
+ */
+export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: number }> {
+  run.signal.throwIfAborted();
+  if (existsSync(run.output)) {
+    throw new PipelineError("usage", "tippecanoe's output is there already", { path: run.output });
+  }
+  openTempDir(run.tempDir);
+  let done = false;
+  try {
+    const inputBytes = await tile(run);
+    done = true;
+    return { inputBytes };
+  } finally {
+    rmSync(run.tempDir, { recursive: true, force: true });
+    if (!done) for (const suffix of ["", ".tmp", "-journal"]) rmSync(run.output + suffix, { force: true });
+  }
+}
+
+async function tile(run: TippecanoeRun): Promise<number> {
+  const { program, plan, signal, tempDir, output } = run;
+  const [file, ...args] = await tippecanoeCommand(program, plan, run);
+  const child = execa(file as string, args, {
+    reject: false,
+    buffer: false,
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "pipe",
+    env: plan.env,
+    forceKillAfterDelay: GRACE_MS,
+  });
+  const tail = new StderrTail(run.log, run.onProgress);
+  child.stderr.on("data", (chunk: Buffer) => tail.add(chunk));
+  // A broken pipe is only the echo of an exit, which says why.
+  child.stdin.on("error", () => {});
+  const abort = () => {
+    child.kill();
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const exit = child.then((result) => result);
+    const fed = await feed(run.features, child.stdin, exit);
+    if (fed.failure !== undefined) child.kill();
+    const result = await exit;
+    if (signal.aborted) throw signal.reason;
+    if (fed.failure !== undefined) throw fed.failure;
+    const failure = failureOf(result, tail.text(), fed.complete, { program, tempDir, output });
+    if (failure !== undefined) throw failure;
+    return fed.bytes;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : asPipelineError(error, "tool", "Tiling failed");
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+interface Feed {
+  readonly bytes: number;
+  /** All features were written and the pipe was closed. */
+  readonly complete: boolean;
+  /** What the producer threw; the pipe is still open then. */
+  readonly failure?: unknown;
+}
+
+/** Write features until there are no more, the producer fails, or the process is gone. */
+async function feed(features: AsyncIterable<Uint8Array>, stdin: Writable, exit: Promise<unknown>): Promise<Feed> {
+  const gone = exit.then(() => "gone" as const);
+  const iterator = features[Symbol.asyncIterator]();
+  let bytes = 0;
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), gone]);
+      if (next === "gone") break;
+      if (next.done) {
+        stdin.end();
+        return { bytes, complete: true };
+      }
+      bytes += next.value.length;
+      if (!stdin.write(next.value) && (await Promise.race([drained(stdin), gone])) === "gone") break;
+    }
+  } catch (failure) {
+    return { bytes, complete: false, failure };
+  }
+  // The producer's cleanup gets its chance, but one that hangs must not hide why the process ended.
+  const stopped = Promise.resolve(iterator.return?.()).catch(() => {});
+  await Promise.race([stopped, sleep(GRACE_MS, undefined, { ref: false })]);
+  return { bytes, complete: false };
+}
+
+/** Resolves when the pipe takes more; never, once the process is gone. */
+function drained(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    stdin.once("drain", resolve);
+  });
+}
