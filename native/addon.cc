@@ -1,10 +1,11 @@
-// The only file that knows N-API: checks types and lengths, calls the kernels, hands arrays back.
+// The only source that knows N-API: checks arguments, calls the kernels, hands arrays back.
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 
 #include <cstring>
 #include <string>
 
+#include "arguments.h"
 #include "burn.h"
 #include "count.h"
 #include "geojson.h"
@@ -14,25 +15,8 @@ namespace {
 
 using namespace fields;
 
-[[noreturn]] void fail(Napi::Env env, const std::string& message) { throw Napi::TypeError::New(env, message); }
-
-template <typename Array>
-Array typed(const Napi::Object& from, const char* name, napi_typedarray_type type) {
-  const Napi::Value value = from.Get(name);
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
-    fail(from.Env(), std::string(name) + ": a typed array of another type was expected");
-  }
-  return value.As<Array>();
-}
-
-double number(const Napi::Object& from, const char* name) {
-  const Napi::Value value = from.Get(name);
-  if (!value.IsNumber()) fail(from.Env(), std::string(name) + ": a number was expected");
-  return value.As<Napi::Number>().DoubleValue();
-}
-
 template <typename Array, typename T>
-Array array_of(Napi::Env env, const std::vector<T>& from) {
+Array copy_of(Napi::Env env, const std::vector<T> &from) {
   Array array = Array::New(env, from.size());
   if (!from.empty()) std::memcpy(array.Data(), from.data(), from.size() * sizeof(T));
   return array;
@@ -40,29 +24,23 @@ Array array_of(Napi::Env env, const std::vector<T>& from) {
 
 // An Arrow binary column: values, offsets (n + 1), validity bits from `validityOffset` on, or none.
 struct WkbColumn {
-  const uint8_t* values;
-  const int32_t* offsets;
-  const uint8_t* validity = nullptr;
+  const uint8_t *values;
+  const int32_t *offsets;
+  const uint8_t *validity = nullptr;
   size_t validity_offset = 0;
   uint32_t count;
 
-  explicit WkbColumn(const Napi::Object& from) {
-    const auto value_array = typed<Napi::Uint8Array>(from, "values", napi_uint8_array);
-    const auto offset_array = typed<Napi::Int32Array>(from, "offsets", napi_int32_array);
+  explicit WkbColumn(const Napi::Object &from) {
+    const auto value_array = array_of<Napi::Uint8Array>(from.Get("values"), "values");
+    const auto offset_array = array_of<Napi::Int32Array>(from.Get("offsets"), "offsets");
     if (offset_array.ElementLength() == 0) fail(from.Env(), "offsets: at least one element was expected");
+    check_offsets(offset_array, value_array.ElementLength(), "offsets");
     values = value_array.Data();
     offsets = offset_array.Data();
     count = static_cast<uint32_t>(offset_array.ElementLength() - 1);
-    int32_t before = 0;
-    for (uint32_t i = 0; i <= count; i++) {
-      if (offsets[i] < before || static_cast<size_t>(offsets[i]) > value_array.ElementLength()) {
-        fail(from.Env(), "offsets: not ascending within values");
-      }
-      before = offsets[i];
-    }
-    if (from.Get("validity").IsTypedArray()) {
-      const auto bits = typed<Napi::Uint8Array>(from, "validity", napi_uint8_array);
-      validity_offset = static_cast<size_t>(number(from, "validityOffset"));
+    if (!from.Get("validity").IsUndefined()) {
+      const auto bits = array_of<Napi::Uint8Array>(from.Get("validity"), "validity");
+      validity_offset = integer_of(from.Get("validityOffset"), "validityOffset", 0, uint64_t{1} << 32);
       if (bits.ElementLength() * 8 < validity_offset + count) fail(from.Env(), "validity: shorter than the column");
       validity = bits.Data();
     }
@@ -73,64 +51,82 @@ struct WkbColumn {
     const size_t bit = validity_offset + i;
     return ((validity[bit >> 3] >> (bit & 7)) & 1) == 0;
   }
-  const uint8_t* bytes(uint32_t i) const { return values + offsets[i]; }
+  const uint8_t *bytes(uint32_t i) const { return values + offsets[i]; }
   size_t size(uint32_t i) const { return static_cast<size_t>(offsets[i + 1] - offsets[i]); }
 };
 
+Grid grid_of(const Napi::Object &from) {
+  const auto number = [&](const char *name) { return number_of(from.Get(name), name); };
+  const auto size = [&](const char *name) {
+    return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, 0x7fffffff));
+  };
+  const Grid grid{number("a"), number("c"), number("e"), number("f"), size("width"), size("height")};
+  if (grid.a == 0 || grid.e == 0) fail(from.Env(), "grid: a pixel has no size");
+  return grid;
+}
+
+Albers albers_of(const Napi::Object &from) {
+  const auto number = [&](const char *name) { return number_of(from.Get(name), name); };
+  return {number("lon0"), number("a"),    number("e2"), number("n"),
+          number("c"),    number("rho0"), number("x0"), number("y0")};
+}
+
 // burn(column, grid, albers | null, firstRow) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
-Napi::Value burn(const Napi::CallbackInfo& info) {
+Napi::Value burn(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
-  const WkbColumn column(info[0].As<Napi::Object>());
-  const auto g = info[1].As<Napi::Object>();
-  const Grid grid{number(g, "a"), number(g, "c"), number(g, "e"), number(g, "f"),
-                  static_cast<uint32_t>(number(g, "width")), static_cast<uint32_t>(number(g, "height"))};
-  Albers albers{};
-  const bool projected = info[2].IsObject();
-  if (projected) {
-    const auto p = info[2].As<Napi::Object>();
-    albers = {number(p, "lon0"), number(p, "a"),    number(p, "e2"), number(p, "n"),
-              number(p, "c"),    number(p, "rho0"), number(p, "x0"), number(p, "y0")};
-  }
-  const uint32_t first_row = info[3].As<Napi::Number>().Uint32Value();
+  const WkbColumn column(object_of(info[0], "column"));
+  const Grid grid = grid_of(object_of(info[1], "grid"));
+  const bool projected = !info[2].IsNull();
+  const Albers albers = projected ? albers_of(object_of(info[2], "albers")) : Albers{};
+  const auto first_row =
+      static_cast<uint32_t>(integer_of(info[3], "firstRow", 0, (uint64_t{1} << 32) - std::max(column.count, 1u)));
 
   Burner burner(grid, projected ? &albers : nullptr);
-  std::vector<uint8_t> status(column.count);
+  auto status = Napi::Uint8Array::New(env, column.count);
   for (uint32_t i = 0; i < column.count; i++) {
     status[i] = column.is_null(i) ? kNull : burner.burn(i, column.bytes(i), column.size(i));
   }
   burner.sort_entries();
 
   const size_t n = burner.entries.size();
-  std::vector<uint32_t> chunks, entry_end, run_end, field(n), shape(n), run;
-  run.reserve(burner.runs.size());
+  auto field = Napi::Uint32Array::New(env, n);
+  auto shape = Napi::Uint32Array::New(env, n);
+  auto run = Napi::Uint32Array::New(env, burner.runs.size());
+  uint32_t *const field_out = field.Data();
+  uint32_t *const shape_out = shape.Data();
+  uint32_t *const runs_out = run.Data();
+  uint32_t *run_out = runs_out;
+  std::vector<uint32_t> chunks, entry_end, run_end;
   for (size_t i = 0; i < n; i++) {
-    const Entry& entry = burner.entries[i];
-    field[i] = first_row + entry.field;
-    shape[i] = static_cast<uint32_t>(entry.runs) << 16 | entry.parts;
-    run.insert(run.end(), burner.runs.begin() + entry.run_begin, burner.runs.begin() + entry.run_begin + entry.runs);
+    const Entry &entry = burner.entries[i];
+    field_out[i] = first_row + entry.field;
+    shape_out[i] = static_cast<uint32_t>(entry.runs) << 16 | entry.parts;
+    run_out = std::copy_n(burner.runs.data() + entry.run_begin, entry.runs, run_out);
     if (i + 1 == n || burner.entries[i + 1].chunk != entry.chunk) {
       chunks.push_back(entry.chunk);
       entry_end.push_back(static_cast<uint32_t>(i + 1));
-      run_end.push_back(static_cast<uint32_t>(run.size()));
+      run_end.push_back(static_cast<uint32_t>(run_out - runs_out));
     }
   }
+  auto extent = Napi::Float64Array::New(env, 4);
+  for (size_t i = 0; i < 4; i++) extent[i] = burner.extent[i] + 0.0;  // -0 and 0 are one
   auto result = Napi::Object::New(env);
-  result.Set("status", array_of<Napi::Uint8Array>(env, status));
-  result.Set("extent", array_of<Napi::Float64Array>(env, std::vector<double>(burner.extent, burner.extent + 4)));
-  result.Set("chunks", array_of<Napi::Uint32Array>(env, chunks));
-  result.Set("entryEnd", array_of<Napi::Uint32Array>(env, entry_end));
-  result.Set("runEnd", array_of<Napi::Uint32Array>(env, run_end));
-  result.Set("field", array_of<Napi::Uint32Array>(env, field));
-  result.Set("shape", array_of<Napi::Uint32Array>(env, shape));
-  result.Set("run", array_of<Napi::Uint32Array>(env, run));
+  result.Set("status", status);
+  result.Set("extent", extent);
+  result.Set("chunks", copy_of<Napi::Uint32Array>(env, chunks));
+  result.Set("entryEnd", copy_of<Napi::Uint32Array>(env, entry_end));
+  result.Set("runEnd", copy_of<Napi::Uint32Array>(env, run_end));
+  result.Set("field", field);
+  result.Set("shape", shape);
+  result.Set("run", run);
   return result;
 }
 
 template <typename T>
-bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
-               const double* skip, size_t skips, Complete& complete, Partial& partial) {
-  for (const Segment& segment : segments) {
-    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, complete, partial)) {
+bool count_all(const void *pixels, uint32_t stride, uint32_t height, const std::vector<Segment> &segments,
+               const double *skip, size_t skips, Complete &complete, Partial &partial) {
+  for (const Segment &segment : segments) {
+    if (!count_segment<T>(static_cast<const T *>(pixels), stride, height, segment, skip, skips, complete, partial)) {
       return false;
     }
   }
@@ -139,21 +135,22 @@ bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::
 
 // count(pixels, stride, words, layout, skip) -> {complete: {...}, partial: {...}}
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
-Napi::Value count(const Napi::CallbackInfo& info) {
+Napi::Value count(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
   const auto pixels = info[0].As<Napi::TypedArray>();
-  const uint32_t stride = info[1].As<Napi::Number>().Uint32Value();
-  const auto words = info[2].As<Napi::Uint32Array>();
-  const auto layout = info[3].As<Napi::Uint32Array>();
-  const auto skip = info[4].As<Napi::Float64Array>();
-  if (stride == 0 || pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
+  const auto stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
+  const auto words = array_of<Napi::Uint32Array>(info[2], "words");
+  const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
+  const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
+  if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
   const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
   if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
 
   std::vector<Segment> segments;
   size_t entries = 0;
   for (size_t i = 0; i < layout.ElementLength(); i += 7) {
-    const uint32_t* at = layout.Data() + i;
+    const uint32_t *at = layout.Data() + i;
     const size_t length = words.ElementLength();
     if (at[0] + size_t{at[3]} > length || at[1] + size_t{at[3]} > length || at[2] + size_t{at[4]} > length) {
       fail(env, "layout: a segment reaches beyond words");
@@ -164,10 +161,12 @@ Napi::Value count(const Napi::CallbackInfo& info) {
 
   Complete complete;
   Partial partial;
-  for (auto* list : {&complete.field, &complete.pixels, &complete.valid, &complete.second_pixels}) list->reserve(entries);
-  for (auto* list : {&complete.code, &complete.second}) list->reserve(entries);
+  for (auto *list : {&complete.field, &complete.pixels, &complete.valid, &complete.second_pixels}) {
+    list->reserve(entries);
+  }
+  for (auto *list : {&complete.code, &complete.second}) list->reserve(entries);
   // Not by way of the ArrayBuffer: that call refuses shared memory.
-  void* data = nullptr;
+  void *data = nullptr;
   napi_get_typedarray_info(env, pixels, nullptr, nullptr, &data, nullptr, nullptr);
   const auto run = [&](auto function) {
     return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), complete, partial);
@@ -188,18 +187,18 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   if (!fits) fail(env, "words: runs lie outside the window, or a segment's lengths disagree");
 
   auto whole = Napi::Object::New(env);
-  whole.Set("field", array_of<Napi::Uint32Array>(env, complete.field));
-  whole.Set("code", array_of<Napi::Float64Array>(env, complete.code));
-  whole.Set("pixels", array_of<Napi::Uint32Array>(env, complete.pixels));
-  whole.Set("valid", array_of<Napi::Uint32Array>(env, complete.valid));
-  whole.Set("second", array_of<Napi::Float64Array>(env, complete.second));
-  whole.Set("secondPixels", array_of<Napi::Uint32Array>(env, complete.second_pixels));
+  whole.Set("field", copy_of<Napi::Uint32Array>(env, complete.field));
+  whole.Set("code", copy_of<Napi::Float64Array>(env, complete.code));
+  whole.Set("pixels", copy_of<Napi::Uint32Array>(env, complete.pixels));
+  whole.Set("valid", copy_of<Napi::Uint32Array>(env, complete.valid));
+  whole.Set("second", copy_of<Napi::Float64Array>(env, complete.second));
+  whole.Set("secondPixels", copy_of<Napi::Uint32Array>(env, complete.second_pixels));
   auto part = Napi::Object::New(env);
-  part.Set("field", array_of<Napi::Uint32Array>(env, partial.field));
-  part.Set("parts", array_of<Napi::Uint32Array>(env, partial.parts));
-  part.Set("end", array_of<Napi::Uint32Array>(env, partial.end));
-  part.Set("code", array_of<Napi::Float64Array>(env, partial.code));
-  part.Set("pixels", array_of<Napi::Uint32Array>(env, partial.pixels));
+  part.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
+  part.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
+  part.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
+  part.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
+  part.Set("pixels", copy_of<Napi::Uint32Array>(env, partial.pixels));
   auto result = Napi::Object::New(env);
   result.Set("complete", whole);
   result.Set("partial", part);
@@ -207,34 +206,36 @@ Napi::Value count(const Napi::CallbackInfo& info) {
 }
 
 // geojson(column, firstId, properties: {values, offsets}, decimals) -> {text, status}
-Napi::Value geojson(const Napi::CallbackInfo& info) {
+Napi::Value geojson(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
-  const WkbColumn column(info[0].As<Napi::Object>());
-  const auto first_id = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
-  const auto p = info[2].As<Napi::Object>();
-  const auto values = typed<Napi::Uint8Array>(p, "values", napi_uint8_array);
-  const auto offsets = typed<Napi::Int32Array>(p, "offsets", napi_int32_array);
-  const int decimals = info[3].As<Napi::Number>().Int32Value();
-  if (offsets.ElementLength() != column.count + 1) fail(env, "properties: one text a row was expected");
-  if (decimals < 0 || decimals > 9) fail(env, "decimals: 0 to 9 were expected");
+  const WkbColumn column(object_of(info[0], "column"));
+  const uint64_t first_id = integer_of(info[1], "firstId", 0, (uint64_t{1} << 53) - 1 - column.count);
+  const auto properties = object_of(info[2], "properties");
+  const auto values = array_of<Napi::Uint8Array>(properties.Get("values"), "properties.values");
+  const auto offsets = array_of<Napi::Int32Array>(properties.Get("offsets"), "properties.offsets");
+  const auto decimals = static_cast<int>(integer_of(info[3], "decimals", 0, 9));
+  if (offsets.ElementLength() != size_t{column.count} + 1) {
+    fail(env, "properties.offsets: one text a row was expected");
+  }
+  check_offsets(offsets, values.ElementLength(), "properties.offsets");
 
   Polygons polygons;
   std::string out;
   out.reserve(static_cast<size_t>(column.offsets[column.count] - column.offsets[0]) * 2);
-  std::vector<uint8_t> status(column.count);
+  auto status = Napi::Uint8Array::New(env, column.count);
+  const auto *texts = reinterpret_cast<const char *>(values.Data());
   for (uint32_t i = 0; i < column.count; i++) {
     status[i] = column.is_null(i) ? kNull : read_wkb(column.bytes(i), column.size(i), polygons);
+    if (status[i] == kOk && !on_globe(polygons)) status[i] = kNotFinite;
     if (status[i] != kOk) continue;
-    const int32_t from = offsets[i], to = offsets[i + 1];
-    if (from < 0 || to < from || static_cast<size_t>(to) > values.ElementLength()) fail(env, "properties: offsets not ascending");
-    append_features(polygons, first_id + i, {reinterpret_cast<const char*>(values.Data()) + from, static_cast<size_t>(to - from)},
-                    decimals, out);
+    const Text text{texts + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i])};
+    append_features(polygons, first_id + i, text, decimals, out);
   }
   auto result = Napi::Object::New(env);
   auto text = Napi::Uint8Array::New(env, out.size());
-  std::memcpy(text.Data(), out.data(), out.size());
+  if (!out.empty()) std::memcpy(text.Data(), out.data(), out.size());
   result.Set("text", text);
-  result.Set("status", array_of<Napi::Uint8Array>(env, status));
+  result.Set("status", status);
   return result;
 }
 

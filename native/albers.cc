@@ -1,8 +1,8 @@
 // Snyder, Map Projections: A Working Manual (USGS PP 1395), pages 98-102, equations 3-12, 14-1 to 14-4.
 //
-// Only + - * / and sqrt are used, in a fixed order, and contraction is off: the TypeScript twin gives the
-// same bits. libm's sin and log differ in the last bit between C libraries and JavaScript engines, and a
-// last bit decides pixels whose centre lies on an edge.
+// Only + - * / and sqrt are used, in a fixed order, and contraction is off: the TypeScript twin gives the same
+// bits. libm's sin and log differ in the last bit between C libraries and JavaScript engines, and a last bit
+// decides pixels whose centre lies on an edge.
 #include "albers.h"
 
 #include <cmath>
@@ -19,9 +19,10 @@ constexpr double kHalfPiLow = 6.07710050650619224932e-11;
 // Minimax polynomials of sin and cos on [-pi/4, pi/4] (FreeBSD msun k_sin.c, k_cos.c).
 inline double sin_poly(double x) {
   const double z = x * x;
-  const double r = 8.33333333332248946124e-03 +
-                   z * (-1.98412698298579493134e-04 +
-                        z * (2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)));
+  const double r =
+      8.33333333332248946124e-03 +
+      z * (-1.98412698298579493134e-04 +
+           z * (2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)));
   return x + z * x * (-1.66666666666666324348e-01 + z * r);
 }
 
@@ -35,16 +36,28 @@ inline double cos_poly(double x) {
   return 1.0 - (0.5 * z - z * r);
 }
 
-inline void sin_cos(double x, double& sine, double& cosine) {
+inline void sin_cos(double x, double &sine, double &cosine) {
   const double k = std::floor(x * kTwoOverPi + 0.5);
   const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow;
   const double s = sin_poly(r);
   const double c = cos_poly(r);
   switch (static_cast<int>(k) & 3) {
-    case 0: sine = s; cosine = c; break;
-    case 1: sine = c; cosine = -s; break;
-    case 2: sine = -s; cosine = -c; break;
-    default: sine = -c; cosine = s; break;
+    case 0:
+      sine = s;
+      cosine = c;
+      break;
+    case 1:
+      sine = c;
+      cosine = -s;
+      break;
+    case 2:
+      sine = -s;
+      cosine = -c;
+      break;
+    default:
+      sine = -c;
+      cosine = s;
+      break;
   }
 }
 
@@ -52,15 +65,16 @@ inline void sin_cos(double x, double& sine, double& cosine) {
 inline double log_term(double t) {
   return 1.0 +
          t * (1.0 / 3 +
-              t * (1.0 / 5 + t * (1.0 / 7 + t * (1.0 / 9 + t * (1.0 / 11 + t * (1.0 / 13 + t * (1.0 / 15 + t * (1.0 / 17))))))));
+              t * (1.0 / 5 +
+                   t * (1.0 / 7 + t * (1.0 / 9 + t * (1.0 / 11 + t * (1.0 / 13 + t * (1.0 / 15 + t * (1.0 / 17))))))));
 }
 
 }  // namespace
 
-bool project(const Albers& p, Polygons& polygons) {
+bool project(const Albers &p, Polygons &polygons) {
   const size_t count = polygons.x.size();
-  double* xs = polygons.x.data();
-  double* ys = polygons.y.data();
+  double *xs = polygons.x.data();
+  double *ys = polygons.y.data();
   for (size_t i = 0; i < count; i++) {
     const double lon = xs[i];
     const double lat = ys[i];

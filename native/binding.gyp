@@ -4,7 +4,8 @@
       "target_name": "fields",
       "sources": ["addon.cc", "wkb.cc", "albers.cc", "burn.cc", "count.cc", "geojson.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
       # No fused multiply-add: the pixel rule is exact to the last rounding.
       "cflags_cc": ["-std=c++17", "-O3", "-ffp-contract=off", "-fexceptions", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],

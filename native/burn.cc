@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace fields {
 namespace {
@@ -14,9 +15,9 @@ constexpr double kNear = 1.0e-5;
 
 inline bool near(double a, double b) { return std::fabs(a - b) < kNear; }
 
-// OGRLinearRing::isClockwise: turn at the lowest, then rightmost vertex; the shoelace sign where that vertex
-// is doubled or has a neighbour nearer than 1e-5.
-bool is_clockwise(const double* x, const double* y, int n) {
+// OGRLinearRing::isClockwise: turn at the lowest, then rightmost vertex; the shoelace sign where that vertex is
+// doubled or has a neighbour nearer than 1e-5.
+bool is_clockwise(const double *x, const double *y, int n) {
   bool fallback = false;
   int v = 0;
   for (int i = 1; i < n - 1; i++) {
@@ -54,19 +55,19 @@ inline int32_t round_column(double v, double limit) {
 
 }  // namespace
 
-Burner::Burner(const Grid& grid, const Albers* albers) : grid_(grid), albers_(albers) {
+Burner::Burner(const Grid &grid, const Albers *albers) : grid_(grid), albers_(albers) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   extent[0] = extent[1] = kInf;
   extent[2] = extent[3] = -kInf;
 }
 
-Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
+Status Burner::burn(uint32_t field, const uint8_t *wkb, size_t size) {
   const Status status = read_wkb(wkb, size, polygons_);
   if (status != kOk) return status;
   if (albers_ != nullptr && !project(*albers_, polygons_)) return kNotFinite;
 
-  // The crop window, as rasterio computes it: the affine inverse by the determinant, floor and ceil, then
-  // the intersection with the raster.
+  // The crop window, as rasterio computes it: the affine inverse by the determinant, floor and ceil, then the
+  // intersection with the raster.
   const double idet = 1.0 / (grid_.a * grid_.e);
   const double ia = grid_.e * idet;
   const double ie = grid_.a * idet;
@@ -160,7 +161,8 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
         const int32_t a = round_column(std::min(x1, x2), limit);
         const int32_t b = round_column(std::max(x1, x2), limit);
         if (a < b) {
-          spans_.push_back({row0_ + static_cast<uint32_t>(row), col0_ + static_cast<uint32_t>(a), col0_ + static_cast<uint32_t>(b)});
+          spans_.push_back(
+              {row0_ + static_cast<uint32_t>(row), col0_ + static_cast<uint32_t>(a), col0_ + static_cast<uint32_t>(b)});
           ordered_ = false;
         }
         continue;
@@ -180,14 +182,15 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
   }
 
   // Counting sort of the crossings by row.
-  uint32_t total = 0;
-  for (uint32_t& at : row_at_) {
+  uint64_t total = 0;
+  for (uint32_t &at : row_at_) {
     const uint32_t n = at;
-    at = total;
+    at = static_cast<uint32_t>(total);
     total += n;
   }
+  if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
   crossings_.resize(total);
-  for (const Edge& edge : edges_) {
+  for (const Edge &edge : edges_) {
     const double dy = edge.y2 - edge.y1, dx = edge.x2 - edge.x1;
     for (int32_t r = edge.row_begin; r < edge.row_end; r++) {
       const double cy = static_cast<double>(row_min + r) + 0.5;
@@ -219,12 +222,11 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
 // Spans as disjoint runs in row order, cut at chunk edges.
 void Burner::emit(uint32_t field) {
   if (!ordered_) {
-    std::sort(spans_.begin(), spans_.end(), [](const Span& a, const Span& b) {
-      return a.row != b.row ? a.row < b.row : a.begin < b.begin;
-    });
+    std::sort(spans_.begin(), spans_.end(),
+              [](const Span &a, const Span &b) { return a.row != b.row ? a.row < b.row : a.begin < b.begin; });
     size_t kept = 0;
     for (size_t i = 1; i < spans_.size(); i++) {
-      Span& last = spans_[kept];
+      Span &last = spans_[kept];
       if (spans_[i].row == last.row && spans_[i].begin <= last.end) {
         last.end = std::max(last.end, spans_[i].end);
       } else {
@@ -249,13 +251,13 @@ void Burner::emit(uint32_t field) {
 
   // Nearly every field lies in one chunk column and its spans are already in chunk order.
   uint32_t min_col = spans_[0].begin, max_col = spans_[0].end - 1;
-  for (const Span& span : spans_) {
+  for (const Span &span : spans_) {
     min_col = std::min(min_col, span.begin);
     max_col = std::max(max_col, span.end - 1);
   }
   const uint32_t left = min_col / kChunkCols, right = max_col / kChunkCols;
   if (left == right) {
-    for (const Span& span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
+    for (const Span &span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
   } else {
     for (size_t from = 0; from < spans_.size();) {
       const uint32_t chunk_row = spans_[from].row / kChunkRows;
@@ -276,7 +278,7 @@ void Burner::emit(uint32_t field) {
 }
 
 void Burner::sort_entries() {
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.chunk < b.chunk; });
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) { return a.chunk < b.chunk; });
 }
 
 }  // namespace fields

@@ -16,24 +16,26 @@ class Histogram;
 template <typename T>
 class Direct {
  public:
-  Direct(const double* skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
+  Direct(const double *skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
     for (size_t i = 0; i < skips; i++) {
+      using Limits = std::numeric_limits<T>;
+      if (!(skip[i] >= Limits::min() && skip[i] <= Limits::max())) continue;
       const auto code = static_cast<T>(skip[i]);
       if (static_cast<double>(code) == skip[i]) skip_[index(code)] = 1;
     }
   }
 
   void add(T code, uint32_t n) {
-    uint32_t& count = counts_[index(code)];
+    uint32_t &count = counts_[index(code)];
     if (count == 0) touched_.push_back(code);
     count += n;
   }
 
   // f(class, pixels) for all that is counted; leaves the histogram empty.
   template <typename F>
-  void drain(F&& f) {
+  void drain(F &&f) {
     for (const T code : touched_) {
-      uint32_t& count = counts_[index(code)];
+      uint32_t &count = counts_[index(code)];
       if (skip_[index(code)] == 0) f(static_cast<double>(code), count);
       count = 0;
     }
@@ -51,7 +53,7 @@ class Direct {
 template <typename T>
 class Hashed {
  public:
-  Hashed(const double* skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
+  Hashed(const double *skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
 
   void add(T code, uint32_t n) {
     if (code != code) return;  // NaN
@@ -71,9 +73,9 @@ class Hashed {
   }
 
   template <typename F>
-  void drain(F&& f) {
+  void drain(F &&f) {
     for (const uint32_t at : touched_) {
-      Slot& slot = slots_[at];
+      Slot &slot = slots_[at];
       const auto code = static_cast<double>(slot.code);
       bool skipped = false;
       for (const double s : skip_) skipped = skipped || s == code;
@@ -99,10 +101,10 @@ class Hashed {
   void grow() {
     std::vector<Slot> old(slots_.size() * 2);
     old.swap(slots_);
-    touched_.clear();
-    for (const Slot& slot : old) {
-      if (slot.count != 0) add(slot.code, slot.count);
-    }
+    // In the order in which classes came, which is the order in which they are handed out.
+    std::vector<uint32_t> touched;
+    touched.swap(touched_);
+    for (const uint32_t at : touched) add(old[at].code, old[at].count);
   }
 
   std::vector<double> skip_;
@@ -110,16 +112,31 @@ class Hashed {
   std::vector<uint32_t> touched_;
 };
 
-template <> class Histogram<uint8_t> : public Direct<uint8_t> { using Direct::Direct; };
-template <> class Histogram<int8_t> : public Direct<int8_t> { using Direct::Direct; };
-template <> class Histogram<uint16_t> : public Direct<uint16_t> { using Direct::Direct; };
-template <> class Histogram<int16_t> : public Direct<int16_t> { using Direct::Direct; };
-template <typename T> class Histogram : public Hashed<T> { using Hashed<T>::Hashed; };
-
-// Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with
-// itself shifted by one pixel tells faster than counting does.
+template <>
+class Histogram<uint8_t> : public Direct<uint8_t> {
+  using Direct::Direct;
+};
+template <>
+class Histogram<int8_t> : public Direct<int8_t> {
+  using Direct::Direct;
+};
+template <>
+class Histogram<uint16_t> : public Direct<uint16_t> {
+  using Direct::Direct;
+};
+template <>
+class Histogram<int16_t> : public Direct<int16_t> {
+  using Direct::Direct;
+};
 template <typename T>
-inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length) {
+class Histogram : public Hashed<T> {
+  using Hashed<T>::Hashed;
+};
+
+// Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with itself
+// shifted by one pixel tells faster than counting does.
+template <typename T>
+inline void add_run(Histogram<T> &histogram, const T *run, uint32_t length) {
   if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
     histogram.add(run[0], length);
     return;
@@ -130,22 +147,22 @@ inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length) {
 }  // namespace
 
 template <typename T>
-bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, Complete& complete, Partial& partial) {
+bool count_segment(const T *pixels, uint32_t stride, uint32_t height, const Segment &segment, const double *skip,
+                   size_t skips, Complete &complete, Partial &partial) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   Histogram<T> histogram(skip, skips);
-  const uint32_t* run = segment.run;
-  const uint32_t* const runs_end = segment.run + segment.runs;
+  const uint32_t *run = segment.run;
+  const uint32_t *const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
     const uint32_t runs = segment.shape[entry] >> 16;
     const uint32_t parts = segment.shape[entry] & 0xffff;
     if (runs > static_cast<size_t>(runs_end - run)) return false;
-    for (const uint32_t* const stop = run + runs; run < stop; run++) {
-      const uint32_t row = segment.row + (*run >> 22);
-      const uint32_t col = segment.col + ((*run >> 11) & 2047);
+    for (const uint32_t *const stop = run + runs; run < stop; run++) {
+      const size_t row = size_t{segment.row} + (*run >> 22);
+      const size_t col = size_t{segment.col} + ((*run >> 11) & 2047);
       const uint32_t length = (*run & 2047) + 1;
       if (row >= height || col + length > stride) return false;
-      add_run(histogram, pixels + static_cast<size_t>(row) * stride + col, length);
+      add_run(histogram, pixels + row * stride + col, length);
     }
     if (parts == 1) {
       // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
@@ -182,9 +199,9 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
   return run == runs_end;
 }
 
-#define FIELDS_COUNT(T)                                                                                            \
-  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, Complete&, \
-                                 Partial&);
+#define FIELDS_COUNT(T)                                                                                              \
+  template bool count_segment<T>(const T *, uint32_t, uint32_t, const Segment &, const double *, size_t, Complete &, \
+                                 Partial &);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)
 FIELDS_COUNT(uint16_t)

@@ -8,12 +8,12 @@ namespace fields {
 
 // One chunk's share of the zone index, and where the chunk lies in the window.
 struct Segment {
-  const uint32_t* field;   // rows of the field set
-  const uint32_t* shape;   // runs << 16 | parts, as Entry holds them
-  const uint32_t* run;     // row << 22 | column << 11 | length - 1
+  const uint32_t *field;  // rows of the field set
+  const uint32_t *shape;  // runs << 16 | parts, as Entry holds them
+  const uint32_t *run;    // row << 22 | column << 11 | length - 1
   uint32_t entries;
   uint32_t runs;
-  uint32_t row, col;       // chunk's corner in the window, pixels
+  uint32_t row, col;  // chunk's corner in the window, pixels
 };
 
 // Answers of fields that lie wholly in one chunk; parallel arrays.
@@ -30,11 +30,11 @@ struct Partial {
   std::vector<uint32_t> pixels;  // and count
 };
 
-// Counts one segment. `T` is the band's type; `stride` the window's width, `height` its rows.
-// `skip` are classes that are not counted (NaN never is). False when a run leaves the window or the
-// segment's own lengths disagree: the index is not of this grid.
+// Counts one segment. `T` is the band's type; `stride` the window's width, `height` its rows. `skip` are
+// classes that are not counted (NaN never is). False when a run leaves the window or the segment's own lengths
+// disagree: the index is not of this grid.
 template <typename T>
-bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, Complete& complete, Partial& partial);
+bool count_segment(const T *pixels, uint32_t stride, uint32_t height, const Segment &segment, const double *skip,
+                   size_t skips, Complete &complete, Partial &partial);
 
 }  // namespace fields

@@ -27,7 +27,8 @@ struct Polygons {
   void clear();
 };
 
-// Reads ISO and EWKB, either byte order; Z and M are skipped. Never reads beyond `size`.
-Status read_wkb(const uint8_t* bytes, size_t size, Polygons& out);
+// Reads ISO and EWKB, either byte order; Z and M are skipped, an open ring is closed. Never reads beyond
+// `size`.
+Status read_wkb(const uint8_t *bytes, size_t size, Polygons &out);
 
 }  // namespace fields

@@ -1,6 +1,7 @@
 import { decodeTile } from "./archive/decode.js";
 import { Archive } from "./archive/reader.js";
 import { summarizeArchive, summaryText } from "./archive/summary.js";
+import { MAX_ZOOM } from "./archive/tile-id.js";
 import { verifyArchive } from "./archive/verify.js";
 import type { Arguments, Command } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
@@ -34,10 +35,11 @@ async function run(args: Arguments, ctx: Context): Promise<unknown> {
       if (!args.options.json) process.stdout.write(`${summaryText(summary)}\n`);
       return summary;
     }
-    const [z, x, y] = rest.map((text) => wholeNumber(text, "Z, X and Y must be a tile's address"));
-    process.stdout.write(
-      `${JSON.stringify(decodeTile(archive, { z, x, y } as { z: number; x: number; y: number }))}\n`,
-    );
+    const [z = 0, x = 0, y = 0] = rest.map((text) => wholeNumber(text, "Z, X and Y must be a tile's address"));
+    if (z > MAX_ZOOM || x >= 2 ** z || y >= 2 ** z) {
+      throw new PipelineError("usage", "No such tile in the world", { received: rest.join(" ") });
+    }
+    process.stdout.write(`${JSON.stringify(decodeTile(archive, { z, x, y }))}\n`);
     return undefined;
   } finally {
     archive.close();

@@ -18,7 +18,10 @@ const COMMAND: Command = {
     unzipped: { type: "boolean", help: "leave the rasters as they are" },
     dirty: { type: "boolean", help: "add broken rows behind the good ones, one of each kind" },
   },
-  examples: ["node dist/sample.js --root work", "node dist/sample.js --root big --fields 1000000 --years 2020 --strips"],
+  examples: [
+    "node dist/sample.js --root work",
+    "node dist/sample.js --root big --fields 1000000 --years 2020 --strips",
+  ],
 };
 
 await main(COMMAND, async (args, ctx) => {
@@ -28,14 +31,16 @@ await main(COMMAND, async (args, ctx) => {
 });
 
 function readSampleOptions({ own, options, positionals }: Arguments): SampleOptions {
-  if (positionals.length > 0) throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
+  if (positionals.length > 0)
+    throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
   const flag = (name: string) => own[name] as string | undefined;
   const format = flag("format") ?? "tif";
   if (format !== "tif" && format !== "img") {
     throw new PipelineError("usage", "Option format is wrong", { expected: "tif or img", received: format });
   }
   if (own.tiled && own.strips) throw new PipelineError("usage", "--tiled and --strips exclude each other");
-  if (format === "img" && own.strips) throw new PipelineError("usage", "An .img is always tiled: --strips does not go with it");
+  if (format === "img" && own.strips)
+    throw new PipelineError("usage", "An .img is always tiled: --strips does not go with it");
   const layout = own.strips ? "strips" : "tiled";
   return {
     root: options.root,
@@ -53,7 +58,8 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
 function readBlock(text: string | undefined, format: "tif" | "img", layout: "tiled" | "strips"): number {
   if (layout === "strips") return wholeNumber("block", text, 8, 1, 4096);
   const block = wholeNumber("block", text, format === "img" ? 64 : 512, 16, 4096);
-  const right = format === "img" ? block >= 32 && block <= 2048 && Number.isInteger(Math.log2(block)) : block % 16 === 0;
+  const right =
+    format === "img" ? block >= 32 && block <= 2048 && Number.isInteger(Math.log2(block)) : block % 16 === 0;
   if (right) return block;
   const expected = format === "img" ? "a power of two from 32 to 2048" : "a multiple of 16";
   throw new PipelineError("usage", "Option block is wrong", { expected, received: block });

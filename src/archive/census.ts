@@ -41,7 +41,8 @@ export interface LayerCensus {
 }
 
 export function newCensus(plan: CensusPlan): Census {
-  const bytes = Math.ceil((plan.rows ?? 0) / 8);
+  // Whole 32-bit words, for merging.
+  const bytes = Math.ceil((plan.rows ?? 0) / 32) * 4;
   return { entries: 0, layers: plan.layers.map(() => ({ features: 0, seen: new Uint8Array(bytes) })) };
 }
 
@@ -124,8 +125,15 @@ export function mergeCensus(into: Census, other: Census): void {
   into.layers.forEach((layer, i) => {
     const { features, seen } = other.layers[i] as LayerCensus;
     layer.features += features;
-    for (let b = 0; b < seen.length; b++) (layer.seen[b] as number) |= seen[b] as number;
+    const words = asWords(layer.seen);
+    asWords(seen).forEach((word, w) => {
+      (words[w] as number) |= word;
+    });
   });
+}
+
+function asWords(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
 /** Rows that a layer does not have at the highest zoom: how many, and the first few. */

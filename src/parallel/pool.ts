@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import { PipelineError } from "../pipeline/errors.js";
-import type * as worker from "./worker.js";
+import type * as worker from "../worker.js";
 
 /** The worker file's exports are the tasks. */
 type Tasks = typeof worker;
@@ -28,7 +28,7 @@ export interface Pool {
  */
 export function openPool(threads: number): Pool {
   const pool = new Piscina({
-    filename: new URL("./worker.js", import.meta.url).href,
+    filename: new URL("../worker.js", import.meta.url).href,
     minThreads: Math.min(threads, 1),
     maxThreads: threads,
     idleTimeout: 30_000,

@@ -7,8 +7,8 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
+  ListPartsCommand,
   type Part,
-  paginateListParts,
   type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
@@ -176,11 +176,9 @@ async function findEarlier(
     await giveUp(client, upload, ctx);
     return undefined;
   }
-  const parts = new Map<number, Part>();
+  let parts: Map<number, Part>;
   try {
-    for await (const page of paginateListParts({ client }, upload, { abortSignal: ctx.signal })) {
-      for (const part of page.Parts ?? []) if (part.PartNumber !== undefined) parts.set(part.PartNumber, part);
-    }
+    parts = await listParts(client, upload, ctx);
   } catch (error) {
     // Finished or swept away in the meantime.
     if (s3Code(error) === "NoSuchUpload") return undefined;
@@ -188,6 +186,20 @@ async function findEarlier(
   }
   ctx.log.info(`resumes an upload that was cut off: ${parts.size} parts are there`);
   return { uploadId: state.uploadId, parts };
+}
+
+/** By part number. The SDK's paginator asks Swift for ever: it names a next marker on the last page too. */
+async function listParts(client: S3Client, upload: S3Object & { UploadId: string }, ctx: Context) {
+  const parts = new Map<number, Part>();
+  for (let marker: string | undefined, more = true; more; ) {
+    const page = await client.send(new ListPartsCommand({ ...upload, ...(marker && { PartNumberMarker: marker }) }), {
+      abortSignal: ctx.signal,
+    });
+    for (const part of page.Parts ?? []) if (part.PartNumber !== undefined) parts.set(part.PartNumber, part);
+    marker = page.NextPartNumberMarker;
+    more = page.IsTruncated === true && marker !== undefined;
+  }
+  return parts;
 }
 
 function readState(path: string): UploadState | undefined {

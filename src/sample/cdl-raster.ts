@@ -1,7 +1,7 @@
 import gdal from "gdal-async";
 import { CDL_LEGEND } from "../legend/cdl-legend.js";
 import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError } from "../pipeline/errors.js";
 import { Painter } from "./painter.js";
 import { PIXEL_M, type World } from "./world.js";
 
@@ -25,7 +25,13 @@ const CONUS_ALBERS = 5070;
  *
  * @throws {PipelineError} failed or space; GDAL's own words are the cause.
  */
-export async function writeRaster(path: string, world: World, year: number, format: RasterFormat, ctx: Context): Promise<void> {
+export async function writeRaster(
+  path: string,
+  world: World,
+  year: number,
+  format: RasterFormat,
+  ctx: Context,
+): Promise<void> {
   const { width, height } = world;
   const dataset = createRaster(path, world, format);
   const band = dataset.bands.get(1);
@@ -50,7 +56,7 @@ export async function writeRaster(path: string, world: World, year: number, form
     await dataset.flushAsync();
   } catch (cause) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
-    throw new PipelineError("failed", "Cannot write the sample raster", { path, year }, { cause });
+    throw asPipelineError(cause, "failed", "Cannot write the sample raster", { path, year });
   } finally {
     await written.catch(() => {});
     task.end();
@@ -72,7 +78,16 @@ async function writeRows(
 }
 
 function createRaster(path: string, world: World, format: RasterFormat): gdal.Dataset {
-  const dataset = gdal.open(path, "w", format.format === "img" ? "HFA" : "GTiff", world.width, world.height, 1, gdal.GDT_Byte, creationOptions(format));
+  const dataset = gdal.open(
+    path,
+    "w",
+    format.format === "img" ? "HFA" : "GTiff",
+    world.width,
+    world.height,
+    1,
+    gdal.GDT_Byte,
+    creationOptions(format),
+  );
   dataset.srs = gdal.SpatialReference.fromEPSG(CONUS_ALBERS);
   dataset.geoTransform = [world.originX, PIXEL_M, 0, world.originY, 0, -PIXEL_M];
   const colors = new gdal.ColorTable(gdal.GPI_RGB);

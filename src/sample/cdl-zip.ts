@@ -13,7 +13,12 @@ export async function writeZip(path: string, files: readonly string[], signal: A
   const failed = new Promise<never>((_, reject) => zip.on("error", reject));
   for (const file of files) {
     // The raster is compressed by itself already.
-    zip.addFile(file, basename(file), { mtime: MODIFIED, forceDosTimestamp: true, mode: 0o100644, compressionLevel: 1 });
+    zip.addFile(file, basename(file), {
+      mtime: MODIFIED,
+      forceDosTimestamp: true,
+      mode: 0o100644,
+      compressionLevel: 1,
+    });
   }
   zip.end();
   await Promise.race([pipeline(zip.outputStream, output, { signal }), failed]);

@@ -1,4 +1,4 @@
-import type { World } from "./world.js";
+import { PIXEL_M, type World } from "./world.js";
 import { WkbBuffer } from "./wkb.js";
 
 /** A row that a pipeline must count and name, not stumble over. */
@@ -18,7 +18,7 @@ const AREA_M = 300;
 /** One row of every fault, to stand behind the good rows. */
 export function dirtyRows(world: World, firstId: bigint): DirtyRow[] {
   // In the middle of the raster; where exactly does not matter, the rows have no planted crop.
-  const [x, y] = [world.originX + (world.width / 2) * 30, world.originY - (world.height / 2) * 30];
+  const [x, y] = [world.originX + (world.width / 2) * PIXEL_M, world.originY - (world.height / 2) * PIXEL_M];
   const polygon = (ring: number[]) => {
     const buffer = new WkbBuffer();
     buffer.add([[ring]], x, y);

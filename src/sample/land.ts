@@ -47,7 +47,8 @@ function townAt(seed: number, u: number, v: number, x: number, y: number): numbe
 }
 
 function lakeAt(seed: number, u: number, v: number, x: number, y: number): number {
-  const out = Math.hypot(u / SECTION_M - 0.5, (v / SECTION_M - 0.5) * 1.3) + 0.3 * (noise(seed, x / 350, y / 350, SHORE) - 0.5);
+  const out =
+    Math.hypot(u / SECTION_M - 0.5, (v / SECTION_M - 0.5) * 1.3) + 0.3 * (noise(seed, x / 350, y / 350, SHORE) - 0.5);
   if (out < 0.33) return WATER;
   return out < 0.37 ? WETLAND : grassland(seed, x, y);
 }

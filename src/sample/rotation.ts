@@ -28,7 +28,15 @@ type Mix = Readonly<Partial<Record<keyof typeof ROTATIONS, number>>>;
 /** How often each is grown: three farming regions, and under irrigation. */
 const MIXES = {
   corn: { cornSoy: 50, cornCornSoy: 20, corn: 6, cornDoubleCrop: 8, wheat: 4, alfalfa: 6, hay: 6 },
-  wheat: { wheatSorghumFallow: 32, wheatFallow: 18, wheat: 18, wheatSunflowerFallow: 8, cornSoy: 12, alfalfa: 5, hay: 7 },
+  wheat: {
+    wheatSorghumFallow: 32,
+    wheatFallow: 18,
+    wheat: 18,
+    wheatSunflowerFallow: 8,
+    cornSoy: 12,
+    alfalfa: 5,
+    hay: 7,
+  },
   cotton: { cotton: 30, cottonSorghum: 22, cottonPeanuts: 10, wheatSorghumFallow: 18, wheat: 12, hay: 8 },
   irrigated: { corn: 34, cornSoy: 28, alfalfa: 22, potatoes: 10, wheat: 6 },
 } satisfies Record<string, Mix>;

@@ -65,7 +65,12 @@ export async function makeSample(options: SampleOptions, ctx: Context): Promise<
   const rows = {
     raw: await table(files.raw, RAW_SCHEMA, fieldBatches(world, "raw", dirty)),
     clean: await table(files.clean, CLEAN_SCHEMA, fieldBatches(world, "clean", dirty)),
-    truth: await table(files.truth, truthSchema(years), truthBatches(world, years, dirty), ["shape", "place", "fault", ...crops]),
+    truth: await table(files.truth, truthSchema(years), truthBatches(world, years, dirty), [
+      "shape",
+      "place",
+      "fault",
+      ...crops,
+    ]),
   };
   const cdlSource = join(root, "cdl-source");
   const cdl: Record<number, string> = {};
@@ -103,7 +108,13 @@ async function makeTable(
 }
 
 /** @returns path of the zip, or of the raster where unzipped. */
-async function makeYear(folder: string, world: World, year: number, options: SampleOptions, ctx: Context): Promise<string> {
+async function makeYear(
+  folder: string,
+  world: World,
+  year: number,
+  options: SampleOptions,
+  ctx: Context,
+): Promise<string> {
   const stem = `${year}_30m_cdls`;
   const target = join(folder, `${stem}.${options.unzipped ? options.format : "zip"}`);
   await inScratch(target, async (partial) => {
@@ -112,7 +123,9 @@ async function makeYear(folder: string, world: World, year: number, options: Sam
     await writeRaster(raster, world, year, options, ctx);
     if (options.unzipped) return;
     // GDAL puts an .img above 2 GiB into a file beside it.
-    const made = readdirSync(scratch).sort().map((name) => join(scratch, name));
+    const made = readdirSync(scratch)
+      .sort()
+      .map((name) => join(scratch, name));
     await writeZip(partial, made, ctx.signal);
     for (const file of made) rmSync(file);
   });

@@ -54,7 +54,17 @@ const MIN_BANK_AREA_M2 = 30_000;
 
 const USES = { farmed: 91, pasture: 6.5, town: 1.6, lake: 0.9 } satisfies Record<Use, number>;
 const LAYOUTS = { quarters: 86, halves: 6, whole: 2, creek: 6 };
-const QUARTERS = { whole: 17, pivot: 14, eighties: 15, forties: 22, strips: 17, hole: 5, split: 4, diagonal: 4, sliver: 3 };
+const QUARTERS = {
+  whole: 17,
+  pivot: 14,
+  eighties: 15,
+  forties: 22,
+  strips: 17,
+  hole: 5,
+  split: 4,
+  diagonal: 4,
+  sliver: 3,
+};
 
 /** Average number of fields of a section, by which a world's size is first guessed. */
 export const FIELDS_PER_SECTION = 8.3;
@@ -156,7 +166,10 @@ class Plan {
       }
       case "split": {
         const [north, south] = [random.between(0.25, 0.75), random.between(0.25, 0.75)];
-        return this.add("split", new Slanted(land, land.u0 + north * width, land.u0 + south * width, random.between(8, 18), "both"));
+        return this.add(
+          "split",
+          new Slanted(land, land.u0 + north * width, land.u0 + south * width, random.between(8, 18), "both"),
+        );
       }
       case "diagonal": {
         const north = land.u0 + random.between(0.15, 0.4) * width;

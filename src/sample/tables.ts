@@ -1,4 +1,19 @@
-import { Binary, Bool, type Data, Field, Float64, Int64, makeData, RecordBatch, Schema, Struct, Uint8, Uint32, Utf8, vectorFromArray } from "apache-arrow";
+import {
+  Binary,
+  Bool,
+  type Data,
+  Field,
+  Float64,
+  Int64,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Uint8,
+  Uint32,
+  Utf8,
+  vectorFromArray,
+} from "apache-arrow";
 import { type DirtyRow, dirtyRows } from "./dirty.js";
 import { type FieldRow, fieldRows } from "./field-rows.js";
 import { Places } from "./place.js";
@@ -114,7 +129,14 @@ function fieldTruth({ field: { shape, kind }, x, y }: FieldRow, places: Places) 
   const area = areaOf(shape.outline());
   const place = places.placeOf(shape, x, y);
   const sure = places.isSure(shape, area, place, x, y);
-  return { shape: kind, place, sure, centres: places.centresIn(shape, x, y) ?? null, area: hectares(area), fault: null };
+  return {
+    shape: kind,
+    place,
+    sure,
+    centres: places.centresIn(shape, x, y) ?? null,
+    area: hectares(area),
+    fault: null,
+  };
 }
 
 function faultTruth({ fault }: DirtyRow) {

@@ -72,7 +72,12 @@ function layOut(seed: number, fields: number): { columns: number; rows: number }
   return { columns, rows };
 }
 
-function countTo(seed: number, fields: number, columns: number, rows: number): { lastRank: number; lastFields: number } {
+function countTo(
+  seed: number,
+  fields: number,
+  columns: number,
+  rows: number,
+): { lastRank: number; lastFields: number } {
   let left = fields;
   let rank = 0;
   for (const [sx, sy] of sectionsByRank(columns, rows)) {
@@ -97,7 +102,12 @@ export function sectionOf(world: World, sx: number, sy: number): Section {
   const rank = outside ? Number.POSITIVE_INFINITY : rankOf(sx, sy, columns, rows);
   if (rank < lastRank || section.use !== "farmed") return section;
   const fields = rank === lastRank ? section.fields.slice(0, lastFields) : [];
-  return { ...section, use: fields.length > 0 ? "farmed" : "pasture", fields, yards: fields.length > 0 ? section.yards : [] };
+  return {
+    ...section,
+    use: fields.length > 0 ? "farmed" : "pasture",
+    fields,
+    yards: fields.length > 0 ? section.yards : [],
+  };
 }
 
 /** Every section that has fields, in the order of the field files. */

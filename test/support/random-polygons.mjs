@@ -100,7 +100,8 @@ export function randomPolygon(random, at) {
         random.chance(0.2) ? turn(random, rings[0]) : turn(random, SHAPES[random.pick(SHAPE_NAMES)](random, inner)),
       );
     }
-    return rings;
+    // Some rings are left open, as some writers leave them.
+    return rings.map((ring) => (ring.length > 4 && random.chance(0.03) ? ring.slice(0, -1) : ring));
   };
   if (!random.chance(0.25)) return part();
   const parts = [part()];

@@ -1,5 +1,8 @@
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 
+// As the program does: the SDK's notice about next year's Node is noise in a test's output.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
+
 /** A client of our own for `server`, to look at what the code under test did. */
 export function clientOf(server) {
   const { endpoint, credentials } = server;

@@ -3,15 +3,15 @@
  * plain data and shared or transferred buffers.
  */
 import { Piscina } from "piscina";
-import { addToCensus, type Census, type CensusPlan, newCensus } from "../archive/census.js";
-import { Archive } from "../archive/reader.js";
-import type { KernelName } from "../config/options.js";
-import { type IdOrder, idOrder, idReader } from "../fields/ids.js";
-import { columnData, readSlice, wkbColumn } from "../fields/read-slice.js";
-import type { Slice } from "../fields/slice.js";
-import { type AlbersConstants, type Burned, type Counted, type FeatureText, type KernelGrid, loadKernel, type TextColumn, type WkbColumn } from "../kernel/kernel.js";
-import { type BandType, pixelArray } from "../raster/pixels.js";
-import { propertyTexts } from "../tiles/properties.js";
+import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
+import { Archive } from "./archive/reader.js";
+import type { KernelName } from "./config/options.js";
+import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
+import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
+import type { Slice } from "./fields/slice.js";
+import { type AlbersConstants, type Burned, type Counted, type FeatureText, type KernelGrid, loadKernel, type TextColumn, type WkbColumn } from "./kernel/kernel.js";
+import { type BandType, pixelArray } from "./raster/pixels.js";
+import { propertyTexts } from "./tiles/properties.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
