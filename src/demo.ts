@@ -14,7 +14,8 @@ const SEED = 1;
 /** Make a small world and take its years through every stage. */
 async function demo(args: Arguments, ctx: Context) {
   const fields = Number(args.own.fields ?? 2000);
-  if (!Number.isInteger(fields) || fields < 1) throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
+  if (!Number.isInteger(fields) || fields < 1)
+    throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
   const years = parseYears(typeof args.own.years === "string" ? args.own.years : "2018-2020");
   const root = join(args.options.root, "demo");
   const options = { ...args.options, root, cdlSource: join(root, "cdl-source") };
@@ -25,7 +26,9 @@ async function demo(args: Arguments, ctx: Context) {
   );
   const tiler = await hasTippecanoe(options.tippecanoe);
   if (!tiler) {
-    ctx.log.warn(`${options.tippecanoe} cannot be started: the demo ends after the zonal tables. containers/install-tippecanoe.sh says where it comes from.`);
+    ctx.log.warn(
+      `${options.tippecanoe} cannot be started: the demo ends after the zonal tables. containers/install-tippecanoe.sh says where it comes from.`,
+    );
   }
   const results = [];
   for (const year of years) {
@@ -57,7 +60,10 @@ function farewell(region: string, root: string, years: readonly number[], tiler:
     );
   }
   if (existsSync(layout.zonal)) lines.push(`The sample knows its own truth: ${join(root, "data", "truth.parquet")}`);
-  lines.push(`A rerun does nothing: node dist/year.js ${years[0]} --root ${root} --cdl-source ${join(root, "cdl-source")} --region ${region}`, "");
+  lines.push(
+    `A rerun does nothing: node dist/year.js ${years[0]} --root ${root} --cdl-source ${join(root, "cdl-source")} --region ${region}`,
+    "",
+  );
   return lines.join("\n");
 }
 

@@ -9,7 +9,16 @@ import type { KernelName } from "./config/options.js";
 import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type { Slice } from "./fields/slice.js";
-import { type AlbersConstants, type Burned, type Counted, type FeatureText, type KernelGrid, loadKernel, type TextColumn, type WkbColumn } from "./kernel/kernel.js";
+import {
+  type AlbersConstants,
+  type Burned,
+  type Counted,
+  type FeatureText,
+  type KernelGrid,
+  loadKernel,
+  type TextColumn,
+  type WkbColumn,
+} from "./kernel/kernel.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
 
@@ -53,7 +62,9 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
 }
 
 /** Burn a column that is in the raster's CRS already. */
-export async function burnColumn(task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number }): Promise<Burned> {
+export async function burnColumn(
+  task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
+): Promise<Burned> {
   const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow);
   return moved(burned, Object.values(burned));
 }
@@ -101,12 +112,19 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   const area = new Float32Array(task.area, firstRow * 4, rows);
   const crop = new Float64Array(task.crop, firstRow * 8, rows);
   const id = idReader(columnData(table, task.idColumn));
-  const properties = propertyTexts(rows, id, (row) => area[row] as number, (row) => crop[row] as number);
+  const properties = propertyTexts(
+    rows,
+    id,
+    (row) => area[row] as number,
+    (row) => crop[row] as number,
+  );
   return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
 }
 
 /** Features of a column in longitude and latitude, as GeoJSON lines. */
-export async function writeFeatures(task: FeatureSource & { readonly kernel: KernelName; readonly firstRow: number }): Promise<FeatureText> {
+export async function writeFeatures(
+  task: FeatureSource & { readonly kernel: KernelName; readonly firstRow: number },
+): Promise<FeatureText> {
   const features = (await loadKernel(task.kernel)).geojson(task.column, task.firstRow, task.properties, DECIMALS);
   return moved(features, [features.text, features.status]);
 }

@@ -11,7 +11,9 @@ function yearOf(args: Arguments): number {
   const [text, ...more] = args.positionals;
   const years = text === undefined ? [] : parseYears(text);
   if (years.length !== 1 || more.length > 0) {
-    throw new PipelineError("usage", "One year is expected, as in: node dist/year.js 2020", { received: args.positionals.join(" ") });
+    throw new PipelineError("usage", "One year is expected, as in: node dist/year.js 2020", {
+      received: args.positionals.join(" "),
+    });
   }
   return years[0] as number;
 }
@@ -37,7 +39,8 @@ async function year(args: Arguments, ctx: Context) {
   if (args.own["dry-run"] === true) {
     const plan = await planYear(wanted, args.options, layout, selection, ctx);
     if (!args.options.json) {
-      for (const { stage, runs, reason } of plan) process.stdout.write(`${stage.padEnd(9)} ${runs ? "runs" : "skipped"}: ${reason}\n`);
+      for (const { stage, runs, reason } of plan)
+        process.stdout.write(`${stage.padEnd(9)} ${runs ? "runs" : "skipped"}: ${reason}\n`);
     }
     return { year: wanted, plan };
   }
@@ -53,7 +56,11 @@ await main(
     positionals: "YEAR",
     options: Object.keys(OPTIONS) as OptionName[],
     own: {
-      force: { type: "string", multiple: true, help: `make this stage again though it is valid (${STAGES.join(", ")}); may be repeated` },
+      force: {
+        type: "string",
+        multiple: true,
+        help: `make this stage again though it is valid (${STAGES.join(", ")}); may be repeated`,
+      },
       only: { type: "string", help: "do this stage alone" },
       until: { type: "string", help: "the last stage to do" },
       "dry-run": { type: "boolean", help: "say what would run, and why" },

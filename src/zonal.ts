@@ -58,13 +58,26 @@ await main(
   {
     name: "node dist/zonal.js",
     summary: "Majority class of every field under one raster.",
-    options: ["idColumn", "geometryColumn", "fieldsCrs", "nodata", "maxDirty", "kernel", "batch", "threads", "json", "quiet"],
+    options: [
+      "idColumn",
+      "geometryColumn",
+      "fieldsCrs",
+      "nodata",
+      "maxDirty",
+      "kernel",
+      "batch",
+      "threads",
+      "json",
+      "quiet",
+    ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB)" },
       raster: { type: "string", help: "categorical raster that GDAL reads" },
       out: { type: "string", help: "parquet to write" },
     },
-    examples: ["node dist/zonal.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out zonal_us_2020.parquet"],
+    examples: [
+      "node dist/zonal.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out zonal_us_2020.parquet",
+    ],
   },
   zonal,
 );

@@ -1,8 +1,8 @@
+import { writeFileSync } from "node:fs";
 import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/kernel.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { writeFileSync } from "node:fs";
-import { type FieldId, idsOfRows } from "./ids.js";
 import type { FieldsFile } from "./fields-file.js";
+import { type FieldId, idsOfRows } from "./ids.js";
 
 /** A row that is broken, and how. */
 export interface DirtyRow {
@@ -32,23 +32,39 @@ export function countProblems(rows: readonly DirtyRow[]): Record<string, number>
 /**
  * @throws {PipelineError} dirty, with the counts and the first ids, when more than `maxShare` of the rows are dirty.
  */
-export async function checkDirtyShare(fields: FieldsFile, rows: readonly DirtyRow[], maxShare: number, batch: number): Promise<void> {
+export async function checkDirtyShare(
+  fields: FieldsFile,
+  rows: readonly DirtyRow[],
+  maxShare: number,
+  batch: number,
+): Promise<void> {
   const dirty = new Set(rows.map(({ row }) => row)).size;
   if (dirty === 0 || dirty <= maxShare * fields.rows) return;
   const first = rows.slice(0, 5);
-  const ids = await idsOfRows(fields, first.map(({ row }) => row), batch);
+  const ids = await idsOfRows(
+    fields,
+    first.map(({ row }) => row),
+    batch,
+  );
   throw new PipelineError("dirty", "Too many dirty rows", {
     path: fields.path,
     dirty,
     of: fields.rows,
     expected: `at most ${maxShare * 100} % (--max-dirty)`,
-    problems: Object.entries(countProblems(rows)).map(([problem, n]) => `${problem} ${n}`).join("; "),
+    problems: Object.entries(countProblems(rows))
+      .map(([problem, n]) => `${problem} ${n}`)
+      .join("; "),
     firstIds: ids.join(" "),
   });
 }
 
 /** List dirty rows in a CSV side file: row, field_id, problem. */
-export async function writeDirtyRows(path: string, fields: FieldsFile, rows: readonly DirtyRow[], batch: number): Promise<void> {
+export async function writeDirtyRows(
+  path: string,
+  fields: FieldsFile,
+  rows: readonly DirtyRow[],
+  batch: number,
+): Promise<void> {
   const unique = [...new Set(rows.map(({ row }) => row))];
   const ids = await idsOfRows(fields, unique, batch);
   const idOf = new Map(unique.map((row, i) => [row, ids[i] as FieldId]));

@@ -65,9 +65,14 @@ function checkMagic(path: string): void {
     readSync(fd, ends, 0, 4, 0);
     if (size >= 12) readSync(fd, ends, 4, 4, size - 4);
     const [head, tail] = [ends.toString("latin1", 0, 4), ends.toString("latin1", 4)];
-    if (head !== MAGIC) throw new PipelineError("input", "Not a parquet file", { path, expected: MAGIC, received: JSON.stringify(head) });
+    if (head !== MAGIC)
+      throw new PipelineError("input", "Not a parquet file", { path, expected: MAGIC, received: JSON.stringify(head) });
     if (tail !== MAGIC) {
-      throw new PipelineError("input", "Parquet file is cut short: no footer at its end", { path, expected: MAGIC, bytes: size });
+      throw new PipelineError("input", "Parquet file is cut short: no footer at its end", {
+        path,
+        expected: MAGIC,
+        bytes: size,
+      });
     }
   } finally {
     closeSync(fd);
@@ -87,21 +92,38 @@ export async function openFields(path: string, options: FieldsOptions): Promise<
   const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, GEOMETRY_NAMES);
   const idType = shape.columns.get(idColumn) as DataType;
   if (![Type.Int, Type.Utf8, Type.LargeUtf8].includes(idType.typeId)) {
-    throw new PipelineError("input", "Id column must hold integers or strings", { path, column: idColumn, received: String(idType) });
+    throw new PipelineError("input", "Id column must hold integers or strings", {
+      path,
+      column: idColumn,
+      received: String(idType),
+    });
   }
   const geometryType = shape.columns.get(geometryColumn) as DataType;
   if (![Type.Binary, Type.LargeBinary].includes(geometryType.typeId)) {
-    throw new PipelineError("input", "Geometry column must hold WKB", { path, column: geometryColumn, received: String(geometryType) });
+    throw new PipelineError("input", "Geometry column must hold WKB", {
+      path,
+      column: geometryColumn,
+      received: String(geometryType),
+    });
   }
   const column = geo?.columns?.[geometryColumn];
   if (column?.encoding !== undefined && column.encoding !== "WKB") {
-    throw new PipelineError("input", "Geometry encoding must be WKB", { path, column: geometryColumn, received: column.encoding });
+    throw new PipelineError("input", "Geometry encoding must be WKB", {
+      path,
+      column: geometryColumn,
+      received: column.encoding,
+    });
   }
   return { ...shape, idColumn, idType, geometryColumn, crs: fieldsCrs(path, column, options.fieldsCrs) };
 }
 
 /** The column of name `given`, else the first of `names` that is there; else an error that lists what is. */
-export function findColumn(shape: ParquetShape, role: string, given: string | undefined, names: readonly string[]): string {
+export function findColumn(
+  shape: ParquetShape,
+  role: string,
+  given: string | undefined,
+  names: readonly string[],
+): string {
   const name = given ?? names.find((candidate) => shape.columns.has(candidate));
   if (name !== undefined && shape.columns.has(name)) return name;
   throw new PipelineError("input", `Column of the ${role} is missing`, {
@@ -134,7 +156,8 @@ function geoMetadata(shape: ParquetShape): GeoMetadata | undefined {
 
 /** The file's own CRS (GeoParquet 1.0: absent means lng/lat WGS 84), else the given one. */
 function fieldsCrs(path: string, column: GeoColumn | undefined, given: string | undefined): string {
-  if (column !== undefined && column.crs !== null) return column.crs === undefined ? "OGC:CRS84" : JSON.stringify(column.crs);
+  if (column !== undefined && column.crs !== null)
+    return column.crs === undefined ? "OGC:CRS84" : JSON.stringify(column.crs);
   if (given !== undefined) return given;
   throw new PipelineError("input", "The file does not say its CRS; pass it, as --fields-crs EPSG:4326", { path });
 }

@@ -79,7 +79,7 @@ export function hash64(id: FieldId): bigint {
   for (let i = 0; i < id.length; i++) {
     low ^= id.charCodeAt(i);
     // × 0x100000001b3 in two 32-bit halves
-    const carry = Math.floor((low >>> 0) * 0x1b3 / 2 ** 32);
+    const carry = Math.floor(((low >>> 0) * 0x1b3) / 2 ** 32);
     high = (Math.imul(high, 0x1b3) + (low << 8) + carry) | 0;
     low = Math.imul(low, 0x1b3);
   }
@@ -99,4 +99,3 @@ export async function idsOfRows(fields: FieldsFile, rows: readonly number[], bat
   }
   return ids;
 }
-

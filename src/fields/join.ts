@@ -52,7 +52,11 @@ export async function joinColumn(
     }
     return { values, ...(await fillById(fields, table, idColumn, valueColumn, values.fill(Number.NaN), batch, ctx)) };
   } catch (cause) {
-    throw asPipelineError(cause, "input", "Tables cannot be joined", { fields: fields.path, table: table.path, column: valueColumn });
+    throw asPipelineError(cause, "input", "Tables cannot be joined", {
+      fields: fields.path,
+      table: table.path,
+      column: valueColumn,
+    });
   }
 }
 

@@ -48,7 +48,9 @@ type ProjDefinition = ReadonlyMap<string, string>;
 /** `+proj=aea +lat_0=23 ...` as a map; empty where PROJ.4 has no words for it. */
 function projDefinition(srs: gdal.SpatialReference): ProjDefinition {
   try {
-    return new Map([...srs.toProj4().matchAll(/\+(\w+)(?:=(\S+))?/g)].map(([, key, value]) => [key as string, value ?? ""]));
+    return new Map(
+      [...srs.toProj4().matchAll(/\+(\w+)(?:=(\S+))?/g)].map(([, key, value]) => [key as string, value ?? ""]),
+    );
   } catch {
     return new Map();
   }
@@ -76,10 +78,14 @@ function isPlainGeographic(definition: ProjDefinition): boolean {
 function albersParameters(definition: ProjDefinition): AlbersParameters | undefined {
   const figure = ellipsoid(definition);
   if (definition.get("proj") !== "aea" || definition.get("units") !== "m" || figure === undefined) return undefined;
-  const [lat0, lon0, lat1, lat2, x0, y0] = ["lat_0", "lon_0", "lat_1", "lat_2", "x_0", "y_0"].map((key) => Number(definition.get(key)));
+  const [lat0, lon0, lat1, lat2, x0, y0] = ["lat_0", "lon_0", "lat_1", "lat_2", "x_0", "y_0"].map((key) =>
+    Number(definition.get(key)),
+  );
   const parameters = { lat0, lon0, lat1, lat2, x0, y0, ...figure } as AlbersParameters;
   // A south-polar cone bends the other way; PROJ does those.
-  return Object.values(parameters).every(Number.isFinite) && parameters.lat1 + parameters.lat2 > 0 ? parameters : undefined;
+  return Object.values(parameters).every(Number.isFinite) && parameters.lat1 + parameters.lat2 > 0
+    ? parameters
+    : undefined;
 }
 
 /**
@@ -95,7 +101,8 @@ function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReferen
     let geometry: gdal.Geometry;
     try {
       geometry = gdal.Geometry.fromWKB(Buffer.from(wkb));
-      if (!(geometry instanceof gdal.Polygon || geometry instanceof gdal.MultiPolygon) || geometry.isEmpty()) return wkb;
+      if (!(geometry instanceof gdal.Polygon || geometry instanceof gdal.MultiPolygon) || geometry.isEmpty())
+        return wkb;
     } catch {
       return wkb;
     }

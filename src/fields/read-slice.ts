@@ -1,5 +1,5 @@
 import { openAsBlob } from "node:fs";
-import { type Data, type Table, tableFromIPC, Type, type Vector } from "apache-arrow";
+import { type Data, type Table, Type, tableFromIPC, type Vector } from "apache-arrow";
 import { ParquetFile } from "parquet-wasm";
 import type { WkbColumn } from "../kernel/kernel.js";
 import type { Slice } from "./slice.js";

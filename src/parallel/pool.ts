@@ -58,5 +58,8 @@ export function openPool(threads: number): Pool {
 
 function isWorkerDeath(error: unknown): boolean {
   const code = (error as { code?: string }).code ?? "";
-  return /^ERR_WORKER_(OUT_OF_MEMORY|UNSERIALIZABLE_ERROR|EXIT)/.test(code) || /worker exited/i.test((error as Error).message ?? "");
+  return (
+    /^ERR_WORKER_(OUT_OF_MEMORY|UNSERIALIZABLE_ERROR|EXIT)/.test(code) ||
+    /worker exited/i.test((error as Error).message ?? "")
+  );
 }

@@ -42,7 +42,9 @@ function allowedCpus(root: string): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read(`${root}/proc/self/status`) ?? "")?.[1];
   if (list !== undefined) return parseCpuList(list);
   try {
-    return readdirSync(`${root}/sys/devices/system/cpu`).flatMap((name) => /^cpu(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+    return readdirSync(`${root}/sys/devices/system/cpu`)
+      .flatMap((name) => /^cpu(\d+)$/.exec(name)?.[1] ?? [])
+      .map(Number);
   } catch {
     return [0];
   }

@@ -71,7 +71,16 @@ export async function withLockObject<T>(
       await sleep(POLL_MS * (0.5 + Math.random()), undefined, { signal: ctx.signal });
     }
   } finally {
-    if (claimed !== undefined) await store.remove(token);
+    if (claimed !== undefined) await giveBack(store, token, name, ctx);
+  }
+}
+
+/** What was done under the lock is done; a claim that stays costs the next writer a lease. */
+async function giveBack(store: ClaimStore, token: string, name: string, ctx: Context): Promise<void> {
+  try {
+    await store.remove(token);
+  } catch (error) {
+    ctx.log.warn(`lock object could not be removed: ${(error as Error).message}`, { lock: name });
   }
 }
 

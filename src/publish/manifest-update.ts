@@ -1,9 +1,7 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { publishFile } from "../pipeline/output.js";
 import { type Manifest, manifestText, parseManifest } from "./manifest.js";
 import type { Target } from "./target.js";
 import { FileTarget } from "./target-file.js";
@@ -100,24 +98,21 @@ async function nextText(file: ManifestFile, change: (current: Manifest | undefin
  * stays, with a warning.
  */
 export async function copyManifest(file: ManifestFile, path: string, ctx: Context): Promise<void> {
-  const folder = new FileTarget(dirname(resolve(path)));
-  // Fetched under the lock: of several processes the last to write has seen what the others published.
-  await folder.exclusively(basename(path), ctx, async () => {
+  const [folder, name] = [new FileTarget(dirname(path)), basename(path)];
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    // The copy first, then its source: a write that goes through knows of no older source than any before it.
+    const local = await folder.getText(name);
     const stored = await file.target.getText(file.key, ctx);
-    if (stored === undefined || stored.text === (await folder.getText(basename(path)))?.text) return;
-    const problem = copyProblem(readIfThere(path), parseManifest(stored.text, file.region, whereOf(file)), file.region);
+    if (stored === undefined || stored.text === local?.text) return;
+    const problem = copyProblem(local?.text, parseManifest(stored.text, file.region, whereOf(file)), file.region);
     if (problem !== undefined) {
       ctx.log.warn(`no local copy of the manifest: ${problem}`, { path });
       return;
     }
-    const partial = `${path}.${process.pid}.partial`;
-    try {
-      writeFileSync(partial, stored.text);
-      publishFile(partial, path);
-    } finally {
-      rmSync(partial, { force: true });
-    }
-  });
+    const condition = local === undefined ? ({ ifNoneMatch: "*" } as const) : { ifMatch: local.tag };
+    if ((await folder.putText(name, stored.text, HEADERS, condition, ctx)) === "written") return;
+  }
+  ctx.log.warn("no local copy of the manifest: other processes kept writing it", { path });
 }
 
 /** Why the local file must stay; undefined where it may be replaced. */
@@ -128,15 +123,6 @@ function copyProblem(local: string | undefined, remote: Manifest, region: string
     return only.length === 0 ? undefined : `the file there lists years that the target does not: ${only.join(" ")}`;
   } catch (error) {
     return (error as Error).message;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
   }
 }
 

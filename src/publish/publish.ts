@@ -12,6 +12,7 @@ import { invalidate, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
+import { awsCode, firstLine } from "./s3-errors.js";
 import type { SourceFile, StoredObject, Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 
@@ -65,13 +66,14 @@ export function publishStep(
   const target = openTarget(options, layout, tuning);
   const key = basename(layout.archive);
   const manifest: ManifestFile = { target, key: basename(layout.manifest), region };
+  const receiptPath = join(layout.state, `${region}_${year}_published.json`);
   let description: ArchiveDescription | undefined;
 
   return {
     name: "publish",
     year,
     version: 1,
-    target: join(layout.state, `${region}_${year}_published.json`),
+    target: receiptPath,
     record: recordPath(layout.state, region, year, "publish"),
     errorKind: "publish",
     // An upload that was cut off leaves a note of its parts there.
@@ -86,7 +88,7 @@ export function publishStep(
 
     async recheck(record: StepRecord): Promise<string | undefined> {
       const facts = record.facts as PublishFacts;
-      const gone = outputProblem(this.target, record);
+      const gone = outputProblem(receiptPath, record);
       if (gone !== undefined) return gone;
       if (facts.invalidation.startsWith(FAILED)) return "the invalidation failed last time";
       // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
@@ -227,7 +229,7 @@ async function tryInvalidation(options: Options, target: Target, keys: string[],
     return `created ${id}`;
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const reason = `${awsCode(error)}: ${firstLine(error)}`;
     ctx.log.error(`published, but CloudFront was not told; run the step again to retry: ${reason}`, { distribution });
     return FAILED + reason;
   }

@@ -13,9 +13,15 @@ export function httpStatus(error: unknown): number | undefined {
   return (error as SdkError | undefined)?.$metadata?.httpStatusCode;
 }
 
-/** S3's error code, as `NoSuchKey`; for an answer without a body what the SDK makes of its status. */
-export function s3Code(error: unknown): string {
+/** The error code of an AWS service, as `NoSuchKey`; for an answer without a body what the SDK makes of its status. */
+export function awsCode(error: unknown): string {
   return error instanceof Error ? error.name : "";
+}
+
+/** The first line of what a server or the SDK says; later ones may repeat signed headers, with a session token. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.trimStart().split("\n", 1)[0] ?? "";
 }
 
 /**
@@ -26,10 +32,10 @@ export function s3Code(error: unknown): string {
 export function asS3Error(error: unknown, what: string, where: Where): PipelineError {
   if (error instanceof PipelineError) return error;
   const status = httpStatus(error);
-  const code = (error as SdkError).code ?? s3Code(error);
+  const code = (error as SdkError).code ?? awsCode(error);
   const at = { ...where, status, code: code === "Error" ? undefined : code };
-  // Only the message: an SDK error carries the whole signed request along.
-  const cause = error instanceof Error && error.message ? new Error(error.message) : undefined;
+  // Not the error itself: it carries the whole signed request along.
+  const cause = firstLine(error) === "" ? undefined : new Error(firstLine(error));
   const say = (sentence: string) => new PipelineError("publish", sentence, at, { cause });
 
   if (UNREACHABLE.test(code)) return say("Cannot reach the S3 server; is it up, and the endpoint right?");

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { publishFile } from "../pipeline/output.js";
 import { fileChecksum } from "./checksum.js";
 import type {
   Condition,
@@ -61,7 +61,8 @@ export class FileTarget implements Target {
     const path = this.#path(key);
     return this.#told("Cannot write to the target folder", path, async () => {
       await mkdir(this.folder, { recursive: true });
-      const partial = join(openScratch(path), basename(path));
+      const partial = partialOf(path);
+      rmSync(partial, { force: true });
       try {
         const linked = tryLink(source.path, partial);
         if (!linked) await copy(source, partial, options, ctx);
@@ -69,7 +70,7 @@ export class FileTarget implements Target {
         options.onProgress?.(source.bytes);
         return { how: linked ? "linked" : "copied", resumedBytes: 0 };
       } finally {
-        removeScratch(path);
+        rmSync(partial, { force: true });
       }
     });
   }
@@ -88,7 +89,7 @@ export class FileTarget implements Target {
         const tag = condition === "always" ? undefined : readText(path)?.tag;
         if (condition !== "always" && tag !== ("ifMatch" in condition ? condition.ifMatch : undefined))
           return "conflict";
-        const partial = `${path}.${process.pid}.partial`;
+        const partial = partialOf(path);
         try {
           writeFileSync(partial, text);
           if (!stillHeld()) return "conflict";
@@ -125,6 +126,11 @@ export class FileTarget implements Target {
       throw asPipelineError(error, "publish", sentence, { target: this.name, path });
     }
   }
+}
+
+/** A fixed name beside the target, so that what a kill leaves is overwritten by the next run. */
+function partialOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.partial`);
 }
 
 function readText(path: string): StoredText | undefined {

@@ -11,7 +11,7 @@ import type { Context } from "../pipeline/context.js";
 import { type AwsAccess, awsClientConfig } from "./aws-client.js";
 import { type ClaimStore, withLockObject } from "./lock-object.js";
 import { partBytesFor, type UploadTuning, uploadInParts } from "./multipart.js";
-import { asS3Error, httpStatus, s3Code } from "./s3-errors.js";
+import { asS3Error, awsCode, httpStatus } from "./s3-errors.js";
 import type {
   Condition,
   Headers,
@@ -126,8 +126,8 @@ export class S3Target implements Target {
         const status = httpStatus(error);
         if (condition === "always") throw error;
         // 409: another conditional write was under way; 404: the object went away under If-Match.
-        if (status === 412 || status === 409 || s3Code(error) === "NoSuchKey") return "conflict";
-        if (status === 501 || s3Code(error) === "NotImplemented") return "unsupported";
+        if (status === 412 || status === 409 || awsCode(error) === "NoSuchKey") return "conflict";
+        if (status === 501 || awsCode(error) === "NotImplemented") return "unsupported";
         throw error;
       }
     });
@@ -187,7 +187,7 @@ export class S3Target implements Target {
     } catch (error) {
       if (ctx.signal.aborted) throw ctx.signal.reason;
       // A HEAD answer has no body that would tell a missing bucket from a missing key: `getText` does.
-      if (s3Code(error) === "NoSuchKey" || s3Code(error) === "NotFound") return undefined;
+      if (awsCode(error) === "NoSuchKey" || awsCode(error) === "NotFound") return undefined;
       const { bucket, endpoint, profile } = this.options;
       throw asS3Error(error, what, { target: this.name, endpoint, bucket, key: this.#object(key).Key, profile });
     }

@@ -17,9 +17,17 @@ export interface Window {
 }
 
 /** Bounds of an area in the grid's CRS, as people read them: `x -106095..-76095, y 1792605..1822605`. */
-export function extentText(grid: Grid, cols: readonly [number, number] = [0, grid.width], rows: readonly [number, number] = [0, grid.height]): string {
+export function extentText(
+  grid: Grid,
+  cols: readonly [number, number] = [0, grid.width],
+  rows: readonly [number, number] = [0, grid.height],
+): string {
   const [x0, dx, , y0, , dy] = grid.geotransform;
-  const range = (a: number, b: number) => [a, b].sort((p, q) => p - q).map((v) => Number(v.toFixed(6))).join("..");
+  const range = (a: number, b: number) =>
+    [a, b]
+      .sort((p, q) => p - q)
+      .map((v) => Number(v.toFixed(6)))
+      .join("..");
   return `x ${range(x0 + cols[0] * dx, x0 + cols[1] * dx)}, y ${range(y0 + rows[0] * dy, y0 + rows[1] * dy)}`;
 }
 

@@ -28,7 +28,8 @@ export function openRaster(path: string): Raster {
     const { srs, geoTransform, rasterSize } = dataset;
     if (!rasterSize || dataset.bands.count() === 0) throw new PipelineError("input", "Raster has no band", { path });
     if (!srs || srs.toWKT() === "") throw new PipelineError("input", "Raster has no CRS", { path });
-    if (!geoTransform || geoTransform.length !== 6) throw new PipelineError("input", "Raster has no geotransform", { path });
+    if (!geoTransform || geoTransform.length !== 6)
+      throw new PipelineError("input", "Raster has no geotransform", { path });
     const g = geoTransform as unknown as Grid["geotransform"];
     if (g[2] !== 0 || g[4] !== 0 || g[1] === 0 || g[5] === 0) {
       throw new PipelineError("input", "Raster must be north-up, not rotated", { path, geotransform: g.join(" ") });
@@ -36,7 +37,11 @@ export function openRaster(path: string): Raster {
     const band = dataset.bands.get(1);
     const type = band.dataType ?? "unknown";
     if (!(type in PIXEL_ARRAYS)) {
-      throw new PipelineError("input", "Band type cannot be counted", { path, expected: Object.keys(PIXEL_ARRAYS).join(" "), received: type });
+      throw new PipelineError("input", "Band type cannot be counted", {
+        path,
+        expected: Object.keys(PIXEL_ARRAYS).join(" "),
+        received: type,
+      });
     }
     return {
       path,
@@ -87,7 +92,12 @@ export class RasterReader {
       const target = pixels.subarray(0, window.width * window.height) as Uint8Array;
       await dataset.bands.get(1).pixels.readAsync(window.col, window.row, window.width, window.height, target);
     } catch (cause) {
-      throw new PipelineError("input", "Raster block cannot be read", { path: this.raster.path, window: windowText(window) }, { cause });
+      throw new PipelineError(
+        "input",
+        "Raster block cannot be read",
+        { path: this.raster.path, window: windowText(window) },
+        { cause },
+      );
     } finally {
       this.#release(dataset);
     }

@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import gdal from "gdal-async";
 import { CDL_LEGEND } from "../legend/cdl-legend.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { Painter } from "./painter.js";
 import { PIXEL_M, type World } from "./world.js";
 
@@ -15,15 +18,17 @@ export interface RasterFormat {
 
 /** Rows that are painted and written at a time, at least; whole blocks, so that each is compressed once. */
 const BAND_ROWS = 64;
+/** Less than this is no room. */
+const FULL_BYTES = 2 ** 16;
 const CONUS_ALBERS = 5070;
 
 /**
  * Paint one year as NASS publishes it: EPSG:5070, 30 m, uint8 with a palette.
  *
- * The next band of rows is painted while the last one is compressed; two are in
- * memory.
+ * GDAL says nothing when the disk is full, so the file is read back and its pixels
+ * compared.
  *
- * @throws {PipelineError} failed or space; GDAL's own words are the cause.
+ * @throws {PipelineError} space or failed, naming file and year.
  */
 export async function writeRaster(
   path: string,
@@ -32,48 +37,91 @@ export async function writeRaster(
   format: RasterFormat,
   ctx: Context,
 ): Promise<void> {
+  const where = { path, year };
+  try {
+    const painted = await paintRaster(path, world, year, format, ctx);
+    if ((await digestOf(path, format.block, ctx)) === painted) return;
+  } catch (cause) {
+    if (ctx.signal.aborted) throw ctx.signal.reason;
+    if (!isFull(path)) throw asPipelineError(cause, "failed", "Cannot write the sample raster", where);
+  }
+  if (isFull(path)) throw new PipelineError("space", "No space left on device", where);
+  throw new PipelineError("failed", "The sample raster does not read back as it was written", where);
+}
+
+/**
+ * The next band of rows is painted while the last one is compressed; two are in
+ * memory.
+ *
+ * @returns SHA-256 of all pixels, row by row.
+ */
+async function paintRaster(
+  path: string,
+  world: World,
+  year: number,
+  format: RasterFormat,
+  ctx: Context,
+): Promise<string> {
   const { width, height } = world;
   const dataset = createRaster(path, world, format);
-  const band = dataset.bands.get(1);
   const painter = new Painter(world, year);
   const task = ctx.progress.start(`rows painted of ${year}`, height);
-  const rows = format.block * Math.ceil(BAND_ROWS / format.block);
+  const hash = createHash("sha256");
+  const rows = bandRows(format.block);
   const buffers = [new Uint8Array(width * rows), new Uint8Array(width * rows)] as const;
   let written: Promise<void> = Promise.resolve();
   try {
     for (let row = 0, turn = 0; row < height; row += rows, turn = 1 - turn) {
       ctx.signal.throwIfAborted();
       const count = Math.min(rows, height - row);
-      const codes = buffers[turn as 0 | 1];
+      const codes = buffers[turn as 0 | 1].subarray(0, width * count);
       for (let i = 0; i < count; i++) painter.paintRow(row + i, codes, i * width);
+      hash.update(codes);
       await written;
-      written = writeRows(dataset, band, row, width, count, codes);
+      written = writeRows(dataset, row, count, codes);
       written.catch(() => {}); // Reported where it is awaited.
       task.update(row + count);
     }
     await written;
-    // Closing writes the directory, and says nothing when it cannot: flush first.
-    await dataset.flushAsync();
-  } catch (cause) {
-    if (ctx.signal.aborted) throw ctx.signal.reason;
-    throw asPipelineError(cause, "failed", "Cannot write the sample raster", { path, year });
   } finally {
     await written.catch(() => {});
     task.end();
     dataset.close();
   }
+  return hash.digest("hex");
+}
+
+/** SHA-256 of a raster's pixels, row by row, as the file has them. */
+async function digestOf(path: string, block: number, ctx: Context): Promise<string> {
+  const dataset = gdal.open(path);
+  const hash = createHash("sha256");
+  try {
+    const { x: width, y: height } = dataset.rasterSize;
+    const band = dataset.bands.get(1);
+    const rows = bandRows(block);
+    for (let row = 0; row < height; row += rows) {
+      ctx.signal.throwIfAborted();
+      const count = Math.min(rows, height - row);
+      hash.update(await band.pixels.readAsync(0, row, width, count, new Uint8Array(width * count)));
+    }
+  } finally {
+    dataset.close();
+  }
+  return hash.digest("hex");
+}
+
+function bandRows(block: number): number {
+  return block * Math.ceil(BAND_ROWS / block);
+}
+
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize < FULL_BYTES;
 }
 
 /** Blocks go to the file in order, whatever GDAL's cache would do: the same bytes everywhere. */
-async function writeRows(
-  dataset: gdal.Dataset,
-  band: gdal.RasterBand,
-  row: number,
-  width: number,
-  count: number,
-  codes: Uint8Array,
-): Promise<void> {
-  await band.pixels.writeAsync(0, row, width, count, codes.subarray(0, width * count));
+async function writeRows(dataset: gdal.Dataset, row: number, count: number, codes: Uint8Array): Promise<void> {
+  await dataset.bands.get(1).pixels.writeAsync(0, row, codes.length / count, count, codes);
   await dataset.flushAsync();
 }
 

@@ -1,5 +1,5 @@
-import { PIXEL_M, type World } from "./world.js";
 import { WkbBuffer } from "./wkb.js";
+import { PIXEL_M, type World } from "./world.js";
 
 /** A row that a pipeline must count and name, not stumble over. */
 export interface DirtyRow {

@@ -4,6 +4,8 @@ const WANTED_NOFILE = 4096;
 const MAX_THREADS = 128;
 /** tippecanoe's own cap (main.cpp, init_cpus). */
 const FILES_CAP = 2000;
+/** Open already when it counts: standard streams and a library. */
+const FILES_OPEN = 4;
 /** Below this it says 'Can't open a useful number of files'. */
 const FILES_FLOOR = 32;
 /**
@@ -60,7 +62,7 @@ export function planTippecanoe({ onlineCpus, maxThreadsWanted, softNofile, hardN
 /** What tippecanoe does with this many threads and open files, be it sound or not. */
 export function tippecanoeArithmetic(maxThreads: number, nofile: number): TippecanoePlan {
   const threads = powerOfTwoUpTo(maxThreads);
-  const maxFiles = Math.floor((Math.min(nofile, FILES_CAP) * 3) / 4);
+  const maxFiles = Math.floor((Math.min(nofile - FILES_OPEN, FILES_CAP) * 3) / 4);
   const tempFiles = Math.min(Math.floor((maxFiles - 10) / 2), threads * 4);
   const shards = Math.floor(tempFiles / threads);
   const needed = FILES_PER_THREAD * threads + FILES_BESIDE;

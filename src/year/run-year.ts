@@ -36,7 +36,13 @@ type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step;
  *
  * @throws {PipelineError} locked, when another process works on this year; else as the stages.
  */
-export async function runYear(year: number, options: Options, layout: Layout, selection: Selection, ctx: Context): Promise<YearResult> {
+export async function runYear(
+  year: number,
+  options: Options,
+  layout: Layout,
+  selection: Selection,
+  ctx: Context,
+): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
   return withLock(lock, ctx, async (own) => {
     const pool = lazyPool(options);
@@ -59,7 +65,13 @@ export async function runYear(year: number, options: Options, layout: Layout, se
 }
 
 /** What `runYear` would do now, and why; nothing is changed. */
-export async function planYear(year: number, options: Options, layout: Layout, selection: Selection, ctx: Context): Promise<PlannedStage[]> {
+export async function planYear(
+  year: number,
+  options: Options,
+  layout: Layout,
+  selection: Selection,
+  ctx: Context,
+): Promise<PlannedStage[]> {
   const makers = stepMakers(year, options, layout, selection, lazyPool(options).get, ctx);
   const done: Partial<Record<Stage, StepRecord>> = {};
   const plan: PlannedStage[] = [];
@@ -104,14 +116,16 @@ function stepMakers(
     download: () =>
       downloadStep(year, options, layout, {
         rasterNeeded: async (facts) => {
-          if (!isSelected("zonal", selection)) return isSelected("download", selection) && selection.until === "download";
+          if (!isSelected("zonal", selection))
+            return isSelected("download", selection) && selection.until === "download";
           const step = zonal({ download: { facts } as unknown as StepRecord });
           return !(await judgeStep(step, selection.force.has("zonal"))).skip;
         },
       }),
     zonal,
     tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
-    publish: ({ tiles }) => publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
+    publish: ({ tiles }) =>
+      publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
   };
 }
 
@@ -123,7 +137,10 @@ function outputOf(record: StepRecord | undefined, stage: Stage): StepRecord["out
 function recordOf(step: Step): StepRecord {
   const record = readRecord(step.record);
   if (record === undefined) {
-    throw new PipelineError("input", `The ${step.name} stage has not been done yet; run it first`, { year: step.year, expected: step.record });
+    throw new PipelineError("input", `The ${step.name} stage has not been done yet; run it first`, {
+      year: step.year,
+      expected: step.record,
+    });
   }
   return record;
 }

@@ -38,7 +38,10 @@ export async function scanRaster(
   const largest = Math.max(...windows.map(({ window }) => window.width * window.height));
   const buffers: SharedArrayBuffer[] = [];
   const reader = new RasterReader(raster, Math.min(pool.threads, MAX_HANDLES));
-  const task = ctx.progress.start("pixels counted", windows.reduce((sum, { window: w }) => sum + w.width * w.height, 0));
+  const task = ctx.progress.start(
+    "pixels counted",
+    windows.reduce((sum, { window: w }) => sum + w.width * w.height, 0),
+  );
   let done = 0;
   try {
     await forEachBounded(windows, pool.threads + AHEAD, async ({ window, chunks }) => {
@@ -50,10 +53,23 @@ export async function scanRaster(
       ]);
       try {
         const { width: stride, height } = window;
-        const argument = { kernel, type: raster.type, pixels, stride, height, words, wordCount, layout, skip: Float64Array.from(skip) };
+        const argument = {
+          kernel,
+          type: raster.type,
+          pixels,
+          stride,
+          height,
+          words,
+          wordCount,
+          layout,
+          skip: Float64Array.from(skip),
+        };
         answers.add(await pool.run("countWindow", argument));
       } catch (cause) {
-        throw asPipelineError(cause, "failed", "Window cannot be counted", { path: raster.path, window: windowText(window) });
+        throw asPipelineError(cause, "failed", "Window cannot be counted", {
+          path: raster.path,
+          window: windowText(window),
+        });
       }
       buffers.push(pixels);
       done += window.width * window.height;
@@ -64,7 +80,10 @@ export async function scanRaster(
     reader.close();
   }
   if (answers.unfinished > 0) {
-    throw new PipelineError("failed", "Fields were left without all their chunks", { path: raster.path, fields: answers.unfinished });
+    throw new PipelineError("failed", "Fields were left without all their chunks", {
+      path: raster.path,
+      fields: answers.unfinished,
+    });
   }
   return answers;
 }

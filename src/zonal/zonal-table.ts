@@ -1,4 +1,17 @@
-import { type Data, type DataType, Field, Float32, Float64, Int32, makeData, RecordBatch, Schema, Struct, Uint32, Utf8 } from "apache-arrow";
+import {
+  type Data,
+  type DataType,
+  Field,
+  Float32,
+  Float64,
+  Int32,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Uint32,
+  Utf8,
+} from "apache-arrow";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
@@ -55,7 +68,10 @@ export async function writeZonalTable(
       ctx.signal.throwIfAborted();
       const from = slice.firstRow;
       const table = await readSlice(fields.path, slice, [fields.idColumn]).catch((cause: unknown) => {
-        throw asPipelineError(cause, "input", "Field ids cannot be read", { path: fields.path, rows: `${from}..${from + slice.rows}` });
+        throw asPipelineError(cause, "input", "Field ids cannot be read", {
+          path: fields.path,
+          rows: `${from}..${from + slice.rows}`,
+        });
       });
       const ids = columnData(table, fields.idColumn);
       yield zonalBatch(schema, ids, answers, status, from, from + slice.rows);
@@ -72,7 +88,14 @@ export async function writeZonalTable(
   }
 }
 
-function zonalBatch(schema: Schema, ids: Data, answers: Answers, status: Uint8Array, from: number, to: number): RecordBatch {
+function zonalBatch(
+  schema: Schema,
+  ids: Data,
+  answers: Answers,
+  status: Uint8Array,
+  from: number,
+  to: number,
+): RecordBatch {
   const { code, pixels, valid, second, secondPixels } = answers;
   const rows = to - from;
   const share = new Float32Array(rows);
@@ -93,7 +116,13 @@ function zonalBatch(schema: Schema, ids: Data, answers: Answers, status: Uint8Ar
     if ((secondPixels[row] as number) > 0) hasSecond.set(i);
   }
   const column = (type: DataType, data: ArrayLike<number>, bitmap?: Bitmap) =>
-    makeData({ type, length: rows, data, nullCount: bitmap ? rows - bitmap.count : 0, ...(bitmap && { nullBitmap: bitmap.bytes }) } as never) as Data;
+    makeData({
+      type,
+      length: rows,
+      data,
+      nullCount: bitmap ? rows - bitmap.count : 0,
+      ...(bitmap && { nullBitmap: bitmap.bytes }),
+    } as never) as Data;
   const [codeType, secondType] = [schema.fields[1]?.type as DataType, schema.fields[5]?.type as DataType];
   const children: Data[] = [
     ids,
@@ -155,6 +184,13 @@ class TextBuilder {
   finish(): Data<Utf8> {
     const length = this.#row;
     const nullCount = length - this.#valid.count;
-    return makeData({ type: new Utf8(), length, nullCount, nullBitmap: this.#valid.bytes, valueOffsets: this.#offsets, data: Buffer.concat(this.#pieces) });
+    return makeData({
+      type: new Utf8(),
+      length,
+      nullCount,
+      nullBitmap: this.#valid.bytes,
+      valueOffsets: this.#offsets,
+      data: Buffer.concat(this.#pieces),
+    });
   }
 }

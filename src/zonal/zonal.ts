@@ -1,5 +1,5 @@
-import { basename, dirname, join } from "node:path";
 import { existsSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
@@ -76,7 +76,12 @@ export async function countFields(
   }
 }
 
-function summarise(status: Uint8Array, pixels: Uint32Array, valid: Uint32Array, dirty: readonly DirtyRow[]): ZonalFacts {
+function summarise(
+  status: Uint8Array,
+  pixels: Uint32Array,
+  valid: Uint32Array,
+  dirty: readonly DirtyRow[],
+): ZonalFacts {
   const unanswered: Record<string, number> = {};
   let [answered, validPixels] = [0, 0];
   status.forEach((code, row) => {
@@ -108,7 +113,11 @@ export async function verifyZonalTable(path: string, rows: number): Promise<void
   const shape = await openParquet(path);
   const columns = ["field_id", "crop_code", "crop_pixels", "valid_pixels"];
   if (shape.rows !== rows || columns.some((name) => !shape.columns.has(name))) {
-    throw new PipelineError("failed", "Zonal table is not what was written", { path, expected: rows, received: shape.rows });
+    throw new PipelineError("failed", "Zonal table is not what was written", {
+      path,
+      expected: rows,
+      received: shape.rows,
+    });
   }
 }
 
@@ -150,7 +159,15 @@ export function zonalStep(
       openRaster(raster.path);
     },
     async run(partial, ctx) {
-      return countFields(await openFields(fieldsPath, options), openRaster(raster.path), zoneSource, partial, options, pool(), ctx);
+      return countFields(
+        await openFields(fieldsPath, options),
+        openRaster(raster.path),
+        zoneSource,
+        partial,
+        options,
+        pool(),
+        ctx,
+      );
     },
     verify: (partial, facts) => verifyZonalTable(partial, facts.rows),
     async finish() {

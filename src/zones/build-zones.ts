@@ -20,6 +20,8 @@ export interface ZoneOptions {
   readonly kernel: KernelName;
   /** Fields a worker takes at a time. */
   readonly batch: number;
+  /** See ZoneWriter.open. */
+  readonly bufferBytes?: number;
 }
 
 /** What decides the pixels of a field set on a grid; the same answer means the same index. */
@@ -45,19 +47,22 @@ export async function buildZones(
 ): Promise<ZoneHeader> {
   const burn = burner(fields, grid, options, pool);
   const task = ctx.progress.start("fields burned", fields.rows);
-  const writer = await ZoneWriter.create(path, fields.rows);
-  const order = new RisingIds();
+  const slices = planSlices(fields, options.batch);
+  const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
+  const print = zoneFingerprint(fields, grid);
+  const writer = await ZoneWriter.open(path, print, fields.rows, (row) => begins.has(row), options.bufferBytes);
+  const order = new RisingIds(writer.note);
+  if (writer.rows > 0) ctx.log.info(`goes on after ${writer.rows} of ${fields.rows} fields`);
   try {
-    let rows = 0;
-    for await (const { burned, ids, slice } of mapOrdered(planSlices(fields, options.batch), pool.threads + AHEAD, burn)) {
+    const left = slices.filter(({ firstRow }) => firstRow >= writer.rows);
+    for await (const { burned, ids } of mapOrdered(left, pool.threads + AHEAD, burn)) {
       ctx.signal.throwIfAborted();
-      await writer.add(burned);
       order.add(ids);
-      rows += slice.rows;
-      task.update(rows);
+      await writer.add(burned, order.note);
+      task.update(writer.rows);
     }
     const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
-    return await writer.finish(zoneFingerprint(fields, grid), grid, duplicates);
+    return await writer.finish(grid, duplicates);
   } catch (error) {
     await writer.close().catch(() => {});
     throw error;
@@ -72,7 +77,12 @@ interface BurnResult {
   readonly slice: Slice;
 }
 
-function burner(fields: FieldsFile, grid: Grid, options: ZoneOptions, pool: Pool): (slice: Slice) => Promise<BurnResult> {
+function burner(
+  fields: FieldsFile,
+  grid: Grid,
+  options: ZoneOptions,
+  pool: Pool,
+): (slice: Slice) => Promise<BurnResult> {
   const { path, idColumn, geometryColumn } = fields;
   const projection = planProjection(fields.crs, grid.crs);
   const target = {
@@ -85,10 +95,17 @@ function burner(fields: FieldsFile, grid: Grid, options: ZoneOptions, pool: Pool
     try {
       if (projection.kind !== "proj") return { slice, ...(await pool.run("burnSlice", { ...source, ...target })) };
       const { column, ids } = await pool.run("readGeometry", source);
-      const burned = await pool.run("burnColumn", { ...target, column: projection.reproject(column), firstRow: slice.firstRow });
+      const burned = await pool.run("burnColumn", {
+        ...target,
+        column: projection.reproject(column),
+        firstRow: slice.firstRow,
+      });
       return { slice, burned, ids };
     } catch (cause) {
-      throw asPipelineError(cause, "input", "Fields cannot be read", { path, rows: `${slice.firstRow}..${slice.firstRow + slice.rows}` });
+      throw asPipelineError(cause, "input", "Fields cannot be read", {
+        path,
+        rows: `${slice.firstRow}..${slice.firstRow + slice.rows}`,
+      });
     }
   };
 }
@@ -103,8 +120,20 @@ class RisingIds {
   rising = true;
   #last: bigint | string | undefined;
 
+  /** @param note  of an earlier run, to go on from. */
+  constructor(note: string) {
+    if (note === "") return;
+    const { rising, type, last } = JSON.parse(note) as { rising: boolean; type: string; last: string };
+    this.rising = rising;
+    this.#last = type === "bigint" ? BigInt(last) : last;
+  }
+
   add(ids: IdOrder): void {
     this.rising &&= ids.rising && (this.#last === undefined || ids.first > this.#last);
     this.#last = ids.last;
+  }
+
+  get note(): string {
+    return JSON.stringify({ rising: this.rising, type: typeof this.#last, last: String(this.#last) });
   }
 }

@@ -67,8 +67,12 @@ export class ZoneReader {
   }
 
   /** Segments of some chunks, each placed at its corner in a window. */
-  async read(chunks: readonly { readonly chunk: number; readonly row: number; readonly col: number }[]): Promise<ZoneWords> {
-    const wanted = chunks.flatMap(({ chunk, row, col }) => (this.segments.get(chunk) ?? []).map((segment) => ({ chunk, row, col, ...segment })));
+  async read(
+    chunks: readonly { readonly chunk: number; readonly row: number; readonly col: number }[],
+  ): Promise<ZoneWords> {
+    const wanted = chunks.flatMap(({ chunk, row, col }) =>
+      (this.segments.get(chunk) ?? []).map((segment) => ({ chunk, row, col, ...segment })),
+    );
     const wordCount = wanted.reduce((sum, { entries, runs }) => sum + 2 * entries + runs, 0);
     const words = new SharedArrayBuffer(wordCount * 4);
     const layout = new Uint32Array(7 * wanted.length);
@@ -78,7 +82,10 @@ export class ZoneReader {
       const bytes = new Uint8Array(words, at * 4, length * 4);
       await readFully(this.path, this.file, bytes, segment.offset);
       if (crc32(bytes) !== segment.crc) throw damaged(this.path, `segment of chunk ${segment.chunk}`);
-      layout.set([at, at + segment.entries, at + 2 * segment.entries, segment.entries, segment.runs, segment.row, segment.col], 7 * i);
+      layout.set(
+        [at, at + segment.entries, at + 2 * segment.entries, segment.entries, segment.runs, segment.row, segment.col],
+        7 * i,
+      );
       at += length;
     }
     return { words, wordCount, layout };
@@ -93,14 +100,23 @@ async function readHeader(path: string, file: FileHandle): Promise<ZoneHeader> {
   const { size } = await file.stat();
   const head = Buffer.alloc(MAGIC.length);
   const trailer = Buffer.alloc(TRAILER_BYTES);
-  if (size < MAGIC.length + TRAILER_BYTES) throw new PipelineError("input", "Zone index is cut short", { path, bytes: size });
+  if (size < MAGIC.length + TRAILER_BYTES)
+    throw new PipelineError("input", "Zone index is cut short", { path, bytes: size });
   await readFully(path, file, head, 0);
-  if (!head.equals(MAGIC)) throw new PipelineError("input", "Not a zone index", { path, expected: MAGIC.toString("latin1") });
+  if (!head.equals(MAGIC))
+    throw new PipelineError("input", "Not a zone index", { path, expected: MAGIC.toString("latin1") });
   await readFully(path, file, trailer, size - TRAILER_BYTES);
-  if (!trailer.subarray(16).equals(MAGIC)) throw new PipelineError("input", "Zone index is cut short", { path, bytes: size });
-  const section = { offset: Number(trailer.readBigUInt64LE(0)), bytes: trailer.readUInt32LE(8), crc: trailer.readUInt32LE(12) };
+  if (!trailer.subarray(16).equals(MAGIC))
+    throw new PipelineError("input", "Zone index is cut short", { path, bytes: size });
+  const section = {
+    offset: Number(trailer.readBigUInt64LE(0)),
+    bytes: trailer.readUInt32LE(8),
+    crc: trailer.readUInt32LE(12),
+  };
   if (section.offset + section.bytes + TRAILER_BYTES !== size) throw damaged(path, "trailer");
-  const header = JSON.parse(Buffer.from(await readSection(path, file, section, "header")).toString("utf8")) as ZoneHeader;
+  const header = JSON.parse(
+    Buffer.from(await readSection(path, file, section, "header")).toString("utf8"),
+  ) as ZoneHeader;
   if (header.version !== VERSION || header.chunkRows !== CHUNK_ROWS || header.chunkCols !== CHUNK_COLS) {
     throw new PipelineError("input", "Zone index is of another version", {
       path,
@@ -111,7 +127,12 @@ async function readHeader(path: string, file: FileHandle): Promise<ZoneHeader> {
   return header;
 }
 
-async function readSection(path: string, file: FileHandle, section: Section, name: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readSection(
+  path: string,
+  file: FileHandle,
+  section: Section,
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(section.bytes);
   await readFully(path, file, bytes, section.offset);
   if (crc32(bytes) !== section.crc) throw damaged(path, name);

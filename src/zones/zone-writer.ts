@@ -1,6 +1,8 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Burned, CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
+import { publishFile } from "../pipeline/output.js";
 import type { Grid } from "../raster/grid.js";
 import { DIRECTORY_ENTRY_BYTES, MAGIC, type Section, TRAILER_BYTES, VERSION, type ZoneHeader } from "./format.js";
 
@@ -22,11 +24,16 @@ interface DirectoryEntry {
   readonly offset: number;
 }
 
-/** Writes a zone index batch by batch; memory is bounded whatever the number of fields. */
+/**
+ * Writes a zone index batch by batch; memory is bounded whatever the number of fields.
+ *
+ * Every time held runs go to disk a checkpoint is written beside the file, from which a
+ * later run of the same index goes on.
+ */
 export class ZoneWriter {
-  readonly #directory: DirectoryEntry[] = [];
+  #directory: DirectoryEntry[] = [];
   readonly #status: Uint8Array;
-  readonly #extent = [Infinity, Infinity, -Infinity, -Infinity];
+  #extent = [Infinity, Infinity, -Infinity, -Infinity];
   #held = new Map<number, Piece[]>();
   #heldBytes = 0;
   #runs = 0;
@@ -34,23 +41,59 @@ export class ZoneWriter {
   #offset = 0;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  #note = "";
 
   private constructor(
+    private readonly path: string,
     private readonly file: FileHandle,
+    private readonly fingerprint: string,
     rows: number,
+    private readonly bufferBytes: number,
   ) {
     this.#status = new Uint8Array(rows);
   }
 
-  /** @param rows  fields in all. */
-  static async create(path: string, rows: number): Promise<ZoneWriter> {
-    const writer = new ZoneWriter(await open(path, "w"), rows);
-    await writer.#append(MAGIC);
+  /**
+   * Begin, or go on from the checkpoint that an earlier run left.
+   *
+   * @param fingerprint  what the index is made from; a checkpoint of another is dropped.
+   * @param rows         fields in all.
+   * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
+   * @param bufferBytes  runs held back before they go to disk sorted by chunk.
+   */
+  static async open(
+    path: string,
+    fingerprint: string,
+    rows: number,
+    beginsAt: (row: number) => boolean,
+    bufferBytes = BUFFER_BYTES,
+  ): Promise<ZoneWriter> {
+    const found = readCheckpoint(path, fingerprint, rows);
+    const checkpoint = found && beginsAt(found.head.rows) ? found : undefined;
+    const file = await open(path, checkpoint ? "r+" : "w");
+    const writer = new ZoneWriter(path, file, fingerprint, rows, bufferBytes);
+    if (checkpoint) await writer.#resume(checkpoint);
+    else await writer.#append(MAGIC);
     return writer;
   }
 
-  /** Add the next batch; batches come in row order. */
-  async add(burned: Burned): Promise<void> {
+  /** Rows that are on disk already; the next batch begins there. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** The note of the last batch. */
+  get note(): string {
+    return this.#note;
+  }
+
+  /**
+   * Add the next batch; batches come in row order.
+   *
+   * @param note  what the caller must know to go on after this batch.
+   */
+  async add(burned: Burned, note = ""): Promise<void> {
+    this.#note = note;
     this.#status.set(burned.status, this.#rows);
     this.#rows += burned.status.length;
     for (let i = 0; i < 2; i++) {
@@ -72,14 +115,12 @@ export class ZoneWriter {
     });
     this.#runs += burned.run.length;
     this.#heldBytes += burned.field.byteLength + burned.shape.byteLength + burned.run.byteLength;
-    if (this.#heldBytes > BUFFER_BYTES) await this.#flushSegments();
-  }
-
-  /** How many fields had each status so far. */
-  statusCounts(): number[] {
-    const counts: number[] = [];
-    for (const status of this.#status.subarray(0, this.#rows)) counts[status] = (counts[status] ?? 0) + 1;
-    return counts;
+    if (this.#heldBytes > this.bufferBytes) {
+      await this.#flushSegments();
+      await this.#flushBytes();
+      await this.file.datasync();
+      this.#writeCheckpoint();
+    }
   }
 
   /**
@@ -87,14 +128,14 @@ export class ZoneWriter {
    *
    * @param duplicates  rows whose id stood in an earlier row.
    */
-  async finish(fingerprint: string, grid: Grid, duplicates: Uint32Array): Promise<ZoneHeader> {
+  async finish(grid: Grid, duplicates: Uint32Array): Promise<ZoneHeader> {
     await this.#flushSegments();
     const status = await this.#section(this.#status);
     const repeated = await this.#section(bytesOf(duplicates));
     const directory = await this.#section(this.#directoryBytes());
     const header: ZoneHeader = {
       version: VERSION,
-      fingerprint,
+      fingerprint: this.fingerprint,
       rows: this.#rows,
       grid,
       chunkRows: CHUNK_ROWS,
@@ -114,12 +155,39 @@ export class ZoneWriter {
     await this.#append(trailer);
     await this.#flushBytes();
     await this.close();
+    rmSync(checkpointPath(this.path), { force: true });
     return header;
   }
 
   /** Close without finishing; the file is then no index. */
   async close(): Promise<void> {
     await this.file.close();
+  }
+
+  async #resume({ head, status }: Checkpoint): Promise<void> {
+    await this.file.truncate(head.offset);
+    this.#directory = head.directory;
+    this.#extent = head.extent.map((bound, i) => bound ?? (i < 2 ? Infinity : -Infinity));
+    this.#status.set(status);
+    [this.#rows, this.#runs, this.#offset, this.#note] = [head.rows, head.runs, head.offset, head.note];
+  }
+
+  #writeCheckpoint(): void {
+    const head: CheckpointHead = {
+      fingerprint: this.fingerprint,
+      rows: this.#rows,
+      runs: this.#runs,
+      offset: this.#offset,
+      note: this.#note,
+      extent: this.#extent,
+      directory: this.#directory,
+    };
+    const json = Buffer.from(JSON.stringify(head));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(json.length);
+    const partial = `${checkpointPath(this.path)}.partial`;
+    writeFileSync(partial, Buffer.concat([length, json, this.#status.subarray(0, this.#rows)]));
+    publishFile(partial, checkpointPath(this.path));
   }
 
   async #flushSegments(): Promise<void> {
@@ -175,7 +243,44 @@ export class ZoneWriter {
     const all = Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
-    for (let at = 0; at < all.length; ) at += (await this.file.write(all, at)).bytesWritten;
+    const start = this.#offset - all.length;
+    for (let at = 0; at < all.length; ) {
+      at += (await this.file.write(all, at, all.length - at, start + at)).bytesWritten;
+    }
+  }
+}
+
+interface CheckpointHead {
+  readonly fingerprint: string;
+  readonly rows: number;
+  readonly runs: number;
+  readonly offset: number;
+  readonly note: string;
+  /** Null stands for an infinity, which JSON does not have. */
+  readonly extent: (number | null)[];
+  readonly directory: DirectoryEntry[];
+}
+
+interface Checkpoint {
+  readonly head: CheckpointHead;
+  readonly status: Uint8Array;
+}
+
+function checkpointPath(path: string): string {
+  return `${path}.checkpoint`;
+}
+
+/** Undefined where there is none that fits: then the index is begun anew. */
+function readCheckpoint(path: string, fingerprint: string, rows: number): Checkpoint | undefined {
+  try {
+    const bytes = readFileSync(checkpointPath(path));
+    const length = bytes.readUInt32LE(0);
+    const head = JSON.parse(bytes.toString("utf8", 4, 4 + length)) as CheckpointHead;
+    const status = bytes.subarray(4 + length);
+    const fits = head.fingerprint === fingerprint && status.length === head.rows && head.rows <= rows;
+    return fits && statSync(path).size >= head.offset ? { head, status } : undefined;
+  } catch {
+    return undefined;
   }
 }
 

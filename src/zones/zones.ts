@@ -37,6 +37,7 @@ export async function ensureZones(
     target,
     record: join(layout.state, `zones_${name}.json`),
     errorKind: "failed",
+    resumable: true,
     inputs: { fingerprint: print },
     async validate() {},
     async run(partial, own) {

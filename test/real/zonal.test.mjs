@@ -29,7 +29,12 @@ for (const kernel of ["native", "js"]) {
           ${COLUMNS.map((c) => `count(*) filter (where a.${c} is distinct from ${c.endsWith("pixels") ? `coalesce(e.${c}, 0)` : `e.${c}`})::int as ${c}`)}
         from read_parquet('${out}') a full join ${expected} e using (field_id)`);
       assert.ok(row.rows > 0);
-      assert.deepEqual(row, { rows: row.rows, ours: row.rows, theirs: row.rows, ...Object.fromEntries(COLUMNS.map((c) => [c, 0])) });
+      assert.deepEqual(row, {
+        rows: row.rows,
+        ours: row.rows,
+        theirs: row.rows,
+        ...Object.fromEntries(COLUMNS.map((c) => [c, 0])),
+      });
     });
   }
 }

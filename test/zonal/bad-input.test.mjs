@@ -1,22 +1,36 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import gdal from "gdal-async";
 import { command } from "../support/command.mjs";
 import { query, writeFields } from "../support/duck.mjs";
+import { box, pointWkb, polygonWkb } from "../support/shapes.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
-import { box, pointWkb, polygonWkb } from "../support/wkb.mjs";
 
 const [X0, Y0, PIXEL, SIZE] = [-100005, 1900005, 30, 200];
 let folder;
 const file = (name) => join(folder, name);
 
 /** A square field of 4 × 4 pixels, at column and row. */
-const field = (col, row, n = 4) => polygonWkb([box(X0 + col * 30 + 1, Y0 - row * 30 - 1, X0 + (col + n) * 30 - 1, Y0 - (row + n) * 30 + 1)]);
+const field = (col, row, n = 4) =>
+  polygonWkb([box(X0 + col * 30 + 1, Y0 - row * 30 - 1, X0 + (col + n) * 30 - 1, Y0 - (row + n) * 30 + 1)]);
 
-function writeRaster(name, { type = gdal.GDT_Byte, crs = 5070, driver = "GTiff", options = [], rotation = 0, origin = [X0, Y0] } = {}) {
+function writeRaster(
+  name,
+  { type = gdal.GDT_Byte, crs = 5070, driver = "GTiff", options = [], rotation = 0, origin = [X0, Y0] } = {},
+) {
   const raster = gdal.open(file(name), "w", driver, SIZE, SIZE, 1, type, options);
   if (crs !== null) raster.srs = gdal.SpatialReference.fromEPSG(crs);
   raster.geoTransform = [origin[0], PIXEL, rotation, origin[1], 0, -PIXEL];
@@ -27,11 +41,20 @@ function writeRaster(name, { type = gdal.GDT_Byte, crs = 5070, driver = "GTiff",
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "fields-bad-"));
   writeRaster("good.tif");
-  await writeFields(file("good.parquet"), Array.from({ length: 50 }, (_, i) => ({ id: i, wkb: field(i * 3, i * 3) })));
+  await writeFields(
+    file("good.parquet"),
+    Array.from({ length: 50 }, (_, i) => ({ id: i, wkb: field(i * 3, i * 3) })),
+  );
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-async function zonal({ fields = "good.parquet", raster = "good.tif", out = file("out.parquet"), args = [], crs = "EPSG:5070" }) {
+async function zonal({
+  fields = "good.parquet",
+  raster = "good.tif",
+  out = file("out.parquet"),
+  args = [],
+  crs = "EPSG:5070",
+}) {
   const base = ["--fields", file(fields), "--raster", file(raster), "--out", out, "--json"];
   return command("zonal", [...base, ...(crs ? ["--fields-crs", crs] : []), ...args]);
 }
@@ -50,7 +73,9 @@ test("the good pair works, and its output is a plain parquet file", async () => 
   assert.deepEqual(run.json.dirty, {});
   const bytes = readFileSync(file("out.parquet"));
   assert.equal(bytes.toString("latin1", bytes.length - 4), "PAR1");
-  const [row] = await query(`select count(*)::int n, min(crop_code) a, max(crop_code) b, min(crop_pixels) p, max(crop_pixels) q from '${file("out.parquet")}'`);
+  const [row] = await query(
+    `select count(*)::int n, min(crop_code) a, max(crop_code) b, min(crop_pixels) p, max(crop_pixels) q from '${file("out.parquet")}'`,
+  );
   assert.deepEqual(row, { n: 50, a: 5, b: 5, p: 16, q: 16 });
 });
 
@@ -60,7 +85,10 @@ test("a failing run leaves the old output as it was, and no scratch", async () =
   const before = readFileSync(out);
   assert.equal((await zonal({ out, raster: "none.tif" })).code, 4);
   assert.deepEqual(readFileSync(out), before);
-  assert.deepEqual(readdirSync(folder).filter((name) => name.includes("scratch")), []);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes("scratch")),
+    [],
+  );
 });
 
 test("raster: missing, not a raster, no CRS, rotated, wrong band type", async () => {
@@ -116,7 +144,8 @@ test("parquet whose pages are damaged names file and rows", async () => {
 });
 
 test("columns: missing id, missing geometry, wrong types, a name that is not there", async () => {
-  const write = (name, select) => query(`copy (select ${select} from '${file("good.parquet")}') to '${file(name)}' (format parquet)`);
+  const write = (name, select) =>
+    query(`copy (select ${select} from '${file("good.parquet")}') to '${file(name)}' (format parquet)`);
   await write("noid.parquet", "geometry");
   await write("nogeom.parquet", "field_id");
   await write("floatid.parquet", "field_id::double as field_id, geometry");
@@ -130,19 +159,38 @@ test("columns: missing id, missing geometry, wrong types, a name that is not the
 
 test("ids of int32, int64 beyond 2^53 and strings come out as they went in", async () => {
   const big = 9007199254740993n;
-  const cases = { INTEGER: [1, 2, -7], BIGINT: [big, big + 1n, -(2n ** 63n) + 1n], VARCHAR: ["200500000012345", "o'Brien é", ""] };
+  const cases = {
+    INTEGER: [1, 2, -7],
+    BIGINT: [big, big + 1n, -(2n ** 63n) + 1n],
+    VARCHAR: ["200500000012345", "o'Brien é", ""],
+  };
   for (const [idType, ids] of Object.entries(cases)) {
-    await writeFields(file("ids.parquet"), ids.map((id, i) => ({ id, wkb: field(i * 10, 0) })), { idType });
+    await writeFields(
+      file("ids.parquet"),
+      ids.map((id, i) => ({ id, wkb: field(i * 10, 0) })),
+      { idType },
+    );
     const run = await zonal({ fields: "ids.parquet" });
     assert.equal(run.code, 0, run.stderr);
     const rows = await query(`select field_id, typeof(field_id) t, crop_pixels n from '${file("out.parquet")}'`);
-    assert.deepEqual(rows, ids.map((field_id) => ({ field_id, t: idType, n: 16 })));
+    assert.deepEqual(
+      rows,
+      ids.map((field_id) => ({ field_id, t: idType, n: 16 })),
+    );
   }
 });
 
 test("dirty rows get null, are counted and listed by id; the rest is as ever", async () => {
   const good = field(0, 0);
-  const bowTie = polygonWkb([[[X0 + 1, Y0 - 1], [X0 + 301, Y0 - 301], [X0 + 301, Y0 - 1], [X0 + 1, Y0 - 301], [X0 + 1, Y0 - 1]]]);
+  const bowTie = polygonWkb([
+    [
+      [X0 + 1, Y0 - 1],
+      [X0 + 301, Y0 - 301],
+      [X0 + 301, Y0 - 1],
+      [X0 + 1, Y0 - 301],
+      [X0 + 1, Y0 - 1],
+    ],
+  ]);
   const rows = [
     { id: 10, wkb: good },
     { id: 20, wkb: null },
@@ -151,7 +199,16 @@ test("dirty rows get null, are counted and listed by id; the rest is as ever", a
     { id: 50, wkb: pointWkb(X0, Y0) },
     { id: 60, wkb: polygonWkb([box(X0, Y0, Number.NaN, Y0 - 90)]) },
     { id: 70, wkb: polygonWkb([box(X0, Y0, Number.POSITIVE_INFINITY, Y0 - 90)]) },
-    { id: 80, wkb: polygonWkb([[[X0, Y0], [X0 + 90, Y0], [X0, Y0]]]) },
+    {
+      id: 80,
+      wkb: polygonWkb([
+        [
+          [X0, Y0],
+          [X0 + 90, Y0],
+          [X0, Y0],
+        ],
+      ]),
+    },
     { id: 90, wkb: Buffer.alloc(0) },
     { id: 10, wkb: field(20, 20) },
     { id: 110, wkb: bowTie },
@@ -159,7 +216,14 @@ test("dirty rows get null, are counted and listed by id; the rest is as ever", a
     { id: 130, wkb: polygonWkb([box(X0 + 1, Y0 - 1, X0 + 9, Y0 - 9)]) },
   ];
   await writeFields(file("dirty.parquet"), rows);
-  await fails(zonal({ fields: "dirty.parquet" }), 5, ["Too many dirty rows", "dirty=9", "of=13", "1 %", "truncated WKB 2", "firstIds=20 30 40 50 60"]);
+  await fails(zonal({ fields: "dirty.parquet" }), 5, [
+    "Too many dirty rows",
+    "dirty=9",
+    "of=13",
+    "1 %",
+    "truncated WKB 2",
+    "firstIds=20 30 40 50 60",
+  ]);
   assert.equal(existsSync(file("dirty.dirty.csv")), false);
 
   const out = file("dirty-out.parquet");
@@ -178,7 +242,9 @@ test("dirty rows get null, are counted and listed by id; the rest is as ever", a
     readFileSync(file("dirty-out.dirty.csv"), "utf8"),
     "row,field_id,problem\n1,20,null geometry\n2,30,empty geometry\n3,40,truncated WKB\n4,50,not a polygon\n5,60,coordinates not finite\n6,70,coordinates not finite\n7,80,ring of fewer than four vertices\n8,90,truncated WKB\n9,10,duplicate id\n",
   );
-  const answers = await query(`select field_id::int id, crop_code code, crop_pixels n, null_reason why, rule from '${out}'`);
+  const answers = await query(
+    `select field_id::int id, crop_code code, crop_pixels n, null_reason why, rule from '${out}'`,
+  );
   assert.equal(answers.length, 13);
   assert.deepEqual(answers[0], { id: 10, code: 5, n: 16, why: null, rule: "centre" });
   assert.deepEqual(answers[1], { id: 20, code: null, n: 0, why: "null geometry", rule: null });
@@ -204,10 +270,15 @@ test("background: code 0, the band's nodata and --nodata are not counted", async
   raster.bands.get(1).pixels.write(0, 0, SIZE, SIZE, pixels);
   raster.close();
   const strip = (col) => polygonWkb([box(X0 + col * 30 + 1, Y0 - 1, X0 + (col + 4) * 30 - 1, Y0 - 29)]);
-  await writeFields(file("strips.parquet"), [{ id: 1, wkb: strip(0) }, { id: 2, wkb: strip(4) }]);
+  await writeFields(file("strips.parquet"), [
+    { id: 1, wkb: strip(0) },
+    { id: 2, wkb: strip(4) },
+  ]);
   const answer = async (args) => {
     assert.equal((await zonal({ fields: "strips.parquet", raster: "nodata.tif", args })).code, 0);
-    return query(`select crop_code c, crop_pixels n, valid_pixels v, second_code s, null_reason why from '${file("out.parquet")}'`);
+    return query(
+      `select crop_code c, crop_pixels n, valid_pixels v, second_code s, null_reason why from '${file("out.parquet")}'`,
+    );
   };
   assert.deepEqual(await answer([]), [
     { c: 7, n: 1, v: 2, s: 9, why: null },

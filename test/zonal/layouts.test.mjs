@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { before, after, test } from "node:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
 import gdal from "gdal-async";
 import { command } from "../support/command.mjs";
 import { writeFields } from "../support/duck.mjs";
-import { multiPolygonWkb, polygonWkb } from "../support/wkb.mjs";
+import { multiPolygonWkb, polygonWkb } from "../support/shapes.mjs";
 
 // The answer must not depend on how the raster lies in its file, on threads or on batches.
 const [WIDTH, HEIGHT, PIXEL] = [4500, 1300, 30];
@@ -47,7 +46,8 @@ before(async () => {
   memory.srs = gdal.SpatialReference.fromEPSG(5070);
   memory.geoTransform = [X0, PIXEL, 0, Y0, 0, -PIXEL];
   memory.bands.get(1).pixels.write(0, 0, WIDTH, HEIGHT, pixels);
-  const make = (name, options, driver = "GTiff") => gdal.drivers.get(driver).createCopy(join(folder, name), memory, options).close();
+  const make = (name, options, driver = "GTiff") =>
+    gdal.drivers.get(driver).createCopy(join(folder, name), memory, options).close();
   make("tiles-256.tif", ["TILED=YES", "BLOCKXSIZE=256", "BLOCKYSIZE=256", "COMPRESS=LZW"]);
   make("tiles-512.tif", ["TILED=YES", "BLOCKXSIZE=512", "BLOCKYSIZE=512", "COMPRESS=DEFLATE"]);
   make("strips-1.tif", ["BLOCKYSIZE=1", "COMPRESS=LZW"]);
@@ -60,7 +60,10 @@ before(async () => {
     const [cx, cy] = [X0 + next() * WIDTH * PIXEL, Y0 - next() * HEIGHT * PIXEL];
     const radius = 40 + 1500 * next() ** 4;
     const one = blob(next, cx, cy, radius);
-    return { id: i * 3, wkb: i % 7 === 0 ? multiPolygonWkb([[one], [blob(next, cx + radius, cy, radius)]]) : polygonWkb([one]) };
+    return {
+      id: i * 3,
+      wkb: i % 7 === 0 ? multiPolygonWkb([[one], [blob(next, cx + radius, cy, radius)]]) : polygonWkb([one]),
+    };
   });
   // One over most of the raster: more windows and chunks than any worker holds.
   fields.push({ id: 1e6, wkb: polygonWkb([blob(next, X0 + (WIDTH * PIXEL) / 2, Y0 - (HEIGHT * PIXEL) / 2, 30_000)]) });
@@ -72,7 +75,16 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 async function zonal(raster, args) {
   const out = join(folder, `${raster}${args.join("")}.parquet`);
-  const base = ["--fields", join(folder, "fields.parquet"), "--fields-crs", "EPSG:5070", "--raster", join(folder, raster), "--out", out];
+  const base = [
+    "--fields",
+    join(folder, "fields.parquet"),
+    "--fields-crs",
+    "EPSG:5070",
+    "--raster",
+    join(folder, raster),
+    "--out",
+    out,
+  ];
   const run = await command("zonal", [...base, ...args]);
   assert.equal(run.code, 0, run.stderr);
   return createHash("sha256").update(readFileSync(out)).digest("hex");
@@ -82,6 +94,13 @@ for (const raster of ["tiles-512.tif", "strips-1.tif", "strips-8.tif", "strips-6
   test(`${raster} gives the same bytes as tiles of 256`, async () => assert.equal(await zonal(raster, []), reference));
 }
 
-for (const args of [["--threads", "1"], ["--threads", "4"], ["--batch", "100"], ["--batch", "7"], ["--kernel", "js"]]) {
-  test(`${args.join(" ")} gives the same bytes`, async () => assert.equal(await zonal("tiles-256.tif", args), reference));
+for (const args of [
+  ["--threads", "1"],
+  ["--threads", "4"],
+  ["--batch", "100"],
+  ["--batch", "7"],
+  ["--kernel", "js"],
+]) {
+  test(`${args.join(" ")} gives the same bytes`, async () =>
+    assert.equal(await zonal("tiles-256.tif", args), reference));
 }

@@ -1,0 +1,107 @@
+// The kernels' Albers projection against PROJ (through GDAL), all over CONUS and far beyond.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import gdal from "gdal-async";
+import { planProjection } from "../../dist/fields/projection.js";
+import { albersConstants } from "../../dist/kernel/albers.js";
+import { loadKernel } from "../../dist/kernel/kernel.js";
+import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
+
+/** On this grid a pixel's column is x and its row is -y, to the last bit. */
+const UNIT_GRID = { a: 1, c: 0, e: -1, f: 0, width: 1, height: 1 };
+const TOLERANCE_M = 1e-7;
+
+/** Where a kernel puts a point: the extent of a polygon of nothing but that point. */
+function project(kernel, constants, lng, lat) {
+  const wkb = writeWkb([Array(4).fill([lng, lat])]);
+  const [x, y] = kernel.burn(wkbColumnOf([wkb]), UNIT_GRID, constants, 0).extent;
+  return { x, y: -y };
+}
+
+function proj(from, to) {
+  const [source, target] = [from, to].map((crs) => gdal.SpatialReference.fromUserInput(crs));
+  const swap = source.EPSGTreatsAsLatLong();
+  const transformation = new gdal.CoordinateTransformation(source, target);
+  return (lng, lat) => (swap ? transformation.transformPoint(lat, lng) : transformation.transformPoint(lng, lat));
+}
+
+/** Greatest distance from PROJ's answer over a grid of points, metres; every `step` degrees. */
+function farthest(kernel, constants, reference, [west, south, east, north], step) {
+  let most = 0;
+  for (let lat = south; lat <= north; lat += step) {
+    for (let lng = west; lng <= east; lng += step) {
+      const [ours, theirs] = [project(kernel, constants, lng, lat), reference(lng, lat)];
+      most = Math.max(most, Math.hypot(ours.x - theirs.x, ours.y - theirs.y));
+    }
+  }
+  return most;
+}
+
+const CONUS = [-125, 24, -66, 50];
+const CASES = [
+  { from: "EPSG:4326", to: "EPSG:5070", bounds: CONUS, step: 0.1237 },
+  { from: "OGC:CRS84", to: "EPSG:5070", bounds: CONUS, step: 0.517 },
+  { from: "EPSG:4269", to: "EPSG:5070", bounds: CONUS, step: 0.517 },
+  // Most of the globe, and over the antimeridian.
+  { from: "EPSG:4326", to: "EPSG:5070", bounds: [-179.9, -60, 60, 89], step: 1.37 },
+  { from: "EPSG:4326", to: "EPSG:5070", bounds: [-275.5, 0, -181, 80], step: 1.37 },
+  { from: "EPSG:4326", to: "ESRI:102003", bounds: CONUS, step: 0.517 },
+  { from: "EPSG:4269", to: "EPSG:3338", bounds: [-180, 50, -129, 72], step: 0.417 },
+  { from: "EPSG:4269", to: "EPSG:3005", bounds: [-140, 48, -113, 60], step: 0.417 },
+];
+
+for (const name of ["native", "js"]) {
+  for (const { from, to, bounds, step } of CASES) {
+    test(`${name}: ${from} to ${to} over ${bounds.join(" ")}`, async (t) => {
+      const projection = planProjection(from, to);
+      assert.equal(projection.kind, "albers");
+      const most = farthest(await loadKernel(name), projection.constants, proj(from, to), bounds, step);
+      t.diagnostic(`farthest from PROJ: ${most.toExponential(2)} m`);
+      assert.ok(most <= TOLERANCE_M, `${most} m`);
+    });
+  }
+}
+
+test("another datum is not taken for WGS 84", () => {
+  // NAD27, and NAD83(2011): PROJ decides by which way to go there.
+  for (const to of ["EPSG:5069", "EPSG:6350"]) assert.equal(planProjection("EPSG:4269", to).kind, "proj", to);
+  assert.equal(planProjection("EPSG:4267", "EPSG:5070").kind, "proj");
+});
+
+test("a cone of the south is the same formula", async (t) => {
+  const australia = { lat0: 0, lon0: 132, lat1: -18, lat2: -36, x0: 0, y0: 0 };
+  const constants = albersConstants({ ...australia, semiMajor: 6378137, inverseFlattening: 298.257222101 });
+  const reference = proj("EPSG:4283", "EPSG:3577");
+  const most = farthest(await loadKernel("native"), constants, reference, [112, -44, 154, -9], 0.417);
+  t.diagnostic(`farthest from PROJ: ${most.toExponential(2)} m`);
+  assert.ok(most <= TOLERANCE_M, `${most} m`);
+});
+
+test("a sphere, and one standard parallel", async (t) => {
+  for (const [lat1, lat2] of [
+    [29.5, 45.5],
+    [40, 40],
+  ]) {
+    const to = `+proj=aea +lat_0=23 +lon_0=-96 +lat_1=${lat1} +lat_2=${lat2} +x_0=500 +y_0=-700 +R=6370997 +units=m`;
+    const parameters = { lat0: 23, lon0: -96, lat1, lat2, x0: 500, y0: -700, semiMajor: 6370997, inverseFlattening: 0 };
+    const reference = proj("+proj=longlat +R=6370997", to);
+    const most = farthest(await loadKernel("native"), albersConstants(parameters), reference, CONUS, 0.517);
+    t.diagnostic(`parallels ${lat1}, ${lat2}: farthest from PROJ: ${most.toExponential(2)} m`);
+    assert.ok(most <= TOLERANCE_M, `${most} m`);
+  }
+});
+
+test("outside of the globe is told, not projected", async () => {
+  const { constants } = planProjection("EPSG:4326", "EPSG:5070");
+  for (const name of ["native", "js"]) {
+    const kernel = await loadKernel(name);
+    for (const [lng, lat] of [
+      [-98, 90.001],
+      [-98, -91],
+      [541, 40],
+      [-98000, 1.8e6],
+    ]) {
+      assert.ok(!Number.isFinite(project(kernel, constants, lng, lat).x), `${name}: ${lng} ${lat}`);
+    }
+  }
+});

@@ -1,0 +1,33 @@
+// Runs the tests: node test/run.mjs [part of a file's path ...]
+// It lists the files itself: `node --test` knows no globs on Node 20 and refuses a folder on 22.
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const project = fileURLToPath(new URL("..", import.meta.url));
+const wanted = process.argv.slice(2);
+
+const files = readdirSync(new URL(".", import.meta.url), { recursive: true })
+  .filter((path) => path.endsWith(".test.mjs"))
+  .map((path) => `test/${path}`)
+  .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  .sort();
+
+if (files.length === 0) {
+  console.error(wanted.length > 0 ? `No test file's path contains: ${wanted.join(", ")}` : "No test files");
+  process.exit(1);
+}
+
+// Tests start pools, tippecanoe and servers of their own: one file per core is enough, two where cores are few.
+const concurrency = Math.min(8, Math.max(2, availableParallelism()));
+// A test that hangs fails by name instead of holding the run.
+const timeoutMs = 15 * 60_000;
+
+const runner = spawn(
+  process.execPath,
+  ["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`, "--test-reporter=spec", ...files],
+  { cwd: project, stdio: "inherit" },
+);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => runner.kill(signal));
+runner.on("exit", (code) => process.exit(code ?? 1));

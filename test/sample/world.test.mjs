@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fieldRows } from "../../dist/sample/field-rows.js";
+import { Painter } from "../../dist/sample/painter.js";
+import { rankOf, sectionsByRank } from "../../dist/sample/survey.js";
+import { planWorld } from "../../dist/sample/world.js";
+
+test("a world has exactly the fields asked for, with ids of their own", () => {
+  for (const fields of [1, 2, 9, 100, 2000, 5001]) {
+    const world = planWorld(7, fields);
+    const ids = Array.from(fieldRows(world), (row) => row.id);
+    assert.equal(ids.length, fields);
+    assert.equal(new Set(ids).size, fields);
+    assert.ok(ids.every((id) => id > 2n ** 32n && id < 2n ** 53n));
+  }
+});
+
+test("the raster lies on the CDL's grid, in the country", () => {
+  for (const fields of [1, 2000, 300_000]) {
+    const { originX, originY, width, height } = planWorld(7, fields);
+    // -2356095 and 3172605 are the corner of the national raster.
+    assert.equal(Math.abs(originX + 2_356_095) % 30, 0);
+    assert.equal(Math.abs(originY - 3_172_605) % 30, 0);
+    assert.ok(originX > -2_356_095 && originX + 30 * width < 2_258_235);
+    assert.ok(originY < 3_172_605 && originY - 30 * height > 276_915);
+  }
+  const { width, height, fields } = planWorld(7, 300_000);
+  const perField = (width * height) / fields;
+  assert.ok(perField > 300 && perField < 400, `${perField} pixels per field`);
+  assert.ok(Math.abs(width / height - 1) < 0.1, `${width} x ${height}`);
+});
+
+test("too many fields for the country are refused", () => {
+  assert.throws(() => planWorld(7, 1e9), {
+    kind: "usage",
+    message: /do not fit into the country .*million.*1000000000/,
+  });
+});
+
+test("a section's rank is its place in the order", () => {
+  for (const [columns, rows] of [
+    [1, 1],
+    [12, 12],
+    [30, 17],
+    [5, 40],
+  ]) {
+    let rank = 0;
+    for (const [sx, sy] of sectionsByRank(columns, rows)) assert.equal(rankOf(sx, sy, columns, rows), rank++);
+    assert.equal(rank, columns * rows);
+  }
+});
+
+test("any order of rows paints the same pixels", () => {
+  const world = planWorld(7, 300);
+  const [down, up] = [new Painter(world, 2020), new Painter(world, 2020)];
+  const first = new Uint8Array(world.width * world.height);
+  const second = new Uint8Array(world.width * world.height);
+  for (let row = 0; row < world.height; row++) down.paintRow(row, first, row * world.width);
+  for (let row = world.height - 1; row >= 0; row--) up.paintRow(row, second, row * world.width);
+  assert.deepEqual(second, first);
+});
+
+test("years differ in crops, not in land", () => {
+  const world = planWorld(7, 300);
+  const paint = (year) => {
+    const painter = new Painter(world, year);
+    const codes = new Uint8Array(world.width * world.height);
+    for (let row = 0; row < world.height; row++) painter.paintRow(row, codes, row * world.width);
+    return codes;
+  };
+  const [a, b] = [paint(2019), paint(2020)];
+  const isLand = (code) => code >= 111 && code <= 195;
+  let [changed, moved] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i]) changed++;
+    if (isLand(a[i]) !== isLand(b[i])) moved++;
+  }
+  assert.ok(changed > 0.3 * a.length, `${changed} of ${a.length} pixels changed`);
+  assert.ok(moved < 0.1 * a.length, `${moved} of ${a.length} pixels became land or field`);
+});

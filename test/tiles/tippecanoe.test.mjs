@@ -1,0 +1,364 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { withoutPlace } from "../../dist/archive/metadata.js";
+import { Archive } from "../../dist/archive/reader.js";
+import { rewriteMetadata } from "../../dist/archive/rewrite.js";
+import { verifyArchive } from "../../dist/archive/verify.js";
+import { runTippecanoe } from "../../dist/tiles/tippecanoe.js";
+import { failureOf } from "../../dist/tiles/tippecanoe-errors.js";
+import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
+import { testContext } from "../support/context.mjs";
+import { cropOf, fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
+import { tempFolder } from "../support/temp-folder.mjs";
+import { tinyDisk } from "../support/tiny-disk.mjs";
+import { decodeZoom, noTippecanoe, tippecanoe } from "../support/tippecanoe.mjs";
+
+const PLAN = planTippecanoe({ onlineCpus: 2, maxThreadsWanted: 2, softNofile: 4096, hardNofile: 4096 });
+const PRODUCER = fileURLToPath(new URL("../support/producer.mjs", import.meta.url));
+
+function job(folder, change = {}) {
+  const ctx = testContext();
+  return {
+    features: fieldStream(300),
+    output: join(folder, "a.pmtiles"),
+    tempDir: join(folder, "temp"),
+    minZoom: 4,
+    maxZoom: 14,
+    program: "tippecanoe",
+    plan: PLAN,
+    signal: ctx.signal,
+    log: ctx.log,
+    lines: ctx.lines,
+    ...change,
+  };
+}
+
+/** A stand-in for the program: a shell script, for endings that the real one cannot be driven to. */
+function script(folder, text) {
+  const path = join(folder, "stand-in");
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** Processes whose command line or open files name `folder`. */
+function processesIn(folder) {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(folder) ||
+          readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder))
+        );
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** The tippecanoe that works in `folder`, once it has started; not the shell that it was started by. */
+async function tippecanoeIn(folder) {
+  for (let tries = 0; tries < 200; tries++) {
+    const found = processesIn(folder).find((pid) => {
+      try {
+        return (
+          /^tippecanoe/.test(
+            readFileSync(`/proc/${pid}/cmdline`, "latin1")
+              .split("\0")
+              .find((word) => /(^|\/)tippecanoe$/.test(word)) ?? "",
+          ) &&
+          !readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("sh") &&
+          !readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("node")
+        );
+      } catch {
+        return false;
+      }
+    });
+    if (found !== undefined) return found;
+    await sleep(25);
+  }
+  throw new Error("tippecanoe did not start");
+}
+
+const nothingLeft = (run) => {
+  assert.equal(existsSync(run.tempDir), false, "temporary folder is gone");
+  for (const suffix of ["", ".tmp", "-journal"])
+    assert.equal(existsSync(run.output + suffix), false, `output${suffix}`);
+  assert.deepEqual(processesIn(run.tempDir), []);
+};
+
+test("fields become a sound archive: both layers, every field at z14 with its crop, all zooms", {
+  skip: noTippecanoe,
+}, async (t) => {
+  const run = job(tempFolder(t));
+  const progress = [];
+  const { inputBytes } = await runTippecanoe({ ...run, onProgress: (percent) => progress.push(percent) });
+  assert.equal(inputBytes, Buffer.concat([...fieldChunks(300)]).length);
+  const layers = decodeZoom(run.output, 14);
+  assert.deepEqual(Object.keys(layers).sort(), ["centroids", "fields"]);
+  for (const features of Object.values(layers)) {
+    assert.equal(features.size, 300);
+    for (const [id, properties] of features) {
+      assert.equal(properties.field_id, id);
+      assert.equal(properties.crop_code, cropOf(id));
+    }
+  }
+  // So few fields are all there at the lowest zoom too, as polygons or as what is left of them.
+  assert.equal(decodeZoom(run.output, 4).centroids.size, 300);
+  const values = Int16Array.from({ length: 300 }, (_, id) => cropOf(id));
+  const census = {
+    rows: 300,
+    layers: [
+      { name: "fields", geometryType: 3 },
+      { name: "centroids", geometryType: 1 },
+    ],
+    attribute: { key: "crop_code", values },
+  };
+  await verifyArchive(run.output, { minZoom: 4, maxZoom: 14, layers: ["fields", "centroids"], census });
+  assert.equal(existsSync(run.tempDir), false);
+  assert.ok(progress.every((percent) => percent >= 0 && percent <= 100));
+});
+
+test("the same fields give the same archive, whatever the threads, the folder and the cut into chunks", {
+  skip: noTippecanoe,
+}, async (t) => {
+  const made = [];
+  for (const [threads, perChunk] of [
+    [1, 100],
+    [2, 1999],
+    [2, 100],
+  ]) {
+    const folder = tempFolder(t);
+    const plan = planTippecanoe({ onlineCpus: 2, maxThreadsWanted: threads, softNofile: 4096, hardNofile: 4096 });
+    const run = job(folder, { features: fieldStream(3000, { perChunk }), plan });
+    await runTippecanoe(run);
+    const target = join(folder, "final.pmtiles");
+    await rewriteMetadata(run.output, target, (metadata) => ({ ...withoutPlace(metadata), name: "fields" }));
+    made.push(readFileSync(target));
+  }
+  assert.ok(made[0].equals(made[1]), "1 thread and 2");
+  assert.ok(made[1].equals(made[2]), "twice the same");
+});
+
+test("a producer that fails part of the way fails the run, though tippecanoe would call it success", {
+  skip: noTippecanoe,
+}, async (t) => {
+  const run = job(tempFolder(t));
+  const broken = new Error("field 200 cannot be read");
+  async function* features() {
+    yield* fieldChunks(200);
+    await sleep(300);
+    throw broken;
+  }
+  await assert.rejects(runTippecanoe({ ...run, features: features() }), {
+    kind: "tool",
+    cause: broken,
+    message: /field 200/,
+  });
+  nothingLeft(run);
+  // What would have been: the same bytes and the end of the input.
+  const input = Buffer.concat([...fieldChunks(200)]);
+  assert.equal(tippecanoe(["-q", "-P", "-z6", "-o", run.output], { input }).status, 0);
+});
+
+test("tippecanoe killed part of the way: the error names the signal, nothing is left", {
+  skip: noTippecanoe,
+}, async (t) => {
+  const run = job(tempFolder(t));
+  let cleaned = false;
+  async function* features() {
+    try {
+      yield* fieldChunks(2000);
+      process.kill(await tippecanoeIn(run.tempDir), "SIGKILL");
+      yield* fieldChunks(2000);
+      await sleep(60_000);
+    } finally {
+      cleaned = true;
+    }
+  }
+  const began = performance.now();
+  await assert.rejects(runTippecanoe({ ...run, features: features() }), { kind: "tool", message: /killed by SIGKILL/ });
+  assert.ok(performance.now() - began < 30_000, "the exit is seen though the producer waits");
+  nothingLeft(run);
+  assert.equal(typeof cleaned, "boolean");
+});
+
+test("abort ends tippecanoe, also a stopped one, and leaves nothing", { skip: noTippecanoe }, async (t) => {
+  const run = job(tempFolder(t));
+  const controller = new AbortController();
+  const reason = new Error("told to end");
+  async function* features() {
+    yield* fieldChunks(2000);
+    process.kill(await tippecanoeIn(run.tempDir), "SIGSTOP");
+    controller.abort(reason);
+    yield* fieldChunks(1_000_000);
+  }
+  await assert.rejects(runTippecanoe({ ...run, features: features(), signal: controller.signal }), reason);
+  nothingLeft(run);
+  await assert.rejects(runTippecanoe({ ...run, signal: AbortSignal.abort(reason) }), reason);
+});
+
+test("memory stays flat while tippecanoe does not read, and the run ends well when it goes on", {
+  skip: noTippecanoe,
+}, async (t) => {
+  const folder = tempFolder(t);
+  const { child, events } = produce(t, folder, "endless");
+  const pid = await tippecanoeIn(join(folder, "temp"));
+  await waitFor(() => (events.at(-1)?.bytes ?? 0) > 3e6);
+  process.kill(pid, "SIGSTOP");
+  await sleep(600);
+  const before = events.at(-1);
+  await sleep(3000);
+  const after = events.at(-1);
+  assert.equal(after.bytes, before.bytes, "nothing is produced that is not read");
+  assert.ok(after.rss < before.rss + 16 * 2 ** 20, `${before.rss} -> ${after.rss}`);
+  process.kill(pid, "SIGCONT");
+  await waitFor(() => events.at(-1).bytes > after.bytes + 1e6);
+  child.kill("SIGTERM");
+  await waitFor(() => events.at(-1).error !== undefined);
+  assert.match(events.at(-1).error, /told to end/);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test("no orphan tiles on when this process is killed", { skip: noTippecanoe }, async (t) => {
+  const folder = tempFolder(t);
+  const { child, events } = produce(t, folder, "endless");
+  const pid = await tippecanoeIn(join(folder, "temp"));
+  await waitFor(() => (events.at(-1)?.bytes ?? 0) > 1e6);
+  child.kill("SIGKILL");
+  await waitFor(() => !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
+  assert.equal(existsSync(join(folder, "a.pmtiles")), false, "no archive of half the fields");
+  // The next run finds the folder that was left, and clears it.
+  const run = job(folder);
+  await runTippecanoe(run);
+  assert.equal(existsSync(run.tempDir), false);
+  await verifyArchive(run.output);
+});
+
+test("a full temporary folder is an error of kind space", { skip: noTippecanoe }, async (t) => {
+  const disk = tinyDisk(t, "2m");
+  if (disk === undefined) return t.skip("mount is not permitted here");
+  const run = job(tempFolder(t), { features: fieldStream(20_000), tempDir: join(disk, "temp") });
+  await assert.rejects(runTippecanoe(run), { kind: "space" });
+  nothingLeft(run);
+});
+
+test("a full disk under the output is an error of kind space", { skip: noTippecanoe }, async (t) => {
+  for (const size of ["400k", "1m", "2m"]) {
+    const disk = tinyDisk(t, size);
+    if (disk === undefined) return t.skip("mount is not permitted here");
+    const run = job(tempFolder(t), { features: fieldStream(3000), output: join(disk, "a.pmtiles") });
+    await assert.rejects(runTippecanoe(run), { kind: "space" }, size);
+    nothingLeft(run);
+  }
+});
+
+test("no features: tippecanoe's own reason", { skip: noTippecanoe }, async (t) => {
+  const run = job(tempFolder(t), { features: fieldStream(0) });
+  await assert.rejects(runTippecanoe(run), (error) => {
+    assert.equal(error.kind, "tool");
+    assert.match(error.sentence, /no data/);
+    assert.equal(error.where.exitCode, 110);
+    return true;
+  });
+  nothingLeft(run);
+});
+
+test("a program that is not there, and one that does not read its input", async (t) => {
+  const folder = tempFolder(t);
+  const missing = job(folder, { program: join(folder, "missing") });
+  await assert.rejects(runTippecanoe(missing), { kind: "tool", message: /cannot be started.*npm run setup/ });
+  nothingLeft(missing);
+  const run = job(folder, {
+    program: script(folder, "echo 'shards are odd today' >&2; exit 106"),
+    features: fieldStream(20_000),
+  });
+  await assert.rejects(runTippecanoe(run), (error) => {
+    assert.match(error.sentence, /internal error/);
+    assert.equal(error.where.exitCode, 106);
+    assert.match(error.where.stderr, /shards are odd today/);
+    return true;
+  });
+  nothingLeft(run);
+});
+
+test("a program that ends early with exit code 0 has not read all features", async (t) => {
+  const folder = tempFolder(t);
+  const run = job(folder, {
+    program: script(folder, "head -c 100000 > /dev/null; exit 0"),
+    features: fieldStream(20_000),
+  });
+  await assert.rejects(runTippecanoe(run), { kind: "tool", message: /before it had read all features/ });
+});
+
+test("progress goes to its listener, everything else to the log, its last 50 lines into the error", async (t) => {
+  const folder = tempFolder(t);
+  const talk = `cat > /dev/null; i=0; while [ $i -lt 80 ]; do echo "line $i" >&2; i=$((i+1)); done
+printf '{"progress":12.5}\\n{"progress":99.0}\\r\\nlast word' >&2; exit 101`;
+  const progress = [];
+  const run = job(folder, { program: script(folder, talk), onProgress: (percent) => progress.push(percent) });
+  await assert.rejects(runTippecanoe(run), (error) => {
+    assert.match(error.where.stderr, /line 79 \| last word$/);
+    assert.match(error.where.stderr, /^line 30 /);
+    return true;
+  });
+  assert.deepEqual(progress, [12.5, 99]);
+  assert.equal(run.lines.filter(({ line }) => /^line \d+$/.test(line ?? "")).length, 80);
+});
+
+test("an output that exists is refused and left alone", async (t) => {
+  const folder = tempFolder(t);
+  const run = job(folder);
+  writeFileSync(run.output, "precious");
+  await assert.rejects(runTippecanoe(run), { kind: "usage", message: /there already/ });
+  assert.equal(readFileSync(run.output, "utf8"), "precious");
+});
+
+test("every ending has a name: the real program's exit codes", { skip: noTippecanoe }, (t) => {
+  const folder = tempFolder(t);
+  const input = Buffer.concat([...fieldChunks(3000)]);
+  const endings = [
+    [["-z4", "-Z4", "-M", 2000, "-r1", "-o", join(folder, "big.pmtiles")], /incomplete.*lower zoom/],
+    [["--no-such-option"], /arguments/],
+    [["-z4", "-o", join(folder, "none.pmtiles"), join(folder, "nothing.json")], /opened/],
+    [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /./],
+  ];
+  for (const [args, name] of endings) {
+    const ended = tippecanoe(["-q", ...args], { input });
+    assert.notEqual(ended.status, 0, args.join(" "));
+    const error = failureOf({ exitCode: ended.status }, ended.stderr, true, {});
+    assert.equal(error.kind, "tool");
+    assert.match(error.sentence, name, `${ended.status}: ${ended.stderr}`);
+    assert.doesNotMatch(error.sentence, /unknown code/);
+  }
+  const error = failureOf({ signal: "SIGKILL" }, "", false, {});
+  assert.match(error.message, /killed by SIGKILL.*want of memory/);
+  assert.equal(failureOf({ exitCode: 120 }, "write: No space left on device", true, {}).kind, "space");
+  assert.match(failureOf({ exitCode: 99 }, "", true, {}).sentence, /unknown code/);
+});
+
+/** The producer as a process; its events as they come. */
+function produce(t, folder, count) {
+  const args = [PRODUCER, join(folder, "a.pmtiles"), join(folder, "temp"), count];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => child.kill("SIGKILL"));
+  const events = [];
+  createInterface({ input: child.stdout }).on("line", (line) => events.push(JSON.parse(line)));
+  return { child, events };
+}
+
+async function waitFor(condition) {
+  for (let tries = 0; tries < 400; tries++) {
+    if (condition()) return;
+    await sleep(50);
+  }
+  assert.fail(`waited 20 s for ${condition}`);
+}
