@@ -16,7 +16,7 @@ namespace {
 using namespace fields;
 
 template <typename Array, typename T>
-Array copy_of(Napi::Env env, const std::vector<T> &from) {
+Array copy_of(Napi::Env env, const std::vector<T>& from) {
   Array array = Array::New(env, from.size());
   if (!from.empty()) std::memcpy(array.Data(), from.data(), from.size() * sizeof(T));
   return array;
@@ -24,13 +24,13 @@ Array copy_of(Napi::Env env, const std::vector<T> &from) {
 
 // An Arrow binary column: values, offsets (n + 1), validity bits from `validityOffset` on, or none.
 struct WkbColumn {
-  const uint8_t *values;
-  const int32_t *offsets;
-  const uint8_t *validity = nullptr;
+  const uint8_t* values;
+  const int32_t* offsets;
+  const uint8_t* validity = nullptr;
   size_t validity_offset = 0;
   uint32_t count;
 
-  explicit WkbColumn(const Napi::Object &from) {
+  explicit WkbColumn(const Napi::Object& from) {
     const auto value_array = array_of<Napi::Uint8Array>(from.Get("values"), "values");
     const auto offset_array = array_of<Napi::Int32Array>(from.Get("offsets"), "offsets");
     if (offset_array.ElementLength() == 0) fail(from.Env(), "offsets: at least one element was expected");
@@ -51,13 +51,13 @@ struct WkbColumn {
     const size_t bit = validity_offset + i;
     return ((validity[bit >> 3] >> (bit & 7)) & 1) == 0;
   }
-  const uint8_t *bytes(uint32_t i) const { return values + offsets[i]; }
+  const uint8_t* bytes(uint32_t i) const { return values + offsets[i]; }
   size_t size(uint32_t i) const { return static_cast<size_t>(offsets[i + 1] - offsets[i]); }
 };
 
-Grid grid_of(const Napi::Object &from) {
-  const auto number = [&](const char *name) { return number_of(from.Get(name), name); };
-  const auto size = [&](const char *name) {
+Grid grid_of(const Napi::Object& from) {
+  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
+  const auto size = [&](const char* name) {
     return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, 0x7fffffff));
   };
   const Grid grid{number("a"), number("c"), number("e"), number("f"), size("width"), size("height")};
@@ -65,14 +65,14 @@ Grid grid_of(const Napi::Object &from) {
   return grid;
 }
 
-Albers albers_of(const Napi::Object &from) {
-  const auto number = [&](const char *name) { return number_of(from.Get(name), name); };
+Albers albers_of(const Napi::Object& from) {
+  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
   return {number("lon0"), number("a"),    number("e2"), number("n"),
           number("c"),    number("rho0"), number("x0"), number("y0")};
 }
 
 // burn(column, grid, albers | null, firstRow) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
-Napi::Value burn(const Napi::CallbackInfo &info) {
+Napi::Value burn(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const WkbColumn column(object_of(info[0], "column"));
   const Grid grid = grid_of(object_of(info[1], "grid"));
@@ -92,13 +92,13 @@ Napi::Value burn(const Napi::CallbackInfo &info) {
   auto field = Napi::Uint32Array::New(env, n);
   auto shape = Napi::Uint32Array::New(env, n);
   auto run = Napi::Uint32Array::New(env, burner.runs.size());
-  uint32_t *const field_out = field.Data();
-  uint32_t *const shape_out = shape.Data();
-  uint32_t *const runs_out = run.Data();
-  uint32_t *run_out = runs_out;
+  uint32_t* const field_out = field.Data();
+  uint32_t* const shape_out = shape.Data();
+  uint32_t* const runs_out = run.Data();
+  uint32_t* run_out = runs_out;
   std::vector<uint32_t> chunks, entry_end, run_end;
   for (size_t i = 0; i < n; i++) {
-    const Entry &entry = burner.entries[i];
+    const Entry& entry = burner.entries[i];
     field_out[i] = first_row + entry.field;
     shape_out[i] = static_cast<uint32_t>(entry.runs) << 16 | entry.parts;
     run_out = std::copy_n(burner.runs.data() + entry.run_begin, entry.runs, run_out);
@@ -123,19 +123,19 @@ Napi::Value burn(const Napi::CallbackInfo &info) {
 }
 
 template <typename T>
-bool count_all(const void *pixels, uint32_t stride, uint32_t height, const std::vector<Segment> &segments,
-               const double *skip, size_t skips, Complete &complete, Partial &partial) {
-  for (const Segment &segment : segments) {
-    if (!count_segment<T>(static_cast<const T *>(pixels), stride, height, segment, skip, skips, complete, partial)) {
+bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
+               const double* skip, size_t skips, bool clip, Complete& complete, Partial& partial) {
+  for (const Segment& segment : segments) {
+    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, complete, partial)) {
       return false;
     }
   }
   return true;
 }
 
-// count(pixels, stride, words, layout, skip) -> {complete: {...}, partial: {...}}
+// count(pixels, stride, words, layout, skip, clip) -> {complete: {...}, partial: {...}}
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
-Napi::Value count(const Napi::CallbackInfo &info) {
+Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
   const auto pixels = info[0].As<Napi::TypedArray>();
@@ -143,6 +143,7 @@ Napi::Value count(const Napi::CallbackInfo &info) {
   const auto words = array_of<Napi::Uint32Array>(info[2], "words");
   const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
   const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
+  const bool clip = info[5].ToBoolean();
   if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
   const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
   if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
@@ -150,26 +151,27 @@ Napi::Value count(const Napi::CallbackInfo &info) {
   std::vector<Segment> segments;
   size_t entries = 0;
   for (size_t i = 0; i < layout.ElementLength(); i += 7) {
-    const uint32_t *at = layout.Data() + i;
+    const uint32_t* at = layout.Data() + i;
     const size_t length = words.ElementLength();
     if (at[0] + size_t{at[3]} > length || at[1] + size_t{at[3]} > length || at[2] + size_t{at[4]} > length) {
       fail(env, "layout: a segment reaches beyond words");
     }
-    segments.push_back({words.Data() + at[0], words.Data() + at[1], words.Data() + at[2], at[3], at[4], at[5], at[6]});
+    segments.push_back({words.Data() + at[0], words.Data() + at[1], words.Data() + at[2], at[3], at[4],
+                        static_cast<int32_t>(at[5]), static_cast<int32_t>(at[6])});
     entries += at[3];
   }
 
   Complete complete;
   Partial partial;
-  for (auto *list : {&complete.field, &complete.pixels, &complete.valid, &complete.second_pixels}) {
+  for (auto* list : {&complete.field, &complete.pixels, &complete.valid, &complete.covered, &complete.second_pixels}) {
     list->reserve(entries);
   }
-  for (auto *list : {&complete.code, &complete.second}) list->reserve(entries);
+  for (auto* list : {&complete.code, &complete.second}) list->reserve(entries);
   // Not by way of the ArrayBuffer: that call refuses shared memory.
-  void *data = nullptr;
+  void* data = nullptr;
   napi_get_typedarray_info(env, pixels, nullptr, nullptr, &data, nullptr, nullptr);
   const auto run = [&](auto function) {
-    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), complete, partial);
+    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, complete, partial);
   };
   bool fits = false;
   switch (pixels.TypedArrayType()) {
@@ -191,11 +193,13 @@ Napi::Value count(const Napi::CallbackInfo &info) {
   whole.Set("code", copy_of<Napi::Float64Array>(env, complete.code));
   whole.Set("pixels", copy_of<Napi::Uint32Array>(env, complete.pixels));
   whole.Set("valid", copy_of<Napi::Uint32Array>(env, complete.valid));
+  whole.Set("covered", copy_of<Napi::Uint32Array>(env, complete.covered));
   whole.Set("second", copy_of<Napi::Float64Array>(env, complete.second));
   whole.Set("secondPixels", copy_of<Napi::Uint32Array>(env, complete.second_pixels));
   auto part = Napi::Object::New(env);
   part.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
   part.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
+  part.Set("covered", copy_of<Napi::Uint32Array>(env, partial.covered));
   part.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
   part.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
   part.Set("pixels", copy_of<Napi::Uint32Array>(env, partial.pixels));
@@ -206,7 +210,7 @@ Napi::Value count(const Napi::CallbackInfo &info) {
 }
 
 // geojson(column, firstId, properties: {values, offsets}, decimals) -> {text, status}
-Napi::Value geojson(const Napi::CallbackInfo &info) {
+Napi::Value geojson(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const WkbColumn column(object_of(info[0], "column"));
   const uint64_t first_id = integer_of(info[1], "firstId", 0, (uint64_t{1} << 53) - 1 - column.count);
@@ -223,7 +227,7 @@ Napi::Value geojson(const Napi::CallbackInfo &info) {
   std::string out;
   out.reserve(static_cast<size_t>(column.offsets[column.count] - column.offsets[0]) * 2);
   auto status = Napi::Uint8Array::New(env, column.count);
-  const auto *texts = reinterpret_cast<const char *>(values.Data());
+  const auto* texts = reinterpret_cast<const char*>(values.Data());
   for (uint32_t i = 0; i < column.count; i++) {
     status[i] = column.is_null(i) ? kNull : read_wkb(column.bytes(i), column.size(i), polygons);
     if (status[i] == kOk && !on_globe(polygons)) status[i] = kNotFinite;

@@ -36,7 +36,7 @@ inline double cos_poly(double x) {
   return 1.0 - (0.5 * z - z * r);
 }
 
-inline void sin_cos(double x, double &sine, double &cosine) {
+inline void sin_cos(double x, double& sine, double& cosine) {
   const double k = std::floor(x * kTwoOverPi + 0.5);
   const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow;
   const double s = sin_poly(r);
@@ -71,10 +71,10 @@ inline double log_term(double t) {
 
 }  // namespace
 
-bool project(const Albers &p, Polygons &polygons) {
+bool project(const Albers& p, Polygons& polygons) {
   const size_t count = polygons.x.size();
-  double *xs = polygons.x.data();
-  double *ys = polygons.y.data();
+  double* xs = polygons.x.data();
+  double* ys = polygons.y.data();
   for (size_t i = 0; i < count; i++) {
     const double lon = xs[i];
     const double lat = ys[i];

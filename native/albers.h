@@ -14,6 +14,6 @@ struct Albers {
 };
 
 // Project degrees to metres in place. False when a vertex lies outside the projection's domain.
-bool project(const Albers &albers, Polygons &polygons);
+bool project(const Albers& albers, Polygons& polygons);
 
 }  // namespace fields

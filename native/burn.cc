@@ -17,7 +17,7 @@ inline bool near(double a, double b) { return std::fabs(a - b) < kNear; }
 
 // OGRLinearRing::isClockwise: turn at the lowest, then rightmost vertex; the shoelace sign where that vertex is
 // doubled or has a neighbour nearer than 1e-5.
-bool is_clockwise(const double *x, const double *y, int n) {
+bool is_clockwise(const double* x, const double* y, int n) {
   bool fallback = false;
   int v = 0;
   for (int i = 1; i < n - 1; i++) {
@@ -46,22 +46,41 @@ bool is_clockwise(const double *x, const double *y, int n) {
   return sum < 0;
 }
 
-// floor(v + 0.5) held within [0, limit]: columns beyond the window are clipped anyway.
-inline int32_t round_column(double v, double limit) {
-  const double f = std::floor(v + 0.5);
-  if (!(f > 0)) return 0;
-  return static_cast<int32_t>(f < limit ? f : limit);
+// floor(v + 0.5) held within [0, limit]: columns beyond the window are clipped anyway. Within, a cast is the
+// floor, and the call is spared.
+inline int32_t round_column(double v, int32_t limit) {
+  const double t = v + 0.5;
+  if (!(t >= 1)) return 0;
+  return t < limit ? static_cast<int32_t>(t) : limit;
+}
+
+// ceil(y - 0.5) held within [least, most + 1]: the first row whose centre is not above y. least is not negative.
+inline int32_t first_row_at(double y, int32_t least, int32_t most) {
+  const double t = y - 0.5;
+  if (t <= least) return least;
+  if (t > most) return most + 1;
+  const auto row = static_cast<int32_t>(t);
+  return row < t ? row + 1 : row;
+}
+
+// Most rows have two crossings, and a few have four.
+inline void sort_row(int32_t* begin, int32_t* end) {
+  if (end - begin == 2) {
+    if (begin[0] > begin[1]) std::swap(begin[0], begin[1]);
+  } else {
+    std::sort(begin, end);
+  }
 }
 
 }  // namespace
 
-Burner::Burner(const Grid &grid, const Albers *albers) : grid_(grid), albers_(albers) {
+Burner::Burner(const Grid& grid, const Albers* albers) : grid_(grid), albers_(albers) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   extent[0] = extent[1] = kInf;
   extent[2] = extent[3] = -kInf;
 }
 
-Status Burner::burn(uint32_t field, const uint8_t *wkb, size_t size) {
+Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
   const Status status = read_wkb(wkb, size, polygons_);
   if (status != kOk) return status;
   if (albers_ != nullptr && !project(*albers_, polygons_)) return kNotFinite;
@@ -137,7 +156,7 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
   const int32_t row_max = static_cast<int32_t>(std::min(max_y, last));
   if (row_min > row_max) return;
   const int32_t rows = row_max - row_min + 1;
-  const double limit = static_cast<double>(width_);
+  const auto limit = static_cast<int32_t>(width_);
 
   // Edges by the rows whose centre they cross: y1 <= row + 0.5 < y2.
   edges_.clear();
@@ -171,9 +190,8 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
         std::swap(x1, x2);
         std::swap(y1, y2);
       }
-      const double from = std::ceil(y1 - 0.5), to = std::ceil(y2 - 0.5);
-      const int32_t row_from = from <= row_min ? row_min : from > row_max ? row_max + 1 : static_cast<int32_t>(from);
-      const int32_t row_to = to <= row_min ? row_min : to > row_max ? row_max + 1 : static_cast<int32_t>(to);
+      const int32_t row_from = first_row_at(y1, row_min, row_max);
+      const int32_t row_to = first_row_at(y2, row_min, row_max);
       if (row_from >= row_to) continue;
       edges_.push_back({x1, y1, x2, y2, row_from - row_min, row_to - row_min});
       for (int32_t r = row_from; r < row_to; r++) row_at_[static_cast<size_t>(r - row_min)]++;
@@ -183,14 +201,14 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
 
   // Counting sort of the crossings by row.
   uint64_t total = 0;
-  for (uint32_t &at : row_at_) {
+  for (uint32_t& at : row_at_) {
     const uint32_t n = at;
     at = static_cast<uint32_t>(total);
     total += n;
   }
   if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
   crossings_.resize(total);
-  for (const Edge &edge : edges_) {
+  for (const Edge& edge : edges_) {
     const double dy = edge.y2 - edge.y1, dx = edge.x2 - edge.x1;
     for (int32_t r = edge.row_begin; r < edge.row_end; r++) {
       const double cy = static_cast<double>(row_min + r) + 0.5;
@@ -203,7 +221,7 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
   uint32_t at = 0;
   for (int32_t r = 0; r < rows; r++) {
     const uint32_t stop = row_at_[static_cast<size_t>(r)];
-    std::sort(crossings_.begin() + at, crossings_.begin() + stop);
+    sort_row(crossings_.data() + at, crossings_.data() + stop);
     const uint32_t row = row0_ + static_cast<uint32_t>(row_min + r);
     for (; at + 1 < stop; at += 2) {
       const int32_t a = crossings_[at], b = crossings_[at + 1];
@@ -223,10 +241,10 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
 void Burner::emit(uint32_t field) {
   if (!ordered_) {
     std::sort(spans_.begin(), spans_.end(),
-              [](const Span &a, const Span &b) { return a.row != b.row ? a.row < b.row : a.begin < b.begin; });
+              [](const Span& a, const Span& b) { return a.row != b.row ? a.row < b.row : a.begin < b.begin; });
     size_t kept = 0;
     for (size_t i = 1; i < spans_.size(); i++) {
-      Span &last = spans_[kept];
+      Span& last = spans_[kept];
       if (spans_[i].row == last.row && spans_[i].begin <= last.end) {
         last.end = std::max(last.end, spans_[i].end);
       } else {
@@ -251,13 +269,13 @@ void Burner::emit(uint32_t field) {
 
   // Nearly every field lies in one chunk column and its spans are already in chunk order.
   uint32_t min_col = spans_[0].begin, max_col = spans_[0].end - 1;
-  for (const Span &span : spans_) {
+  for (const Span& span : spans_) {
     min_col = std::min(min_col, span.begin);
     max_col = std::max(max_col, span.end - 1);
   }
   const uint32_t left = min_col / kChunkCols, right = max_col / kChunkCols;
   if (left == right) {
-    for (const Span &span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
+    for (const Span& span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
   } else {
     for (size_t from = 0; from < spans_.size();) {
       const uint32_t chunk_row = spans_[from].row / kChunkRows;
@@ -278,7 +296,7 @@ void Burner::emit(uint32_t field) {
 }
 
 void Burner::sort_entries() {
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) { return a.chunk < b.chunk; });
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.chunk < b.chunk; });
 }
 
 }  // namespace fields

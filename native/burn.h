@@ -32,10 +32,10 @@ struct Entry {
 // All that a batch of fields burns; used again for every batch.
 class Burner {
  public:
-  Burner(const Grid &grid, const Albers *albers);
+  Burner(const Grid& grid, const Albers* albers);
 
   // Burns one geometry and appends its entries and runs.
-  Status burn(uint32_t field, const uint8_t *wkb, size_t size);
+  Status burn(uint32_t field, const uint8_t* wkb, size_t size);
   // Orders entries by chunk, then field. Call once, after the last field.
   void sort_entries();
 
@@ -57,7 +57,7 @@ class Burner {
   void emit(uint32_t field);
 
   Grid grid_;
-  const Albers *albers_;
+  const Albers* albers_;
   Polygons polygons_;
   std::vector<double> px_, py_;
   std::vector<Edge> edges_;

@@ -1,5 +1,6 @@
 #include "count.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,7 +17,7 @@ class Histogram;
 template <typename T>
 class Direct {
  public:
-  Direct(const double *skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
+  Direct(const double* skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
     for (size_t i = 0; i < skips; i++) {
       using Limits = std::numeric_limits<T>;
       if (!(skip[i] >= Limits::min() && skip[i] <= Limits::max())) continue;
@@ -26,16 +27,16 @@ class Direct {
   }
 
   void add(T code, uint32_t n) {
-    uint32_t &count = counts_[index(code)];
+    uint32_t& count = counts_[index(code)];
     if (count == 0) touched_.push_back(code);
     count += n;
   }
 
   // f(class, pixels) for all that is counted; leaves the histogram empty.
   template <typename F>
-  void drain(F &&f) {
+  void drain(F&& f) {
     for (const T code : touched_) {
-      uint32_t &count = counts_[index(code)];
+      uint32_t& count = counts_[index(code)];
       if (skip_[index(code)] == 0) f(static_cast<double>(code), count);
       count = 0;
     }
@@ -53,7 +54,7 @@ class Direct {
 template <typename T>
 class Hashed {
  public:
-  Hashed(const double *skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
+  Hashed(const double* skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
 
   void add(T code, uint32_t n) {
     if (code != code) return;  // NaN
@@ -73,9 +74,9 @@ class Hashed {
   }
 
   template <typename F>
-  void drain(F &&f) {
+  void drain(F&& f) {
     for (const uint32_t at : touched_) {
-      Slot &slot = slots_[at];
+      Slot& slot = slots_[at];
       const auto code = static_cast<double>(slot.code);
       bool skipped = false;
       for (const double s : skip_) skipped = skipped || s == code;
@@ -136,7 +137,7 @@ class Histogram : public Hashed<T> {
 // Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with itself
 // shifted by one pixel tells faster than counting does.
 template <typename T>
-inline void add_run(Histogram<T> &histogram, const T *run, uint32_t length) {
+inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length) {
   if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
     histogram.add(run[0], length);
     return;
@@ -147,22 +148,29 @@ inline void add_run(Histogram<T> &histogram, const T *run, uint32_t length) {
 }  // namespace
 
 template <typename T>
-bool count_segment(const T *pixels, uint32_t stride, uint32_t height, const Segment &segment, const double *skip,
-                   size_t skips, Complete &complete, Partial &partial) {
+bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
+                   size_t skips, bool clip, Complete& complete, Partial& partial) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   Histogram<T> histogram(skip, skips);
-  const uint32_t *run = segment.run;
-  const uint32_t *const runs_end = segment.run + segment.runs;
+  const uint32_t* run = segment.run;
+  const uint32_t* const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
     const uint32_t runs = segment.shape[entry] >> 16;
     const uint32_t parts = segment.shape[entry] & 0xffff;
+    uint32_t covered = 0;
     if (runs > static_cast<size_t>(runs_end - run)) return false;
-    for (const uint32_t *const stop = run + runs; run < stop; run++) {
-      const size_t row = size_t{segment.row} + (*run >> 22);
-      const size_t col = size_t{segment.col} + ((*run >> 11) & 2047);
-      const uint32_t length = (*run & 2047) + 1;
-      if (row >= height || col + length > stride) return false;
-      add_run(histogram, pixels + row * stride + col, length);
+    for (const uint32_t* const stop = run + runs; run < stop; run++) {
+      const int64_t row = int64_t{segment.row} + (*run >> 22);
+      int64_t col = int64_t{segment.col} + ((*run >> 11) & 2047);
+      int64_t end = col + (*run & 2047) + 1;
+      if (row < 0 || row >= height || col < 0 || end > stride) {
+        if (!clip) return false;
+        col = std::max<int64_t>(col, 0);
+        end = std::min<int64_t>(end, stride);
+        if (row < 0 || row >= height || col >= end) continue;
+      }
+      covered += static_cast<uint32_t>(end - col);
+      add_run(histogram, pixels + row * stride + col, static_cast<uint32_t>(end - col));
     }
     if (parts == 1) {
       // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
@@ -183,6 +191,7 @@ bool count_segment(const T *pixels, uint32_t stride, uint32_t height, const Segm
       complete.field.push_back(segment.field[entry]);
       complete.pixels.push_back(n);
       complete.valid.push_back(valid);
+      complete.covered.push_back(covered);
       complete.second_pixels.push_back(m);
       complete.code.push_back(code);
       complete.second.push_back(second);
@@ -193,15 +202,16 @@ bool count_segment(const T *pixels, uint32_t stride, uint32_t height, const Segm
       });
       partial.field.push_back(segment.field[entry]);
       partial.parts.push_back(parts);
+      partial.covered.push_back(covered);
       partial.end.push_back(static_cast<uint32_t>(partial.code.size()));
     }
   }
   return run == runs_end;
 }
 
-#define FIELDS_COUNT(T)                                                                                              \
-  template bool count_segment<T>(const T *, uint32_t, uint32_t, const Segment &, const double *, size_t, Complete &, \
-                                 Partial &);
+#define FIELDS_COUNT(T)                                                                                          \
+  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, Complete&, \
+                                 Partial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)
 FIELDS_COUNT(uint16_t)

@@ -15,7 +15,7 @@ struct Moments {
   double area = 0, mx = 0, my = 0;
 };
 
-Moments moments(const Polygons &p, uint32_t begin, uint32_t end) {
+Moments moments(const Polygons& p, uint32_t begin, uint32_t end) {
   Moments m;
   const double x0 = p.x[begin], y0 = p.y[begin];
   for (uint32_t i = begin; i < end; i++) {
@@ -29,10 +29,10 @@ Moments moments(const Polygons &p, uint32_t begin, uint32_t end) {
   return m;
 }
 
-uint32_t ring_begin(const Polygons &p, uint32_t ring) { return ring == 0 ? 0 : p.ring_end[ring - 1]; }
+uint32_t ring_begin(const Polygons& p, uint32_t ring) { return ring == 0 ? 0 : p.ring_end[ring - 1]; }
 
 // Even-odd over the rings [first, last).
-bool inside(const Polygons &p, uint32_t first, uint32_t last, double x, double y) {
+bool inside(const Polygons& p, uint32_t first, uint32_t last, double x, double y) {
   bool in = false;
   for (uint32_t ring = first; ring < last; ring++) {
     const uint32_t begin = ring_begin(p, ring), end = p.ring_end[ring];
@@ -45,7 +45,7 @@ bool inside(const Polygons &p, uint32_t first, uint32_t last, double x, double y
 }
 
 // Middle of the widest inner piece of the horizontal line at `y`; width 0 when the line misses the part.
-double widest_piece(const Polygons &p, uint32_t first, uint32_t last, double y, double &middle) {
+double widest_piece(const Polygons& p, uint32_t first, uint32_t last, double y, double& middle) {
   std::vector<double> xs;
   for (uint32_t ring = first; ring < last; ring++) {
     const uint32_t begin = ring_begin(p, ring), end = p.ring_end[ring];
@@ -67,9 +67,9 @@ double widest_piece(const Polygons &p, uint32_t first, uint32_t last, double y, 
 
 class Writer {
  public:
-  Writer(std::string &out, int decimals) : out_(out), scale_(kScale[decimals]), decimals_(decimals) {}
+  Writer(std::string& out, int decimals) : out_(out), scale_(kScale[decimals]), decimals_(decimals) {}
 
-  void text(const char *s) { out_.append(s); }
+  void text(const char* s) { out_.append(s); }
   void text(Text t) { out_.append(t.data, t.size); }
 
   void integer(uint64_t value) {
@@ -86,7 +86,7 @@ class Writer {
     out_.push_back(']');
   }
 
-  void ring(const Polygons &p, uint32_t begin, uint32_t end, bool counter_clockwise) {
+  void ring(const Polygons& p, uint32_t begin, uint32_t end, bool counter_clockwise) {
     // The closing vertex is written, not taken: it is the same as the first by definition.
     end--;
     const bool reverse = (moments(p, begin, end).area > 0) != counter_clockwise;
@@ -101,7 +101,7 @@ class Writer {
     out_.push_back(']');
   }
 
-  void polygon(const Polygons &p, uint32_t first, uint32_t last) {
+  void polygon(const Polygons& p, uint32_t first, uint32_t last) {
     out_.push_back('[');
     for (uint32_t r = first; r < last; r++) {
       if (r > first) out_.push_back(',');
@@ -131,14 +131,14 @@ class Writer {
     out_.append(digits, static_cast<size_t>(n));
   }
 
-  std::string &out_;
+  std::string& out_;
   double scale_;
   int decimals_;
 };
 
 }  // namespace
 
-bool on_globe(const Polygons &p) {
+bool on_globe(const Polygons& p) {
   for (const double lng : p.x) {
     if (!(lng >= -540.0 && lng <= 540.0)) return false;
   }
@@ -148,7 +148,7 @@ bool on_globe(const Polygons &p) {
   return true;
 }
 
-void point_inside(const Polygons &p, double &x, double &y) {
+void point_inside(const Polygons& p, double& x, double& y) {
   Moments sum;
   double largest = -1;
   uint32_t first = 0, main_first = 0, main_last = 0;
@@ -201,9 +201,9 @@ void point_inside(const Polygons &p, double &x, double &y) {
   }
 }
 
-void append_features(const Polygons &p, uint64_t id, Text properties, int decimals, std::string &out) {
+void append_features(const Polygons& p, uint64_t id, Text properties, int decimals, std::string& out) {
   Writer write(out, decimals);
-  const auto head = [&](const char *layer) {
+  const auto head = [&](const char* layer) {
     write.text("{\"type\":\"Feature\",\"id\":");
     write.integer(id);
     write.text(",\"tippecanoe\":{\"layer\":\"");

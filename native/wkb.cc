@@ -16,7 +16,7 @@ namespace {
 
 class Cursor {
  public:
-  Cursor(const uint8_t *bytes, size_t size) : at_(bytes), end_(bytes + size) {}
+  Cursor(const uint8_t* bytes, size_t size) : at_(bytes), end_(bytes + size) {}
 
   size_t left() const { return static_cast<size_t>(end_ - at_); }
 
@@ -27,7 +27,7 @@ class Cursor {
     return true;
   }
 
-  bool read_u32(uint32_t &value) {
+  bool read_u32(uint32_t& value) {
     if (left() < 4) return false;
     std::memcpy(&value, at_, 4);
     if (swap_) value = __builtin_bswap32(value);
@@ -48,8 +48,8 @@ class Cursor {
   void skip(size_t n) { at_ += n; }
 
  private:
-  const uint8_t *at_;
-  const uint8_t *end_;
+  const uint8_t* at_;
+  const uint8_t* end_;
   bool swap_ = false;
 };
 
@@ -57,7 +57,7 @@ constexpr uint32_t kPolygonType = 3;
 constexpr uint32_t kMultiPolygonType = 6;
 
 // Type and number of coordinates per vertex, from an ISO (1003, 2003, 3003) or EWKB (flag bits) code.
-bool read_type(Cursor &in, uint32_t &type, uint32_t &dimensions) {
+bool read_type(Cursor& in, uint32_t& type, uint32_t& dimensions) {
   uint32_t code;
   if (!in.read_u32(code)) return false;
   dimensions = 2 + ((code >> 31) & 1) + ((code >> 30) & 1);
@@ -75,7 +75,7 @@ bool read_type(Cursor &in, uint32_t &type, uint32_t &dimensions) {
   return true;
 }
 
-Status read_polygon(Cursor &in, uint32_t dimensions, Polygons &out) {
+Status read_polygon(Cursor& in, uint32_t dimensions, Polygons& out) {
   uint32_t rings;
   if (!in.read_u32(rings)) return kTruncated;
   const size_t first_ring = out.ring_end.size();
@@ -112,7 +112,7 @@ Status read_polygon(Cursor &in, uint32_t dimensions, Polygons &out) {
 
 }  // namespace
 
-Status read_wkb(const uint8_t *bytes, size_t size, Polygons &out) {
+Status read_wkb(const uint8_t* bytes, size_t size, Polygons& out) {
   out.clear();
   Cursor in(bytes, size);
   uint32_t type, dimensions;

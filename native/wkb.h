@@ -29,6 +29,6 @@ struct Polygons {
 
 // Reads ISO and EWKB, either byte order; Z and M are skipped, an open ring is closed. Never reads beyond
 // `size`.
-Status read_wkb(const uint8_t *bytes, size_t size, Polygons &out);
+Status read_wkb(const uint8_t* bytes, size_t size, Polygons& out);
 
 }  // namespace fields

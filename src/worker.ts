@@ -81,13 +81,14 @@ export interface CountTask {
   readonly wordCount: number;
   readonly layout: Uint32Array;
   readonly skip: Float64Array;
+  readonly clip: boolean;
 }
 
 /** Count the fields of one window. */
 export async function countWindow(task: CountTask): Promise<Counted> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const counted = (await loadKernel(task.kernel)).count(pixels, task.stride, words, task.layout, task.skip);
+  const counted = (await loadKernel(task.kernel)).count(pixels, task.stride, words, task.layout, task.skip, task.clip);
   return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
 }
 

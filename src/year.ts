@@ -5,7 +5,7 @@ import { OPTIONS, type OptionName } from "./config/options.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { planYear, runYear } from "./year/run-year.js";
-import { type Selection, STAGES, type Stage } from "./year/stages.js";
+import { isSelected, type Selection, STAGES, type Stage } from "./year/stages.js";
 
 function yearOf(args: Arguments): number {
   const [text, ...more] = args.positionals;
@@ -25,11 +25,15 @@ function stage(text: unknown): Stage {
 
 function selectionOf({ own }: Arguments): Selection {
   const optional = (value: unknown) => (value === undefined ? undefined : stage(value));
-  return {
-    force: new Set(((own.force ?? []) as readonly string[]).map(stage)),
-    only: optional(own.only),
-    until: optional(own.until),
-  };
+  const force = new Set(((own.force ?? []) as readonly string[]).map(stage));
+  const selection = { force, only: optional(own.only), until: optional(own.until) };
+  if (selection.only !== undefined && selection.until !== undefined) {
+    throw new PipelineError("usage", "--only and --until exclude each other");
+  }
+  const idle = [...force].filter((forced) => !isSelected(forced, selection));
+  if (idle.length > 0)
+    throw new PipelineError("usage", "--force names a stage that is not selected", { received: idle.join(" ") });
+  return selection;
 }
 
 async function year(args: Arguments, ctx: Context) {

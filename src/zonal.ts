@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Arguments } from "./cli/arguments.js";
+import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { openFields } from "./fields/fields-file.js";
 import { openPool } from "./parallel/pool.js";
@@ -9,55 +9,83 @@ import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { openRaster } from "./raster/raster.js";
-import { countFields, publishDirtyRows, verifyZonalTable } from "./zonal/zonal.js";
-import { buildZones } from "./zones/build-zones.js";
+import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/zonal.js";
+import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { ZoneReader } from "./zones/zone-reader.js";
 
-/** The drop-in for the Python step: fields and a raster in, a parquet of majorities out. */
+/** The drop-in for the Python step: fields and rasters in, a parquet of majorities for each out. */
 async function zonal(args: Arguments, ctx: Context) {
   const { options, own } = args;
-  const [fieldsPath, rasterPath, out] = ["fields", "raster", "out"].map((flag) => {
-    const value = own[flag];
-    if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
-    return resolve(value);
-  }) as [string, string, string];
-  const fields = await openFields(fieldsPath, options);
-  const raster = openRaster(rasterPath);
-  if (!existsSync(dirname(out))) mkdirSync(dirname(out), { recursive: true });
-  const scratch = openScratch(out);
+  const wanted = jobsOf(own);
+  const fields = await openFields(path(own, "fields"), options);
+  const jobs = wanted.map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
   const pool = openPool(availableThreads(options.threads));
   try {
-    const partial = join(scratch, basename(out));
-    const facts = await countFields(
-      fields,
-      raster,
-      async () => {
-        const index = join(scratch, "zones");
-        await buildZones(fields, raster.grid, index, options, pool, ctx);
-        return ZoneReader.open(index);
-      },
-      partial,
-      options,
-      pool,
-      ctx,
-    );
-    await verifyZonalTable(partial, fields.rows);
-    publishFile(partial, out);
-    publishDirtyRows(out);
-    ctx.log.info(`${facts.answered} of ${facts.rows} fields have a crop: ${out}`);
-    return { out, ...facts };
+    const targets = jobs.map(({ raster, out }) => {
+      mkdirSync(dirname(out), { recursive: true });
+      return { raster, out: join(openScratch(out), basename(out)) };
+    });
+    const scratch = dirname((targets[0] as { out: string }).out);
+    let made = 0;
+    const build: ZoneSource = async (set, grid) => {
+      const index = join(scratch, `zones-${made++}`);
+      await buildZones(set, grid, index, options, pool, ctx);
+      return ZoneReader.open(index);
+    };
+    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields));
+    const facts = await countFields(fields, targets, own.index === undefined ? build : given, options, pool, ctx);
+    for (const [i, { out }] of jobs.entries()) {
+      const { out: partial } = targets[i] as { out: string };
+      await verifyZonalTable(partial, fields.rows);
+      publishFile(partial, out);
+      publishDirtyRows(out);
+      ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
+    }
+    const results = jobs.map(({ year, out }, i) => ({ ...(year !== undefined && { year }), out, ...facts[i] }));
+    return own.years === undefined ? results[0] : { years: results };
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : error;
   } finally {
     await pool.close();
-    removeScratch(out);
+    for (const { out } of jobs) removeScratch(out);
   }
+}
+
+interface Job {
+  readonly year?: number;
+  readonly rasterPath: string;
+  readonly out: string;
+}
+
+/** One raster and one table, or, with --years, one of each a year. */
+function jobsOf(own: Arguments["own"]): Job[] {
+  const [raster, out] = [path(own, "raster"), path(own, "out")];
+  if (own.years === undefined) return [{ rasterPath: raster, out }];
+  for (const [flag, text] of [
+    ["raster", raster],
+    ["out", out],
+  ] as const) {
+    if (!text.includes("{year}"))
+      throw new PipelineError("usage", `With --years, --${flag} must hold {year}`, { received: text });
+  }
+  const fill = (text: string, year: number) => text.replaceAll("{year}", String(year));
+  return parseYears(own.years as string).map((year) => ({
+    year,
+    rasterPath: fill(raster, year),
+    out: fill(out, year),
+  }));
+}
+
+function path(own: Arguments["own"], flag: string): string {
+  const value = own[flag];
+  if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
+  return resolve(value);
 }
 
 await main(
   {
     name: "node dist/zonal.js",
-    summary: "Majority class of every field under one raster.",
+    summary: "Majority class of every field under a raster, or under one a year in a single pass.",
     options: [
       "idColumn",
       "geometryColumn",
@@ -72,11 +100,14 @@ await main(
     ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB)" },
-      raster: { type: "string", help: "categorical raster that GDAL reads" },
-      out: { type: "string", help: "parquet to write" },
+      raster: { type: "string", help: "categorical raster that GDAL reads; with --years, a path that holds {year}" },
+      out: { type: "string", help: "parquet to write; with --years, a path that holds {year}" },
+      years: { type: "string", help: "years to do in one pass, as 2008-2024" },
+      index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },
     },
     examples: [
       "node dist/zonal.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out zonal_us_2020.parquet",
+      "node dist/zonal.js --fields F.parquet --index F.zones --years 2008-2024 --raster 'cdl/{year}_30m_cdls.tif' --out 'zonal_us_{year}.parquet'",
     ],
   },
   zonal,

@@ -111,7 +111,7 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
 /** Reads one numeric attribute of a layer's features; −1 where there is none. Each value is decoded once. */
 function attributeReader(layer: MvtLayer, key: string): (view: FeatureView) => number {
   const keyIndex = layer.keys.indexOf(key);
-  const known = new Array<number | undefined>(layer.valueCount);
+  const known: (number | undefined)[] = [];
   return (view) => {
     const index = keyIndex < 0 ? -1 : layer.valueIndex(view, keyIndex);
     if (index < 0) return -1;

@@ -84,6 +84,11 @@ export function parseHeader(bytes: Uint8Array): Header {
   };
 }
 
+/** Where the file must end for all sections to be whole. */
+export function endOfSections({ root, metadata, leaves, tiles }: Header): number {
+  return Math.max(...[root, metadata, leaves, tiles].map(({ offset, length }) => offset + length));
+}
+
 export function serializeHeader(header: Header): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES);
   bytes.set(Buffer.from(MAGIC, "latin1"));

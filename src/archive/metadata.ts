@@ -33,12 +33,3 @@ export function decodeMetadata(compressed: Uint8Array): Metadata {
   }
   return value as Metadata;
 }
-
-/**
- * tippecanoe's metadata without what depends on the place it ran in: its command
- * line (`generator_options`) and its name and description hold temporary paths.
- */
-export function withoutPlace(metadata: Metadata): Metadata {
-  const { generator_options: _command, name: _name, description: _description, ...kept } = metadata;
-  return kept;
-}

@@ -10,6 +10,19 @@ import { type Tile, tileId, tileName } from "./tile-id.js";
 /** Read at once when tiles are taken in order: few system calls, and what Lustre likes. */
 const READ_AHEAD_BYTES = 4 * 2 ** 20;
 
+/** A file's header alone, though the rest may be damaged. */
+export function readHeader(path: string): Header {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(HEADER_BYTES);
+    return parseHeader(bytes.subarray(0, readSync(fd, bytes, 0, HEADER_BYTES, 0)));
+  } catch (error) {
+    throw asPipelineError(error, "input", "Cannot read header", { path });
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * A local PMTiles v3 archive, open for reading. Reads are synchronous: it is used
  * in workers and in scans that have nothing else to do.

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/kernel.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
-import { type FieldId, idsOfRows } from "./ids.js";
+import { idsOfRows } from "./ids.js";
 
 /** A row that is broken, and how. */
 export interface DirtyRow {
@@ -54,7 +54,7 @@ export async function checkDirtyShare(
     problems: Object.entries(countProblems(rows))
       .map(([problem, n]) => `${problem} ${n}`)
       .join("; "),
-    firstIds: ids.join(" "),
+    firstIds: ids.map((id) => id ?? "(none)").join(" "),
   });
 }
 
@@ -67,8 +67,8 @@ export async function writeDirtyRows(
 ): Promise<void> {
   const unique = [...new Set(rows.map(({ row }) => row))];
   const ids = await idsOfRows(fields, unique, batch);
-  const idOf = new Map(unique.map((row, i) => [row, ids[i] as FieldId]));
-  const lines = rows.map(({ row, problem }) => `${row},${csvCell(String(idOf.get(row)))},${problem}\n`);
+  const idOf = new Map(unique.map((row, i) => [row, ids[i]]));
+  const lines = rows.map(({ row, problem }) => `${row},${csvCell(String(idOf.get(row) ?? ""))},${problem}\n`);
   writeFileSync(path, `row,field_id,problem\n${lines.join("")}`);
 }
 

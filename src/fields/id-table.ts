@@ -13,12 +13,17 @@ export class IdTable {
     this.#mask = this.#slots.length - 1;
   }
 
-  /** Rows are added in any order, each once. */
-  add(id: FieldId, row: number): void {
+  /**
+   * Rows are added in any order, each once.
+   *
+   * @returns the row that keeps the id: this one, or the first that had it.
+   */
+  add(id: FieldId, row: number): number {
     const key = hash64(id);
     this.#keys[row] = key;
     const slot = this.#find(key);
     if (this.#slots[slot] === 0) this.#slots[slot] = row + 1;
+    return (this.#slots[slot] as number) - 1;
   }
 
   /** The id's row, or -1. Two strings are taken for the same id when their 64-bit hashes agree. */

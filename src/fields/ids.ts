@@ -13,8 +13,14 @@ export interface IdOrder {
   readonly rising: boolean;
 }
 
-/** Ids of an Arrow column; null ids come as an empty string or 0. */
-export function idReader(data: Data): (row: number) => FieldId {
+/** Ids of an Arrow column; null where a row has none. */
+export function idReader(data: Data): (row: number) => FieldId | null {
+  const read = valueReader(data);
+  return data.nullCount === 0 ? read : (row) => (data.getValid(row) ? read(row) : null);
+}
+
+/** The same where no row is null; a null one would come as an empty string or 0. */
+function valueReader(data: Data): (row: number) => FieldId {
   const { values, valueOffsets: offsets, typeId } = data;
   if (typeId === Type.Int) {
     const integers = values as Int32Array | BigInt64Array;
@@ -25,7 +31,7 @@ export function idReader(data: Data): (row: number) => FieldId {
 }
 
 export function idOrder(data: Data): IdOrder {
-  const id = idReader(data);
+  const id = valueReader(data);
   let rising = data.nullCount === 0;
   const first = id(0);
   let last = first;
@@ -38,23 +44,25 @@ export function idOrder(data: Data): IdOrder {
 }
 
 /**
- * Rows whose id stood in an earlier row, ascending.
+ * Rows whose id stood in an earlier row, and rows without an id, ascending.
  *
  * Only needed when ids do not simply rise; takes 16 bytes a row.
  */
 export async function duplicateRows(fields: FieldsFile, batch: number): Promise<Uint32Array> {
   const hashes = new BigUint64Array(fields.rows);
+  let nulls = 0;
   for (const slice of planSlices(fields, batch)) {
     const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
     const id = idReader(data);
-    for (let i = 0; i < slice.rows; i++) hashes[slice.firstRow + i] = hash64(id(i));
+    nulls += data.nullCount;
+    for (let i = 0; i < slice.rows; i++) hashes[slice.firstRow + i] = hash64(id(i) ?? 0n);
   }
   const sorted = hashes.slice().sort();
   const repeated = new Set<bigint>();
   for (let i = 1; i < sorted.length; i++) {
     if (sorted[i] === sorted[i - 1]) repeated.add(sorted[i] as bigint);
   }
-  if (repeated.size === 0) return new Uint32Array(0);
+  if (repeated.size === 0 && nulls === 0) return new Uint32Array(0);
   // Hashes only say where to look: two different ids may share one.
   const seen = new Set<FieldId>();
   const rows: number[] = [];
@@ -63,10 +71,12 @@ export async function duplicateRows(fields: FieldsFile, batch: number): Promise<
     const id = idReader(data);
     for (let i = 0; i < slice.rows; i++) {
       const row = slice.firstRow + i;
-      if (!repeated.has(hashes[row] as bigint)) continue;
       const value = id(i);
-      if (seen.has(value)) rows.push(row);
-      seen.add(value);
+      if (value === null) rows.push(row);
+      else if (repeated.has(hashes[row] as bigint)) {
+        if (seen.has(value)) rows.push(row);
+        seen.add(value);
+      }
     }
   }
   return Uint32Array.from(rows);
@@ -86,9 +96,13 @@ export function hash64(id: FieldId): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
-/** Ids of rows, in the order asked; rows ascending. */
-export async function idsOfRows(fields: FieldsFile, rows: readonly number[], batch: number): Promise<FieldId[]> {
-  const ids: FieldId[] = [];
+/** Ids of rows, in the order asked, null where a row has none; rows ascending. */
+export async function idsOfRows(
+  fields: FieldsFile,
+  rows: readonly number[],
+  batch: number,
+): Promise<(FieldId | null)[]> {
+  const ids: (FieldId | null)[] = [];
   let at = 0;
   for (const slice of planSlices(fields, batch)) {
     if (at >= rows.length) break;

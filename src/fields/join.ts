@@ -1,4 +1,4 @@
-import { type Data, Type } from "apache-arrow";
+import { type Data, type DataType, Type } from "apache-arrow";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile, ParquetShape } from "./fields-file.js";
@@ -19,7 +19,7 @@ export interface Joined {
 export interface Unmatched {
   readonly rows: number;
   /** The first few, for the report. */
-  readonly ids: readonly FieldId[];
+  readonly ids: readonly (FieldId | null)[];
 }
 
 const FIRST_IDS = 10;
@@ -31,7 +31,7 @@ const FIRST_IDS = 10;
  * of one source; where they part, the rest goes through a table of ids (28 bytes a row).
  *
  * @param make  the array to fill, over shared memory: workers read it in place.
- * @throws {PipelineError} input: the column is not numeric, or a file is damaged.
+ * @throws {PipelineError} input: ids of different types, a column that is not numeric, a damaged file.
  */
 export async function joinColumn(
   fields: FieldsFile,
@@ -46,6 +46,7 @@ export async function joinColumn(
   const shared = new SharedArrayBuffer(fields.rows * bytes);
   const values = make === "float32" ? new Float32Array(shared) : new Float64Array(shared);
   values.fill(Number.NaN);
+  checkIdTypes(fields, table, idColumn);
   try {
     if (fields.rows === table.rows && (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx))) {
       return { values, missing: { rows: 0, ids: [] }, extra: { rows: 0, ids: [] } };
@@ -58,6 +59,22 @@ export async function joinColumn(
       column: valueColumn,
     });
   }
+}
+
+/** Integers of any width agree with each other, and so do strings; one with the other never. */
+function checkIdTypes(fields: FieldsFile, table: ParquetShape, idColumn: string): void {
+  const received = table.columns.get(idColumn);
+  if (received !== undefined && isInteger(received) === isInteger(fields.idType)) return;
+  throw new PipelineError("input", "Ids are of another type than the fields'", {
+    path: table.path,
+    column: idColumn,
+    expected: String(fields.idType),
+    received: String(received),
+  });
+}
+
+function isInteger(type: DataType): boolean {
+  return type.typeId === Type.Int;
 }
 
 /** False as soon as an id differs. */
@@ -101,7 +118,7 @@ async function fillInStep(
 interface Rows {
   at: number;
   left: number;
-  readonly id: (row: number) => FieldId;
+  readonly id: (row: number) => FieldId | null;
   readonly value: (row: number) => number;
 }
 
@@ -125,28 +142,36 @@ async function fillById(
   const ids = new IdTable(table.rows);
   const numbers = new Float64Array(table.rows);
   const used = new Uint8Array(table.rows);
+  /** Rows whose id stood in an earlier row, each followed by that row. */
+  const repeats: number[] = [];
   for await (const { firstRow, rows, data } of streamColumns(table, [idColumn, valueColumn], batch)) {
     const [id, value] = [idReader(data[0] as Data), numberReader(data[1] as Data)];
     for (let i = 0; i < rows; i++) {
-      ids.add(id(i), firstRow + i);
-      numbers[firstRow + i] = value(i);
+      const [key, row] = [id(i), firstRow + i];
+      numbers[row] = value(i);
+      if (key === null) continue;
+      const first = ids.add(key, row);
+      if (first !== row) repeats.push(row, first);
     }
   }
-  const missing = { rows: 0, ids: [] as FieldId[] };
+  const missing = { rows: 0, ids: [] as (FieldId | null)[] };
   for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
     const id = idReader(data[0] as Data);
     for (let i = 0; i < rows; i++) {
-      const row = ids.rowOf(id(i));
+      const key = id(i);
+      const row = key === null ? -1 : ids.rowOf(key);
       if (row >= 0) {
         values[firstRow + i] = numbers[row] as number;
         used[row] = 1;
       } else {
         missing.rows++;
-        if (missing.ids.length < FIRST_IDS) missing.ids.push(id(i));
+        if (missing.ids.length < FIRST_IDS) missing.ids.push(key);
       }
     }
   }
-  const extra = { rows: used.reduce((sum, u) => sum + 1 - u, 0), ids: [] as FieldId[] };
+  // A repeated row is not extra where a field has its id.
+  for (let k = 0; k < repeats.length; k += 2) used[repeats[k] as number] = used[repeats[k + 1] as number] as number;
+  const extra = { rows: used.reduce((sum, u) => sum + 1 - u, 0), ids: [] as (FieldId | null)[] };
   if (extra.rows > 0) {
     for await (const { firstRow, rows, data } of streamColumns(table, [idColumn], batch)) {
       const id = idReader(data[0] as Data);

@@ -27,6 +27,11 @@ export function planProjection(from: string, to: string): Projection {
   return { kind: "proj", reproject: reprojection(source, target) };
 }
 
+/** Whether two names, WKTs or PROJJSONs are of the same CRS. */
+export function sameCrs(a: string, b: string): boolean {
+  return a === b || spatialReference(a).isSame(spatialReference(b));
+}
+
 function spatialReference(crs: string): gdal.SpatialReference {
   try {
     return gdal.SpatialReference.fromUserInput(identifier(crs) ?? crs);
@@ -36,10 +41,15 @@ function spatialReference(crs: string): gdal.SpatialReference {
   }
 }
 
+interface Projjson {
+  readonly authority?: string;
+  readonly code?: string | number;
+}
+
 /** `OGC:CRS84` of PROJJSON that is cut down to type, name and id, as some writers have it; PROJ wants it whole. */
 function identifier(crs: string): string | undefined {
   if (!crs.startsWith("{")) return undefined;
-  const { id, datum, datum_ensemble, conversion } = JSON.parse(crs);
+  const { id, datum, datum_ensemble, conversion } = JSON.parse(crs) as Readonly<Record<string, Projjson | undefined>>;
   return id && !datum && !datum_ensemble && !conversion ? `${id.authority}:${id.code}` : undefined;
 }
 
@@ -94,8 +104,9 @@ function albersParameters(definition: ProjDefinition): AlbersParameters | undefi
  * NaN where projection fails.
  */
 function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReference): (column: WkbColumn) => WkbColumn {
-  // GDAL keeps the authority's axis order, which for EPSG:4326 is latitude first; the data have x first.
-  const [swapIn, swapOut] = [latitudeFirst(source), latitudeFirst(target)];
+  // GDAL keeps the authority's axis order, which for EPSG:4326 is latitude first and for EPSG:3035 northing; the
+  // data have x first.
+  const [swapIn, swapOut] = [northFirst(source), northFirst(target)];
   const transformation = new gdal.CoordinateTransformation(source, target);
   const project = (wkb: Uint8Array): Uint8Array => {
     let geometry: gdal.Geometry;
@@ -110,7 +121,7 @@ function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReferen
       if (swapIn) geometry.swapXY();
       geometry.transform(transformation);
       if (swapOut) geometry.swapXY();
-      return geometry.toWKB("NDR");
+      return geometry.toWKB(gdal.wkbNDR);
     } catch {
       return NOWHERE;
     }
@@ -133,8 +144,8 @@ function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReferen
   };
 }
 
-function latitudeFirst(srs: gdal.SpatialReference): boolean {
-  return srs.isGeographic() && srs.EPSGTreatsAsLatLong();
+function northFirst(srs: gdal.SpatialReference): boolean {
+  return srs.isGeographic() ? srs.EPSGTreatsAsLatLong() : srs.EPSGTreatsAsNorthingEasting();
 }
 
 /** A square of NaN: reported by the kernel as coordinates that are not finite. */

@@ -93,6 +93,8 @@ export interface CompleteCounts {
   readonly code: Float64Array;
   readonly pixels: Uint32Array;
   readonly valid: Uint32Array;
+  /** Pixels of the window under the field, whatever their class. */
+  readonly covered: Uint32Array;
   readonly second: Float64Array;
   readonly secondPixels: Uint32Array;
 }
@@ -102,6 +104,7 @@ export interface PartialCounts {
   readonly field: Uint32Array;
   /** How many such histograms the field has in all. */
   readonly parts: Uint32Array;
+  readonly covered: Uint32Array;
   readonly end: Uint32Array;
   readonly code: Float64Array;
   readonly pixels: Uint32Array;
@@ -146,12 +149,21 @@ export interface Kernel {
    * @param stride  the window's width, pixels.
    * @param words   chunk segments of the zone index.
    * @param layout  seven numbers a segment: offsets of field, shape and run in `words`,
-   *                entries, runs, and the chunk's row and column in the window.
+   *                entries, runs, and the chunk's row and column in the window, negative
+   *                (in two's complement) where the window begins inside the chunk.
    * @param skip    classes that are not counted.
+   * @param clip    cut runs at the window's edges instead of taking them for a mistake.
    * @throws {TypeError} when a run leaves the window: the index is of another grid.
    * @see native/count.cc
    */
-  count(pixels: Pixels, stride: number, words: Uint32Array, layout: Uint32Array, skip: Float64Array): Counted;
+  count(
+    pixels: Pixels,
+    stride: number,
+    words: Uint32Array,
+    layout: Uint32Array,
+    skip: Float64Array,
+    clip?: boolean,
+  ): Counted;
 
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.

@@ -15,7 +15,7 @@ import {
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
-import { awsCode } from "./s3-errors.js";
+import { awsCode } from "./aws-errors.js";
 import type { PutFileOptions, SourceFile } from "./target.js";
 
 /** S3's own limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */

@@ -7,12 +7,12 @@ import { PipelineError } from "../pipeline/errors.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
+import { awsCode, firstLine } from "./aws-errors.js";
 import { fileChecksum } from "./checksum.js";
 import { invalidate, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
-import { awsCode, firstLine } from "./s3-errors.js";
 import type { SourceFile, StoredObject, Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 

@@ -9,9 +9,9 @@ import {
 } from "@aws-sdk/client-s3";
 import type { Context } from "../pipeline/context.js";
 import { type AwsAccess, awsClientConfig } from "./aws-client.js";
+import { asS3Error, awsCode, httpStatus } from "./aws-errors.js";
 import { type ClaimStore, withLockObject } from "./lock-object.js";
 import { partBytesFor, type UploadTuning, uploadInParts } from "./multipart.js";
-import { asS3Error, awsCode, httpStatus } from "./s3-errors.js";
 import type {
   Condition,
   Headers,

@@ -31,6 +31,37 @@ export function extentText(
   return `x ${range(x0 + cols[0] * dx, x0 + cols[1] * dx)}, y ${range(y0 + rows[0] * dy, y0 + rows[1] * dy)}`;
 }
 
+/** `1000×1000 pixels of 30×-30, x ..., y ...` */
+export function gridText(grid: Grid): string {
+  const [, dx, , , , dy] = grid.geotransform;
+  return `${grid.width}×${grid.height} pixels of ${dx}×${dy}, ${extentText(grid)}`;
+}
+
 export function windowText(window: Window): string {
   return `${window.col},${window.row} ${window.width}×${window.height}`;
+}
+
+/** Pixels by which two grids may miss each other and still be the same lattice. */
+const LATTICE_TOLERANCE = 1e-6;
+
+/**
+ * Where a raster's north-west corner lies on another grid, in whole pixels; undefined
+ * when the two have other CRSs or pixel sizes, or their pixels do not coincide.
+ *
+ * @param sameCrs  tells whether two WKTs name the same CRS.
+ */
+export function gridShift(
+  grid: Grid,
+  raster: Grid,
+  sameCrs: (a: string, b: string) => boolean,
+): { readonly col: number; readonly row: number } | undefined {
+  const [x0, dx, , y0, , dy] = grid.geotransform;
+  const [x1, ex, , y1, , ey] = raster.geotransform;
+  const size = Math.max(raster.width, raster.height);
+  if (Math.abs(ex / dx - 1) * size > LATTICE_TOLERANCE || Math.abs(ey / dy - 1) * size > LATTICE_TOLERANCE)
+    return undefined;
+  const [col, row] = [(x1 - x0) / dx, (y1 - y0) / dy];
+  const whole = { col: Math.round(col), row: Math.round(row) };
+  if (Math.abs(col - whole.col) > LATTICE_TOLERANCE || Math.abs(row - whole.row) > LATTICE_TOLERANCE) return undefined;
+  return sameCrs(grid.crs, raster.crs) ? whole : undefined;
 }

@@ -1,41 +1,74 @@
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
-import type { Window } from "./grid.js";
+import type { Grid, Window } from "./grid.js";
 import type { Raster } from "./raster.js";
 
 /** Pixels of a window are held to this, unless one block row of chunks is larger. */
 const WINDOW_BYTES = 16 * 2 ** 20;
 
+/** A chunk of the zone index, and its corner in a window; negative where the window begins inside it. */
+export interface ChunkPlace {
+  readonly chunk: number;
+  readonly row: number;
+  readonly col: number;
+}
+
+export interface PlannedWindow {
+  /** In the raster's own pixels. */
+  readonly window: Window;
+  readonly chunks: readonly ChunkPlace[];
+}
+
 /**
- * Windows that cover the raster, in the file's own block order, each a whole number
- * of chunks.
+ * Windows that cover the raster in the file's own block order, each over whole chunks
+ * of the zone index.
  *
  * Strips (blocks as wide as the raster) give full-width windows, or every strip
  * would be decoded once per column of windows; tiles give windows of whole tiles.
  * A block is decoded once, but for those that a chunk edge cuts.
+ *
+ * @param index  the zone index's grid.
+ * @param shift  the raster's north-west corner on it, pixels.
  */
-export function planWindows(raster: Pick<Raster, "grid" | "block" | "bytesPerPixel">): Window[] {
+export function planWindows(
+  raster: Pick<Raster, "grid" | "block" | "bytesPerPixel">,
+  index: Pick<Grid, "width" | "height">,
+  shift: { readonly col: number; readonly row: number },
+): PlannedWindow[] {
   const { width, height } = raster.grid;
   const rows = CHUNK_ROWS * Math.max(1, Math.ceil(raster.block.height / CHUNK_ROWS));
   const step = leastCommonMultiple(raster.block.width, CHUNK_COLS);
   const fit = Math.floor(WINDOW_BYTES / (rows * raster.bytesPerPixel) / step) * step;
-  const cols = raster.block.width >= width || step >= width ? width : Math.max(step, fit);
-  const windows: Window[] = [];
-  for (let row = 0; row < height; row += rows) {
-    for (let col = 0; col < width; col += cols) {
-      windows.push({ col, row, width: Math.min(cols, width - col), height: Math.min(rows, height - row) });
-    }
-  }
-  return windows;
+  const whole = raster.block.width >= width || step >= width;
+  const bands = {
+    row: cut(shift.row, height, index.height, rows),
+    col: cut(shift.col, width, index.width, whole ? Infinity : Math.max(step, fit)),
+  };
+  return bands.row.flatMap(([top, bottom]) =>
+    bands.col.map(([left, right]) => ({
+      window: { col: left - shift.col, row: top - shift.row, width: right - left, height: bottom - top },
+      chunks: chunksOf(left, right, top, bottom, index.width),
+    })),
+  );
 }
 
-/** Numbers of the chunks inside a window, row by row, and each one's corner in it. */
-export function chunksOf(window: Window, gridWidth: number): { chunk: number; row: number; col: number }[] {
+/** The common part of raster and index along one axis, cut at multiples of `step` of the index. */
+function cut(shift: number, size: number, indexSize: number, step: number): [number, number][] {
+  const [begin, end] = [Math.max(0, shift), Math.min(indexSize, shift + size)];
+  const pieces: [number, number][] = [];
+  for (let at = begin; at < end; ) {
+    const next = step === Infinity ? end : Math.min(end, (Math.floor(at / step) + 1) * step);
+    pieces.push([at, next]);
+    at = next;
+  }
+  return pieces;
+}
+
+function chunksOf(left: number, right: number, top: number, bottom: number, gridWidth: number): ChunkPlace[] {
   const across = Math.ceil(gridWidth / CHUNK_COLS);
-  const chunks = [];
-  for (let row = 0; row < window.height; row += CHUNK_ROWS) {
-    for (let col = 0; col < window.width; col += CHUNK_COLS) {
-      const chunk = ((window.row + row) / CHUNK_ROWS) * across + (window.col + col) / CHUNK_COLS;
-      chunks.push({ chunk, row, col });
+  const chunks: ChunkPlace[] = [];
+  for (let row = Math.floor(top / CHUNK_ROWS); row * CHUNK_ROWS < bottom; row++) {
+    for (let col = Math.floor(left / CHUNK_COLS); col * CHUNK_COLS < right; col++) {
+      chunks.push({ chunk: row * across + col, row: row * CHUNK_ROWS - top, col: col * CHUNK_COLS - left });
     }
   }
   return chunks;

@@ -21,7 +21,7 @@ const ARCHIVE_FACTOR = 0.8;
 const ZOOM_FACTOR = 1.5;
 const USUAL_MAX_ZOOM = 14;
 /** tippecanoe writes the archive twice over (SQLite, then PMTiles) before it removes the first. */
-const OUTPUT_COPIES = 2;
+export const OUTPUT_COPIES = 2;
 
 export interface PreflightRequest {
   readonly program: string;

@@ -19,12 +19,13 @@ const ROW_BYTES = 128;
  * Area is rounded to 0.01 ha, more than the polygons are good for: unrounded it takes a
  * sixth of the archive. What a field lacks is left out.
  *
+ * @param id    null where the row has none.
  * @param area  hectares, NaN where unknown.
  * @param crop  CDL code, NaN where the field has none.
  */
 export function propertyTexts(
   rows: number,
-  id: (row: number) => FieldId,
+  id: (row: number) => FieldId | null,
   area: (row: number) => number,
   crop: (row: number) => number,
 ): TextColumn {
@@ -32,17 +33,22 @@ export function propertyTexts(
   const offsets = new Int32Array(rows + 1);
   let at = 0;
   for (let row = 0; row < rows; row++) {
-    const key = id(row);
-    let text = typeof key === "bigint" ? `"field_id":${key}` : `"field_id":${JSON.stringify(key)}`;
+    let text = idMember(id(row));
     const hectares = area(row);
-    if (!Number.isNaN(hectares)) text += `,"area_ha":${Math.round(hectares * 100) / 100}`;
+    if (Number.isFinite(hectares)) text += `,"area_ha":${Math.round(hectares * 100) / 100}`;
     const code = crop(row);
     if (!Number.isNaN(code)) text += cropMembers(code);
+    if (text.startsWith(",")) text = text.slice(1);
     if (at + text.length * 3 > values.length) values = Buffer.concat([values], values.length * 2 + text.length * 3);
     at += values.write(text, at);
     offsets[row + 1] = at;
   }
   return { values: values.subarray(0, at), offsets };
+}
+
+function idMember(id: FieldId | null): string {
+  if (id === null) return "";
+  return typeof id === "bigint" ? `"field_id":${id}` : `"field_id":${JSON.stringify(id)}`;
 }
 
 const members = new Map<number, string>();

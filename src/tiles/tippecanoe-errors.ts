@@ -15,7 +15,7 @@ const EXIT_NAMES: Readonly<Record<number, string>> = {
   107: "broken JSON in its input",
   108: "out of memory",
   109: "broken vector tile",
-  110: "no data: no feature could be read from its input",
+  110: "no data: no feature was read, or no zoom could be made",
   111: "a file could not be opened, as of too many open files",
   112: "broken protobuf",
   113: "a thread or a limit could not be had",

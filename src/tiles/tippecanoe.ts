@@ -1,15 +1,20 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { endOfSections } from "../archive/header.js";
+import { Archive, readHeader } from "../archive/reader.js";
 import type { Log } from "../cli/log.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { fileSystemOf } from "./file-system.js";
+import { OUTPUT_COPIES } from "./preflight.js";
 import { openTempDir } from "./temp-dir.js";
 import { type TileOptions, tippecanoeCommand } from "./tippecanoe-command.js";
 import { failureOf, StderrTail } from "./tippecanoe-errors.js";
 import type { TippecanoePlan } from "./tippecanoe-plan.js";
 
-/** From SIGTERM to SIGKILL: a stopped process never sees the first. And what a producer gets to clean up. */
+/** A stopped process never sees SIGTERM. */
 const GRACE_MS = 5_000;
 
 export interface TippecanoeRun extends TileOptions {
@@ -22,6 +27,8 @@ export interface TippecanoeRun extends TileOptions {
   readonly plan: TippecanoePlan;
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** From SIGTERM to SIGKILL, and what a producer gets to clean up when tippecanoe is gone. */
+  readonly graceMs?: number;
   /** Told tippecanoe's own estimate, 0 to 100, about once a second. */
   readonly onProgress?: (percent: number) => void;
 }
@@ -48,6 +55,7 @@ export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: n
   let done = false;
   try {
     const inputBytes = await tile(run);
+    await requireWhole(run.output);
     done = true;
     return { inputBytes };
   } finally {
@@ -57,7 +65,7 @@ export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: n
 }
 
 async function tile(run: TippecanoeRun): Promise<number> {
-  const { program, plan, signal, tempDir, output } = run;
+  const { program, plan, signal, tempDir, output, graceMs = GRACE_MS } = run;
   const [file, ...args] = await tippecanoeCommand(program, plan, run);
   const child = execa(file as string, args, {
     reject: false,
@@ -66,7 +74,7 @@ async function tile(run: TippecanoeRun): Promise<number> {
     stdout: "ignore",
     stderr: "pipe",
     env: plan.env,
-    forceKillAfterDelay: GRACE_MS,
+    forceKillAfterDelay: graceMs,
   });
   const tail = new StderrTail(run.log, run.onProgress);
   child.stderr.on("data", (chunk: Buffer) => tail.add(chunk));
@@ -76,9 +84,11 @@ async function tile(run: TippecanoeRun): Promise<number> {
     child.kill();
   };
   signal.addEventListener("abort", abort, { once: true });
+  // It may have come before there was anybody to hear it.
+  if (signal.aborted) abort();
   try {
     const exit = child.then((result) => result);
-    const fed = await feed(run.features, child.stdin, exit);
+    const fed = await feed(run.features, child.stdin, exit, graceMs);
     if (fed.failure !== undefined) child.kill();
     const result = await exit;
     if (signal.aborted) throw signal.reason;
@@ -93,6 +103,40 @@ async function tile(run: TippecanoeRun): Promise<number> {
   }
 }
 
+/**
+ * tippecanoe does not look at its last writes: a full disk leaves exit code 0 and an
+ * archive cut short.
+ */
+async function requireWhole(output: string): Promise<void> {
+  try {
+    new Archive(output).close();
+  } catch (cause) {
+    const { freeBytes } = await fileSystemOf(dirname(output));
+    const needed = OUTPUT_COPIES * announcedBytes(output);
+    const full = existsSync(output) && freeBytes + statSync(output).size < needed;
+    const where = { path: output, neededMiB: Math.ceil(needed / 2 ** 20), freeMiB: Math.floor(freeBytes / 2 ** 20) };
+    throw full
+      ? new PipelineError("space", "The disk was full when tippecanoe wrote the archive, unnoticed by it", where, {
+          cause,
+        })
+      : new PipelineError(
+          "tool",
+          "tippecanoe called it success, and left no sound archive",
+          { path: output },
+          { cause },
+        );
+  }
+}
+
+/** Size of the archive by its own header; 0 when that is not there. */
+function announcedBytes(path: string): number {
+  try {
+    return endOfSections(readHeader(path));
+  } catch {
+    return 0;
+  }
+}
+
 interface Feed {
   readonly bytes: number;
   /** All features were written and the pipe was closed. */
@@ -102,7 +146,12 @@ interface Feed {
 }
 
 /** Write features until there are no more, the producer fails, or the process is gone. */
-async function feed(features: AsyncIterable<Uint8Array>, stdin: Writable, exit: Promise<unknown>): Promise<Feed> {
+async function feed(
+  features: AsyncIterable<Uint8Array>,
+  stdin: Writable,
+  exit: Promise<unknown>,
+  graceMs: number,
+): Promise<Feed> {
   const gone = exit.then(() => "gone" as const);
   const iterator = features[Symbol.asyncIterator]();
   let bytes = 0;
@@ -122,7 +171,7 @@ async function feed(features: AsyncIterable<Uint8Array>, stdin: Writable, exit: 
   }
   // The producer's cleanup gets its chance, but one that hangs must not hide why the process ended.
   const stopped = Promise.resolve(iterator.return?.()).catch(() => {});
-  await Promise.race([stopped, sleep(GRACE_MS, undefined, { ref: false })]);
+  await Promise.race([stopped, sleep(graceMs)]);
   return { bytes, complete: false };
 }
 

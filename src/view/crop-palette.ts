@@ -2,8 +2,8 @@ import type { Metadata } from "../archive/metadata.js";
 import { CDL_LEGEND, cropName, type LegendEntry } from "../legend/cdl-legend.js";
 import { PipelineError } from "../pipeline/errors.js";
 
-/** Rasters hold a class in a byte. */
-const MAX_CLASSES = 256;
+/** A sample holds its class in a byte. */
+export const MAX_CLASSES = 256;
 const GREY = "#9e9e9e";
 
 /** No field. */

@@ -7,10 +7,10 @@ import type { Archive } from "../archive/reader.js";
 import { tileName, tileOf } from "../archive/tile-id.js";
 import { entriesOfZoom } from "../archive/zooms.js";
 import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { type CropPalette, GROUND, NO_CROP } from "./crop-palette.js";
 import { type Box, type Frame, metresPerPixel, tileBox } from "./frame.js";
-import { Mosaic, SAMPLES } from "./mosaic.js";
+import { Mosaic } from "./mosaic.js";
 import { fillPolygon, type Point } from "./polygon-fill.js";
 
 const LAYER = "fields";
@@ -85,6 +85,11 @@ export async function drawFieldMap(
   return { canvas, areas, zoom, tiles };
 }
 
+interface Where {
+  readonly path: string;
+  readonly tile: string;
+}
+
 type Layer = VectorTile["layers"][string];
 
 /** The layer `fields` of a tile as its features; undefined where the tile lacks it. */
@@ -97,11 +102,6 @@ function readLayer(archive: Archive, entry: number, id: number): { layer: Layer;
     if (cause instanceof PipelineError) throw cause;
     throw new PipelineError("input", "Tile cannot be read", where, { cause });
   }
-}
-
-interface Where {
-  readonly path: string;
-  readonly tile: string;
 }
 
 function isOutside({ left, top, right, bottom }: Box, { width, height }: Frame): boolean {
@@ -158,9 +158,15 @@ function readFeature(layer: Layer, i: number, where: Where): [VectorTileFeature,
 function classOf({ properties, id }: VectorTileFeature, palette: CropPalette, where: Where): number {
   const { crop_code: code } = properties;
   if (code === undefined) return NO_CROP;
-  if (typeof code === "number") return palette.classOf(code);
-  const received = JSON.stringify(code);
-  throw new PipelineError("input", "A field's crop_code is not a number", { ...where, feature: id, received });
+  if (typeof code !== "number") {
+    const received = JSON.stringify(code);
+    throw new PipelineError("input", "A field's crop_code is not a number", { ...where, feature: id, received });
+  }
+  try {
+    return palette.classOf(code);
+  } catch (error) {
+    throw asPipelineError(error, "input", "Unknown crop", { ...where });
+  }
 }
 
 /** Outline of a polygon, without the lines along which the tiler cut it at the tile's side or beyond. */

@@ -1,5 +1,5 @@
 import { type Canvas, createCanvas, ImageData } from "@napi-rs/canvas";
-import { type CropPalette, GROUND, rgb } from "./crop-palette.js";
+import { type CropPalette, GROUND, MAX_CLASSES, rgb } from "./crop-palette.js";
 import { type Box, type Frame, metresPerPixel } from "./frame.js";
 import type { ClassRaster, Placement } from "./polygon-fill.js";
 
@@ -19,8 +19,8 @@ export interface Patch extends ClassRaster {
 export class Mosaic {
   /** Sums over a pixel's samples: red, green, blue, samples in fields. */
   readonly #sums: Uint16Array;
-  /** Samples of a row by class, for the areas. */
-  readonly #areas = new Float64Array(256);
+  /** Drawn area by class, m². */
+  readonly #areas = new Float64Array(MAX_CLASSES);
   readonly #colors = new Map<number, [number, number, number]>();
 
   constructor(

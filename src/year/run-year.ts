@@ -13,7 +13,7 @@ import { publishStep } from "../publish/publish.js";
 import { tilesStep } from "../tiles/tiles.js";
 import { zonalStep } from "../zonal/zonal.js";
 import { ensureZones } from "../zones/zones.js";
-import { isSelected, type Selection, STAGES, type Stage } from "./stages.js";
+import { isBeyond, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
 
 /** What became of each stage. */
 export type YearResult = { readonly year: number; readonly archive: string; readonly manifest: string } & {
@@ -52,9 +52,10 @@ export async function runYear(
       for (const stage of STAGES) {
         const step = makers[stage](done);
         if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
-        else if (STAGES.slice(STAGES.indexOf(stage)).every((later) => !isSelected(later, selection))) break;
+        else if (isBeyond(stage, selection)) break;
         done[stage] = recordOf(step);
-        if (stage === "zonal") await releaseCdl(year, options, layout, own);
+        // Only who has judged the zonal table knows that the raster has been used.
+        if (stage === "zonal" && isSelected(stage, selection)) await releaseCdl(year, options, layout, own);
       }
     } finally {
       await pool.close();
@@ -64,7 +65,11 @@ export async function runYear(
   });
 }
 
-/** What `runYear` would do now, and why; nothing is changed. */
+/**
+ * What `runYear` would do now, and why; nothing is changed.
+ *
+ * @throws {PipelineError} input, where a selected stage needs one that has not been done.
+ */
 export async function planYear(
   year: number,
   options: Options,
@@ -76,19 +81,19 @@ export async function planYear(
   const done: Partial<Record<Stage, StepRecord>> = {};
   const plan: PlannedStage[] = [];
   for (const stage of STAGES) {
+    const first = plan.find(({ runs }) => runs);
     if (!isSelected(stage, selection)) {
       plan.push({ stage, runs: false, reason: "not selected" });
-    } else if (plan.some(({ runs }) => runs)) {
-      plan.push({ stage, runs: true, reason: `follows ${plan.find(({ runs }) => runs)?.stage}` });
+      if (isBeyond(stage, selection)) continue;
+    } else if (first !== undefined) {
+      plan.push({ stage, runs: true, reason: `follows ${first.stage}, unless that comes out as it was` });
       continue;
     } else {
       const verdict = await judgeStep(makers[stage](done), selection.force.has(stage));
       plan.push({ stage, runs: !verdict.skip, reason: verdict.reason });
       if (!verdict.skip) continue;
     }
-    const record = readRecord(makers[stage](done).record);
-    if (record === undefined) break;
-    done[stage] = record;
+    done[stage] = recordOf(makers[stage](done));
   }
   return plan;
 }
@@ -108,7 +113,7 @@ function stepMakers(
       { path: raster, digest },
       options,
       layout,
-      (fields, opened) => ensureZones(fields, opened, year, options, layout, pool(), ctx),
+      (fields, grid) => ensureZones(fields, grid, year, options, layout, pool(), ctx),
       pool,
     );
   };
@@ -116,8 +121,8 @@ function stepMakers(
     download: () =>
       downloadStep(year, options, layout, {
         rasterNeeded: async (facts) => {
-          if (!isSelected("zonal", selection))
-            return isSelected("download", selection) && selection.until === "download";
+          // Who asks for the download alone wants the raster.
+          if (!isSelected("zonal", selection)) return isSelected("download", selection);
           const step = zonal({ download: { facts } as unknown as StepRecord });
           return !(await judgeStep(step, selection.force.has("zonal"))).skip;
         },

@@ -16,3 +16,8 @@ export function isSelected(stage: Stage, { only, until }: Selection): boolean {
   if (only !== undefined) return stage === only;
   return until === undefined || STAGES.indexOf(stage) <= STAGES.indexOf(until);
 }
+
+/** Whether neither this stage nor a later one is selected. */
+export function isBeyond(stage: Stage, selection: Selection): boolean {
+  return STAGES.slice(STAGES.indexOf(stage)).every((later) => !isSelected(later, selection));
+}

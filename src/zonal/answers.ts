@@ -1,27 +1,34 @@
-import type { CompleteCounts, Counted, PartialCounts } from "../kernel/kernel.js";
-import type { BandType } from "../raster/pixels.js";
+import type { CompleteCounts, Counted, PartialCounts, Pixels } from "../kernel/kernel.js";
+import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 
-/** Every field's majority, by row: parallel arrays of 17 to 25 bytes a field. */
+interface OpenField {
+  left: number;
+  readonly histogram: Map<number, number>;
+}
+
+/** Every field's majority, by row: parallel arrays, 18 bytes a field for a raster of bytes. */
 export class Answers {
   /** Class; meaningless where `pixels` is 0. */
-  readonly code: Int32Array | Float64Array;
+  readonly code: Pixels;
   readonly pixels: Uint32Array;
   /** Pixels of any class that is counted. */
   readonly valid: Uint32Array;
-  readonly second: Int32Array | Float64Array;
+  /** Pixels of the raster under the field, whatever their class. */
+  readonly covered: Uint32Array;
+  readonly second: Pixels;
   readonly secondPixels: Uint32Array;
   /** Fields that chunks share and that not all chunks have reported yet. */
-  readonly #open = new Map<number, { left: number; histogram: Map<number, number> }>();
+  readonly #open = new Map<number, OpenField>();
 
   constructor(
     readonly rows: number,
-    type: BandType,
+    readonly type: BandType,
   ) {
-    const wide = type === "Float32" || type === "Float64" || type === "UInt32";
-    this.code = wide ? new Float64Array(rows) : new Int32Array(rows);
-    this.second = wide ? new Float64Array(rows) : new Int32Array(rows);
+    this.code = new PIXEL_ARRAYS[type](rows);
+    this.second = new PIXEL_ARRAYS[type](rows);
     this.pixels = new Uint32Array(rows);
     this.valid = new Uint32Array(rows);
+    this.covered = new Uint32Array(rows);
     this.secondPixels = new Uint32Array(rows);
   }
 
@@ -31,18 +38,26 @@ export class Answers {
     this.#addPartial(counted.partial);
   }
 
-  /** Fields still waiting for a chunk; 0 after the last window. */
-  get unfinished(): number {
-    return this.#open.size;
+  /**
+   * Decide the fields that still wait for chunks: chunks outside the raster never come.
+   *
+   * @returns how many there were.
+   */
+  finish(): number {
+    for (const [row, { histogram }] of this.#open) this.#decide(row, histogram);
+    const left = this.#open.size;
+    this.#open.clear();
+    return left;
   }
 
   #addComplete(counts: CompleteCounts): void {
-    const { field, code, pixels, valid, second, secondPixels } = counts;
+    const { field, code, pixels, valid, covered, second, secondPixels } = counts;
     for (let i = 0; i < field.length; i++) {
       const row = field[i] as number;
       this.code[row] = code[i] as number;
       this.pixels[row] = pixels[i] as number;
       this.valid[row] = valid[i] as number;
+      this.covered[row] = covered[i] as number;
       this.second[row] = second[i] as number;
       this.secondPixels[row] = secondPixels[i] as number;
     }
@@ -57,6 +72,7 @@ export class Answers {
         open = { left: counts.parts[i] as number, histogram: new Map() };
         this.#open.set(row, open);
       }
+      this.covered[row] = (this.covered[row] as number) + (counts.covered[i] as number);
       for (const end = counts.end[i] as number; pair < end; pair++) {
         const code = counts.code[pair] as number;
         open.histogram.set(code, (open.histogram.get(code) ?? 0) + (counts.pixels[pair] as number));

@@ -6,7 +6,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
 import { pixelArray } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
-import { chunksOf, planWindows } from "../raster/window-plan.js";
+import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import { Answers } from "./answers.js";
 
@@ -15,75 +15,142 @@ const MAX_HANDLES = 4;
 /** Windows in memory beyond those being counted: one is read while another waits for a worker. */
 const AHEAD = 2;
 
+/** A raster on the lattice of a zone index. */
+export interface PlacedRaster {
+  readonly raster: Raster;
+  /** The raster's north-west corner on the index's grid, pixels. */
+  readonly shift: { readonly col: number; readonly row: number };
+  /** Classes that are not counted. */
+  readonly skip: readonly number[];
+}
+
 /**
- * Count every field in one scan of the raster, in its own block order. Windows that
- * hold no field are not read. Decoding the next windows overlaps counting the last.
+ * Count every field under one or several rasters in one scan, in the block order of the
+ * files. Windows that hold no field are not read, and each part of the index is read once
+ * for rasters that lie alike. Decoding the next windows overlaps counting the last.
  *
- * @param skip  classes that are not counted.
+ * @returns answers in the order of the rasters.
  * @throws {PipelineError} input, naming file and window, when a block does not decode.
  */
-export async function scanRaster(
-  raster: Raster,
+export async function scanRasters(
+  placed: readonly PlacedRaster[],
   zones: ZoneReader,
-  skip: readonly number[],
   kernel: KernelName,
   pool: Pool,
   ctx: Context,
-): Promise<Answers> {
-  const answers = new Answers(zones.header.rows, raster.type);
-  const windows = planWindows(raster)
-    .map((window) => ({ window, chunks: chunksOf(window, raster.grid.width).filter(({ chunk }) => zones.has(chunk)) }))
-    .filter(({ chunks }) => chunks.length > 0);
-  if (windows.length === 0) return answers;
-  const largest = Math.max(...windows.map(({ window }) => window.width * window.height));
-  const buffers: SharedArrayBuffer[] = [];
-  const reader = new RasterReader(raster, Math.min(pool.threads, MAX_HANDLES));
+): Promise<Answers[]> {
+  const targets = placed.map((target) => new ScanTarget(target, zones, pool));
+  const groups = new Map<string, { windows: PlannedWindow[]; targets: ScanTarget[] }>();
+  for (const target of targets) {
+    const key = JSON.stringify(target.windows.map(({ window }) => window));
+    const group = groups.get(key);
+    if (group) group.targets.push(target);
+    else groups.set(key, { windows: target.windows, targets: [target] });
+  }
   const task = ctx.progress.start(
     "pixels counted",
-    windows.reduce((sum, { window: w }) => sum + w.width * w.height, 0),
+    targets.reduce((sum, target) => sum + target.pixels, 0),
   );
   let done = 0;
   try {
-    await forEachBounded(windows, pool.threads + AHEAD, async ({ window, chunks }) => {
-      ctx.signal.throwIfAborted();
-      const pixels = buffers.pop() ?? new SharedArrayBuffer(largest * raster.bytesPerPixel);
-      const [{ words, wordCount, layout }] = await Promise.all([
-        zones.read(chunks),
-        reader.read(window, pixelArray(raster.type, pixels, largest)),
-      ]);
-      try {
-        const { width: stride, height } = window;
-        const argument = {
-          kernel,
-          type: raster.type,
-          pixels,
-          stride,
-          height,
-          words,
-          wordCount,
-          layout,
-          skip: Float64Array.from(skip),
-        };
-        answers.add(await pool.run("countWindow", argument));
-      } catch (cause) {
-        throw asPipelineError(cause, "failed", "Window cannot be counted", {
-          path: raster.path,
-          window: windowText(window),
-        });
-      }
-      buffers.push(pixels);
-      done += window.width * window.height;
-      task.update(done);
-    });
+    for (const { windows, targets: alike } of groups.values()) {
+      await forEachBounded(windows, pool.threads + AHEAD, async (planned) => {
+        ctx.signal.throwIfAborted();
+        const words = await zones.read(planned.chunks);
+        for (const target of alike) {
+          await target.count(planned, words, kernel);
+          done += planned.window.width * planned.window.height;
+          task.update(done);
+        }
+      });
+    }
   } finally {
     task.end();
-    reader.close();
+    for (const target of targets) target.close();
   }
-  if (answers.unfinished > 0) {
-    throw new PipelineError("failed", "Fields were left without all their chunks", {
-      path: raster.path,
-      fields: answers.unfinished,
-    });
+  for (const target of targets) target.finish();
+  return targets.map(({ answers }) => answers);
+}
+
+/** One raster of a scan: its windows with fields in them, its handles and buffers, its answers. */
+class ScanTarget {
+  readonly answers: Answers;
+  readonly windows: PlannedWindow[];
+  readonly pixels: number;
+  /** Chunks that the raster's edge cuts have runs outside of it. */
+  readonly #clip: boolean;
+  readonly #reader: RasterReader;
+  readonly #largest: number;
+  readonly #buffers: SharedArrayBuffer[] = [];
+  readonly #skip: Float64Array;
+
+  constructor(
+    { raster, shift, skip }: PlacedRaster,
+    zones: ZoneReader,
+    private readonly pool: Pool,
+  ) {
+    const { grid, rows } = zones.header;
+    this.raster = raster;
+    this.answers = new Answers(rows, raster.type);
+    this.windows = planWindows(raster, grid, shift)
+      .map(({ window, chunks }) => ({ window, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
+      .filter(({ chunks }) => chunks.length > 0);
+    const sizes = this.windows.map(({ window }) => window.width * window.height);
+    this.pixels = sizes.reduce((sum, size) => sum + size, 0);
+    this.#largest = Math.max(0, ...sizes);
+    this.#clip =
+      shift.col !== 0 || shift.row !== 0 || raster.grid.width !== grid.width || raster.grid.height !== grid.height;
+    this.#skip = Float64Array.from(skip);
+    this.#reader = new RasterReader(raster, Math.min(pool.threads, MAX_HANDLES));
   }
-  return answers;
+
+  private readonly raster: Raster;
+
+  async count(
+    { window, chunks }: PlannedWindow,
+    { words, wordCount, layout }: Awaited<ReturnType<ZoneReader["read"]>>,
+    kernel: KernelName,
+  ): Promise<void> {
+    const { raster } = this;
+    const { type } = raster;
+    const pixels = this.#buffers.pop() ?? new SharedArrayBuffer(this.#largest * raster.bytesPerPixel);
+    await this.#reader.read(window, pixelArray(type, pixels, this.#largest));
+    try {
+      const { width: stride, height } = window;
+      const task = {
+        kernel,
+        type,
+        pixels,
+        stride,
+        height,
+        words,
+        wordCount,
+        layout,
+        skip: this.#skip,
+        clip: this.#clip,
+      };
+      this.answers.add(await this.pool.run("countWindow", task));
+    } catch (cause) {
+      throw asPipelineError(cause, "failed", "Window cannot be counted", {
+        path: raster.path,
+        window: windowText(window),
+        chunks: chunks.length,
+      });
+    }
+    this.#buffers.push(pixels);
+  }
+
+  finish(): void {
+    const left = this.answers.finish();
+    if (left > 0 && !this.#clip) {
+      throw new PipelineError("failed", "Fields were left without all their chunks", {
+        path: this.raster.path,
+        fields: left,
+      });
+    }
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
 }

@@ -15,16 +15,26 @@ import {
 import type { FieldsFile } from "../fields/fields-file.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
-import { FIELD_STATUS, STATUS_OK } from "../kernel/kernel.js";
+import { FIELD_STATUS, type Pixels, STATUS_OK, STATUS_OUTSIDE } from "../kernel/kernel.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
+import type { BandType } from "../raster/pixels.js";
 import { writeParquet } from "../table/parquet-writer.js";
 import type { Answers } from "./answers.js";
 
 /** Rows of a row group; a reader of one field's row decodes about a megabyte. */
 const ROW_GROUP_ROWS = 122_880;
-/** Why a field has no crop although it covers pixels. */
-const ONLY_NODATA = "only background or nodata";
+/**
+ * Why a field has no crop.
+ *
+ * @param status   its FIELD_STATUS code.
+ * @param covered  pixels of the raster under it.
+ */
+export function nullReason(status: number, covered: number): string {
+  if (status !== STATUS_OK) return FIELD_STATUS[status] as string;
+  // The index may know pixels that this raster does not have.
+  return covered === 0 ? (FIELD_STATUS[STATUS_OUTSIDE] as string) : "only background or nodata";
+}
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
@@ -33,7 +43,7 @@ const ONLY_NODATA = "only background or nodata";
  * answered (`centre`: pixels whose centre lies inside), null_reason why none did.
  */
 export function zonalSchema(fields: FieldsFile, answers: Answers): Schema {
-  const code = answers.code instanceof Int32Array ? new Int32() : new Float64();
+  const code = codeType(answers.type);
   return new Schema([
     new Field("field_id", fields.idType, true),
     new Field("crop_code", code, true),
@@ -45,6 +55,12 @@ export function zonalSchema(fields: FieldsFile, answers: Answers): Schema {
     new Field("rule", new Utf8(), true),
     new Field("null_reason", new Utf8(), true),
   ]);
+}
+
+/** Arrow type of a class: 32 bits for every integer band, so that all years of a region have one type. */
+function codeType(band: BandType): Int32 | Uint32 | Float64 {
+  if (band === "Float32" || band === "Float64") return new Float64();
+  return band === "UInt32" ? new Uint32() : new Int32();
 }
 
 /**
@@ -96,7 +112,7 @@ function zonalBatch(
   from: number,
   to: number,
 ): RecordBatch {
-  const { code, pixels, valid, second, secondPixels } = answers;
+  const { code, pixels, valid, covered, second, secondPixels } = answers;
   const rows = to - from;
   const share = new Float32Array(rows);
   const [hasCode, hasSecond] = [new Bitmap(rows), new Bitmap(rows)];
@@ -111,10 +127,15 @@ function zonalBatch(
       reason.add(null);
     } else {
       rule.add(null);
-      reason.add(status[row] === STATUS_OK ? ONLY_NODATA : (FIELD_STATUS[status[row] as number] as string));
+      reason.add(nullReason(status[row] as number, covered[row] as number));
     }
     if ((secondPixels[row] as number) > 0) hasSecond.set(i);
   }
+  const ofType = (codes: Pixels) => {
+    const part = codes.subarray(from, to);
+    if (codeType(answers.type) instanceof Float64) return Float64Array.from(part);
+    return answers.type === "UInt32" ? part : Int32Array.from(part);
+  };
   const column = (type: DataType, data: ArrayLike<number>, bitmap?: Bitmap) =>
     makeData({
       type,
@@ -123,14 +144,14 @@ function zonalBatch(
       nullCount: bitmap ? rows - bitmap.count : 0,
       ...(bitmap && { nullBitmap: bitmap.bytes }),
     } as never) as Data;
-  const [codeType, secondType] = [schema.fields[1]?.type as DataType, schema.fields[5]?.type as DataType];
+  const type = codeType(answers.type);
   const children: Data[] = [
     ids,
-    column(codeType, code.subarray(from, to), hasCode),
+    column(type, ofType(code), hasCode),
     column(new Uint32(), pixels.subarray(from, to)),
     column(new Uint32(), valid.subarray(from, to)),
     column(new Float32(), share, hasCode),
-    column(secondType, second.subarray(from, to), hasSecond),
+    column(type, ofType(second), hasSecond),
     column(new Uint32(), secondPixels.subarray(from, to)),
     rule.finish(),
     reason.finish(),

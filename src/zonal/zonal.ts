@@ -4,7 +4,7 @@ import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
-import { FIELD_STATUS, LAST_DIRTY_STATUS, loadKernel, STATUS_OUTSIDE } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/kernel.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -12,11 +12,13 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { publishFile, scratchBeside } from "../pipeline/output.js";
 import { recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
-import { extentText } from "../raster/grid.js";
+import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { openRaster, type Raster } from "../raster/raster.js";
-import { ZoneReader } from "../zones/zone-reader.js";
-import { scanRaster } from "./scan.js";
-import { writeZonalTable } from "./zonal-table.js";
+import { fitRaster } from "../zones/fit.js";
+import type { ZoneReader } from "../zones/zone-reader.js";
+import type { Answers } from "./answers.js";
+import { scanRasters } from "./scan.js";
+import { nullReason, writeZonalTable } from "./zonal-table.js";
 
 /** What a zonal table holds. */
 export type ZonalFacts = {
@@ -36,59 +38,98 @@ export function dirtyPath(table: string): string {
   return join(dirname(table), `${basename(table, ".parquet")}.dirty.csv`);
 }
 
-/** Gives the zone index of a field set on a raster's grid; made where it is missing. */
-export type ZoneSource = (fields: FieldsFile, raster: Raster) => Promise<ZoneReader>;
+/** Gives a zone index of a field set that serves a grid; made where it is missing. */
+export type ZoneSource = (fields: FieldsFile, grid: Grid) => Promise<ZoneReader>;
+
+/** A raster, and where its table goes. */
+export interface ZonalTarget {
+  readonly raster: Raster;
+  /** The parquet file; dirty rows are listed beside it. */
+  readonly out: string;
+}
 
 /**
- * Majority class of every field: zone index and raster in, parquet out.
+ * Majority class of every field under each raster: zone index and rasters in, a parquet
+ * file for each out. Rasters whose pixels coincide are scanned in one pass.
  *
- * @param out  the parquet file; dirty rows are listed beside it.
+ * @returns facts in the order of the targets.
  * @throws {PipelineError} input, naming the file; dirty above `--max-dirty`; an error with both extents
- *   when no field lies on the raster.
+ *   when no field lies on a raster.
  */
 export async function countFields(
   fields: FieldsFile,
-  raster: Raster,
+  targets: readonly ZonalTarget[],
   zoneSource: ZoneSource,
-  out: string,
   options: Options,
   pool: Pool,
   ctx: Context,
-): Promise<ZonalFacts> {
+): Promise<ZonalFacts[]> {
   await loadKernel(options.kernel);
-  const zones = await zoneSource(fields, raster);
-  try {
-    const status = await zones.readStatus();
-    const dirty = dirtyRows(status, await zones.readDuplicates());
-    await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
-    checkOverlap(fields, raster, zones, status);
-    const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
-    const answers = await scanRaster(raster, zones, skip, options.kernel, pool, ctx);
-    await writeZonalTable(out, fields, answers, status, options.batch, ctx);
-    const facts = summarise(status, answers.pixels, answers.valid, dirty);
-    if (dirty.length > 0) {
-      ctx.log.warn(`${dirty.length} dirty rows`, { ...facts.dirty });
-      await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
+  const facts = new Map<ZonalTarget, ZonalFacts>();
+  for (let left = [...targets]; left.length > 0; ) {
+    const zones = await zoneSource(fields, (left[0] as ZonalTarget).raster.grid);
+    try {
+      const fitting = left.filter(({ raster }) => fitRaster(zones.header, raster.grid) !== undefined);
+      if (fitting.length === 0) throw misfit(zones, (left[0] as ZonalTarget).raster);
+      const counted = await countFitting(fields, fitting, zones, options, pool, ctx);
+      fitting.forEach((target, i) => {
+        facts.set(target, counted[i] as ZonalFacts);
+      });
+      left = left.filter((target) => !fitting.includes(target));
+    } finally {
+      await zones.close();
     }
-    return facts;
-  } finally {
-    await zones.close();
   }
+  return targets.map((target) => facts.get(target) as ZonalFacts);
 }
 
-function summarise(
-  status: Uint8Array,
-  pixels: Uint32Array,
-  valid: Uint32Array,
-  dirty: readonly DirtyRow[],
-): ZonalFacts {
+function misfit(zones: ZoneReader, raster: Raster): PipelineError {
+  const { grid } = zones.header;
+  return new PipelineError("input", "Zone index is of another grid, or lacks fields that lie on this raster", {
+    path: raster.path,
+    index: zones.path,
+    indexGrid: gridText(grid),
+    rasterGrid: gridText(raster.grid),
+  });
+}
+
+/** The same for rasters that one index serves. */
+async function countFitting(
+  fields: FieldsFile,
+  targets: readonly ZonalTarget[],
+  zones: ZoneReader,
+  options: Options,
+  pool: Pool,
+  ctx: Context,
+): Promise<ZonalFacts[]> {
+  const status = await zones.readStatus();
+  const dirty = dirtyRows(status, await zones.readDuplicates());
+  await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
+  const placed = targets.map(({ raster }) => {
+    const shift = fitRaster(zones.header, raster.grid) as { col: number; row: number };
+    checkOverlap(fields, raster, zones, shift);
+    return { raster, shift, skip: [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])] };
+  });
+  const answers = await scanRasters(placed, zones, options.kernel, pool, ctx);
+  const facts: ZonalFacts[] = [];
+  for (const [i, { out }] of targets.entries()) {
+    const answer = answers[i] as Answers;
+    await writeZonalTable(out, fields, answer, status, options.batch, ctx);
+    if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
+    facts.push(summarise(status, answer, dirty));
+  }
+  if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, { ...countProblems(dirty) });
+  return facts;
+}
+
+function summarise(status: Uint8Array, answers: Answers, dirty: readonly DirtyRow[]): ZonalFacts {
   const unanswered: Record<string, number> = {};
   let [answered, validPixels] = [0, 0];
   status.forEach((code, row) => {
-    validPixels += valid[row] as number;
-    if ((pixels[row] as number) > 0) answered++;
+    validPixels += answers.valid[row] as number;
+    if ((answers.pixels[row] as number) > 0) answered++;
     else {
-      const reason = code === 0 ? "only background or nodata" : (FIELD_STATUS[code] as string);
+      const reason = nullReason(code, answers.covered[row] as number);
       unanswered[reason] = (unanswered[reason] ?? 0) + 1;
     }
   });
@@ -96,15 +137,22 @@ function summarise(
 }
 
 /** Fields that all lie elsewhere are a CRS mistake, not an answer. */
-function checkOverlap(fields: FieldsFile, raster: Raster, zones: ZoneReader, status: Uint8Array): void {
-  const usable = status.filter((code) => code === 0 || code > LAST_DIRTY_STATUS);
-  if (usable.length === 0 || usable.some((code) => code !== STATUS_OUTSIDE)) return;
-  const e = zones.header.extent;
+function checkOverlap(
+  fields: FieldsFile,
+  raster: Raster,
+  zones: ZoneReader,
+  shift: { col: number; row: number },
+): void {
+  const { extent, grid } = zones.header;
+  if (extent === null) return;
+  const [left, top, right, bottom] = extent;
+  const { width, height } = raster.grid;
+  if (left < shift.col + width && right > shift.col && top < shift.row + height && bottom > shift.row) return;
   throw new PipelineError("input", "No field lies on the raster; is the CRS of the fields right?", {
     path: raster.path,
     fields: fields.path,
     rasterExtent: extentText(raster.grid),
-    fieldsExtent: e === null ? "none" : extentText(raster.grid, [e[0], e[2]], [e[1], e[3]]),
+    fieldsExtent: extentText(grid, [left, right], [top, bottom]),
   });
 }
 
@@ -159,15 +207,16 @@ export function zonalStep(
       openRaster(raster.path);
     },
     async run(partial, ctx) {
-      return countFields(
+      const target = { raster: openRaster(raster.path), out: partial };
+      const [facts] = await countFields(
         await openFields(fieldsPath, options),
-        openRaster(raster.path),
+        [target],
         zoneSource,
-        partial,
         options,
         pool(),
         ctx,
       );
+      return facts as ZonalFacts;
     },
     verify: (partial, facts) => verifyZonalTable(partial, facts.rows),
     async finish() {

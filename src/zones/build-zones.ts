@@ -24,10 +24,10 @@ export interface ZoneOptions {
   readonly bufferBytes?: number;
 }
 
-/** What decides the pixels of a field set on a grid; the same answer means the same index. */
-export function zoneFingerprint(fields: FieldsFile, grid: Grid): string {
+/** What decides the pixels of a field set on any given grid. */
+export function fieldsFingerprint(fields: FieldsFile): string {
   const { idColumn, geometryColumn, crs, path } = fields;
-  return fingerprint({ version: VERSION, fields: fileDigest(path), idColumn, geometryColumn, crs, grid: { ...grid } });
+  return fingerprint({ version: VERSION, fields: fileDigest(path), idColumn, geometryColumn, crs });
 }
 
 /**
@@ -49,8 +49,14 @@ export async function buildZones(
   const task = ctx.progress.start("fields burned", fields.rows);
   const slices = planSlices(fields, options.batch);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
-  const print = zoneFingerprint(fields, grid);
-  const writer = await ZoneWriter.open(path, print, fields.rows, (row) => begins.has(row), options.bufferBytes);
+  const writer = await ZoneWriter.open(
+    path,
+    fieldsFingerprint(fields),
+    grid,
+    fields.rows,
+    (row) => begins.has(row),
+    options.bufferBytes,
+  );
   const order = new RisingIds(writer.note);
   if (writer.rows > 0) ctx.log.info(`goes on after ${writer.rows} of ${fields.rows} fields`);
   try {
@@ -62,7 +68,7 @@ export async function buildZones(
       task.update(writer.rows);
     }
     const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
-    return await writer.finish(grid, duplicates);
+    return await writer.finish(duplicates);
   } catch (error) {
     await writer.close().catch(() => {});
     throw error;

@@ -16,14 +16,14 @@
 import type { Grid } from "../raster/grid.js";
 
 export const MAGIC = Buffer.from("FLDZONE1", "latin1");
-export const VERSION = 1;
+export const VERSION = 2;
 export const DIRECTORY_ENTRY_BYTES = 24;
 export const TRAILER_BYTES = 24;
 
 export interface ZoneHeader {
   readonly version: number;
-  /** Of the field set, the grid and what else decides the pixels. */
-  readonly fingerprint: string;
+  /** Of the field set and what else decides its pixels on a given grid. */
+  readonly fields: string;
   readonly rows: number;
   readonly grid: Grid;
   readonly chunkRows: number;

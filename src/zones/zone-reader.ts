@@ -22,25 +22,25 @@ export interface ZoneWords {
 /** Reads a zone index; every part is checked by its CRC before it is used. */
 export class ZoneReader {
   private constructor(
-    private readonly path: string,
+    readonly path: string,
     private readonly file: FileHandle,
     readonly header: ZoneHeader,
     private readonly segments: ReadonlyMap<number, readonly Segment[]>,
   ) {}
 
   /**
-   * @param fingerprint  what the index must be made from; not compared when left out.
-   * @throws {PipelineError} input: not a zone index, cut short, another version, damaged, of other fields or grid.
+   * @param fields  fieldsFingerprint that the index must be made from; not compared when left out.
+   * @throws {PipelineError} input: not a zone index, cut short, another version, damaged, of other fields.
    */
-  static async open(path: string, fingerprint?: string): Promise<ZoneReader> {
+  static async open(path: string, fields?: string): Promise<ZoneReader> {
     const file = await open(path, "r");
     try {
       const header = await readHeader(path, file);
-      if (fingerprint !== undefined && header.fingerprint !== fingerprint) {
-        throw new PipelineError("input", "Zone index is of other fields or another grid", {
+      if (fields !== undefined && header.fields !== fields) {
+        throw new PipelineError("input", "Zone index is of other fields", {
           path,
-          expected: fingerprint.slice(0, 12),
-          received: header.fingerprint.slice(0, 12),
+          expected: fields.slice(0, 12),
+          received: header.fields.slice(0, 12),
         });
       }
       const directory = await readSection(path, file, header.directory, "directory");

@@ -2,6 +2,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Burned, CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
+import { fingerprint } from "../pipeline/fingerprint.js";
 import { publishFile } from "../pipeline/output.js";
 import type { Grid } from "../raster/grid.js";
 import { DIRECTORY_ENTRY_BYTES, MAGIC, type Section, TRAILER_BYTES, VERSION, type ZoneHeader } from "./format.js";
@@ -46,7 +47,8 @@ export class ZoneWriter {
   private constructor(
     private readonly path: string,
     private readonly file: FileHandle,
-    private readonly fingerprint: string,
+    private readonly fieldsPrint: string,
+    private readonly grid: Grid,
     rows: number,
     private readonly bufferBytes: number,
   ) {
@@ -56,22 +58,23 @@ export class ZoneWriter {
   /**
    * Begin, or go on from the checkpoint that an earlier run left.
    *
-   * @param fingerprint  what the index is made from; a checkpoint of another is dropped.
+   * @param fieldsPrint  what the index is made from, beside the grid; a checkpoint of another is dropped.
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
    * @param bufferBytes  runs held back before they go to disk sorted by chunk.
    */
   static async open(
     path: string,
-    fingerprint: string,
+    fieldsPrint: string,
+    grid: Grid,
     rows: number,
     beginsAt: (row: number) => boolean,
     bufferBytes = BUFFER_BYTES,
   ): Promise<ZoneWriter> {
-    const found = readCheckpoint(path, fingerprint, rows);
+    const found = readCheckpoint(path, fingerprint({ fieldsPrint, grid: { ...grid } }), rows);
     const checkpoint = found && beginsAt(found.head.rows) ? found : undefined;
     const file = await open(path, checkpoint ? "r+" : "w");
-    const writer = new ZoneWriter(path, file, fingerprint, rows, bufferBytes);
+    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, bufferBytes);
     if (checkpoint) await writer.#resume(checkpoint);
     else await writer.#append(MAGIC);
     return writer;
@@ -128,16 +131,16 @@ export class ZoneWriter {
    *
    * @param duplicates  rows whose id stood in an earlier row.
    */
-  async finish(grid: Grid, duplicates: Uint32Array): Promise<ZoneHeader> {
+  async finish(duplicates: Uint32Array): Promise<ZoneHeader> {
     await this.#flushSegments();
     const status = await this.#section(this.#status);
     const repeated = await this.#section(bytesOf(duplicates));
     const directory = await this.#section(this.#directoryBytes());
     const header: ZoneHeader = {
       version: VERSION,
-      fingerprint: this.fingerprint,
+      fields: this.fieldsPrint,
       rows: this.#rows,
-      grid,
+      grid: this.grid,
       chunkRows: CHUNK_ROWS,
       chunkCols: CHUNK_COLS,
       runs: this.#runs,
@@ -174,7 +177,7 @@ export class ZoneWriter {
 
   #writeCheckpoint(): void {
     const head: CheckpointHead = {
-      fingerprint: this.fingerprint,
+      fingerprint: fingerprint({ fieldsPrint: this.fieldsPrint, grid: { ...this.grid } }),
       rows: this.#rows,
       runs: this.#runs,
       offset: this.#offset,

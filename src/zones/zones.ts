@@ -1,64 +1,97 @@
-import { existsSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
+import { fingerprint } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
 import { runStep, type Step } from "../pipeline/step.js";
-import type { Raster } from "../raster/raster.js";
-import { buildZones, zoneFingerprint } from "./build-zones.js";
+import type { Grid } from "../raster/grid.js";
+import { buildZones, fieldsFingerprint } from "./build-zones.js";
+import { fitRaster } from "./fit.js";
 import { ZoneReader } from "./zone-reader.js";
 
 type ZoneFacts = { readonly rows: number; readonly runs: number };
 
 /**
- * The zone index of a field set on a raster's grid, kept under `data/zones/` and made
- * where it is missing. It serves every year on that grid: one process makes it, others
- * that start at the same time wait for it.
+ * A zone index of these fields that serves a grid, from `data/zones/`, made where there is
+ * none. It serves every year whose pixels coincide; one process makes it, others that
+ * start at the same time wait for it.
+ *
+ * @param year  for the log alone.
  */
 export async function ensureZones(
   fields: FieldsFile,
-  raster: Raster,
+  grid: Grid,
   year: number,
   options: Options,
   layout: Layout,
   pool: Pool,
   ctx: Context,
 ): Promise<ZoneReader> {
-  const print = zoneFingerprint(fields, raster.grid);
-  const name = `${options.region}_${print.slice(0, 12)}`;
-  const target = join(layout.root, "data", "zones", `${name}.zones`);
-  const step: Step<ZoneFacts> = {
+  const folder = join(layout.root, "data", "zones");
+  mkdirSync(folder, { recursive: true });
+  const print = fieldsFingerprint(fields);
+  const found = await findZones(folder, print, grid);
+  if (found !== undefined) return found;
+  return withLock(
+    join(layout.state, `zones_${print.slice(0, 12)}.lock`),
+    ctx,
+    async (own) => {
+      // Another process may have made it while this one waited.
+      const made = await findZones(folder, print, grid);
+      if (made !== undefined) return made;
+      const step = zonesStep(fields, print, grid, folder, year, options, layout, pool);
+      await runStep(step, own, { force: true });
+      return ZoneReader.open(step.target, print);
+    },
+    { wait: true },
+  );
+}
+
+async function findZones(folder: string, print: string, grid: Grid): Promise<ZoneReader | undefined> {
+  for (const name of readdirSync(folder).sort()) {
+    if (!name.endsWith(".zones")) continue;
+    try {
+      const zones = await ZoneReader.open(join(folder, name), print);
+      if (fitRaster(zones.header, grid) !== undefined) return zones;
+      await zones.close();
+    } catch {
+      // Of other fields, another version, or damaged: made anew under its own name.
+    }
+  }
+  return undefined;
+}
+
+function zonesStep(
+  fields: FieldsFile,
+  print: string,
+  grid: Grid,
+  folder: string,
+  year: number,
+  options: Options,
+  layout: Layout,
+  pool: Pool,
+): Step<ZoneFacts> {
+  const name = `${options.region}_${fingerprint({ print, grid: { ...grid } }).slice(0, 12)}`;
+  return {
     name: "zones",
     year,
     version: 1,
-    target,
+    target: join(folder, `${name}.zones`),
     record: join(layout.state, `zones_${name}.json`),
     errorKind: "failed",
     resumable: true,
-    inputs: { fingerprint: print },
+    inputs: { fields: print, grid: { ...grid } },
     async validate() {},
-    async run(partial, own) {
-      const { rows, runs } = await buildZones(fields, raster.grid, partial, options, pool, own);
+    async run(partial, ctx) {
+      const { rows, runs } = await buildZones(fields, grid, partial, options, pool, ctx);
       return { rows, runs };
     },
     async verify(partial) {
       await (await ZoneReader.open(partial, print)).close();
     },
-    // Its own checks on opening are cheaper than a digest, and tell more.
-    recheck: () => (existsSync(target) ? indexProblem(target, print) : "output is gone"),
   };
-  await withLock(join(layout.state, `zones_${name}.lock`), ctx, (own) => runStep(step, own), { wait: true });
-  return ZoneReader.open(target, print);
-}
-
-async function indexProblem(path: string, print: string): Promise<string | undefined> {
-  try {
-    await (await ZoneReader.open(path, print)).close();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import gdal from "gdal-async";
 import { planProjection } from "../../dist/fields/projection.js";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { loadKernel } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS, loadKernel } from "../../dist/kernel/kernel.js";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
 /** On this grid a pixel's column is x and its row is -y, to the last bit. */
@@ -66,6 +66,53 @@ test("another datum is not taken for WGS 84", () => {
   // NAD27, and NAD83(2011): PROJ decides by which way to go there.
   for (const to of ["EPSG:5069", "EPSG:6350"]) assert.equal(planProjection("EPSG:4269", to).kind, "proj", to);
   assert.equal(planProjection("EPSG:4267", "EPSG:5070").kind, "proj");
+});
+
+test("what the kernel does not project, PROJ does: x stays first whatever the authority's axes", () => {
+  const cases = [
+    // The origin of ETRS89-LAEA by its definition; its axes are northing, easting.
+    { from: "EPSG:4326", to: "EPSG:3035", at: [10, 52], expected: [4321000, 3210000] },
+    { from: "OGC:CRS84", to: "EPSG:3035", at: [10, 52], expected: [4321000, 3210000] },
+    { from: "EPSG:3035", to: "EPSG:4326", at: [4321000, 3210000], expected: [10, 52] },
+    { from: "EPSG:3035", to: "OGC:CRS84", at: [4321000, 3210000], expected: [10, 52] },
+    // The origin of UTM zone 14 and a false easting; web Mercator's equator.
+    { from: "EPSG:4269", to: "EPSG:26914", at: [-99, 0], expected: [500000, 0] },
+    { from: "EPSG:4326", to: "EPSG:3857", at: [180, 0], expected: [Math.PI * 6378137, 0] },
+  ];
+  for (const { from, to, at, expected } of cases) {
+    const projection = planProjection(from, to);
+    assert.equal(projection.kind, "proj", `${from} to ${to}`);
+    const column = wkbColumnOf([writeWkb([Array(4).fill(at)]), null], 3);
+    const projected = projection.reproject(column);
+    const view = new DataView(projected.values.buffer);
+    const [x, y] = [view.getFloat64(13, true), view.getFloat64(21, true)];
+    assert.ok(Math.hypot(x - expected[0], y - expected[1]) < 1e-6, `${from} to ${to}: ${x} ${y}`);
+    assert.equal(projected.offsets[2], projected.offsets[1]);
+  }
+});
+
+test("PROJ leaves broken geometries to the kernel, and what it cannot project is not finite", async () => {
+  const { reproject } = planProjection("EPSG:4326", "EPSG:3857");
+  const square = [
+    [-98, 38],
+    [-97, 38],
+    [-97, 39],
+    [-98, 38],
+  ];
+  const beyond = square.map(([lng]) => [lng, 90.5]);
+  const wkbs = [
+    Buffer.from([1, 3, 0]),
+    Buffer.alloc(0),
+    writeWkb([square.slice(0, 3)]),
+    writeWkb([beyond]),
+    writeWkb([square]),
+  ];
+  const grid = { a: 1000, c: -12e6, e: -1000, f: 6e6, width: 3000, height: 3000 };
+  const { status } = (await loadKernel("native")).burn(reproject(wkbColumnOf(wkbs)), grid, null, 0);
+  assert.deepEqual(
+    [...status].map((code) => FIELD_STATUS[code]),
+    ["truncated WKB", "truncated WKB", "ring of fewer than four vertices", "coordinates not finite", "ok"],
+  );
 });
 
 test("a cone of the south is the same formula", async (t) => {

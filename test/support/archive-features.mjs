@@ -40,7 +40,7 @@ export function featuresOf({ tiles }, name, zoom) {
   return features;
 }
 
-/** The same of both layers, by tippecanoe-decode: {fields: Map, centroids: Map}; ids beyond 53 bits in `texts`. */
+/** The same of both layers, by tippecanoe-decode: {fields: Map, centroids: Map, text}; `text` for ids beyond 53 bits. */
 export async function decodeArchive(path, zoom) {
   const run = promisify(execFile);
   const args = [`-Z${zoom}`, `-z${zoom}`, path];

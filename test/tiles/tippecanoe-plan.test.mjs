@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { planTippecanoe, tippecanoeArithmetic } from "../../dist/tiles/tippecanoe-plan.js";
@@ -58,26 +59,25 @@ test("the arithmetic is tippecanoe's own: what it calls unsound fails, what it c
   skip: noTippecanoe,
 }, (t) => {
   const folder = tempFolder(t);
-  const input = Buffer.concat([...fieldChunks(300)]);
+  // Hundreds of temporary files are made and removed at once: memory is kinder to that than a disk.
+  const temp = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : folder, "fields-test-"));
+  t.after(() => rmSync(temp, { recursive: true }));
+  const input = Buffer.concat([...fieldChunks(20)]);
   // Threads, open files, and how tippecanoe ends.
   const tried = [
     [256, 4096, 106],
-    [128, 1000, 111],
     [128, 1350, 106],
     [128, 1500, 111],
     [128, 2000, 0],
-    [64, 500, 111],
-    [64, 680, 106],
     [64, 800, 111],
     [64, 1024, 0],
     [2, 100, 0],
-    [2, 4096, 0],
   ];
   for (const [threads, nofile, status] of tried) {
     const plan = tippecanoeArithmetic(threads, nofile);
     const name = `${threads} threads, ${nofile} files: ${plan.reason ?? "sound"}`;
     assert.equal(plan.ok, status === 0, name);
-    const args = ["-q", "-f", "-P", "-z11", "-Z9", "-t", folder, "-o", join(folder, "a.pmtiles")];
+    const args = ["-q", "-f", "-P", "-z5", "-Z4", "-t", temp, "-o", join(folder, "a.pmtiles")];
     const ended = tippecanoe(args, { input, nofile, env: { TIPPECANOE_MAX_THREADS: String(threads) } });
     assert.equal(ended.status, status, `${name}; ${ended.stderr}`);
     if (status === 106) {

@@ -1,7 +1,7 @@
 import type { AlbersConstants, KernelGrid } from "../kernel.js";
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel.js";
 import { project } from "./albers.js";
-import { float64s, int32s, uint32s } from "./grow.js";
+import { float64s, int32s, uint32s } from "./growing-array.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 // The same operations in the same order as native/burn.cc, which names the rules' source.

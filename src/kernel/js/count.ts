@@ -1,5 +1,5 @@
 import type { Counted, Pixels } from "../kernel.js";
-import { float64s, uint32s } from "./grow.js";
+import { float64s, uint32s } from "./growing-array.js";
 
 /** One chunk's share of the zone index, and where the chunk lies in the window; see native/count.h. */
 export interface Segment {
@@ -17,10 +17,20 @@ export class Counter {
     code: float64s(),
     pixels: uint32s(),
     valid: uint32s(),
+    covered: uint32s(),
     second: float64s(),
     secondPixels: uint32s(),
   };
-  readonly #partial = { field: uint32s(), parts: uint32s(), end: uint32s(), code: float64s(), pixels: uint32s() };
+  readonly #partial = {
+    field: uint32s(),
+    parts: uint32s(),
+    covered: uint32s(),
+    end: uint32s(),
+    code: float64s(),
+    pixels: uint32s(),
+  };
+  /** Pixels of the window under the field that is being counted. */
+  #covered = 0;
   /** Pixels of each class of one field, in the order in which classes came. */
   readonly #histogram = new Map<number, number>();
   readonly #skip: ReadonlySet<number>;
@@ -29,6 +39,7 @@ export class Counter {
     private readonly pixels: Pixels,
     private readonly stride: number,
     skip: Float64Array,
+    private readonly clip: boolean,
   ) {
     // A set has one zero, and finds NaN where == does not: NaN is never counted anyway.
     this.#skip = new Set(skip);
@@ -48,6 +59,7 @@ export class Counter {
       if (parts === 1) this.#finish(segment.field[entry] as number);
       else this.#keep(segment.field[entry] as number, parts);
       this.#histogram.clear();
+      this.#covered = 0;
     }
     return run === segment.run.length;
   }
@@ -55,11 +67,15 @@ export class Counter {
   #countRun(segment: Segment, packed: number): boolean {
     const { pixels, stride } = this;
     const row = segment.row + (packed >>> 22);
-    const col = segment.col + ((packed >>> 11) & 2047);
-    const length = (packed & 2047) + 1;
-    if ((row + 1) * stride > pixels.length || col + length > stride) return false;
-    const begin = row * stride + col;
-    for (let i = begin; i < begin + length; i++) {
+    let col = segment.col + ((packed >>> 11) & 2047);
+    let end = col + (packed & 2047) + 1;
+    if (row < 0 || (row + 1) * stride > pixels.length || col < 0 || end > stride) {
+      if (!this.clip) return false;
+      [col, end] = [Math.max(col, 0), Math.min(end, stride)];
+      if (row < 0 || (row + 1) * stride > pixels.length || col >= end) return true;
+    }
+    this.#covered += end - col;
+    for (let i = row * stride + col; i < row * stride + end; i++) {
       const code = pixels[i] as number;
       if (Number.isNaN(code)) continue;
       this.#histogram.set(code, (this.#histogram.get(code) ?? 0) + 1);
@@ -85,6 +101,7 @@ export class Counter {
     complete.code.push(code);
     complete.pixels.push(n);
     complete.valid.push(valid);
+    complete.covered.push(this.#covered);
     complete.second.push(second);
     complete.secondPixels.push(m);
   }
@@ -99,11 +116,12 @@ export class Counter {
     }
     partial.field.push(field);
     partial.parts.push(parts);
+    partial.covered.push(this.#covered);
     partial.end.push(partial.code.length);
   }
 
   counted(): Counted {
-    const { field, code, pixels, valid, second, secondPixels } = this.#complete;
+    const { field, code, pixels, valid, covered, second, secondPixels } = this.#complete;
     const partial = this.#partial;
     return {
       complete: {
@@ -111,12 +129,14 @@ export class Counter {
         code: code.take(),
         pixels: pixels.take(),
         valid: valid.take(),
+        covered: covered.take(),
         second: second.take(),
         secondPixels: secondPixels.take(),
       },
       partial: {
         field: partial.field.take(),
         parts: partial.parts.take(),
+        covered: partial.covered.take(),
         end: partial.end.take(),
         code: partial.code.take(),
         pixels: partial.pixels.take(),

@@ -1,4 +1,4 @@
-import { bytes } from "./grow.js";
+import { bytes } from "./growing-array.js";
 import type { Polygons } from "./wkb.js";
 
 // The same operations in the same order as native/geojson.cc.

@@ -1,5 +1,5 @@
 import { STATUS_OK } from "../kernel.js";
-import { float64s, uint32s } from "./grow.js";
+import { float64s, uint32s } from "./growing-array.js";
 
 /** The codes of FIELD_STATUS, as native/wkb.h names them. */
 export const STATUS = {

@@ -1,5 +1,5 @@
 /** A list of numbers in one typed array that grows by doubling and is used again. */
-export class Grow<A extends Float64Array | Uint32Array | Int32Array | Uint8Array> {
+export class GrowingArray<A extends Float64Array | Uint32Array | Int32Array | Uint8Array> {
   length = 0;
   data: A;
 
@@ -34,7 +34,7 @@ export class Grow<A extends Float64Array | Uint32Array | Int32Array | Uint8Array
   }
 }
 
-export const float64s = (): Grow<Float64Array> => new Grow((n) => new Float64Array(n));
-export const uint32s = (): Grow<Uint32Array> => new Grow((n) => new Uint32Array(n));
-export const int32s = (): Grow<Int32Array> => new Grow((n) => new Int32Array(n));
-export const bytes = (): Grow<Uint8Array> => new Grow((n) => new Uint8Array(n));
+export const float64s = (): GrowingArray<Float64Array> => new GrowingArray((n) => new Float64Array(n));
+export const uint32s = (): GrowingArray<Uint32Array> => new GrowingArray((n) => new Uint32Array(n));
+export const int32s = (): GrowingArray<Int32Array> => new GrowingArray((n) => new Int32Array(n));
+export const bytes = (): GrowingArray<Uint8Array> => new GrowingArray((n) => new Uint8Array(n));

@@ -1,0 +1,75 @@
+// Arguments from JavaScript: every one is checked for type and range before a kernel sees it. What is wrong
+// becomes a TypeError that names the argument.
+#pragma once
+#include <napi.h>
+
+#include <cmath>
+#include <string>
+
+namespace fields {
+
+[[noreturn]] inline void fail(Napi::Env env, const std::string& message) { throw Napi::TypeError::New(env, message); }
+
+inline Napi::Object object_of(Napi::Value value, const char* name) {
+  if (!value.IsObject()) fail(value.Env(), std::string(name) + ": an object was expected");
+  return value.As<Napi::Object>();
+}
+
+template <typename Array>
+struct ArrayType;
+template <>
+struct ArrayType<Napi::Uint8Array> {
+  static constexpr napi_typedarray_type type = napi_uint8_array;
+  static constexpr const char* name = "Uint8Array";
+};
+template <>
+struct ArrayType<Napi::Uint32Array> {
+  static constexpr napi_typedarray_type type = napi_uint32_array;
+  static constexpr const char* name = "Uint32Array";
+};
+template <>
+struct ArrayType<Napi::Int32Array> {
+  static constexpr napi_typedarray_type type = napi_int32_array;
+  static constexpr const char* name = "Int32Array";
+};
+template <>
+struct ArrayType<Napi::Float64Array> {
+  static constexpr napi_typedarray_type type = napi_float64_array;
+  static constexpr const char* name = "Float64Array";
+};
+
+template <typename Array>
+Array array_of(Napi::Value value, const char* name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != ArrayType<Array>::type) {
+    fail(value.Env(), std::string(name) + ": " + ArrayType<Array>::name + " was expected");
+  }
+  return value.As<Array>();
+}
+
+inline double number_of(Napi::Value value, const char* name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!std::isfinite(number)) fail(value.Env(), std::string(name) + ": a finite number was expected");
+  return number;
+}
+
+inline uint64_t integer_of(Napi::Value value, const char* name, uint64_t least, uint64_t most) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) || number != std::floor(number)) {
+    fail(value.Env(), std::string(name) + ": an integer of " + std::to_string(least) + " to " + std::to_string(most) +
+                          " was expected");
+  }
+  return static_cast<uint64_t>(number);
+}
+
+// Offsets of a column's n rows: n + 1, ascending, none beyond `length`.
+inline void check_offsets(const Napi::Int32Array& offsets, size_t length, const char* name) {
+  int32_t before = 0;
+  for (size_t i = 0; i < offsets.ElementLength(); i++) {
+    if (offsets[i] < before || static_cast<size_t>(offsets[i]) > length) {
+      fail(offsets.Env(), std::string(name) + ": not ascending within values");
+    }
+    before = offsets[i];
+  }
+}
+
+}  // namespace fields

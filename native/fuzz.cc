@@ -1,0 +1,145 @@
+// Broken geometries and a broken zone index through every kernel, under the sanitizers: fuzz [rounds] [seed].
+// README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "burn.h"
+#include "count.h"
+#include "geojson.h"
+
+namespace {
+
+using namespace fields;
+using Bytes = std::vector<uint8_t>;
+
+std::mt19937_64 engine;
+
+uint32_t below(uint32_t n) { return static_cast<uint32_t>(engine() % n); }
+
+template <typename T>
+void put(Bytes& out, T value) {
+  const auto* at = reinterpret_cast<const uint8_t*>(&value);
+  out.insert(out.end(), at, at + sizeof value);
+}
+
+double coordinate(double middle) {
+  switch (below(40)) {
+    case 0: return std::numeric_limits<double>::quiet_NaN();
+    case 1: return std::numeric_limits<double>::infinity();
+    case 2: return 1e308;
+    case 3: return -1e300;
+    case 4: return 5e-324;
+    case 5: return 1e10;
+    default: return middle + below(64) / 2.0 - 16;
+  }
+}
+
+void put_polygon(Bytes& out) {
+  put<uint8_t>(out, 1);
+  put<uint32_t>(out, below(8) == 0 ? 1003 : 3);
+  const uint32_t rings = below(4);
+  put(out, rings);
+  for (uint32_t r = 0; r < rings; r++) {
+    const uint32_t n = 3 + below(9);
+    put(out, n);
+    const bool wild = below(4) == 0;
+    for (uint32_t i = 0; i < n; i++) {
+      put(out, wild ? coordinate(-96) : -96 + below(64) / 2.0);
+      put(out, wild ? coordinate(40) : 40 + below(64) / 2.0);
+    }
+  }
+}
+
+Bytes geometry() {
+  Bytes wkb;
+  if (below(3) == 0) {
+    put<uint8_t>(wkb, 1);
+    put<uint32_t>(wkb, 6);
+    const uint32_t parts = below(4);
+    put(wkb, parts);
+    for (uint32_t p = 0; p < parts; p++) put_polygon(wkb);
+  } else {
+    put_polygon(wkb);
+  }
+  for (uint32_t flips = below(4); flips > 0; flips--) {
+    const size_t range = below(2) == 0 ? std::min<size_t>(wkb.size(), 24) : wkb.size();
+    wkb[below(static_cast<uint32_t>(range))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  if (below(4) == 0) wkb.resize(below(static_cast<uint32_t>(wkb.size()) + 1));
+  return wkb;
+}
+
+template <typename T>
+bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std::vector<uint32_t>& shape,
+                 const std::vector<uint32_t>& run, uint32_t row, uint32_t col) {
+  // Exactly as large as it is, so that one pixel beyond is found.
+  std::vector<T> pixels(size_t{grid.width} * grid.height);
+  for (T& pixel : pixels) pixel = static_cast<T>(below(below(8) == 0 ? 100 : 3));
+  const Segment segment{
+      field.data(), shape.data(), run.data(), static_cast<uint32_t>(field.size()), static_cast<uint32_t>(run.size()),
+      row,          col};
+  const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
+  Complete complete;
+  Partial partial;
+  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, complete, partial);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const long rounds = argc > 1 ? std::atol(argv[1]) : 10000;
+  engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
+  const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
+  const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
+  long statuses[9] = {}, counted = 0, refused = 0, written = 0;
+  Polygons polygons;
+  for (long round = 0; round < rounds; round++) {
+    const Grid& grid = grids[below(3)];
+    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr);
+    for (uint32_t i = 0; i < 8; i++) {
+      // Heap memory of its own, so that one byte beyond is found.
+      const Bytes wkb = geometry();
+      statuses[burner.burn(i, wkb.data(), wkb.size())]++;
+      if (read_wkb(wkb.data(), wkb.size(), polygons) == kOk && on_globe(polygons)) {
+        std::string out;
+        append_features(polygons, below(1000), {"\"a\":1", 5}, static_cast<int>(below(10)), out);
+        written++;
+      }
+    }
+    burner.sort_entries();
+    std::vector<uint32_t> field, shape, run;
+    for (const Entry& entry : burner.entries) {
+      if (entry.chunk != burner.entries[0].chunk) break;
+      field.push_back(entry.field);
+      shape.push_back(static_cast<uint32_t>(entry.runs) << 16 | entry.parts);
+      run.insert(run.end(), burner.runs.begin() + entry.run_begin, burner.runs.begin() + entry.run_begin + entry.runs);
+    }
+    if (grid.width > 100 && below(16) != 0) continue;
+    for (uint32_t flips = below(3); flips > 0 && !run.empty(); flips--) {
+      run[below(static_cast<uint32_t>(run.size()))] ^= 1u << below(32);
+      shape[below(static_cast<uint32_t>(shape.size()))] ^= 1u << below(32);
+    }
+    const uint32_t row = below(4) == 0 ? static_cast<uint32_t>(engine()) : 0;
+    const uint32_t col = below(4) == 0 ? static_cast<uint32_t>(engine()) : 0;
+    bool fits = false;
+    switch (below(8)) {
+      case 0: fits = count_words<uint8_t>(grid, field, shape, run, row, col); break;
+      case 1: fits = count_words<int8_t>(grid, field, shape, run, row, col); break;
+      case 2: fits = count_words<uint16_t>(grid, field, shape, run, row, col); break;
+      case 3: fits = count_words<int16_t>(grid, field, shape, run, row, col); break;
+      case 4: fits = count_words<uint32_t>(grid, field, shape, run, row, col); break;
+      case 5: fits = count_words<int32_t>(grid, field, shape, run, row, col); break;
+      case 6: fits = count_words<float>(grid, field, shape, run, row, col); break;
+      default: fits = count_words<double>(grid, field, shape, run, row, col); break;
+    }
+    (fits ? counted : refused)++;
+  }
+  std::printf("geometries by status:");
+  for (const long n : statuses) std::printf(" %ld", n);
+  std::printf("\nsegments counted %ld, refused %ld; features written %ld\n", counted, refused, written);
+  return 0;
+}

@@ -1,0 +1,82 @@
+import type { Bounds } from "./archive/header.js";
+import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import { layoutOf } from "./config/config.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { drawPicture, type Picture } from "./view/picture.js";
+
+const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
+
+const COMMAND: Command = {
+  name: "node dist/preview.js",
+  summary: "Draw the fields of an archive, or of several years side by side, into a PNG.",
+  positionals: "[YEAR ...]",
+  options: ["root", "region", "json", "quiet"],
+  own: {
+    archive: { type: "string", help: "PMTiles file to draw (instead of years under the root)" },
+    out: { type: "string", help: "PNG to write" },
+    width: { type: "string", help: `pixels, ${WIDTHS.least} to ${WIDTHS.most} [${WIDTHS.usual}]` },
+    bbox: { type: "string", help: "what to show, as WEST,SOUTH,EAST,NORTH in degrees [all fields]" },
+    zoom: { type: "string", help: "zoom of the tiles to draw [as detailed as the picture]" },
+    title: { type: "string", help: "heading [Majority crop of every field]" },
+  },
+  examples: [
+    "node dist/preview.js --archive work/outputs/tiles/fields_us_2020_full.pmtiles --out map.png",
+    "node dist/preview.js 2018 2019 2020 --root work/demo --out strip.png",
+    "node dist/preview.js 2020 --bbox=-98.6,38.2,-98.2,38.5 --out county.png",
+  ],
+};
+
+async function preview(args: Arguments, ctx: Context): Promise<Picture> {
+  const { own, options } = args;
+  const text = (name: string) => own[name] as string | undefined;
+  const out = text("out");
+  if (!out?.endsWith(".png")) {
+    throw new PipelineError("usage", "--out must name the picture", {
+      expected: "a path that ends in .png",
+      received: out,
+    });
+  }
+  const picture = await drawPicture(
+    {
+      archives: chooseArchives(args, text("archive")),
+      out,
+      width: wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual,
+      zoom: wholeNumber("--zoom", text("zoom"), 0, 26),
+      bounds: readBox(text("bbox")),
+      title: text("title"),
+    },
+    ctx,
+  );
+  if (!options.json) process.stdout.write(`${out}: ${picture.width} × ${picture.height}\n`);
+  return picture;
+}
+
+function chooseArchives({ positionals, options }: Arguments, archive: string | undefined): string[] {
+  const years = positionals.flatMap((text) => parseYears(text));
+  if ((archive === undefined) === (years.length === 0)) {
+    throw new PipelineError("usage", "Expected --archive FILE, or years", {
+      received: archive === undefined ? "neither" : "both",
+    });
+  }
+  return archive === undefined ? years.map((year) => layoutOf(options, year).archive) : [archive];
+}
+
+function wholeNumber(flag: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value;
+  throw new PipelineError("usage", `${flag} must be a whole number from ${least} to ${most}`, { received: text });
+}
+
+function readBox(text: string | undefined): Bounds | undefined {
+  if (text === undefined) return undefined;
+  const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const [west = 0, south = 0, east = 0, north = 0] = numbers;
+  const ordered = -180 <= west && west < east && east <= 180 && -85 <= south && south < north && north <= 85;
+  if (numbers.length === 4 && ordered) return { west, south, east, north };
+  throw new PipelineError("usage", "--bbox must be WEST,SOUTH,EAST,NORTH in degrees", { received: text });
+}
+
+await main(COMMAND, preview);

@@ -1,0 +1,67 @@
+import type { SKRSContext2D } from "@napi-rs/canvas";
+import { type CropPalette, NO_CROP } from "./crop-palette.js";
+import { INK, type Lettering } from "./lettering.js";
+
+export interface LegendRow {
+  readonly name: string;
+  /** `#rrggbb`; undefined for the row of all the other crops. */
+  readonly color?: string;
+  /** Of the drawn area of all crops. */
+  readonly share: number;
+}
+
+/** Height of a row in pixels of a picture 1200 wide. */
+export const ROW_HEIGHT = 25;
+const TEXT = { size: 15 } as const;
+
+/**
+ * Crops by drawn area, largest first. Where there are more than `limit`, the last row
+ * sums up the rest.
+ *
+ * @param areas  by class of the palette.
+ */
+export function legendRows(palette: CropPalette, areas: Float64Array, limit: number): LegendRow[] {
+  const drawn = palette.crops
+    .map((crop, cropClass) => ({ crop, area: areas[cropClass] ?? 0 }))
+    .filter(({ area }, cropClass) => cropClass > NO_CROP && area > 0)
+    .sort((a, b) => b.area - a.area || a.crop.code - b.crop.code);
+  const total = drawn.reduce((sum, { area }) => sum + area, 0);
+  const shown = drawn.length > limit ? Math.max(0, limit - 1) : drawn.length;
+  const rows: LegendRow[] = drawn
+    .slice(0, shown)
+    .map(({ crop, area }) => ({ name: crop.name, color: crop.color, share: area / total }));
+  const rest = drawn.slice(shown);
+  if (rest.length > 0) {
+    rows.push({ name: `${rest.length} more`, share: rest.reduce((sum, { area }) => sum + area, 0) / total });
+  }
+  return rows;
+}
+
+/** Draw rows downward, then in the next column. */
+export function drawLegend(
+  pen: SKRSContext2D,
+  lettering: Lettering,
+  rows: readonly LegendRow[],
+  { x, y, width, columns }: { x: number; y: number; width: number; columns: number },
+): void {
+  const { unit } = lettering;
+  const perColumn = Math.ceil(rows.length / columns);
+  const gap = 28 * unit;
+  const columnWidth = (width - gap * (columns - 1)) / columns;
+  for (const [i, { name, color, share }] of rows.entries()) {
+    const left = x + Math.floor(i / perColumn) * (columnWidth + gap);
+    const middle = y + ((i % perColumn) + 0.5) * ROW_HEIGHT * unit;
+    if (color !== undefined) {
+      pen.fillStyle = color;
+      pen.beginPath();
+      pen.roundRect(left, middle - 7.5 * unit, 15 * unit, 15 * unit, 3 * unit);
+      pen.fill();
+    }
+    const percent =
+      share >= 0.0995 ? `${Math.round(100 * share)} %` : share >= 0.0005 ? `${(100 * share).toFixed(1)} %` : "< 0.1 %";
+    const [text, base] = [left + 24 * unit, middle + 5.5 * unit];
+    const room = columnWidth - (24 + 46) * unit;
+    lettering.write(name, text, base, { ...TEXT, room, color: color === undefined ? INK.faint : INK.plain });
+    lettering.write(percent, left + columnWidth, base, { ...TEXT, align: "right", color: INK.faint });
+  }
+}

@@ -1,0 +1,61 @@
+import type { SKRSContext2D } from "@napi-rs/canvas";
+
+export const INK = { strong: "#f4f1ea", plain: "#d5d3cd", faint: "#8d949c" } as const;
+
+export interface TextStyle {
+  /** Height of the letters' line, in pixels of a picture 1200 wide. */
+  readonly size: number;
+  readonly color?: string;
+  readonly bold?: boolean;
+  readonly align?: "left" | "right" | "center";
+  /** Longer texts end in an ellipsis. Pixels of the picture. */
+  readonly room?: number;
+}
+
+/** Writes on a canvas in one family; sizes grow with the picture, so that it looks the same at any width. */
+export class Lettering {
+  constructor(
+    private readonly pen: SKRSContext2D,
+    private readonly family: string,
+    /** Pixels of the picture for one of a picture 1200 wide. */
+    readonly unit: number,
+  ) {}
+
+  /** @param y  the base line. */
+  write(text: string, x: number, y: number, style: TextStyle): void {
+    const { pen } = this;
+    this.#use(style);
+    pen.fillStyle = style.color ?? INK.plain;
+    pen.textAlign = style.align ?? "left";
+    pen.textBaseline = "alphabetic";
+    pen.fillText(this.#shortened(text, style.room), x, y);
+  }
+
+  width(text: string, style: TextStyle): number {
+    this.#use(style);
+    return this.pen.measureText(text).width;
+  }
+
+  /** The text in lines that fit, broken at spaces. */
+  lines(text: string, style: TextStyle, room: number): string[] {
+    const lines: string[] = [];
+    for (const word of text.split(/\s+/).filter(Boolean)) {
+      const line = lines.at(-1);
+      if (line !== undefined && this.width(`${line} ${word}`, style) <= room)
+        lines[lines.length - 1] = `${line} ${word}`;
+      else lines.push(word);
+    }
+    return lines;
+  }
+
+  #use({ size, bold }: TextStyle): void {
+    this.pen.font = `${bold ? "bold " : ""}${size * this.unit}px "${this.family}"`;
+  }
+
+  #shortened(text: string, room = Infinity): string {
+    if (this.pen.measureText(text).width <= room) return text;
+    let kept = text.length - 1;
+    while (kept > 0 && this.pen.measureText(`${text.slice(0, kept).trimEnd()}…`).width > room) kept--;
+    return `${text.slice(0, kept).trimEnd()}…`;
+  }
+}

@@ -1,0 +1,175 @@
+import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { loadImage } from "@napi-rs/canvas";
+import type { Bounds } from "../archive/header.js";
+import { Archive } from "../archive/reader.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { CropPalette } from "./crop-palette.js";
+import { drawFieldMap, type FieldMap } from "./field-map.js";
+import { findFont } from "./font.js";
+import { fitFrame, frameBounds, shapeOf, zoomFor } from "./frame.js";
+import { drawSheet, planSheet } from "./sheet.js";
+
+const ATTRIBUTION = "Crops: USDA NASS Cropland Data Layer";
+const TITLE = "Majority crop of every field";
+/** Ground left free around an archive's fields, of the map's sides. */
+const MARGIN = 0.015;
+
+export interface PictureOptions {
+  /** PMTiles files, drawn side by side at one scale. */
+  readonly archives: readonly string[];
+  readonly out: string;
+  /** Pixels; the height follows from what is shown. */
+  readonly width: number;
+  /** Zoom of the tiles to draw; by default the one as detailed as the picture. */
+  readonly zoom?: number | undefined;
+  /** What to show; by default all that the archives announce. */
+  readonly bounds?: Bounds | undefined;
+  readonly title?: string | undefined;
+}
+
+/** What was drawn, and where on the picture it lies. */
+export interface Picture {
+  readonly out: string;
+  readonly width: number;
+  readonly height: number;
+  /** Family that the text is written in; null where the machine has none. */
+  readonly font: string | null;
+  readonly maps: readonly {
+    readonly archive: string;
+    readonly zoom: number;
+    readonly tiles: number;
+    /** The map's rectangle on the picture, pixels, and what it shows, degrees. */
+    readonly x: number;
+    readonly y: number;
+    readonly width: number;
+    readonly height: number;
+    readonly bounds: Bounds;
+    /** Drawn hectares by crop code, of tile geometry: right to a few percent near the archive's highest zoom, less below. */
+    readonly hectares: Readonly<Record<string, number>>;
+  }[];
+}
+
+/**
+ * Draw the fields of one archive, or of several side by side, into a PNG: web mercator,
+ * north up, with legend and scale.
+ *
+ * The picture is made beside its place and renamed: there is the old one or the new.
+ *
+ * @throws {PipelineError} input, when an archive cannot be read or has nothing to draw.
+ */
+export async function drawPicture(options: PictureOptions, ctx: Context): Promise<Picture> {
+  const archives: Archive[] = [];
+  try {
+    for (const path of options.archives) archives.push(new Archive(path));
+    return await drawArchives(archives, options, ctx);
+  } finally {
+    for (const archive of archives) archive.close();
+  }
+}
+
+async function drawArchives(archives: Archive[], options: PictureOptions, ctx: Context): Promise<Picture> {
+  const { out, width } = options;
+  const bounds = options.bounds ?? union(archives.map(({ header }) => header.bounds));
+  const font = findFont();
+  if (font === undefined) {
+    ctx.log.warn(
+      "No font found: the picture has no text and no legend. Debian and Ubuntu: apt-get install fonts-dejavu-core",
+    );
+  }
+  const sheet = planSheet(archives.length, width, shapeOf(bounds), font !== undefined);
+  const frame = fitFrame(bounds, sheet.mapWidth, sheet.mapHeight, options.bounds ? 0 : MARGIN);
+  const palette = new CropPalette();
+  const years: string[] = [];
+  const attributions = new Set<string>();
+  for (const archive of archives) {
+    const metadata = archive.metadata();
+    palette.addLegend(metadata, archive.path);
+    years.push(typeof metadata.year === "number" ? String(metadata.year) : "");
+    attributions.add(plainText(metadata.attribution) ?? ATTRIBUTION);
+  }
+  const maps: FieldMap[] = [];
+  for (const archive of archives) {
+    maps.push(await drawFieldMap(archive, frame, chooseZoom(archive, zoomFor(frame), options.zoom), palette, ctx));
+  }
+  const canvas = drawSheet(sheet, frame, maps, palette, {
+    title: options.title ?? TITLE,
+    attribution: [...attributions].join(", "),
+    years,
+    font,
+  });
+  await writePng(canvas.toBuffer("image/png"), canvas, out);
+  return {
+    out,
+    width,
+    height: canvas.height,
+    font: font ?? null,
+    maps: maps.map(({ zoom, tiles, areas }, i) => ({
+      archive: options.archives[i] as string,
+      zoom,
+      tiles,
+      ...(sheet.maps[i] as { x: number; y: number }),
+      width: sheet.mapWidth,
+      height: sheet.mapHeight,
+      bounds: frameBounds(frame),
+      hectares: Object.fromEntries(
+        palette.crops.flatMap(({ code }, cropClass) => {
+          const area = areas[cropClass] ?? 0;
+          return area > 0 ? [[String(code), Math.round(area / 100) / 100]] : [];
+        }),
+      ),
+    })),
+  };
+}
+
+/** An attribution may be HTML, for a web page; on a picture only its text is of use. */
+function plainText(html: unknown): string | undefined {
+  const text = typeof html === "string" ? html.replace(/<[^>]*>/g, "").trim() : "";
+  return text === "" ? undefined : text;
+}
+
+function union(all: readonly Bounds[]): Bounds {
+  return {
+    west: Math.min(...all.map(({ west }) => west)),
+    south: Math.min(...all.map(({ south }) => south)),
+    east: Math.max(...all.map(({ east }) => east)),
+    north: Math.max(...all.map(({ north }) => north)),
+  };
+}
+
+function chooseZoom(
+  { path, header: { minZoom, maxZoom } }: Archive,
+  fitting: number,
+  asked: number | undefined,
+): number {
+  if (asked === undefined) return Math.min(Math.max(fitting, minZoom), maxZoom);
+  if (asked >= minZoom && asked <= maxZoom) return asked;
+  throw new PipelineError("usage", "The archive has no such zoom", {
+    path,
+    expected: `${minZoom} to ${maxZoom}`,
+    received: asked,
+  });
+}
+
+/** Write, read back, and put in place. */
+async function writePng(png: Buffer, size: { width: number; height: number }, out: string): Promise<void> {
+  try {
+    const partial = join(openScratch(out), basename(out));
+    writeFileSync(partial, png);
+    const { width, height } = await loadImage(partial);
+    if (width !== size.width || height !== size.height) {
+      const expected = `${size.width} × ${size.height}`;
+      throw new PipelineError("failed", "The picture does not read back", {
+        expected,
+        received: `${width} × ${height}`,
+      });
+    }
+    publishFile(partial, out);
+  } catch (error) {
+    throw asPipelineError(error, "failed", "Cannot write the picture", { path: out });
+  } finally {
+    removeScratch(out);
+  }
+}

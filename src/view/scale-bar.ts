@@ -1,0 +1,46 @@
+import type { SKRSContext2D } from "@napi-rs/canvas";
+import { type Frame, metresPerPixel } from "./frame.js";
+import { INK, type Lettering } from "./lettering.js";
+
+/** A length that reads well: 1, 2 or 5 times a power of ten. */
+export interface ScaleLength {
+  readonly metres: number;
+  readonly label: string;
+}
+
+/** The longest such length that is at most `metres`. */
+export function scaleLength(metres: number): ScaleLength {
+  const power = 10 ** Math.floor(Math.log10(metres));
+  const length = ([5, 2].find((step) => step * power <= metres) ?? 1) * power;
+  return { metres: length, label: length >= 1000 ? `${length / 1000} km` : `${length} m` };
+}
+
+/** Draw a scale bar, true for the middle of the map, into its south-western corner. */
+export function drawScaleBar(
+  pen: SKRSContext2D,
+  lettering: Lettering,
+  frame: Frame,
+  map: { readonly x: number; readonly y: number },
+): void {
+  const { unit } = lettering;
+  const metresAPixel = metresPerPixel(frame, frame.height / 2);
+  const { metres, label } = scaleLength((frame.width / 5) * metresAPixel);
+  const length = metres / metresAPixel;
+  const style = { size: 13, color: INK.strong, align: "center" } as const;
+  const plate = { width: Math.max(length, lettering.width(label, style)) + 24 * unit, height: 36 * unit };
+  const [x, y] = [map.x + 14 * unit, map.y + frame.height - 14 * unit - plate.height];
+  pen.fillStyle = "rgba(24, 27, 31, 0.82)";
+  pen.beginPath();
+  pen.roundRect(x, y, plate.width, plate.height, 4 * unit);
+  pen.fill();
+  const [middle, base] = [x + plate.width / 2, y + plate.height - 10 * unit];
+  pen.strokeStyle = INK.strong;
+  pen.lineWidth = 1.5 * unit;
+  pen.beginPath();
+  pen.moveTo(middle - length / 2, base - 5 * unit);
+  pen.lineTo(middle - length / 2, base);
+  pen.lineTo(middle + length / 2, base);
+  pen.lineTo(middle + length / 2, base - 5 * unit);
+  pen.stroke();
+  lettering.write(label, middle, base - 8 * unit, style);
+}

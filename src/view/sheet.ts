@@ -1,0 +1,154 @@
+import { type Canvas, createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
+import type { CropPalette } from "./crop-palette.js";
+import type { FieldMap } from "./field-map.js";
+import type { Frame } from "./frame.js";
+import { drawLegend, type LegendRow, legendRows, ROW_HEIGHT } from "./legend-list.js";
+import { INK, Lettering } from "./lettering.js";
+import { drawScaleBar } from "./scale-bar.js";
+
+/** Dark ground: every crop's colour stands out from it, while white swallows grass and hay. */
+const GROUND_COLOR = "#20242a";
+const PANEL_COLOR = "#181b1f";
+const SHARE_NOTE = "% of the area drawn";
+/** Widths and heights below are in pixels of a picture this wide. */
+const REFERENCE_WIDTH = 1200;
+const PANEL_WIDTH = 320;
+const PADDING = 26;
+const GAP = 14;
+const STRIP_HEAD = 104;
+const STRIP_COLUMNS = 4;
+const STRIP_LEGEND_ROWS = 4;
+/** A map is at least this high for its width, and at most. */
+const SHAPES = { least: 0.45, most: 1.3 } as const;
+
+/** Where the maps lie on the picture, in pixels; its height is theirs and what the legend takes. */
+export interface Sheet {
+  readonly width: number;
+  /** The maps' upper left corners, and the size of each. */
+  readonly maps: readonly { readonly x: number; readonly y: number }[];
+  readonly mapWidth: number;
+  readonly mapHeight: number;
+}
+
+/**
+ * One map with a panel beside it, or several side by side with the legend below; the
+ * bare maps where there is no font to write in.
+ *
+ * @param shape  height / width of what the maps are to show.
+ */
+export function planSheet(count: number, width: number, shape: number, withText: boolean): Sheet {
+  const px = (reference: number) => Math.round((reference * width) / REFERENCE_WIDTH);
+  const [panel, side, top] = !withText
+    ? [0, 0, 0]
+    : count === 1
+      ? [px(PANEL_WIDTH), 0, 0]
+      : [0, px(PADDING), px(STRIP_HEAD)];
+  const room = width - panel - 2 * side - (count - 1) * px(GAP);
+  const mapWidth = Math.max(1, Math.floor(room / count));
+  const mapHeight = Math.max(1, Math.round(mapWidth * Math.min(Math.max(shape, SHAPES.least), SHAPES.most)));
+  const maps = Array.from({ length: count }, (_, i) => ({ x: side + i * (mapWidth + px(GAP)), y: top }));
+  return { width, maps, mapWidth, mapHeight };
+}
+
+export interface Labels {
+  readonly title: string;
+  readonly attribution: string;
+  /** One for each map; empty for none. */
+  readonly years: readonly string[];
+  /** Family to write in; undefined leaves all text out. */
+  readonly font: string | undefined;
+}
+
+/** Put maps and their explanation together. */
+export function drawSheet(
+  sheet: Sheet,
+  frame: Frame,
+  maps: readonly FieldMap[],
+  palette: CropPalette,
+  labels: Labels,
+): Canvas {
+  const { width, mapWidth, mapHeight } = sheet;
+  const unit = width / REFERENCE_WIDTH;
+  const top = sheet.maps[0]?.y ?? 0;
+  const areas = sumOfAreas(maps);
+  const isStrip = maps.length > 1;
+  const rows = isStrip ? legendRows(palette, areas, STRIP_LEGEND_ROWS * STRIP_COLUMNS) : [];
+  const legendHeight = Math.ceil(rows.length / STRIP_COLUMNS) * ROW_HEIGHT + 2 * PADDING;
+  const foot = isStrip && labels.font !== undefined ? Math.round(legendHeight * unit) : 0;
+  const canvas = createCanvas(width, top + mapHeight + foot);
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = PANEL_COLOR;
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  for (const [i, { x, y }] of sheet.maps.entries()) {
+    pen.fillStyle = GROUND_COLOR;
+    pen.fillRect(x, y, mapWidth, mapHeight);
+    const map = maps[i];
+    if (map !== undefined) pen.drawImage(map.canvas, x, y);
+  }
+  if (labels.font === undefined) return canvas;
+  const lettering = new Lettering(pen, labels.font, unit);
+  if (isStrip) drawHeadAndFoot(pen, lettering, sheet, rows, labels);
+  else drawPanel(pen, lettering, sheet, (limit) => legendRows(palette, areas, limit), labels);
+  drawScaleBar(pen, lettering, frame, sheet.maps[0] ?? { x: 0, y: 0 });
+  return canvas;
+}
+
+function sumOfAreas(maps: readonly FieldMap[]): Float64Array {
+  const sums = new Float64Array(maps[0]?.areas.length ?? 0);
+  for (const { areas } of maps) {
+    for (const [i, area] of areas.entries()) sums[i] = (sums[i] as number) + area;
+  }
+  return sums;
+}
+
+function drawPanel(
+  pen: SKRSContext2D,
+  lettering: Lettering,
+  { width: sheetWidth, mapWidth, mapHeight }: Sheet,
+  rowsWithin: (limit: number) => LegendRow[],
+  { title, years, attribution }: Labels,
+): void {
+  const { unit } = lettering;
+  const x = mapWidth + PADDING * unit;
+  const width = sheetWidth - x - PADDING * unit;
+  let y = PADDING * unit;
+  const year = years[0] ?? "";
+  if (year !== "") {
+    y += 36 * unit;
+    lettering.write(year, x, y, { size: 48, bold: true, color: INK.strong });
+    y += 12 * unit;
+  }
+  const heading = { size: 18, color: INK.plain };
+  for (const line of lettering.lines(title, heading, width)) {
+    y += 22 * unit;
+    lettering.write(line, x, y, heading);
+  }
+  y += 22 * unit;
+  const note = { size: 12, color: INK.faint };
+  const notes = [SHARE_NOTE, ...lettering.lines(attribution, note, width)];
+  const notesTop = mapHeight - PADDING * unit - (notes.length - 1) * 17 * unit;
+  const limit = Math.floor((notesTop - PADDING * unit - y) / (ROW_HEIGHT * unit));
+  drawLegend(pen, lettering, rowsWithin(limit), { x, y, width, columns: 1 });
+  for (const [i, line] of notes.entries()) lettering.write(line, x, notesTop + i * 17 * unit, note);
+}
+
+function drawHeadAndFoot(
+  pen: SKRSContext2D,
+  lettering: Lettering,
+  { width: sheetWidth, maps, mapHeight }: Sheet,
+  rows: readonly LegendRow[],
+  { title, years, attribution }: Labels,
+): void {
+  const { unit } = lettering;
+  const [x, width] = [PADDING * unit, sheetWidth - 2 * PADDING * unit];
+  const note = { size: 12, color: INK.faint, align: "right" } as const;
+  const notes = `${SHARE_NOTE}, all years.  ${attribution}`;
+  const room = width - lettering.width(notes, note) - PADDING * unit;
+  lettering.write(title, x, 46 * unit, { size: 22, color: INK.plain, room });
+  lettering.write(notes, x + width, 46 * unit, note);
+  for (const [i, map] of maps.entries()) {
+    lettering.write(years[i] ?? "", map.x, map.y - 12 * unit, { size: 28, bold: true, color: INK.strong });
+  }
+  const y = (maps[0]?.y ?? 0) + mapHeight + PADDING * unit;
+  drawLegend(pen, lettering, rows, { x, y, width, columns: STRIP_COLUMNS });
+}
