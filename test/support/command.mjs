@@ -7,11 +7,12 @@ const DIST = new URL("../../dist/", import.meta.url);
  * Run one of the project's commands, as `command("zonal", ["--out", path])`.
  * Resolves to {code, signal, stdout, stderr, json}: json is stdout's last line, parsed, when --json was asked.
  */
-export function command(name, args, { env = {}, signal, cwd, onStart } = {}) {
+export function command(name, args, { env = {}, signal, cwd, detached, onStart } = {}) {
   const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.js`, DIST)), ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     ...(cwd && { cwd }),
+    ...(detached && { detached }),
     ...(signal && { signal }),
   });
   onStart?.(child);
