@@ -126,7 +126,8 @@ template <typename T>
 bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
                const double* skip, size_t skips, bool clip, Complete& complete, Partial& partial) {
   for (const Segment& segment : segments) {
-    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, complete, partial)) {
+    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, complete,
+                          partial)) {
       return false;
     }
   }

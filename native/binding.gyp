@@ -9,6 +9,7 @@
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
       # No fused multiply-add: the pixel rule is exact to the last rounding.
       "cflags_cc": ["-std=c++17", "-O3", "-ffp-contract=off", "-fexceptions", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+      "conditions": [["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }]],
       "xcode_settings": {
         "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
         "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

@@ -19,7 +19,7 @@ struct Segment {
 // Answers of fields that lie wholly in one chunk; parallel arrays.
 struct Complete {
   std::vector<uint32_t> field, pixels, valid, second_pixels;
-  std::vector<uint32_t> covered;  // pixels of the window under the field, whatever their class
+  std::vector<uint32_t> covered;     // pixels of the window under the field, whatever their class
   std::vector<double> code, second;  // class, NaN when there is none
 };
 

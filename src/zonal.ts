@@ -3,12 +3,13 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { openFields } from "./fields/fields-file.js";
+import { withFieldsParquet } from "./fields/vector-source.js";
 import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
-import { openRaster } from "./raster/raster.js";
+import { openRaster, type Raster } from "./raster/raster.js";
 import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/zonal.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { ZoneReader } from "./zones/zone-reader.js";
@@ -16,9 +17,15 @@ import { ZoneReader } from "./zones/zone-reader.js";
 /** The drop-in for the Python step: fields and rasters in, a parquet of majorities for each out. */
 async function zonal(args: Arguments, ctx: Context) {
   const { options, own } = args;
-  const wanted = jobsOf(own);
-  const fields = await openFields(path(own, "fields"), options);
-  const jobs = wanted.map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
+  const fieldsPath = path(own, "fields");
+  const jobs = jobsOf(own).map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
+  const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
+  const [{ out }] = jobs as [OpenJob];
+  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => countJobs(parquet, jobs, args, ctx));
+}
+
+async function countJobs(fieldsPath: string, jobs: readonly OpenJob[], { options, own }: Arguments, ctx: Context) {
+  const fields = await openFields(fieldsPath, options);
   const pool = openPool(availableThreads(options.threads));
   try {
     const targets = jobs.map(({ raster, out }) => {
@@ -56,6 +63,8 @@ interface Job {
   readonly rasterPath: string;
   readonly out: string;
 }
+
+type OpenJob = Job & { readonly raster: Raster };
 
 /** One raster and one table, or, with --years, one of each a year. */
 function jobsOf(own: Arguments["own"]): Job[] {
@@ -99,7 +108,8 @@ await main(
       "quiet",
     ],
     own: {
-      fields: { type: "string", help: "parquet of polygons (WKB)" },
+      fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL reads, zipped too" },
+      layer: { type: "string", help: "layer of a vector source that has several" },
       raster: { type: "string", help: "categorical raster that GDAL reads; with --years, a path that holds {year}" },
       out: { type: "string", help: "parquet to write; with --years, a path that holds {year}" },
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },

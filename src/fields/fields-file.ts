@@ -28,7 +28,7 @@ export interface FieldsOptions {
   readonly fieldsCrs?: string | undefined;
 }
 
-const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
+export const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
 const GEOMETRY_NAMES = ["geometry", "geom", "wkb", "wkb_geometry"];
 const MAGIC = "PAR1";
 

@@ -42,10 +42,13 @@ export function writeRecord(path: string, record: StepRecord): void {
   writeJsonAtomic(path, record);
 }
 
-/** Small JSON file by temporary name, fsync and rename. */
+/**
+ * Small JSON file by temporary name, fsync and rename. The name is fixed, so that the next
+ * write takes what a kill left; whoever writes holds the year's lock.
+ */
 export function writeJsonAtomic(path: string, value: unknown): void {
   mkdirSync(dirname(path), { recursive: true });
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.partial`;
   try {
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
     publishFile(partial, path);

@@ -1,7 +1,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Writable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { endOfSections } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
@@ -93,7 +93,8 @@ async function tile(run: TippecanoeRun): Promise<number> {
     const result = await exit;
     if (signal.aborted) throw signal.reason;
     if (fed.failure !== undefined) throw fed.failure;
-    const failure = failureOf(result, tail.text(), fed.complete, { program, tempDir, output });
+    const complete = fed.complete && child.stdin.writableFinished;
+    const failure = failureOf(result, tail.text(), complete, { program, tempDir, output });
     if (failure !== undefined) throw failure;
     return fed.bytes;
   } catch (error) {
@@ -165,13 +166,17 @@ async function feed(
       }
       bytes += next.value.length;
       if (!stdin.write(next.value) && (await Promise.race([drained(stdin), gone])) === "gone") break;
+      // A pipe that takes every write at once would leave no turn for signals and timers.
+      await breathe();
     }
   } catch (failure) {
     return { bytes, complete: false, failure };
   }
   // The producer's cleanup gets its chance, but one that hangs must not hide why the process ended.
+  const waiting = new AbortController();
   const stopped = Promise.resolve(iterator.return?.()).catch(() => {});
-  await Promise.race([stopped, sleep(graceMs)]);
+  await Promise.race([stopped, sleep(graceMs, undefined, { signal: waiting.signal }).catch(() => {})]);
+  waiting.abort();
   return { bytes, complete: false };
 }
 

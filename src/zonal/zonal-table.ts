@@ -9,6 +9,7 @@ import {
   RecordBatch,
   Schema,
   Struct,
+  Type,
   Uint32,
   Utf8,
 } from "apache-arrow";
@@ -97,7 +98,9 @@ export async function writeZonalTable(
   try {
     await writeParquet(path, schema, batches(), {
       rowGroupRows: ROW_GROUP_ROWS,
-      dictionary: ["crop_code", "crop_pixels", "valid_pixels", "second_code", "second_pixels", "rule", "null_reason"],
+      dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== "field_id"),
+      // Integers that rise from row to row; strings would only grow.
+      delta: fields.idType.typeId === Type.Int ? ["field_id"] : [],
     });
   } finally {
     task.end();

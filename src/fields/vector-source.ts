@@ -1,0 +1,67 @@
+import { basename, join } from "node:path";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { openScratch, removeScratch } from "../pipeline/output.js";
+import { writeParquet } from "../table/parquet-writer.js";
+import { vectorBatches, vectorSchema } from "./vector-features.js";
+import { beginning, openVector, type VectorOptions } from "./vector-layer.js";
+
+const PARQUET_MAGIC = "PAR1";
+
+/** One slice of the pipeline's; a field has about half a kilobyte, so a group has about 8 MiB. */
+const ROW_GROUP_ROWS = 16_384;
+
+/**
+ * Do something with a parquet of the fields in `path`: that file itself, or, where it is none (by its first
+ * bytes, not its name), a copy of its polygons made in scratch beside `target` and removed afterwards.
+ *
+ * @throws {PipelineError} usage, for a layer of a parquet file; input, as importVector.
+ */
+export async function withFieldsParquet<T>(
+  path: string,
+  options: VectorOptions,
+  target: string,
+  ctx: Context,
+  use: (parquet: string) => Promise<T>,
+): Promise<T> {
+  if (beginning(path, PARQUET_MAGIC.length) === PARQUET_MAGIC) {
+    if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
+    return use(path);
+  }
+  const beside = `${target}.fields`;
+  try {
+    // Errors name this file, so its name tells of the source.
+    const out = join(openScratch(beside), `${basename(path)}.parquet`);
+    return await use(await importVector(path, options, out, ctx));
+  } finally {
+    removeScratch(beside);
+  }
+}
+
+/**
+ * Copy a layer of polygons into a GeoParquet that holds ids and WKB, feature by feature.
+ *
+ * Any format that GDAL reads will do, zipped too. Rows are features in the source's order, none left out; the
+ * id is `--id-column`, else one of the usual names, else the feature id. The same source gives the same bytes.
+ *
+ * @param path  a file or a folder (.gdb), or a path of GDAL's own beginning with /vsi.
+ * @param out   made new, or overwritten; after an error it holds a part of a file.
+ * @returns `out`.
+ * @throws {PipelineError} input: no such file, layer or id column, an unreadable feature.
+ */
+export async function importVector(path: string, options: VectorOptions, out: string, ctx: Context): Promise<string> {
+  const source = openVector(path, options);
+  const { dataset, layer, id } = source;
+  try {
+    const began = performance.now();
+    const schema = vectorSchema(source);
+    const { rows } = await writeParquet(out, schema, vectorBatches(source, schema, out, ctx), {
+      rowGroupRows: ROW_GROUP_ROWS,
+    });
+    const rate = Math.round((1000 * rows) / (performance.now() - began));
+    ctx.log.info(`${rows} features read (${rate} a second)`, { path, layer: layer.name, id: id.name });
+    return out;
+  } finally {
+    dataset.close();
+  }
+}
