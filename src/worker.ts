@@ -2,6 +2,7 @@
  * What workers do: receive, call, return. Each export is one task; arguments are
  * plain data and shared or transferred buffers.
  */
+import { statSync } from "node:fs";
 import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
 import { Archive } from "./archive/reader.js";
@@ -145,18 +146,20 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
-  if (archive?.path !== path) {
-    archive?.close();
+  const { ino, mtimeNs } = statSync(path, { bigint: true });
+  const version = `${path} ${ino} ${mtimeNs}`;
+  if (archive?.version !== version) {
+    archive?.file.close();
     archive = undefined;
-    archive = new Archive(path);
+    archive = { version, file: new Archive(path) };
   }
   const census = newCensus(plan);
-  addToCensus(census, archive, plan, from, to);
+  addToCensus(census, archive.file, plan, from, to);
   return census;
 }
 
 /** The archive opened last in this thread: its directories are read once. */
-let archive: Archive | undefined;
+let archive: { readonly version: string; readonly file: Archive } | undefined;
 
 /** Hand a result over with its buffers moved, not copied. */
 function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {

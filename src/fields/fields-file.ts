@@ -135,8 +135,8 @@ export function findColumn(
 
 interface GeoColumn {
   readonly encoding?: string;
-  /** PROJJSON; null when unknown; absent means OGC:CRS84. */
-  readonly crs?: object | null;
+  /** PROJJSON (WKT before GeoParquet 0.4); null when unknown; absent means OGC:CRS84. */
+  readonly crs?: object | string | null;
 }
 
 interface GeoMetadata {
@@ -156,8 +156,9 @@ function geoMetadata(shape: ParquetShape): GeoMetadata | undefined {
 
 /** The file's own CRS (GeoParquet 1.0: absent means lng/lat WGS 84), else the given one. */
 function fieldsCrs(path: string, column: GeoColumn | undefined, given: string | undefined): string {
-  if (column !== undefined && column.crs !== null)
-    return column.crs === undefined ? "OGC:CRS84" : JSON.stringify(column.crs);
+  const crs = column === undefined ? null : column.crs;
+  if (crs === undefined) return "OGC:CRS84";
+  if (crs !== null) return typeof crs === "string" ? crs : JSON.stringify(crs);
   if (given !== undefined) return given;
   throw new PipelineError("input", "The file does not say its CRS; pass it, as --fields-crs EPSG:4326", { path });
 }

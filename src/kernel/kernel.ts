@@ -99,7 +99,7 @@ export interface CompleteCounts {
   readonly secondPixels: Uint32Array;
 }
 
-/** Histograms of fields that several chunks share: entry i owns pairs `end[i - 1] .. end[i])`. */
+/** Histograms of fields that several chunks share, classes ascending: entry i owns pairs `end[i - 1] .. end[i])`. */
 export interface PartialCounts {
   readonly field: Uint32Array;
   /** How many such histograms the field has in all. */

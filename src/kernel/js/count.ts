@@ -31,7 +31,7 @@ export class Counter {
   };
   /** Pixels of the window under the field that is being counted. */
   #covered = 0;
-  /** Pixels of each class of one field, in the order in which classes came. */
+  /** Pixels of each class of one field. */
   readonly #histogram = new Map<number, number>();
   readonly #skip: ReadonlySet<number>;
 
@@ -109,7 +109,7 @@ export class Counter {
   /** The histogram of a field that other chunks share in. */
   #keep(field: number, parts: number): void {
     const partial = this.#partial;
-    for (const [code, count] of this.#histogram) {
+    for (const [code, count] of [...this.#histogram].sort(([a], [b]) => a - b)) {
       if (this.#skip.has(code)) continue;
       partial.code.push(code);
       partial.pixels.push(count);
