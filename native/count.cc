@@ -43,6 +43,9 @@ class Direct {
   T last() const { return last_; }
   void keep(T code) { last_ = code; }
 
+  // By class: the order in which classes come depends on how runs are walked.
+  void sort() { std::sort(touched_.begin(), touched_.end()); }
+
   // f(class, pixels) for all that is counted; leaves the histogram empty.
   template <typename F>
   void drain(F&& f) {
@@ -85,6 +88,11 @@ class Hashed {
     slots_[at].count += n;
   }
 
+  void sort() {
+    std::sort(touched_.begin(), touched_.end(),
+              [this](uint32_t a, uint32_t b) { return slots_[a].code < slots_[b].code; });
+  }
+
   template <typename F>
   void drain(F&& f) {
     for (const uint32_t at : touched_) {
@@ -114,7 +122,6 @@ class Hashed {
   void grow() {
     std::vector<Slot> old(slots_.size() * 2);
     old.swap(slots_);
-    // In the order in which classes came, which is the order in which they are handed out.
     std::vector<uint32_t> touched;
     touched.swap(touched_);
     for (const uint32_t at : touched) add(old[at].code, old[at].count);
@@ -164,10 +171,11 @@ inline void add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t 
   uint8_t common = histogram.last();
   uint32_t same = 0;
   uint32_t i = 0;
-  for (; i < length && run + i + 16 <= end; i += 16) {
+  for (; i < length && end - run >= static_cast<ptrdiff_t>(i) + 16; i += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(run + i));
     const uint32_t wanted = length - i >= 16 ? 0xffffu : (1u << (length - i)) - 1;
-    uint32_t equal = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(static_cast<char>(common)))));
+    uint32_t equal =
+        static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(static_cast<char>(common)))));
     uint32_t other = ~equal & wanted;
     if (__builtin_popcount(other) * 2 > __builtin_popcount(wanted)) {
       // Mostly another class: that of a pixel in the middle.
@@ -204,9 +212,11 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
     for (const uint32_t* const stop = run + runs; run < stop; run++) {
       // Every run lies in another row, so in another page of memory: asked for long before it is needed.
       if (run + kAhead < runs_end) {
-        const int64_t row = int64_t{segment.row} + (run[kAhead] >> 22);
-        const int64_t col = int64_t{segment.col} + ((run[kAhead] >> 11) & 2047);
-        __builtin_prefetch(pixels + row * static_cast<int64_t>(stride) + col);
+        // It may lie outside the window, where asking does no harm but a pointer must not point: as a number.
+        const uint64_t row = static_cast<uint64_t>(segment.row) + (run[kAhead] >> 22);
+        const uint64_t col = static_cast<uint64_t>(segment.col) + ((run[kAhead] >> 11) & 2047);
+        const uint64_t at = reinterpret_cast<uintptr_t>(pixels) + (row * stride + col) * sizeof(T);
+        __builtin_prefetch(reinterpret_cast<const void*>(static_cast<uintptr_t>(at)));
       }
       const int64_t row = int64_t{segment.row} + (*run >> 22);
       int64_t col = int64_t{segment.col} + ((*run >> 11) & 2047);
@@ -244,6 +254,7 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
       complete.code.push_back(code);
       complete.second.push_back(second);
     } else {
+      histogram.sort();
       histogram.drain([&](double c, uint32_t count) {
         partial.code.push_back(c);
         partial.pixels.push_back(count);

@@ -23,7 +23,7 @@ struct Complete {
   std::vector<double> code, second;  // class, NaN when there is none
 };
 
-// Histograms of fields that other chunks share in; to be added up by field.
+// Histograms of fields that other chunks share in, classes ascending; to be added up by field.
 struct Partial {
   std::vector<uint32_t> field, parts, covered;
   std::vector<uint32_t> end;     // one past the field's last pair

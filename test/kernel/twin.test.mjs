@@ -287,6 +287,44 @@ test("every band type counts alike: few classes and many, ties, skipped classes,
   }
 });
 
+test("a window cut out of the raster counts what lies in it", () => {
+  const random = new Random(8);
+  const grid = { ...GRIDS[1], width: 2300, height: 600 };
+  const geometries = Array.from({ length: 200 }, () =>
+    writeWkb(onGrid(randomPolygon(random, somewhere(random, grid)), grid)),
+  );
+  const burned = burnBoth(geometries, grid);
+  const { words, layout } = segmentsOf(burned, grid.width);
+  const whole = Uint8Array.from({ length: grid.width * grid.height }, () => random.integer(0, 4));
+  for (let i = 0; i < 10; i++) {
+    const [col, row] = [random.integer(0, 2200), random.integer(0, 560)];
+    const [width, height] = [random.integer(1, grid.width - col), random.integer(1, grid.height - row)];
+    const pixels = new Uint8Array(width * height);
+    for (let r = 0; r < height; r++) {
+      const begin = (row + r) * grid.width + col;
+      pixels.set(whole.subarray(begin, begin + width), r * width);
+    }
+    const shifted = layout.map((v, k) => (k % 7 === 5 ? v - row : k % 7 === 6 ? v - col : v));
+    const { value } = both((kernel) => kernel.count(pixels, width, words, shifted, Float64Array.of(0), true));
+    const covered = new Map();
+    for (const { field, covered: counts } of [value.complete, value.partial]) {
+      field.forEach((f, k) => {
+        covered.set(f, (covered.get(f) ?? 0) + counts[k]);
+      });
+    }
+    for (const [field, all] of pixelsOf(burned, grid.width)) {
+      const within = all.filter((at) => {
+        const [c, r] = [(at % grid.width) - col, Math.floor(at / grid.width) - row];
+        return c >= 0 && c < width && r >= 0 && r < height;
+      });
+      assert.equal(covered.get(field), within.length, `field ${field}`);
+    }
+    // Without clipping it is a mistake.
+    const { error } = both((kernel) => kernel.count(pixels, width, words, shifted, Float64Array.of(0)));
+    assert.match(error, /^TypeError: words: runs lie outside the window/);
+  }
+});
+
 test("a tie goes to the lowest class, the runner-up's too", () => {
   const grid = { a: 1, c: 0, e: -1, f: 0, width: 8, height: 1 };
   const row = [
@@ -484,8 +522,10 @@ test("wrong arguments are the same TypeError", () => {
     [4294967295, 1, 2, 1, 1, 0, 0],
     [0, 1, 2, 1, 1, 1, 0], // below the window
     [0, 1, 2, 1, 1, 0, 1], // right of it
-    [0, 1, 2, 1, 1, 4294967295, 0],
-    [0, 1, 2, 1, 1, 0, 4294967295],
+    [0, 1, 2, 1, 1, -2, 0], // above it
+    [0, 1, 2, 1, 1, 0, -3], // left of it
+    [0, 1, 2, 1, 1, 2147483647, 2147483647],
+    [0, 1, 2, 1, 1, -2147483648, -2147483648],
     [0, 1, 2, 1, 0, 0, 0], // entries that promise more runs than there are
     [0, 1, 2, 0, 1, 0, 0], // runs without entry
   ]) {

@@ -90,28 +90,30 @@ export function leftovers(root, year, region = "us") {
   ];
 }
 
-/** Processes whose command line speaks of a folder (this one does not). */
+/** The job's processes, and their children, that work on a root. */
 export function processesAt(folder) {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     try {
       const line = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-      return line.includes(`${folder}/`) || line.includes(`${folder} `) ? [{ pid: Number(name), line }] : [];
+      const ours = line.includes(`${folder}/`) || line.includes(`${folder} `);
+      return ours && !line.includes("/test/support/") ? [{ pid: Number(name), line }] : [];
     } catch {
       return [];
     }
   });
 }
 
-/** The year's log, line by line. */
+/** The year's log, line by line; a last line that is still being written is left out. */
 export function logLines(root, year) {
   const path = join(root, "logs", `year_${year}.log`);
-  return existsSync(path)
-    ? readFileSync(path, "utf8")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line))
-    : [];
+  if (!existsSync(path)) return [];
+  const text = readFileSync(path, "utf8");
+  return text
+    .slice(0, text.lastIndexOf("\n") + 1)
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 /** Stages that a run did, from its lines on stderr: {done: [...], skipped: [...]}. */
