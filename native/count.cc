@@ -39,10 +39,6 @@ class Direct {
     count += n;
   }
 
-  // A class that the next pixels are likely to hold.
-  T last() const { return last_; }
-  void keep(T code) { last_ = code; }
-
   // By class: the order in which classes come depends on how runs are walked.
   void sort() { std::sort(touched_.begin(), touched_.end()); }
 
@@ -62,7 +58,6 @@ class Direct {
   std::vector<uint32_t> counts_;
   std::vector<uint8_t> skip_;
   std::vector<T> touched_;
-  T last_ = 0;
 };
 
 // Wider classes: open addressing over the few that a field holds.
@@ -132,10 +127,73 @@ class Hashed {
   std::vector<uint32_t> touched_;
 };
 
+#ifdef __SSE2__
+// Bytes, the usual case: a field's pixels are gathered first and then compared sixteen at a time with one of
+// them, so that only those that differ are counted one by one. Gathering decides nothing by what it reads, so
+// the processor fetches many rows at once; counting as it reads, it would wait for each.
+template <>
+class Histogram<uint8_t> : public Direct<uint8_t> {
+ public:
+  using Direct::Direct;
+
+  // `end` is where the window's memory ends.
+  void add_run(const uint8_t* run, uint32_t length, const uint8_t* end) {
+    if (held_ + length > kHeld) flush();
+    if (length > kHeld) {
+      for (uint32_t i = 0; i < length; i++) add(run[i], 1);
+      return;
+    }
+    uint8_t* to = bytes_ + held_;
+    if (length <= 32 && end - run >= 32) {
+      // More than the run, in two moves of one size: what is too much is written over by the next run.
+      std::memcpy(to, run, 32);
+    } else {
+      std::memcpy(to, run, length);
+    }
+    held_ += length;
+  }
+
+  void sort() {
+    flush();
+    Direct::sort();
+  }
+
+  template <typename F>
+  void drain(F&& f) {
+    flush();
+    Direct::drain(f);
+  }
+
+ private:
+  static constexpr uint32_t kHeld = 4096;
+
+  void flush() {
+    if (held_ == 0) return;
+    const uint8_t common = bytes_[held_ / 2];
+    const __m128i sought = _mm_set1_epi8(static_cast<char>(common));
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < held_; i += 16) {
+      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes_ + i));
+      uint32_t other = ~static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, sought))) & 0xffff;
+      if (held_ - i < 16) other &= (1u << (held_ - i)) - 1;
+      for (; other != 0; other &= other - 1) {
+        add(bytes_[i + static_cast<uint32_t>(__builtin_ctz(other))], 1);
+        others++;
+      }
+    }
+    add(common, held_ - others);
+    held_ = 0;
+  }
+
+  uint8_t bytes_[kHeld + 32] = {};
+  uint32_t held_ = 0;
+};
+#else
 template <>
 class Histogram<uint8_t> : public Direct<uint8_t> {
   using Direct::Direct;
 };
+#endif
 template <>
 class Histogram<int8_t> : public Direct<int8_t> {
   using Direct::Direct;
@@ -165,32 +223,8 @@ inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length, cons
 }
 
 #ifdef __SSE2__
-// Bytes are compared sixteen at a time with the class that the field was last seen to hold; only those that
-// differ are counted one by one. Adding one to the same counter again and again waits for memory each time.
 inline void add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t length, const uint8_t* end) {
-  uint8_t common = histogram.last();
-  uint32_t same = 0;
-  uint32_t i = 0;
-  for (; i < length && end - run >= static_cast<ptrdiff_t>(i) + 16; i += 16) {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(run + i));
-    const uint32_t wanted = length - i >= 16 ? 0xffffu : (1u << (length - i)) - 1;
-    uint32_t equal =
-        static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(static_cast<char>(common)))));
-    uint32_t other = ~equal & wanted;
-    if (__builtin_popcount(other) * 2 > __builtin_popcount(wanted)) {
-      // Mostly another class: that of a pixel in the middle.
-      if (same > 0) histogram.add(common, same);
-      same = 0;
-      common = run[i + (length - i >= 16 ? 8 : (length - i) / 2)];
-      equal = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(static_cast<char>(common)))));
-      other = ~equal & wanted;
-    }
-    same += static_cast<uint32_t>(__builtin_popcount(equal & wanted));
-    for (; other != 0; other &= other - 1) histogram.add(run[i + static_cast<uint32_t>(__builtin_ctz(other))], 1);
-  }
-  if (same > 0) histogram.add(common, same);
-  histogram.keep(common);
-  for (; i < length; i++) histogram.add(run[i], 1);
+  histogram.add_run(run, length, end);
 }
 #endif
 
