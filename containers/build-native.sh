@@ -1,0 +1,40 @@
+#!/bin/bash
+# Build the native kernel, native/build/Release/fields.node.
+#
+# Does nothing when it was built from these sources, for this Node and this machine.
+set -euo pipefail
+
+PROJECT=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=containers/packages.sh
+. "$PROJECT/containers/packages.sh"
+# shellcheck source=containers/node-headers.sh
+. "$PROJECT/containers/node-headers.sh"
+
+cd "$PROJECT"
+[ -e native/binding.gyp ] || exit 0
+[ -e node_modules/node-gyp/package.json ] || die "no node packages yet; run: npm run setup"
+
+# Everything that the module is made of.
+origin() {
+  find native -path native/build -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort | xargs sha256sum
+  sha256sum node_modules/node-addon-api/package.json
+  node -p '[process.version, process.versions.modules, process.platform, process.arch].join(" ")'
+  g++ -dumpfullversion
+}
+
+STAMP=native/build/Release/fields.node.origin
+ORIGIN=$(origin)
+if [ -e native/build/Release/fields.node ] && [ "$(cat "$STAMP" 2> /dev/null)" = "$ORIGIN" ]; then
+  say "native kernel is up to date"
+  exit 0
+fi
+say "building the native kernel"
+LOG=$(mktemp)
+trap 'rm -f "$LOG"' EXIT
+if ! node_gyp rebuild --directory native --jobs max > "$LOG" 2>&1; then
+  tail -n 60 "$LOG" >&2
+  die "the native kernel does not compile"
+fi
+grep -i 'warning' "$LOG" >&2 || true
+echo "$ORIGIN" > "$STAMP"
+say "built native/build/Release/fields.node"
