@@ -32,7 +32,7 @@ export function sameCrs(a: string, b: string): boolean {
   return a === b || spatialReference(a).isSame(spatialReference(b));
 }
 
-function spatialReference(crs: string): gdal.SpatialReference {
+export function spatialReference(crs: string): gdal.SpatialReference {
   try {
     return gdal.SpatialReference.fromUserInput(identifier(crs) ?? crs);
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { type Data } from "apache-arrow";
+import type { Data } from "apache-arrow";
 import type { ParquetShape } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";

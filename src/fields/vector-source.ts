@@ -24,11 +24,13 @@ export async function withFieldsParquet<T>(
   ctx: Context,
   use: (parquet: string) => Promise<T>,
 ): Promise<T> {
+  const beside = `${target}.fields`;
+  // What a killed run left.
+  removeScratch(beside);
   if (beginning(path, PARQUET_MAGIC.length) === PARQUET_MAGIC) {
     if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
     return use(path);
   }
-  const beside = `${target}.fields`;
   try {
     // Errors name this file, so its name tells of the source.
     const out = join(openScratch(beside), `${basename(path)}.parquet`);

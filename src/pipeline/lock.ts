@@ -14,7 +14,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "./context.js";
-import { PipelineError } from "./errors.js";
+import { asPipelineError, PipelineError } from "./errors.js";
 
 /** How often a holder renews its lock. */
 const HEARTBEAT_MS = 5_000;
@@ -107,7 +107,7 @@ function tryCreate(path: string, token: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    throw asPipelineError(error, "failed", "Lock cannot be made", { lock: path });
   } finally {
     rmSync(partial, { force: true });
   }

@@ -118,7 +118,9 @@ export async function runStep<F extends Facts>(
   } catch (error) {
     const reason =
       ctx.signal.aborted && !(error instanceof PipelineError && error.kind === "space") ? ctx.signal.reason : error;
-    throw asPipelineError(reason, step.errorKind, `Step ${step.name} failed`, { year: step.year, step: step.name });
+    const where = { year: step.year, step: step.name };
+    if (reason instanceof PipelineError) throw reason.at(where);
+    throw asPipelineError(reason, step.errorKind, `Step ${step.name} failed`, { ...where, output: step.target });
   }
 }
 

@@ -27,9 +27,10 @@ export function openRaster(path: string): Raster {
   try {
     const { srs, geoTransform, rasterSize } = dataset;
     if (!rasterSize || dataset.bands.count() === 0) throw new PipelineError("input", "Raster has no band", { path });
-    if (!srs || srs.toWKT() === "") throw new PipelineError("input", "Raster has no CRS", { path });
-    if (!geoTransform || geoTransform.length !== 6)
-      throw new PipelineError("input", "Raster has no geotransform", { path });
+    // An empty CRS is no CRS either.
+    const crs = srs?.toWKT() ?? "";
+    if (crs === "") throw new PipelineError("input", "Raster has no CRS", { path });
+    if (geoTransform?.length !== 6) throw new PipelineError("input", "Raster has no geotransform", { path });
     const g = geoTransform as unknown as Grid["geotransform"];
     if (g[2] !== 0 || g[4] !== 0 || g[1] === 0 || g[5] === 0) {
       throw new PipelineError("input", "Raster must be north-up, not rotated", { path, geotransform: g.join(" ") });
@@ -45,7 +46,7 @@ export function openRaster(path: string): Raster {
     }
     return {
       path,
-      grid: { crs: srs.toWKT(), geotransform: g, width: rasterSize.x, height: rasterSize.y },
+      grid: { crs, geotransform: g, width: rasterSize.x, height: rasterSize.y },
       type: type as BandType,
       bytesPerPixel: PIXEL_ARRAYS[type as BandType].BYTES_PER_ELEMENT,
       block: { width: band.blockSize?.x ?? rasterSize.x, height: band.blockSize?.y ?? 1 },

@@ -72,7 +72,7 @@ export class WindingLine implements Curve {
 
   #point(i: number): number {
     const known = this.#known[i] as number;
-    if (known === known) return known;
+    if (!Number.isNaN(known)) return known;
     const v = this.exact(i * STEP_M);
     this.#known[i] = v;
     return v;

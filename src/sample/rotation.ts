@@ -1,4 +1,4 @@
-import { type Random } from "./random.js";
+import type { Random } from "./random.js";
 
 /** CDL codes that a field goes through, a year each, and then again. */
 export type Rotation = readonly number[];

@@ -93,14 +93,16 @@ class Plan {
     const far = SECTION_M - ROAD_M;
     switch (this.random.weighted(LAYOUTS)) {
       case "whole":
-        return this.add("section", new Rectangle(ROAD_M, ROAD_M, far, far));
+        this.add("section", new Rectangle(ROAD_M, ROAD_M, far, far));
+        return;
       case "halves": {
         const parts = cut(new Rectangle(ROAD_M, ROAD_M, far, far), [0.5], 2 * TRACK_M, this.random.next() < 0.5);
         for (const part of parts) this.add("half", part);
         return;
       }
       case "creek":
-        return this.creek();
+        this.creek();
+        return;
       default:
         for (const [west, north] of [
           [true, true],
@@ -145,7 +147,8 @@ class Plan {
     const width = land.u1 - land.u0;
     switch (random.weighted(QUARTERS)) {
       case "pivot":
-        return this.pivot(land);
+        this.pivot(land);
+        return;
       case "eighties":
         for (const part of cut(land, [random.between(0.42, 0.58)], 4, eastWest)) this.add("eighty", part);
         return;
@@ -155,21 +158,24 @@ class Plan {
         }
         return;
       case "strips":
-        return this.strips(land, eastWest);
+        this.strips(land, eastWest);
+        return;
       case "hole": {
         const side = random.between(90, 170);
         const u = random.between(land.u0 + 60, land.u1 - 60 - side);
         const v = random.between(land.v0 + 60, land.v1 - 60 - side);
         const yard = new Rectangle(u, v, u + side, v + side);
         this.yards.push(yard);
-        return this.add("hole", new Holed(land, yard));
+        this.add("hole", new Holed(land, yard));
+        return;
       }
       case "split": {
         const [north, south] = [random.between(0.25, 0.75), random.between(0.25, 0.75)];
-        return this.add(
+        this.add(
           "split",
           new Slanted(land, land.u0 + north * width, land.u0 + south * width, random.between(8, 18), "both"),
         );
+        return;
       }
       case "diagonal": {
         const north = land.u0 + random.between(0.15, 0.4) * width;
@@ -179,9 +185,11 @@ class Plan {
         return;
       }
       case "sliver":
-        return this.slivers(land, eastWest);
+        this.slivers(land, eastWest);
+        return;
       default:
-        return this.add("quarter", land);
+        this.add("quarter", land);
+        return;
     }
   }
 

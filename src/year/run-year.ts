@@ -5,7 +5,7 @@ import { type DownloadFacts, downloadStep, releaseCdl } from "../download/downlo
 import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, runStep, type Step } from "../pipeline/step.js";
@@ -44,7 +44,7 @@ export async function runYear(
   ctx: Context,
 ): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
-  return withLock(lock, ctx, async (own) => {
+  const run = async (own: Context): Promise<YearResult> => {
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
@@ -62,7 +62,12 @@ export async function runYear(
     }
     const facts = Object.fromEntries(Object.entries(done).map(([stage, record]) => [stage, record.facts]));
     return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
-  });
+  };
+  try {
+    return await withLock(lock, ctx, run);
+  } catch (error) {
+    throw asPipelineError(error, "failed", "The year cannot be made", { year });
+  }
 }
 
 /**
@@ -107,7 +112,7 @@ function stepMakers(
   ctx: Context,
 ): Record<Stage, StepMaker> {
   const zonal: StepMaker = ({ download }) => {
-    const { raster, digest } = download?.facts as unknown as DownloadFacts;
+    const { raster, digest } = (download as StepRecord).facts as unknown as DownloadFacts;
     return zonalStep(
       year,
       { path: raster, digest },

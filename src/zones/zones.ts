@@ -5,8 +5,10 @@ import type { Options } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
+import { removeScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import type { Grid } from "../raster/grid.js";
 import { buildZones, fieldsFingerprint } from "./build-zones.js";
@@ -44,7 +46,13 @@ export async function ensureZones(
       const made = await findZones(folder, print, grid);
       if (made !== undefined) return made;
       const step = zonesStep(fields, print, grid, folder, year, options, layout, pool);
-      await runStep(step, own, { force: true });
+      try {
+        await runStep(step, own, { force: true });
+      } catch (error) {
+        // Mended fields have another fingerprint: nobody would go on from there.
+        if (error instanceof PipelineError && error.kind === "input") removeScratch(step.target);
+        throw error;
+      }
       return ZoneReader.open(step.target, print);
     },
     { wait: true },
@@ -54,9 +62,14 @@ export async function ensureZones(
 async function findZones(folder: string, print: string, grid: Grid): Promise<ZoneReader | undefined> {
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith(".zones")) continue;
+    const path = join(folder, name);
     try {
-      const zones = await ZoneReader.open(join(folder, name), print);
-      if (fitRaster(zones.header, grid) !== undefined) return zones;
+      const zones = await ZoneReader.open(path, print);
+      if (fitRaster(zones.header, grid) !== undefined) {
+        // A kill between the rename and the clean-up leaves it.
+        removeScratch(path);
+        return zones;
+      }
       await zones.close();
     } catch {
       // Of other fields, another version, or damaged: made anew under its own name.

@@ -39,7 +39,7 @@ test("a bare list of years is taken over, its years kept", () => {
 test("keys of other tools stay, in the object and in the year's own entry", () => {
   const first = withArchive(undefined, 2020, entry(2020), BY);
   const foreign = { ...first, theme: { dark: true }, archives: { 2020: { ...first.archives[2020], note: "checked" } } };
-  const { featureCounts, ...bare } = entry(2020);
+  const { featureCounts: _left, ...bare } = entry(2020);
   const again = withArchive(parseManifest(JSON.stringify(foreign), "us", {}), 2020, bare, BY);
   assert.deepEqual(again.theme, { dark: true });
   assert.deepEqual(again.archives[2020], { ...bare, note: "checked" });
