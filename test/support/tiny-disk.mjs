@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { mkdtempSync, rmdirSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -17,4 +17,11 @@ export function tinyDisk(t, size) {
     rmdirSync(folder);
   });
   return folder;
+}
+
+/** Make the disk so large that `bytes` of it (rounded up to pages of 4 KiB) are free. */
+export function leaveFree(folder, bytes) {
+  const { blocks, bfree, bsize } = statfsSync(folder);
+  const size = (blocks - bfree) * bsize + Math.ceil(bytes / bsize) * bsize;
+  execFileSync("mount", ["-o", `remount,size=${size}`, folder], { stdio: "pipe" });
 }
