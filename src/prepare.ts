@@ -2,12 +2,15 @@ import { mkdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import type { Options } from "./config/options.js";
 import { openFields } from "./fields/fields-file.js";
+import { withFieldsParquet } from "./fields/vector-source.js";
 import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
+import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { fitRaster } from "./zones/fit.js";
@@ -21,8 +24,13 @@ async function prepare(args: Arguments, ctx: Context) {
     if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
     return resolve(value);
   }) as [string, string, string];
-  const fields = await openFields(fieldsPath, options);
   const { grid } = openRaster(rasterPath);
+  const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
+  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => makeIndex(parquet, grid, out, options, ctx));
+}
+
+async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
+  const fields = await openFields(fieldsPath, options);
   const print = fieldsFingerprint(fields);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
   await before?.close();
@@ -55,7 +63,8 @@ await main(
       "Make the zone index of a field set: which pixels belong to which field. Once per field set and raster grid.",
     options: ["idColumn", "geometryColumn", "fieldsCrs", "kernel", "batch", "threads", "json", "quiet"],
     own: {
-      fields: { type: "string", help: "parquet of polygons (WKB)" },
+      fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
+      layer: { type: "string", help: "the layer of a source that has several" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
     },

@@ -175,9 +175,9 @@ for (const [signal, code, group] of [
       assert.match(struck.stderr, new RegExp(`^ERROR .*Ended by ${signal}; what is done so far is kept`, "m"));
       await assertNoProcess(root);
       const left = leftovers(root, YEAR).filter((path) => !path.includes("us_full_years.json.lock"));
-      // A download and a zone index go on from where they were.
+      // A download, a zone index and an upload go on from where they were.
       assert.deepEqual(
-        left.filter((path) => !/^data\/(cdl|zones)\/\.[^/]+\.scratch/.test(path)),
+        left.filter((path) => !/^(data\/(cdl|zones)|outputs\/state)\/\.[^/]+\.scratch/.test(path)),
         [],
         moment.name,
       );

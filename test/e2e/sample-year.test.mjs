@@ -124,9 +124,13 @@ function checkFeatures(features, expected, what) {
     `${what}: ids`,
   );
   for (const { n, id, area, crop } of drawn) {
-    const { crop_name: name, ...properties } = features.get(n).properties;
+    const { crop_name: name, area_ha: drawnArea, ...properties } = features.get(n).properties;
     const known = { field_id: Number(id) };
-    if (area !== null) known.area_ha = Math.round(area * 100) / 100;
+    if (area === null) assert.equal(drawnArea, undefined);
+    else {
+      assert.ok(Math.abs(drawnArea - area) < 0.00501, `${what}: row ${n} has ${drawnArea} ha, not ${area}`);
+      assert.equal(drawnArea, Number(drawnArea.toFixed(2)));
+    }
     if (crop !== null) known.crop_code = crop;
     assert.deepEqual(properties, known, `${what}: row ${n}`);
     assert.equal(typeof name, crop === null ? "undefined" : "string");
