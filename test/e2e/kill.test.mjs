@@ -73,7 +73,7 @@ async function strike(root, { when, withinMs }, signal, random, { group = false 
   let child;
   let ended = false;
   const running = year(root, { detached: group, onStart: (started) => (child = started) });
-  running.finally(() => {
+  void running.finally(() => {
     ended = true;
   });
   while (!ended && !when(root, child.pid)) await sleep(1);
@@ -223,7 +223,7 @@ test("four years at once on one root: one makes the zone index, all four are in 
   const { archives, years } = JSON.parse(readFileSync(join(root, "outputs/web/us_full_years.json"), "utf8"));
   assert.deepEqual(years, YEARS);
   assert.deepEqual(Object.keys(archives), YEARS.map(String));
-  const { manifest, ...outputs } = outputsOf(root, YEAR);
+  const { manifest: _four, ...outputs } = outputsOf(root, YEAR);
   assert.deepEqual({ ...outputs, manifest: reference.manifest }, reference);
   for (const which of YEARS) assert.deepEqual(leftovers(root, which), []);
 });

@@ -222,7 +222,7 @@ test("ids: strings, 64-bit integers to the last digit, null; by name, by usual n
   ]);
   assert.deepEqual(await ids("a.shp"), ["field_id", 7]);
   writeVector(join(folder, "c.gpkg"), "GPKG", [
-    { name: "c", rows: rows.map(({ FIELD_ID, ...row }) => row), fields: { CSBID: gdal.OFTString } },
+    { name: "c", rows: rows.map(({ FIELD_ID: _id, ...row }) => row), fields: { CSBID: gdal.OFTString } },
   ]);
   assert.deepEqual(await ids("c.gpkg"), ["CSBID", "35001"]);
   assert.deepEqual(await ids("c.gpkg", { idColumn: "fid" }), ["fid", 41n]);

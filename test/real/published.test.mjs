@@ -75,7 +75,10 @@ test("FIESTA: forest districts on a uint16 .img of another datum", needsRealData
     "Powder River Ranger District": { pixels: 21649, majority: [2430, 2586] },
     "Tongue Ranger District": { pixels: 26770, majority: [2449] },
   };
-  assert.deepEqual(rows.map((row) => row.field_id).sort(), Object.keys(published));
+  assert.deepEqual(
+    rows.map((row) => row.field_id).sort((a, b) => (a < b ? -1 : 1)),
+    Object.keys(published),
+  );
   for (const row of rows) {
     const { pixels, majority } = published[row.field_id];
     assert.equal(row.valid_pixels, pixels, row.field_id);

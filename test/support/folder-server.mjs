@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
  */
 export async function startFolderServer(folder, { pieceBytes = 2 ** 20, pauseMs = 0 } = {}) {
   const requests = [];
-  const server = createServer(async (request, response) => {
+  const answer = async (request, response) => {
     const name = basename(decodeURIComponent(request.url));
     const path = join(folder, name);
     const note = { name, range: request.headers.range, status: 404 };
@@ -31,6 +31,9 @@ export async function startFolderServer(folder, { pieceBytes = 2 ** 20, pauseMs 
     } finally {
       response.end();
     }
+  };
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address();
