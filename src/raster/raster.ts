@@ -5,6 +5,9 @@ import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, type Window, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
 
+/** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */
+gdal.config.set("GDAL_CACHEMAX", "16");
+
 /** A categorical raster: one band of classes. */
 export interface Raster {
   readonly path: string;

@@ -2,8 +2,11 @@ import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
 import type { Grid, Window } from "./grid.js";
 import type { Raster } from "./raster.js";
 
-/** Pixels of a window are held to this, unless one block row of chunks is larger. */
-const WINDOW_BYTES = 16 * 2 ** 20;
+/**
+ * Pixels of a window are held to this where the file's blocks allow it: a chunk of bytes, which
+ * fits a core's own cache. Counting hops from row to row; it took a third longer in windows of 4 MiB.
+ */
+const WINDOW_BYTES = 2 ** 20;
 
 /** A chunk of the zone index, and its corner in a window; negative where the window begins inside it. */
 export interface ChunkPlace {

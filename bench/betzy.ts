@@ -1,0 +1,124 @@
+import { type Outcome, outcomeOf, type Results, workCpu } from "./results.js";
+import { spread } from "./statistics.js";
+
+/** What a node of Betzy and the national job are taken to be; the words are printed with the prediction. */
+const ASSUMED = {
+  fields: { value: 29_100_000, words: "29.1 M fields" },
+  years: { value: 15, words: "15 years" },
+  pixels: { value: 14_850, words: "14,850 Mpx a raster: 153,811 × 96,523, the national Cropland Data Layer" },
+  rasterBytes: { value: 2.5e9, words: "2.5 GB a raster file, LZW" },
+  fieldsBytes: { value: 19e9, words: "19 GB of polygons as parquet" },
+  cores: { value: 128, words: "128 cores a node: two EPYC 7742, hyperthreads not counted" },
+  decoders: { value: 4, words: "4 threads that decode: as many as libuv has, one raster handle each" },
+  diskBytesPerS: { value: 1e9, words: "1 GB/s for a node that reads or writes Lustre; cautious" },
+  memoryBytesPerS: { value: 300e9, words: "300 GB/s of memory a node: three quarters of 16 channels of DDR4-3200" },
+} as const;
+
+/** Times that memory is crossed per byte: read from disk, decoded, written, counted. */
+const CROSSINGS = 6;
+
+interface Stage {
+  readonly name: string;
+  /** Seconds by what could hold it up; the largest does. */
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/**
+ * The national job on Betzy, from what was measured here.
+ *
+ * A stage takes as long as what holds it up: its workers' CPU over all cores, the main
+ * thread, decoding, the disk or memory. Nothing is said of download, tiles and upload.
+ *
+ * @param coreSpeed  of a Betzy core, this machine's being 1.
+ * @returns lines of Markdown.
+ */
+export function predictBetzy(results: Results, coreSpeed: number): string[] {
+  const stages = stagesOf(results, coreSpeed);
+  if (stages === undefined) return ["The results lack the runs with 1 thread that the prediction starts from."];
+  const [index, scan, write] = stages.map(timeOf) as [number, number, number];
+  const year = scan + write;
+  const years = ASSUMED.years.value;
+  const rounds = (nodes: number) => index + Math.ceil(years / nodes) * year;
+  return [
+    "",
+    "## Betzy, predicted",
+    "",
+    `29.1 M fields × ${years} years, zonal step alone. A prediction, nothing of it was run there.`,
+    "",
+    "| stage | seconds | held up by | other limits, seconds |",
+    "| --- | ---: | --- | --- |",
+    ...stages.map((stage) => {
+      const [first, ...others] = Object.entries(stage.limits).sort(([, a], [, b]) => b - a) as [string, number][];
+      const rest = others.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(", ");
+      return `| ${stage.name} | ${(first?.[1] ?? 0).toFixed(1)} | ${first?.[0]} | ${rest} |`;
+    }),
+    `| **a year** | **${year.toFixed(0)}** | | |`,
+    `| **1 node, ${years} years** | **${rounds(1).toFixed(0)}** | | the index, then year after year |`,
+    `| **4 nodes, ${years} years** | **${rounds(4).toFixed(0)}** | | one makes the index while the others wait, then ${Math.ceil(years / 4)} waves |`,
+    "",
+    "Assumed:",
+    "",
+    ...Object.values(ASSUMED).map(({ words }) => `- ${words}`),
+    `- a core of ${coreSpeed} of this machine's speed, at full load (--core-speed)`,
+    `- memory crossed ${CROSSINGS} times per byte of input and pixel`,
+    "- costs per field and per pixel as in the made-up world, in a second pass (a long run has everything compiled)",
+    "- even work for all workers, whose speed falls with their number only by the limit of memory",
+    "",
+  ];
+}
+
+const timeOf = ({ limits }: Stage): number => Math.max(...Object.values(limits));
+
+function stagesOf(results: Results, coreSpeed: number): Stage[] | undefined {
+  const [build, scan, decode] = ["build tiled 1 again", "scan tiled 1 again", "decode tiled 1"].map((key) =>
+    outcomeOf(results, key),
+  );
+  if (!build || !scan || !decode) return undefined;
+  const burned = phaseOf(build, "fields burned");
+  const counted = phaseOf(scan, "pixels counted");
+  const written = phaseOf(scan, "rows written");
+  if (!burned || !counted || !written) return undefined;
+  const { fields, pixels, rasterBytes, fieldsBytes, cores, decoders, diskBytesPerS, memoryBytesPerS } = ASSUMED;
+  const perField = (seconds: number) => ((seconds / scan.fields) * fields.value) / coreSpeed;
+  const decodeS = ((spread(workCpu(decode)).median / decode.mpx) * pixels.value) / coreSpeed;
+  const decodeHere = (spread(workCpu(decode)).median / decode.mpx) * scan.mpx;
+  const sample = results.worlds[0]?.fields ?? scan.fields;
+  const indexBytes = (results.indexBytes / sample) * fields.value;
+  const tableBytes = (results.tableBytes / sample) * fields.value;
+  const memory = (bytes: number) => (bytes * CROSSINGS) / memoryBytesPerS.value;
+  const disk = (bytes: number) => bytes / diskBytesPerS.value;
+  return [
+    {
+      name: "zone index, once",
+      limits: {
+        workers: perField(Math.max(0, burned.cpuS - burned.mainS)) / cores.value,
+        "main thread": perField(burned.mainS),
+        disk: disk(fieldsBytes.value + indexBytes),
+        memory: memory(fieldsBytes.value + indexBytes),
+      },
+    },
+    {
+      name: "decode and count, a year",
+      limits: {
+        workers: perField(Math.max(0, counted.cpuS - counted.mainS - decodeHere)) / cores.value,
+        "main thread": perField(counted.mainS),
+        decoding: decodeS / decoders.value,
+        disk: disk(rasterBytes.value + indexBytes),
+        memory: memory(rasterBytes.value + indexBytes + pixels.value * 1e6),
+      },
+    },
+    {
+      name: "write the table, a year",
+      limits: { "main thread": perField(written.mainS), disk: disk(tableBytes), memory: memory(tableBytes) },
+    },
+  ];
+}
+
+function phaseOf(outcome: Outcome, name: string): { cpuS: number; mainS: number } | undefined {
+  const phases = outcome.runs.flatMap((run) => run.phases.filter((phase) => phase.name === name));
+  if (phases.length === 0) return undefined;
+  return {
+    cpuS: spread(phases.map(({ cpuS }) => cpuS)).median,
+    mainS: spread(phases.map(({ mainS }) => mainS)).median,
+  };
+}
