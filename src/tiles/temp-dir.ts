@@ -48,7 +48,9 @@ const HERE: Surroundings = { fileSystemOf, availableMemory: () => process.availa
  */
 export async function chooseTempDir(request: TempDirRequest, around: Surroundings = HERE): Promise<TempDir> {
   const { scratch, name, bytesNeeded } = request;
-  const candidates = scratch === undefined ? ["/dev/shm", tmpdir(), request.besideOutput] : [scratch];
+  const usual = ["/dev/shm", tmpdir(), request.besideOutput];
+  const candidates = scratch === undefined ? usual : [scratch];
+  for (const parent of new Set([...usual, ...candidates])) clear(join(parent, name));
   const refused: string[] = [];
   let onlySpace = true;
   for (const parent of candidates) {
@@ -67,6 +69,15 @@ export async function chooseTempDir(request: TempDirRequest, around: Surrounding
     neededMiB: mebibytes(bytesNeeded),
     refused: refused.join("; "),
   });
+}
+
+/** What a killed run left goes before anything is judged, wherever it lies: its space would count as taken. */
+function clear(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // No folder at all, or somebody else's: its judgement, or making it, will say so.
+  }
 }
 
 async function judge(

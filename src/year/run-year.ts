@@ -8,12 +8,12 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
-import { judgeStep, runStep, type Step } from "../pipeline/step.js";
+import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/publish.js";
 import { tilesStep } from "../tiles/tiles.js";
 import { zonalStep } from "../zonal/zonal.js";
 import { ensureZones } from "../zones/zones.js";
-import { isBeyond, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
+import { isBeyond, isNeeded, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
 
 /** What became of each stage. */
 export type YearResult = { readonly year: number; readonly archive: string; readonly manifest: string } & {
@@ -53,7 +53,7 @@ export async function runYear(
         const step = makers[stage](done);
         if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
         else if (isBeyond(stage, selection)) break;
-        done[stage] = recordOf(step);
+        done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
         // Only who has judged the zonal table knows that the raster has been used.
         if (stage === "zonal" && isSelected(stage, selection)) await releaseCdl(year, options, layout, own);
       }
@@ -98,7 +98,8 @@ export async function planYear(
       plan.push({ stage, runs: !verdict.skip, reason: verdict.reason });
       if (!verdict.skip) continue;
     }
-    done[stage] = recordOf(makers[stage](done));
+    const step = makers[stage](done);
+    done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
   }
   return plan;
 }
@@ -137,6 +138,17 @@ function stepMakers(
     publish: ({ tiles }) =>
       publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
   };
+}
+
+/** The record of a stage that is not selected but whose output the next one, which is, takes. */
+async function standing(step: Step): Promise<StepRecord> {
+  const record = recordOf(step);
+  const problem = await (step.recheck === undefined ? outputProblem(step.target, record) : step.recheck(record));
+  if (problem === undefined) return record;
+  throw new PipelineError("input", `The ${step.name} stage must be done again: ${problem}`, {
+    year: step.year,
+    path: step.target,
+  });
 }
 
 function outputOf(record: StepRecord | undefined, stage: Stage): StepRecord["output"] {

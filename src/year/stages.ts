@@ -17,6 +17,12 @@ export function isSelected(stage: Stage, { only, until }: Selection): boolean {
   return until === undefined || STAGES.indexOf(stage) <= STAGES.indexOf(until);
 }
 
+/** Whether a stage is not selected itself, but the one after it is. */
+export function isNeeded(stage: Stage, selection: Selection): boolean {
+  const next = STAGES[STAGES.indexOf(stage) + 1];
+  return next !== undefined && isSelected(next, selection) && !isSelected(stage, selection);
+}
+
 /** Whether neither this stage nor a later one is selected. */
 export function isBeyond(stage: Stage, selection: Selection): boolean {
   return STAGES.slice(STAGES.indexOf(stage)).every((later) => !isSelected(later, selection));

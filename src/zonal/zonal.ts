@@ -11,7 +11,7 @@ import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { publishFile, scratchBeside } from "../pipeline/output.js";
 import { recordPath } from "../pipeline/record.js";
-import type { Step } from "../pipeline/step.js";
+import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { openRaster, type Raster } from "../raster/raster.js";
 import { fitRaster } from "../zones/fit.js";
@@ -29,6 +29,8 @@ export type ZonalFacts = {
   readonly unanswered: Readonly<Record<string, number>>;
   /** Dirty rows, by problem. */
   readonly dirty: Readonly<Record<string, number>>;
+  /** All of them; a row with two problems counts once. */
+  readonly dirtyRows: number;
   /** Pixels counted over all fields. */
   readonly validPixels: number;
 };
@@ -133,7 +135,9 @@ function summarise(status: Uint8Array, answers: Answers, dirty: readonly DirtyRo
       unanswered[reason] = (unanswered[reason] ?? 0) + 1;
     }
   });
-  return { rows: status.length, answered, unanswered, dirty: countProblems(dirty), validPixels };
+  const rows = status.length;
+  const dirtyCount = new Set(dirty.map(({ row }) => row)).size;
+  return { rows, answered, unanswered, dirty: countProblems(dirty), dirtyRows: dirtyCount, validPixels };
 }
 
 /** Fields that all lie elsewhere are a CRS mistake, not an answer. */
@@ -221,6 +225,12 @@ export function zonalStep(
     verify: (partial, facts) => verifyZonalTable(partial, facts.rows),
     async finish() {
       publishDirtyRows(layout.zonal);
+    },
+    recheck(record) {
+      const facts = record.facts as ZonalFacts;
+      if (facts.dirtyRows > 0 && !existsSync(dirtyPath(layout.zonal))) return "the list of dirty rows is gone";
+      if (facts.dirtyRows > options.maxDirty * facts.rows) return "more rows are dirty than --max-dirty allows";
+      return outputProblem(layout.zonal, record);
     },
   };
 }
