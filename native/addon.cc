@@ -124,17 +124,17 @@ Napi::Value burn(const Napi::CallbackInfo& info) {
 
 template <typename T>
 bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
-               const double* skip, size_t skips, bool clip, Complete& complete, Partial& partial) {
+               const double* skip, size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial) {
   for (const Segment& segment : segments) {
-    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, complete,
-                          partial)) {
+    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, histograms,
+                          complete, partial)) {
       return false;
     }
   }
   return true;
 }
 
-// count(pixels, stride, words, layout, skip, clip) -> {complete: {...}, partial: {...}}
+// count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
 Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -145,6 +145,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
   const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
   const bool clip = info[5].ToBoolean();
+  const bool histograms = info[6].ToBoolean();
   if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
   const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
   if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
@@ -172,7 +173,8 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   void* data = nullptr;
   napi_get_typedarray_info(env, pixels, nullptr, nullptr, &data, nullptr, nullptr);
   const auto run = [&](auto function) {
-    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, complete, partial);
+    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, histograms, complete,
+                    partial);
   };
   bool fits = false;
   switch (pixels.TypedArrayType()) {

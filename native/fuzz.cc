@@ -94,7 +94,8 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
   const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
   Complete complete;
   Partial partial;
-  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, below(2) == 0, complete, partial);
+  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, below(2) == 0, below(2) == 0,
+                          complete, partial);
 }
 
 }  // namespace

@@ -83,13 +83,16 @@ export interface CountTask {
   readonly layout: Uint32Array;
   readonly skip: Float64Array;
   readonly clip: boolean;
+  /** Every field's histogram is wanted, not its majority alone. */
+  readonly histograms: boolean;
 }
 
 /** Count the fields of one window. */
 export async function countWindow(task: CountTask): Promise<Counted> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const counted = (await loadKernel(task.kernel)).count(pixels, task.stride, words, task.layout, task.skip, task.clip);
+  const { stride, layout, skip, clip, histograms } = task;
+  const counted = (await loadKernel(task.kernel)).count(pixels, stride, words, layout, skip, clip, histograms);
   return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
 }
 

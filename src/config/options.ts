@@ -60,6 +60,12 @@ export const OPTIONS = {
     default: [0],
     help: "codes that are background, not counted, beside the band's own nodata (none: '')",
   },
+  ties: {
+    type: "string",
+    default: "lowest",
+    choices: ["lowest", "highest"],
+    help: "the class that wins where several have as many pixels",
+  },
   batch: { type: "integer", default: 16384, min: 1, help: "fields a worker takes at a time" },
   threads: {
     type: "integer",

@@ -153,6 +153,7 @@ export interface Kernel {
    *                (in two's complement) where the window begins inside the chunk.
    * @param skip    classes that are not counted.
    * @param clip    cut runs at the window's edges instead of taking them for a mistake.
+   * @param histograms  give every field's histogram, as of those that chunks share, and no majorities.
    * @throws {TypeError} when a run leaves the window: the index is of another grid.
    * @see native/count.cc
    */
@@ -163,6 +164,7 @@ export interface Kernel {
     layout: Uint32Array,
     skip: Float64Array,
     clip?: boolean,
+    histograms?: boolean,
   ): Counted;
 
   /**

@@ -255,7 +255,11 @@ const TYPES = {
 
 function countBoth(burned, grid, pixels, skip) {
   const { words, layout } = segmentsOf(burned, grid.width);
-  return both((kernel) => kernel.count(pixels, grid.width, words, layout, Float64Array.from(skip))).value;
+  const count = (histograms) => (kernel) =>
+    kernel.count(pixels, grid.width, words, layout, Float64Array.from(skip), false, histograms);
+  const { partial } = both(count(true)).value;
+  assert.equal(partial.field.length, burned.field.length, "every entry's histogram");
+  return both(count(false)).value;
 }
 
 test("every band type counts alike: few classes and many, ties, skipped classes, NaN", () => {

@@ -65,6 +65,7 @@ function count(
   layout: Uint32Array,
   skip: Float64Array,
   clip = false,
+  histograms = false,
 ): Counted {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
@@ -74,7 +75,7 @@ function count(
   if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
-  const counter = new Counter(pixels, stride, skip, clip);
+  const counter = new Counter(pixels, stride, skip, clip, histograms);
   const segments = [];
   for (let i = 0; i < layout.length; i += 7) {
     const [field, shape, run, entries, runs, row, col] = layout.subarray(i, i + 7) as unknown as SegmentLayout;
