@@ -71,7 +71,17 @@ Albers albers_of(const Napi::Object& from) {
           number("c"),    number("rho0"), number("x0"), number("y0")};
 }
 
-// burn(column, grid, albers | null, firstRow) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
+// As PIXEL_RULES in src/kernel/kernel.ts; the centre rule when left out.
+PixelRule rule_of(Napi::Value value) {
+  if (value.IsUndefined()) return PixelRule::kCentre;
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "centre") return PixelRule::kCentre;
+  if (name == "touched") return PixelRule::kTouched;
+  if (name == "small-touched") return PixelRule::kSmallTouched;
+  fail(value.Env(), "rule: one of centre, touched, small-touched was expected");
+}
+
+// burn(column, grid, albers | null, firstRow, rule) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
 Napi::Value burn(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const WkbColumn column(object_of(info[0], "column"));
@@ -81,7 +91,9 @@ Napi::Value burn(const Napi::CallbackInfo& info) {
   const auto first_row =
       static_cast<uint32_t>(integer_of(info[3], "firstRow", 0, (uint64_t{1} << 32) - std::max(column.count, 1u)));
 
-  Burner burner(grid, projected ? &albers : nullptr);
+  const PixelRule rule = rule_of(info[4]);
+
+  Burner burner(grid, projected ? &albers : nullptr, rule);
   auto status = Napi::Uint8Array::New(env, column.count);
   for (uint32_t i = 0; i < column.count; i++) {
     status[i] = column.is_null(i) ? kNull : burner.burn(i, column.bytes(i), column.size(i));

@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
     const Grid& grid = grids[below(3)];
-    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr);
+    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(3)));
     for (uint32_t i = 0; i < 8; i++) {
       // Heap memory of its own, so that one byte beyond is found.
       const Bytes wkb = geometry();

@@ -23,7 +23,7 @@ async function prepare(args: Arguments, ctx: Context) {
   }) as [string, string, string];
   const fields = await openFields(fieldsPath, options);
   const { grid } = openRaster(rasterPath);
-  const print = fieldsFingerprint(fields);
+  const print = fieldsFingerprint(fields, options);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
   await before?.close();
   if (before !== undefined && fitRaster(before.header, grid) !== undefined) {
@@ -53,7 +53,18 @@ await main(
     name: "node dist/prepare.js",
     summary:
       "Make the zone index of a field set: which pixels belong to which field. Once per field set and raster grid.",
-    options: ["idColumn", "geometryColumn", "fieldsCrs", "kernel", "batch", "threads", "json", "quiet"],
+    options: [
+      "idColumn",
+      "geometryColumn",
+      "fieldsCrs",
+      "allTouched",
+      "smallFields",
+      "kernel",
+      "batch",
+      "threads",
+      "json",
+      "quiet",
+    ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB)" },
       raster: { type: "string", help: "a raster on the grid that the years share" },

@@ -17,6 +17,7 @@ import {
   type FeatureText,
   type KernelGrid,
   loadKernel,
+  type PixelRule,
   type TextColumn,
   type WkbColumn,
 } from "./kernel/kernel.js";
@@ -37,6 +38,7 @@ export interface BurnTarget {
   readonly kernel: KernelName;
   readonly grid: KernelGrid;
   readonly albers: AlbersConstants | null;
+  readonly rule: PixelRule;
 }
 
 export interface BurnedSlice {
@@ -47,7 +49,7 @@ export interface BurnedSlice {
 /** Read a slice of fields and burn it. */
 export async function burnSlice(task: SliceColumns & BurnTarget): Promise<BurnedSlice> {
   const { column, ids } = await readGeometry(task);
-  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow);
+  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow, task.rule);
   return moved({ burned, ids }, Object.values(burned));
 }
 
@@ -66,7 +68,7 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
 export async function burnColumn(
   task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
 ): Promise<Burned> {
-  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow);
+  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
   return moved(burned, Object.values(burned));
 }
 

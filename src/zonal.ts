@@ -47,7 +47,7 @@ async function countJobs(
       await buildZones(set, grid, index, options, pool, ctx);
       return ZoneReader.open(index);
     };
-    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields));
+    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields, options));
     const facts = await countFields(fields, targets, own.index === undefined ? build : given, rule, options, pool, ctx);
     for (const [i, { out }] of jobs.entries()) {
       const { out: partial } = targets[i] as { out: string };
@@ -110,6 +110,8 @@ await main(
       "nodata",
       "maxDirty",
       "ties",
+      "allTouched",
+      "smallFields",
       "kernel",
       "batch",
       "threads",

@@ -17,11 +17,12 @@ import {
 import type { FieldsFile } from "../fields/fields-file.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
-import { FIELD_STATUS, type Pixels, STATUS_OK, STATUS_OUTSIDE } from "../kernel/kernel.js";
+import type { Pixels } from "../kernel/kernel.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { BandType } from "../raster/pixels.js";
 import { writeParquet } from "../table/parquet-writer.js";
+import { answeringRule, nullReason } from "../zones/pixel-rule.js";
 import type { Answers } from "./answers.js";
 import { castColumn, outputField } from "./columns.js";
 import type { Histograms } from "./histograms.js";
@@ -29,23 +30,12 @@ import { columnNames, type ZonalRule } from "./rule.js";
 
 /** Rows of a row group; a reader of one field's row decodes about a megabyte. */
 const ROW_GROUP_ROWS = 122_880;
-/**
- * Why a field has no crop.
- *
- * @param status   its FIELD_STATUS code.
- * @param covered  pixels of the raster under it.
- */
-export function nullReason(status: number, covered: number): string {
-  if (status !== STATUS_OK) return FIELD_STATUS[status] as string;
-  // The index may know pixels that this raster does not have.
-  return covered === 0 ? (FIELD_STATUS[STATUS_OUTSIDE] as string) : "only background or nodata";
-}
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
  *
  * crop_code and second_code are null where there is none; rule says which rule
- * answered (`centre`: pixels whose centre lies inside), null_reason why none did;
+ * answered (see PIXEL_RULES; for a small field `touched`), null_reason why none did;
  * class_codes and class_pixels are the histogram, classes ascending.
  */
 export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRule): Schema {
@@ -140,7 +130,7 @@ function zonalBatch(
     if (n > 0) {
       hasCode.set(i);
       share[i] = n / (valid[row] as number);
-      rule.add("centre");
+      rule.add(answeringRule(zonalRule.pixels, status[row] as number));
       reason.add(null);
     } else {
       rule.add(null);

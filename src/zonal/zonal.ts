@@ -15,11 +15,12 @@ import type { Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { openRaster, type Raster } from "../raster/raster.js";
 import { fitRaster } from "../zones/fit.js";
+import { nullReason } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { columnNames, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
-import { nullReason, writeZonalTable } from "./zonal-table.js";
+import { writeZonalTable } from "./zonal-table.js";
 
 /** What a zonal table holds. */
 export type ZonalFacts = {
@@ -206,6 +207,7 @@ export function zonalStep(
       raster: raster.digest,
       nodata,
       ties,
+      pixels: rule.pixels,
     },
     async validate() {
       await openFields(fieldsPath, options);

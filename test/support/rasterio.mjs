@@ -13,9 +13,9 @@ export function rasterioMissing() {
 }
 
 /** Pixels (row × width + col, ascending) of each polygon, null where it lies outside the raster. */
-export async function rasterioPixels(wkbs, grid) {
+export async function rasterioPixels(wkbs, grid, { touched = false } = {}) {
   const words = [grid.a, grid.c, grid.e, grid.f, grid.width, grid.height].join(" ");
-  const child = spawn(PYTHON, [ORACLE, words], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(PYTHON, [ORACLE, words, ...(touched ? ["touched"] : [])], { stdio: ["pipe", "pipe", "inherit"] });
   const pieces = [];
   child.stdout.on("data", (piece) => pieces.push(piece));
   const ended = new Promise((resolve, reject) => child.on("close", resolve).on("error", reject));
