@@ -10,6 +10,7 @@ import { openPool, type Pool } from "../dist/parallel/pool.js";
 import type { Context } from "../dist/pipeline/context.js";
 import { openScratch, publishFile, removeScratch } from "../dist/pipeline/output.js";
 import { openRaster, type Raster } from "../dist/raster/raster.js";
+import { zonalRule } from "../dist/zonal/rule.js";
 import { countFields, verifyZonalTable, type ZoneSource } from "../dist/zonal/zonal.js";
 import { buildZones } from "../dist/zones/build-zones.js";
 import { ZoneReader } from "../dist/zones/zone-reader.js";
@@ -52,6 +53,7 @@ const DECODE_CACHE_MIB = "16";
 const ended = startWatch();
 const task = JSON.parse(process.argv[2] as string) as StageTask;
 const options = { ...resolveOptions({}), threads: task.threads };
+const rule = zonalRule(options);
 const times = new PhaseTimes();
 const ctx: Context = { signal: new AbortController().signal, log: warningsOnly(), progress: times };
 const work = await prepare(task.stage);
@@ -82,8 +84,8 @@ async function prepare(stage: StageTask["stage"]): Promise<{ run(): Promise<void
   const write = async (zones: (scratch: string) => ReturnType<ZoneSource>) => {
     const scratch = openScratch(task.out);
     const partial = join(scratch, basename(task.out));
-    await countFields(fields, [{ raster, out: partial }], () => zones(scratch), options, pool, ctx);
-    await verifyZonalTable(partial, fields.rows);
+    await countFields(fields, [{ raster, out: partial }], () => zones(scratch), rule, options, pool, ctx);
+    await verifyZonalTable(partial, fields.rows, rule);
     publishFile(partial, task.out);
     removeScratch(task.out);
   };
@@ -129,6 +131,7 @@ async function startWorkers(pool: Pool): Promise<void> {
     layout: new Uint32Array(0),
     skip: new Float64Array(0),
     clip: false,
+    histograms: false,
   } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();

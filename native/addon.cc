@@ -71,7 +71,17 @@ Albers albers_of(const Napi::Object& from) {
           number("c"),    number("rho0"), number("x0"), number("y0")};
 }
 
-// burn(column, grid, albers | null, firstRow) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
+// As PIXEL_RULES in src/kernel/kernel.ts; the centre rule when left out.
+PixelRule rule_of(Napi::Value value) {
+  if (value.IsUndefined()) return PixelRule::kCentre;
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "centre") return PixelRule::kCentre;
+  if (name == "touched") return PixelRule::kTouched;
+  if (name == "small-touched") return PixelRule::kSmallTouched;
+  fail(value.Env(), "rule: one of centre, touched, small-touched was expected");
+}
+
+// burn(column, grid, albers | null, firstRow, rule) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
 Napi::Value burn(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const WkbColumn column(object_of(info[0], "column"));
@@ -81,7 +91,9 @@ Napi::Value burn(const Napi::CallbackInfo& info) {
   const auto first_row =
       static_cast<uint32_t>(integer_of(info[3], "firstRow", 0, (uint64_t{1} << 32) - std::max(column.count, 1u)));
 
-  Burner burner(grid, projected ? &albers : nullptr);
+  const PixelRule rule = rule_of(info[4]);
+
+  Burner burner(grid, projected ? &albers : nullptr, rule);
   auto status = Napi::Uint8Array::New(env, column.count);
   for (uint32_t i = 0; i < column.count; i++) {
     status[i] = column.is_null(i) ? kNull : burner.burn(i, column.bytes(i), column.size(i));
@@ -124,17 +136,17 @@ Napi::Value burn(const Napi::CallbackInfo& info) {
 
 template <typename T>
 bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
-               const double* skip, size_t skips, bool clip, Complete& complete, Partial& partial) {
+               const double* skip, size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial) {
   for (const Segment& segment : segments) {
-    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, complete,
-                          partial)) {
+    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, histograms,
+                          complete, partial)) {
       return false;
     }
   }
   return true;
 }
 
-// count(pixels, stride, words, layout, skip, clip) -> {complete: {...}, partial: {...}}
+// count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
 Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -145,6 +157,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
   const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
   const bool clip = info[5].ToBoolean();
+  const bool histograms = info[6].ToBoolean();
   if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
   const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
   if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
@@ -172,7 +185,8 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   void* data = nullptr;
   napi_get_typedarray_info(env, pixels, nullptr, nullptr, &data, nullptr, nullptr);
   const auto run = [&](auto function) {
-    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, complete, partial);
+    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, histograms, complete,
+                    partial);
   };
   bool fits = false;
   switch (pixels.TypedArrayType()) {

@@ -74,7 +74,7 @@ inline void sort_row(int32_t* begin, int32_t* end) {
 
 }  // namespace
 
-Burner::Burner(const Grid& grid, const Albers* albers) : grid_(grid), albers_(albers) {
+Burner::Burner(const Grid& grid, const Albers* albers, PixelRule rule) : grid_(grid), albers_(albers), rule_(rule) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   extent[0] = extent[1] = kInf;
   extent[2] = extent[3] = -kInf;
@@ -136,9 +136,47 @@ Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
     burn_part(ring, end);
     ring = end;
   }
-  if (spans_.empty()) return kNoCentre;
+  if (rule_ == PixelRule::kCentre) {
+    if (spans_.empty()) return kNoCentre;
+    emit(field);
+    return kOk;
+  }
+  const bool small = spans_.empty();
+  if (small || rule_ == PixelRule::kTouched) touch_edges();
+  if (spans_.empty()) return kNoTouch;
   emit(field);
-  return kOk;
+  return small && rule_ == PixelRule::kSmallTouched ? kSmall : kOk;
+}
+
+// Pixels that an edge passes through. One that it reaches into by less than kReach, or whose side it runs along,
+// is not touched: a field on the pixel lattice touches its own pixels only, reprojected or not.
+void Burner::touch_edges() {
+  constexpr double kReach = 1e-6;
+  ordered_ = false;
+  uint32_t begin = 0;
+  for (const uint32_t stop : polygons_.ring_end) {
+    for (uint32_t i = begin + 1; i < stop; i++) {
+      const uint32_t upper = py_[i] < py_[i - 1] ? i : i - 1, lower = upper == i ? i - 1 : i;
+      const double x1 = px_[upper], y1 = py_[upper], x2 = px_[lower], y2 = py_[lower];
+      const double least = x1 < x2 ? x1 : x2, most = x1 < x2 ? x2 : x1;
+      const double slope = y1 < y2 ? (x2 - x1) / (y2 - y1) : 0;
+      const double row_begin = std::floor(y1 + kReach), row_end = std::ceil(y2 - kReach);
+      const auto row_to = static_cast<uint32_t>(row_end > 0 ? (row_end < height_ ? row_end : height_) : 0);
+      for (auto r = static_cast<uint32_t>(row_begin > 0 ? (row_begin < row_to ? row_begin : row_to) : 0); r < row_to;
+           r++) {
+        // Where the edge enters and leaves the row; never beyond its own ends.
+        const double xa = y1 < r ? x1 + (r - y1) * slope : x1;
+        const double xb = y2 > r + 1.0 ? x1 + (r + 1.0 - y1) * slope : x2;
+        const double left = xa < xb ? xa : xb, right = xa < xb ? xb : xa;
+        const double from = std::floor((left > least ? left : least) + kReach);
+        const double to = std::ceil((right < most ? right : most) - kReach);
+        const auto a = static_cast<uint32_t>(from > 0 ? (from < width_ ? from : width_) : 0);
+        const auto b = static_cast<uint32_t>(to > 0 ? (to < width_ ? to : width_) : 0);
+        if (a < b) spans_.push_back({row0_ + r, col0_ + a, col0_ + b});
+      }
+    }
+    begin = stop;
+  }
 }
 
 void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {

@@ -29,10 +29,17 @@ struct Entry {
   uint16_t parts;  // entries that the field has in all chunks together
 };
 
+// Which pixels belong to a field. The names are shared with src/kernel/kernel.ts (PIXEL_RULES).
+enum class PixelRule : uint8_t {
+  kCentre,        // whose centre lies inside
+  kTouched,       // those, and all that an edge passes through
+  kSmallTouched,  // by centre; by touch where that gives no pixel
+};
+
 // All that a batch of fields burns; used again for every batch.
 class Burner {
  public:
-  Burner(const Grid& grid, const Albers* albers);
+  Burner(const Grid& grid, const Albers* albers, PixelRule rule);
 
   // Burns one geometry and appends its entries and runs.
   Status burn(uint32_t field, const uint8_t* wkb, size_t size);
@@ -54,10 +61,12 @@ class Burner {
   };
 
   void burn_part(uint32_t first_ring, uint32_t end_ring);
+  void touch_edges();
   void emit(uint32_t field);
 
   Grid grid_;
   const Albers* albers_;
+  PixelRule rule_;
   Polygons polygons_;
   std::vector<double> px_, py_;
   std::vector<Edge> edges_;

@@ -232,7 +232,7 @@ inline void add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t 
 
 template <typename T>
 bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, Complete& complete, Partial& partial) {
+                   size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   Histogram<T> histogram(skip, skips);
   const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
@@ -264,7 +264,7 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
       covered += static_cast<uint32_t>(end - col);
       add_run(histogram, pixels + row * stride + col, static_cast<uint32_t>(end - col), pixels_end);
     }
-    if (parts == 1) {
+    if (parts == 1 && !histograms) {
       // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
       double code = kNone, second = kNone;
       uint32_t n = 0, m = 0, valid = 0;
@@ -302,9 +302,9 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
   return run == runs_end;
 }
 
-#define FIELDS_COUNT(T)                                                                                                \
-  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, Complete&, \
-                                 Partial&);
+#define FIELDS_COUNT(T)                                                                                           \
+  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, bool, \
+                                 Complete&, Partial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)
 FIELDS_COUNT(uint16_t)

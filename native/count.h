@@ -32,10 +32,11 @@ struct Partial {
 };
 
 // Counts one segment. `T` is the band's type; `stride` the window's width, `height` its rows. `skip` are
-// classes that are not counted (NaN never is). False when a run leaves the window or the segment's own lengths
+// classes that are not counted (NaN never is). `histograms`: fields that lie wholly in the chunk come as partial
+// histograms too. False when a run leaves the window or the segment's own lengths
 // disagree: the index is not of this grid.
 template <typename T>
 bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, Complete& complete, Partial& partial);
+                   size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial);
 
 }  // namespace fields

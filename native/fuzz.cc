@@ -94,7 +94,8 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
   const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
   Complete complete;
   Partial partial;
-  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, below(2) == 0, complete, partial);
+  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, below(2) == 0, below(2) == 0,
+                          complete, partial);
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ int main(int argc, char** argv) {
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
     const Grid& grid = grids[below(3)];
-    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr);
+    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(3)));
     for (uint32_t i = 0; i < 8; i++) {
       // Heap memory of its own, so that one byte beyond is found.
       const Bytes wkb = geometry();

@@ -31,7 +31,7 @@ async function prepare(args: Arguments, ctx: Context) {
 
 async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
   const fields = await openFields(fieldsPath, options);
-  const print = fieldsFingerprint(fields);
+  const print = fieldsFingerprint(fields, options);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
   await before?.close();
   if (before !== undefined && fitRaster(before.header, grid) !== undefined) {
@@ -61,7 +61,18 @@ await main(
     name: "node dist/prepare.js",
     summary:
       "Make the zone index of a field set: which pixels belong to which field. Once per field set and raster grid.",
-    options: ["idColumn", "geometryColumn", "fieldsCrs", "kernel", "batch", "threads", "json", "quiet"],
+    options: [
+      "idColumn",
+      "geometryColumn",
+      "fieldsCrs",
+      "allTouched",
+      "smallFields",
+      "kernel",
+      "batch",
+      "threads",
+      "json",
+      "quiet",
+    ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
       layer: { type: "string", help: "the layer of a source that has several" },

@@ -17,6 +17,7 @@ import {
   type FeatureText,
   type KernelGrid,
   loadKernel,
+  type PixelRule,
   type TextColumn,
   type WkbColumn,
 } from "./kernel/kernel.js";
@@ -37,6 +38,7 @@ export interface BurnTarget {
   readonly kernel: KernelName;
   readonly grid: KernelGrid;
   readonly albers: AlbersConstants | null;
+  readonly rule: PixelRule;
 }
 
 export interface BurnedSlice {
@@ -47,7 +49,7 @@ export interface BurnedSlice {
 /** Read a slice of fields and burn it. */
 export async function burnSlice(task: SliceColumns & BurnTarget): Promise<BurnedSlice> {
   const { column, ids } = await readGeometry(task);
-  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow);
+  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow, task.rule);
   return moved({ burned, ids }, Object.values(burned));
 }
 
@@ -66,7 +68,7 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
 export async function burnColumn(
   task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
 ): Promise<Burned> {
-  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow);
+  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
   return moved(burned, Object.values(burned));
 }
 
@@ -83,13 +85,16 @@ export interface CountTask {
   readonly layout: Uint32Array;
   readonly skip: Float64Array;
   readonly clip: boolean;
+  /** Every field's histogram is wanted, not its majority alone. */
+  readonly histograms: boolean;
 }
 
 /** Count the fields of one window. */
 export async function countWindow(task: CountTask): Promise<Counted> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const counted = (await loadKernel(task.kernel)).count(pixels, task.stride, words, task.layout, task.skip, task.clip);
+  const { stride, layout, skip, clip, histograms } = task;
+  const counted = (await loadKernel(task.kernel)).count(pixels, stride, words, layout, skip, clip, histograms);
   return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
 }
 

@@ -10,6 +10,7 @@ import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { openRaster, type Raster } from "./raster/raster.js";
+import { type ZonalRule, zonalRule } from "./zonal/rule.js";
 import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/zonal.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { ZoneReader } from "./zones/zone-reader.js";
@@ -18,13 +19,20 @@ import { ZoneReader } from "./zones/zone-reader.js";
 async function zonal(args: Arguments, ctx: Context) {
   const { options, own } = args;
   const fieldsPath = path(own, "fields");
+  const rule = zonalRule(options, own.classes === true, own.columns as string | undefined);
   const jobs = jobsOf(own).map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];
-  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => countJobs(parquet, jobs, args, ctx));
+  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => countJobs(parquet, jobs, rule, args, ctx));
 }
 
-async function countJobs(fieldsPath: string, jobs: readonly OpenJob[], { options, own }: Arguments, ctx: Context) {
+async function countJobs(
+  fieldsPath: string,
+  jobs: readonly OpenJob[],
+  rule: ZonalRule,
+  { options, own }: Arguments,
+  ctx: Context,
+) {
   const fields = await openFields(fieldsPath, options);
   const pool = openPool(availableThreads(options.threads));
   try {
@@ -39,11 +47,11 @@ async function countJobs(fieldsPath: string, jobs: readonly OpenJob[], { options
       await buildZones(set, grid, index, options, pool, ctx);
       return ZoneReader.open(index);
     };
-    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields));
-    const facts = await countFields(fields, targets, own.index === undefined ? build : given, options, pool, ctx);
+    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields, options));
+    const facts = await countFields(fields, targets, own.index === undefined ? build : given, rule, options, pool, ctx);
     for (const [i, { out }] of jobs.entries()) {
       const { out: partial } = targets[i] as { out: string };
-      await verifyZonalTable(partial, fields.rows);
+      await verifyZonalTable(partial, fields.rows, rule);
       publishFile(partial, out);
       publishDirtyRows(out);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
@@ -101,6 +109,9 @@ await main(
       "fieldsCrs",
       "nodata",
       "maxDirty",
+      "ties",
+      "allTouched",
+      "smallFields",
       "kernel",
       "batch",
       "threads",
@@ -114,6 +125,11 @@ await main(
       out: { type: "string", help: "parquet to write; with --years, a path that holds {year}" },
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },
       index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },
+      classes: { type: "boolean", help: "also every field's whole histogram: class_codes and class_pixels, lists" },
+      columns: {
+        type: "string",
+        help: "columns to write, renamed and typed: crop_code=majority:int16,crop_share=share (field_id always)",
+      },
     },
     examples: [
       "node dist/zonal.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out zonal_us_2020.parquet",

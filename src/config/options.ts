@@ -60,6 +60,22 @@ export const OPTIONS = {
     default: [0],
     help: "codes that are background, not counted, beside the band's own nodata (none: '')",
   },
+  allTouched: {
+    type: "boolean",
+    default: false,
+    help: "a pixel belongs to a field that touches it, not only where its centre lies inside",
+  },
+  smallFields: {
+    type: "string",
+    choices: ["touched"],
+    help: "what answers for a field without any pixel centre inside: the pixels that it touches (default: null)",
+  },
+  ties: {
+    type: "string",
+    default: "lowest",
+    choices: ["lowest", "highest"],
+    help: "the class that wins where several have as many pixels",
+  },
   batch: { type: "integer", default: 16384, min: 1, help: "fields a worker takes at a time" },
   threads: {
     type: "integer",

@@ -47,12 +47,23 @@ export const FIELD_STATUS = [
   "ring of fewer than four vertices",
   "outside the raster",
   "no pixel centre inside",
+  "small: touched pixels",
+  "no pixel touched",
 ] as const;
 
 export const STATUS_OK = 0;
 /** Codes from 1 to here are dirty data. */
 export const LAST_DIRTY_STATUS = 6;
 export const STATUS_OUTSIDE = 7;
+/** No pixel centre inside, and answered by the pixels that it touches. */
+export const STATUS_SMALL = 9;
+
+/**
+ * Which pixels belong to a field: those whose centre lies inside; also all that an edge
+ * passes through; or by centre and, for a field without any, by touch. See native/burn.h.
+ */
+export const PIXEL_RULES = ["centre", "touched", "small-touched"] as const;
+export type PixelRule = (typeof PIXEL_RULES)[number];
 
 /**
  * Pixel runs of a batch of fields, ordered by chunk, then field.
@@ -133,14 +144,14 @@ export interface TextColumn {
  */
 export interface Kernel {
   /**
-   * Read, project and rasterise a batch of polygons. A pixel belongs to a field
-   * when its centre lies inside, by GDAL's rule to the last rounding.
+   * Read, project and rasterise a batch of polygons. By the default rule a pixel belongs to
+   * a field when its centre lies inside, as GDAL has it to the last rounding.
    *
    * @param albers    projection to apply first; null when coordinates are the raster's own.
    * @param firstRow  row number of the batch's first field.
    * @see native/burn.cc
    */
-  burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | null, firstRow: number): Burned;
+  burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | null, firstRow: number, rule?: PixelRule): Burned;
 
   /**
    * Count classes along runs and find each field's majority.
@@ -153,6 +164,7 @@ export interface Kernel {
    *                (in two's complement) where the window begins inside the chunk.
    * @param skip    classes that are not counted.
    * @param clip    cut runs at the window's edges instead of taking them for a mistake.
+   * @param histograms  give every field's histogram, as of those that chunks share, and no majorities.
    * @throws {TypeError} when a run leaves the window: the index is of another grid.
    * @see native/count.cc
    */
@@ -163,6 +175,7 @@ export interface Kernel {
     layout: Uint32Array,
     skip: Float64Array,
     clip?: boolean,
+    histograms?: boolean,
   ): Counted;
 
   /**

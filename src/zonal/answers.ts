@@ -1,5 +1,22 @@
 import type { CompleteCounts, Counted, PartialCounts, Pixels } from "../kernel/kernel.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
+import { Histograms } from "./histograms.js";
+
+/** How histograms become answers. */
+export interface AnswerRule {
+  /** Which class a tie goes to. */
+  readonly ties: "lowest" | "highest";
+  /** Whole histograms are kept. */
+  readonly classes: boolean;
+}
+
+/** As numpy's bincount().argmax() has it; the kernel itself decides by this rule. */
+export const DEFAULT_RULE: AnswerRule = { ties: "lowest", classes: false };
+
+/** Whether every field's histogram must come from the kernel, which decides by the default rule alone. */
+export function needsHistograms({ ties, classes }: AnswerRule): boolean {
+  return ties !== DEFAULT_RULE.ties || classes;
+}
 
 interface OpenField {
   left: number;
@@ -17,13 +34,17 @@ export class Answers {
   readonly covered: Uint32Array;
   readonly second: Pixels;
   readonly secondPixels: Uint32Array;
+  /** Where they are kept. */
+  readonly histograms: Histograms | undefined;
   /** Fields that chunks share and that not all chunks have reported yet. */
   readonly #open = new Map<number, OpenField>();
 
   constructor(
     readonly rows: number,
     readonly type: BandType,
+    private readonly rule: AnswerRule = DEFAULT_RULE,
   ) {
+    this.histograms = rule.classes ? new Histograms(rows, type) : undefined;
     this.code = new PIXEL_ARRAYS[type](rows);
     this.second = new PIXEL_ARRAYS[type](rows);
     this.pixels = new Uint32Array(rows);
@@ -44,7 +65,7 @@ export class Answers {
    * @returns how many there were.
    */
   finish(): number {
-    for (const [row, { histogram }] of this.#open) this.#decide(row, histogram);
+    for (const [row, { histogram }] of this.#open) this.#decideMerged(row, histogram);
     const left = this.#open.size;
     this.#open.clear();
     return left;
@@ -67,30 +88,55 @@ export class Answers {
     let pair = 0;
     for (let i = 0; i < counts.field.length; i++) {
       const row = counts.field[i] as number;
+      const end = counts.end[i] as number;
+      this.covered[row] = (this.covered[row] as number) + (counts.covered[i] as number);
+      if (counts.parts[i] === 1) {
+        this.#decide(row, counts.code.subarray(pair, end), counts.pixels.subarray(pair, end));
+        pair = end;
+        continue;
+      }
       let open = this.#open.get(row);
       if (open === undefined) {
         open = { left: counts.parts[i] as number, histogram: new Map() };
         this.#open.set(row, open);
       }
-      this.covered[row] = (this.covered[row] as number) + (counts.covered[i] as number);
-      for (const end = counts.end[i] as number; pair < end; pair++) {
+      for (; pair < end; pair++) {
         const code = counts.code[pair] as number;
         open.histogram.set(code, (open.histogram.get(code) ?? 0) + (counts.pixels[pair] as number));
       }
       if (--open.left === 0) {
         this.#open.delete(row);
-        this.#decide(row, open.histogram);
+        this.#decideMerged(row, open.histogram);
       }
     }
   }
 
-  /** Most pixels win, a tie goes to the lowest class; the same rule as native/count.cc. */
-  #decide(row: number, histogram: ReadonlyMap<number, number>): void {
-    const ranked = [...histogram].sort(([a, n], [b, m]) => m - n || a - b);
-    this.code[row] = ranked[0]?.[0] ?? 0;
-    this.pixels[row] = ranked[0]?.[1] ?? 0;
-    this.valid[row] = ranked.reduce((sum, [, n]) => sum + n, 0);
-    this.second[row] = ranked[1]?.[0] ?? 0;
-    this.secondPixels[row] = ranked[1]?.[1] ?? 0;
+  #decideMerged(row: number, histogram: ReadonlyMap<number, number>): void {
+    const pairs = [...histogram].sort(([a], [b]) => a - b);
+    const codes = pairs.map(([code]) => code);
+    const counts = pairs.map(([, count]) => count);
+    this.#decide(row, codes, counts);
+  }
+
+  /** Most pixels win; a tie goes to the lowest class, as in native/count.cc, or to the highest. Classes ascend. */
+  #decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
+    const wins = this.rule.ties === "lowest" ? (a: number, b: number) => a > b : (a: number, b: number) => a >= b;
+    let [code, n, second, m, valid] = [0, 0, 0, 0, 0];
+    for (let i = 0; i < codes.length; i++) {
+      const [c, count] = [codes[i] as number, counts[i] as number];
+      valid += count;
+      if (wins(count, n)) {
+        [second, m] = [code, n];
+        [code, n] = [c, count];
+      } else if (wins(count, m)) {
+        [second, m] = [c, count];
+      }
+    }
+    this.code[row] = code;
+    this.pixels[row] = n;
+    this.valid[row] = valid;
+    this.second[row] = second;
+    this.secondPixels[row] = m;
+    this.histograms?.set(row, codes, counts);
   }
 }

@@ -8,7 +8,7 @@ import { pixelArray } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
 import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
-import { Answers } from "./answers.js";
+import { type AnswerRule, Answers, needsHistograms } from "./answers.js";
 
 /** Handles beyond libuv's four threads only wait for one another. */
 const MAX_HANDLES = 4;
@@ -35,11 +35,12 @@ export interface PlacedRaster {
 export async function scanRasters(
   placed: readonly PlacedRaster[],
   zones: ZoneReader,
+  rule: AnswerRule,
   kernel: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<Answers[]> {
-  const targets = placed.map((target) => new ScanTarget(target, zones, pool));
+  const targets = placed.map((target) => new ScanTarget(target, zones, rule, pool));
   const groups = new Map<string, { windows: PlannedWindow[]; targets: ScanTarget[] }>();
   for (const target of targets) {
     const key = JSON.stringify(target.windows.map(({ window }) => window));
@@ -79,6 +80,7 @@ class ScanTarget {
   readonly pixels: number;
   /** Chunks that the raster's edge cuts have runs outside of it. */
   readonly #clip: boolean;
+  readonly #histograms: boolean;
   readonly #reader: RasterReader;
   readonly #largest: number;
   readonly #buffers: SharedArrayBuffer[] = [];
@@ -87,11 +89,13 @@ class ScanTarget {
   constructor(
     { raster, shift, skip }: PlacedRaster,
     zones: ZoneReader,
+    rule: AnswerRule,
     private readonly pool: Pool,
   ) {
     const { grid, rows } = zones.header;
     this.raster = raster;
-    this.answers = new Answers(rows, raster.type);
+    this.answers = new Answers(rows, raster.type, rule);
+    this.#histograms = needsHistograms(rule);
     this.windows = planWindows(raster, grid, shift)
       .map(({ window, chunks }) => ({ window, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
       .filter(({ chunks }) => chunks.length > 0);
@@ -128,6 +132,7 @@ class ScanTarget {
         layout,
         skip: this.#skip,
         clip: this.#clip,
+        histograms: this.#histograms,
       };
       this.answers.add(await this.pool.run("countWindow", task));
     } catch (cause) {

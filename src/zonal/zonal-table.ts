@@ -5,6 +5,7 @@ import {
   Float32,
   Float64,
   Int32,
+  List,
   makeData,
   RecordBatch,
   Schema,
@@ -16,36 +17,30 @@ import {
 import type { FieldsFile } from "../fields/fields-file.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
-import { FIELD_STATUS, type Pixels, STATUS_OK, STATUS_OUTSIDE } from "../kernel/kernel.js";
+import type { Pixels } from "../kernel/kernel.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { BandType } from "../raster/pixels.js";
 import { writeParquet } from "../table/parquet-writer.js";
+import { answeringRule, nullReason } from "../zones/pixel-rule.js";
 import type { Answers } from "./answers.js";
+import { castColumn, outputField } from "./columns.js";
+import type { Histograms } from "./histograms.js";
+import { columnNames, type ZonalRule } from "./rule.js";
 
 /** Rows of a row group; a reader of one field's row decodes about a megabyte. */
 const ROW_GROUP_ROWS = 122_880;
-/**
- * Why a field has no crop.
- *
- * @param status   its FIELD_STATUS code.
- * @param covered  pixels of the raster under it.
- */
-export function nullReason(status: number, covered: number): string {
-  if (status !== STATUS_OK) return FIELD_STATUS[status] as string;
-  // The index may know pixels that this raster does not have.
-  return covered === 0 ? (FIELD_STATUS[STATUS_OUTSIDE] as string) : "only background or nodata";
-}
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
  *
  * crop_code and second_code are null where there is none; rule says which rule
- * answered (`centre`: pixels whose centre lies inside), null_reason why none did.
+ * answered (see PIXEL_RULES; for a small field `touched`), null_reason why none did;
+ * class_codes and class_pixels are the histogram, classes ascending.
  */
-export function zonalSchema(fields: FieldsFile, answers: Answers): Schema {
+export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRule): Schema {
   const code = codeType(answers.type);
-  return new Schema([
+  const columns = [
     new Field("field_id", fields.idType, true),
     new Field("crop_code", code, true),
     new Field("crop_pixels", new Uint32(), false),
@@ -55,7 +50,13 @@ export function zonalSchema(fields: FieldsFile, answers: Answers): Schema {
     new Field("second_pixels", new Uint32(), false),
     new Field("rule", new Utf8(), true),
     new Field("null_reason", new Utf8(), true),
-  ]);
+    new Field("class_codes", new List(new Field("item", code, false)), false),
+    new Field("class_pixels", new List(new Field("item", new Uint32(), false)), false),
+  ];
+  const named = new Map(columns.map((field) => [field.name, field]));
+  const fieldOf = (name: string) => named.get(name) as Field;
+  if (rule.columns === undefined) return new Schema(columnNames(rule).map(fieldOf));
+  return new Schema(rule.columns.map((column) => outputField(fieldOf(column.source), column)));
 }
 
 /** Arrow type of a class: 32 bits for every integer band, so that all years of a region have one type. */
@@ -75,10 +76,12 @@ export async function writeZonalTable(
   fields: FieldsFile,
   answers: Answers,
   status: Uint8Array,
+  rule: ZonalRule,
   batch: number,
   ctx: Context,
 ): Promise<void> {
-  const schema = zonalSchema(fields, answers);
+  const schema = zonalSchema(fields, answers, rule);
+  const idName = rule.columns?.find(({ source }) => source === "field_id")?.name ?? "field_id";
   const task = ctx.progress.start("rows written", fields.rows);
   async function* batches(): AsyncGenerator<RecordBatch> {
     for (const slice of planSlices(fields, batch)) {
@@ -91,16 +94,16 @@ export async function writeZonalTable(
         });
       });
       const ids = columnData(table, fields.idColumn);
-      yield zonalBatch(schema, ids, answers, status, from, from + slice.rows);
+      yield zonalBatch(schema, ids, answers, status, rule, from, from + slice.rows);
       task.update(from + slice.rows);
     }
   }
   try {
     await writeParquet(path, schema, batches(), {
       rowGroupRows: ROW_GROUP_ROWS,
-      dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== "field_id"),
+      dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== idName),
       // Integers that rise from row to row; strings would only grow.
-      delta: fields.idType.typeId === Type.Int ? ["field_id"] : [],
+      delta: fields.idType.typeId === Type.Int ? [idName] : [],
     });
   } finally {
     task.end();
@@ -112,6 +115,7 @@ function zonalBatch(
   ids: Data,
   answers: Answers,
   status: Uint8Array,
+  zonalRule: ZonalRule,
   from: number,
   to: number,
 ): RecordBatch {
@@ -126,7 +130,7 @@ function zonalBatch(
     if (n > 0) {
       hasCode.set(i);
       share[i] = n / (valid[row] as number);
-      rule.add("centre");
+      rule.add(answeringRule(zonalRule.pixels, status[row] as number));
       reason.add(null);
     } else {
       rule.add(null);
@@ -148,18 +152,46 @@ function zonalBatch(
       ...(bitmap && { nullBitmap: bitmap.bytes }),
     } as never) as Data;
   const type = codeType(answers.type);
-  const children: Data[] = [
-    ids,
-    column(type, ofType(code), hasCode),
-    column(new Uint32(), pixels.subarray(from, to)),
-    column(new Uint32(), valid.subarray(from, to)),
-    column(new Float32(), share, hasCode),
-    column(type, ofType(second), hasSecond),
-    column(new Uint32(), secondPixels.subarray(from, to)),
-    rule.finish(),
-    reason.finish(),
-  ];
+  const all: Record<string, Data> = {
+    field_id: ids,
+    crop_code: column(type, ofType(code), hasCode),
+    crop_pixels: column(new Uint32(), pixels.subarray(from, to)),
+    valid_pixels: column(new Uint32(), valid.subarray(from, to)),
+    crop_share: column(new Float32(), share, hasCode),
+    second_code: column(type, ofType(second), hasSecond),
+    second_pixels: column(new Uint32(), secondPixels.subarray(from, to)),
+    rule: rule.finish(),
+    null_reason: reason.finish(),
+    ...(answers.histograms && histogramColumns(answers.histograms, type, from, to)),
+  };
+  const children =
+    zonalRule.columns?.map((output) => castColumn(all[output.source] as Data, output, from)) ??
+    columnNames(zonalRule).map((name) => all[name] as Data);
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
+}
+
+/** A batch's histograms as two list columns. */
+function histogramColumns(histograms: Histograms, codeType: DataType, from: number, to: number) {
+  const rows = Array.from({ length: to - from }, (_, i) => histograms.get(from + i));
+  const offsets = new Int32Array(rows.length + 1);
+  rows.forEach(({ code }, i) => {
+    offsets[i + 1] = (offsets[i] as number) + code.length;
+  });
+  const length = offsets[rows.length] as number;
+  const list = (type: DataType, key: "code" | "count") => {
+    const values = new (type.ArrayType as new (n: number) => Float64Array)(length);
+    rows.forEach((row, i) => {
+      values.set(row[key], offsets[i]);
+    });
+    return makeData({
+      type: new List(new Field("item", type, false)),
+      length: rows.length,
+      nullCount: 0,
+      valueOffsets: offsets,
+      child: makeData({ type, length, nullCount: 0, data: values } as never) as Data,
+    }) as Data;
+  };
+  return { class_codes: list(codeType, "code"), class_pixels: list(new Uint32(), "count") };
 }
 
 class Bitmap {

@@ -15,10 +15,12 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { openRaster, type Raster } from "../raster/raster.js";
 import { fitRaster } from "../zones/fit.js";
+import { nullReason } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
+import { columnNames, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
-import { nullReason, writeZonalTable } from "./zonal-table.js";
+import { writeZonalTable } from "./zonal-table.js";
 
 /** What a zonal table holds. */
 export type ZonalFacts = {
@@ -62,6 +64,7 @@ export async function countFields(
   fields: FieldsFile,
   targets: readonly ZonalTarget[],
   zoneSource: ZoneSource,
+  rule: ZonalRule,
   options: Options,
   pool: Pool,
   ctx: Context,
@@ -73,7 +76,7 @@ export async function countFields(
     try {
       const fitting = left.filter(({ raster }) => fitRaster(zones.header, raster.grid) !== undefined);
       if (fitting.length === 0) throw misfit(zones, (left[0] as ZonalTarget).raster);
-      const counted = await countFitting(fields, fitting, zones, options, pool, ctx);
+      const counted = await countFitting(fields, fitting, zones, rule, options, pool, ctx);
       fitting.forEach((target, i) => {
         facts.set(target, counted[i] as ZonalFacts);
       });
@@ -100,6 +103,7 @@ async function countFitting(
   fields: FieldsFile,
   targets: readonly ZonalTarget[],
   zones: ZoneReader,
+  rule: ZonalRule,
   options: Options,
   pool: Pool,
   ctx: Context,
@@ -112,11 +116,11 @@ async function countFitting(
     checkOverlap(fields, raster, zones, shift);
     return { raster, shift, skip: [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])] };
   });
-  const answers = await scanRasters(placed, zones, options.kernel, pool, ctx);
+  const answers = await scanRasters(placed, zones, rule, options.kernel, pool, ctx);
   const facts: ZonalFacts[] = [];
   for (const [i, { out }] of targets.entries()) {
     const answer = answers[i] as Answers;
-    await writeZonalTable(out, fields, answer, status, options.batch, ctx);
+    await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
     if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
     facts.push(summarise(status, answer, dirty));
   }
@@ -160,10 +164,10 @@ function checkOverlap(
   });
 }
 
-/** @throws {PipelineError} failed, when the file at `path` is not a zonal table of `rows` rows. */
-export async function verifyZonalTable(path: string, rows: number): Promise<void> {
+/** @throws {PipelineError} failed, when the file at `path` is not the zonal table of `rows` rows that a rule gives. */
+export async function verifyZonalTable(path: string, rows: number, rule: ZonalRule): Promise<void> {
   const shape = await openParquet(path);
-  const columns = ["field_id", "crop_code", "crop_pixels", "valid_pixels"];
+  const columns = rule.columns?.map(({ name }) => name) ?? columnNames(rule);
   if (shape.rows !== rows || columns.some((name) => !shape.columns.has(name))) {
     throw new PipelineError("failed", "Zonal table is not what was written", {
       path,
@@ -190,7 +194,8 @@ export function zonalStep(
   pool: () => Pool,
 ): Step<ZonalFacts> {
   const fieldsPath = layout.fieldsRaw;
-  const { idColumn, geometryColumn, fieldsCrs, nodata } = options;
+  const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
+  const rule = zonalRule(options);
   return {
     name: "zonal",
     year,
@@ -205,6 +210,8 @@ export function zonalStep(
       fieldsCrs: fieldsCrs ?? null,
       raster: raster.digest,
       nodata,
+      ties,
+      pixels: rule.pixels,
     },
     async validate() {
       await openFields(fieldsPath, options);
@@ -216,13 +223,14 @@ export function zonalStep(
         await openFields(fieldsPath, options),
         [target],
         zoneSource,
+        rule,
         options,
         pool(),
         ctx,
       );
       return facts as ZonalFacts;
     },
-    verify: (partial, facts) => verifyZonalTable(partial, facts.rows),
+    verify: (partial, facts) => verifyZonalTable(partial, facts.rows, rule),
     async finish() {
       publishDirtyRows(layout.zonal);
     },

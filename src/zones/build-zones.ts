@@ -11,12 +11,13 @@ import { asPipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
+import { type PixelOptions, pixelRule } from "./pixel-rule.js";
 import { ZoneWriter } from "./zone-writer.js";
 
 /** Slices handed out beyond the number of workers, so that none waits for the writer. */
 const AHEAD = 2;
 
-export interface ZoneOptions {
+export interface ZoneOptions extends PixelOptions {
   readonly kernel: KernelName;
   /** Fields a worker takes at a time. */
   readonly batch: number;
@@ -25,9 +26,11 @@ export interface ZoneOptions {
 }
 
 /** What decides the pixels of a field set on any given grid. */
-export function fieldsFingerprint(fields: FieldsFile): string {
+export function fieldsFingerprint(fields: FieldsFile, options: PixelOptions): string {
   const { idColumn, geometryColumn, crs, path } = fields;
-  return fingerprint({ version: VERSION, fields: fileDigest(path), idColumn, geometryColumn, crs });
+  const rule = pixelRule(options);
+  const other = rule === "centre" ? {} : { rule };
+  return fingerprint({ version: VERSION, fields: fileDigest(path), idColumn, geometryColumn, crs, ...other });
 }
 
 /**
@@ -51,7 +54,7 @@ export async function buildZones(
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
   const writer = await ZoneWriter.open(
     path,
-    fieldsFingerprint(fields),
+    fieldsFingerprint(fields, options),
     grid,
     fields.rows,
     (row) => begins.has(row),
@@ -93,6 +96,7 @@ function burner(
   const projection = planProjection(fields.crs, grid.crs);
   const target = {
     kernel: options.kernel,
+    rule: pixelRule(options),
     grid: kernelGrid(grid),
     albers: projection.kind === "albers" ? projection.constants : null,
   };

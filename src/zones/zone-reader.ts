@@ -37,7 +37,7 @@ export class ZoneReader {
     try {
       const header = await readHeader(path, file);
       if (fields !== undefined && header.fields !== fields) {
-        throw new PipelineError("input", "Zone index is of other fields", {
+        throw new PipelineError("input", "Zone index is of other fields, or of another pixel rule", {
           path,
           expected: fields.slice(0, 12),
           received: header.fields.slice(0, 12),

@@ -35,7 +35,7 @@ export async function ensureZones(
 ): Promise<ZoneReader> {
   const folder = join(layout.root, "data", "zones");
   mkdirSync(folder, { recursive: true });
-  const print = fieldsFingerprint(fields);
+  const print = fieldsFingerprint(fields, options);
   const found = await findZones(folder, print, grid);
   if (found !== undefined) return found;
   return withLock(

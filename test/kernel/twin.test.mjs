@@ -255,7 +255,11 @@ const TYPES = {
 
 function countBoth(burned, grid, pixels, skip) {
   const { words, layout } = segmentsOf(burned, grid.width);
-  return both((kernel) => kernel.count(pixels, grid.width, words, layout, Float64Array.from(skip))).value;
+  const count = (histograms) => (kernel) =>
+    kernel.count(pixels, grid.width, words, layout, Float64Array.from(skip), false, histograms);
+  const { partial } = both(count(true)).value;
+  assert.equal(partial.field.length, burned.field.length, "every entry's histogram");
+  return both(count(false)).value;
 }
 
 test("every band type counts alike: few classes and many, ties, skipped classes, NaN", () => {
@@ -492,6 +496,8 @@ test("wrong arguments are the same TypeError", () => {
     (k) => k.burn(column, grid, null, -1),
     (k) => k.burn(column, grid, null, 2 ** 32),
     (k) => k.burn(column, grid, null),
+    (k) => k.burn(column, grid, null, 0, "nearest"),
+    (k) => k.burn(column, grid, null, 0, null),
     (k) => k.count([1, 2], 2, new Uint32Array(0), new Uint32Array(0), new Float64Array(0)),
     (k) => k.count(new BigInt64Array(4), 2, new Uint32Array(0), new Uint32Array(0), new Float64Array(0)),
     (k) => k.count(new DataView(new ArrayBuffer(4)), 2, new Uint32Array(0), new Uint32Array(0), new Float64Array(0)),

@@ -117,10 +117,11 @@ test("an old output outlives a failing check, run and verification", async (t) =
       throw new Error("is not what it should be");
     },
   };
+  const where = `year=2020, step=copy, output=${join(folder, "out", "made.txt")}`;
   for (const [part, kind, message] of [
     ["validate", "input", "Bad input (year=2020, step=copy, path=a.tif)"],
-    ["run", "failed", "Step copy failed (year=2020, step=copy): broke"],
-    ["verify", "failed", "Step copy failed (year=2020, step=copy): is not what it should be"],
+    ["run", "failed", `Step copy failed (${where}): broke`],
+    ["verify", "failed", `Step copy failed (${where}): is not what it should be`],
   ]) {
     await assert.rejects(runStep(textStep(folder, "new", { [part]: broken[part] }), testContext()), { kind, message });
     assert.equal(made(folder), "old");

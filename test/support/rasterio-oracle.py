@@ -1,4 +1,4 @@
-"""Which pixels rasterio puts in each polygon, as an independent answer: rasterio-oracle.py GRID < IN > OUT
+"""Which pixels rasterio puts in each polygon, as an independent answer: rasterio-oracle.py GRID [touched] < IN > OUT
 
 GRID is "a c e f width height" (x = c + col * a, y = f + row * e). IN holds polygons as length-prefixed
 little-endian WKB; OUT has for each a number of pixels and their row * width + col, ascending, or 2^32 - 1 when
@@ -14,6 +14,7 @@ import rasterio
 from rasterio.mask import raster_geometry_mask
 
 OUTSIDE = 0xFFFFFFFF
+TOUCHED = sys.argv[2:] == ["touched"]
 
 
 def read_polygon(wkb, at):
@@ -43,9 +44,9 @@ def read_geometry(wkb):
 
 
 def pixels_of(dataset, geometry):
-    """As rasterio.mask.mask(dataset, [geometry], crop=True) has it."""
+    """As rasterio.mask.mask(dataset, [geometry], crop=True) has it, with all_touched when asked for."""
     try:
-        mask, _, window = raster_geometry_mask(dataset, [geometry], crop=True)
+        mask, _, window = raster_geometry_mask(dataset, [geometry], crop=True, all_touched=TOUCHED)
     except ValueError:
         return None
     rows, cols = numpy.nonzero(~mask)

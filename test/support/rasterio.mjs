@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const PYTHON = "/usr/bin/python3";
 const ORACLE = fileURLToPath(new URL("rasterio-oracle.py", import.meta.url));
+const HISTOGRAMS = fileURLToPath(new URL("rasterio-histograms.py", import.meta.url));
 
 /** False when it is there, else why a test skips. */
 export function rasterioMissing() {
@@ -12,9 +13,9 @@ export function rasterioMissing() {
 }
 
 /** Pixels (row × width + col, ascending) of each polygon, null where it lies outside the raster. */
-export async function rasterioPixels(wkbs, grid) {
+export async function rasterioPixels(wkbs, grid, { touched = false } = {}) {
   const words = [grid.a, grid.c, grid.e, grid.f, grid.width, grid.height].join(" ");
-  const child = spawn(PYTHON, [ORACLE, words], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(PYTHON, [ORACLE, words, ...(touched ? ["touched"] : [])], { stdio: ["pipe", "pipe", "inherit"] });
   const pieces = [];
   child.stdout.on("data", (piece) => pieces.push(piece));
   const ended = new Promise((resolve, reject) => child.on("close", resolve).on("error", reject));
@@ -30,4 +31,23 @@ export async function rasterioPixels(wkbs, grid) {
     if (count !== 2 ** 32 - 1) at += count;
   }
   return answers;
+}
+
+/** Histogram of each geometry ([ring, ...] or [[ring, ...], ...]) as {class: pixels}, null where it lies outside. */
+export function rasterioHistograms(geometries, rasterPath, allTouched = false) {
+  const lines = geometries.map((coordinates) => {
+    const type = Array.isArray(coordinates[0][0][0]) ? "MultiPolygon" : "Polygon";
+    return JSON.stringify({ type, coordinates });
+  });
+  const { status, stdout } = spawnSync(PYTHON, [HISTOGRAMS, rasterPath, allTouched ? "1" : "0"], {
+    input: `${lines.join("\n")}\n`,
+    stdio: ["pipe", "pipe", "inherit"],
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Error(`rasterio-histograms.py ended with ${status}`);
+  return stdout
+    .toString()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }

@@ -1,4 +1,4 @@
-import type { AlbersConstants, KernelGrid } from "../kernel.js";
+import type { AlbersConstants, KernelGrid, PixelRule } from "../kernel.js";
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel.js";
 import { project } from "./albers.js";
 import { float64s, int32s, uint32s } from "./growing-array.js";
@@ -8,6 +8,7 @@ import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 const NEAR = 1e-5;
 const MOST_RUNS = 65535;
+const REACH = 1e-6;
 
 const near = (a: number, b: number): boolean => Math.abs(a - b) < NEAR;
 const { min, max } = Math;
@@ -79,6 +80,7 @@ export class Burner {
   constructor(
     private readonly grid: KernelGrid,
     private readonly albers: AlbersConstants | null,
+    private readonly rule: PixelRule,
   ) {}
 
   /** Burn one geometry and append its entries and runs; its FIELD_STATUS. */
@@ -97,9 +99,11 @@ export class Burner {
       this.#burnPart(ring, end);
       ring = end;
     }
-    if (this.#spanRow.length === 0) return STATUS.noCentre;
+    const small = this.#spanRow.length === 0;
+    if (this.rule === "touched" || (small && this.rule === "small-touched")) this.#touchEdges();
+    if (this.#spanRow.length === 0) return this.rule === "centre" ? STATUS.noCentre : STATUS.noTouch;
     this.#emit(field);
-    return STATUS.ok;
+    return small && this.rule === "small-touched" ? STATUS.small : STATUS.ok;
   }
 
   /** Entry numbers by chunk, then as they came. */
@@ -263,6 +267,31 @@ export class Burner {
         }
       }
       at = stop;
+    }
+  }
+
+  /** Pixels that an edge passes through, by more than REACH; see native/burn.cc. */
+  #touchEdges(): void {
+    const [px, py] = [this.#px.data, this.#py.data];
+    const held = (v: number, limit: number): number => (v > 0 ? (v < limit ? v : limit) : 0);
+    this.#ordered = false;
+    for (let ring = 0; ring < this.#polygons.ringEnd.length; ring++) {
+      const stop = this.#polygons.ringBegin(ring + 1);
+      for (let i = this.#polygons.ringBegin(ring) + 1; i < stop; i++) {
+        const [upper, lower] = (py[i] as number) < (py[i - 1] as number) ? [i, i - 1] : [i - 1, i];
+        const [x1, y1, x2, y2] = [px[upper], py[upper], px[lower], py[lower]] as [number, number, number, number];
+        const [least, most] = x1 < x2 ? [x1, x2] : [x2, x1];
+        const slope = y1 < y2 ? (x2 - x1) / (y2 - y1) : 0;
+        const rowEnd = held(Math.ceil(y2 - REACH), this.#height);
+        for (let r = held(Math.floor(y1 + REACH), rowEnd); r < rowEnd; r++) {
+          const xa = y1 < r ? x1 + (r - y1) * slope : x1;
+          const xb = y2 > r + 1 ? x1 + (r + 1 - y1) * slope : x2;
+          const [left, right] = xa < xb ? [xa, xb] : [xb, xa];
+          const a = held(Math.floor((left > least ? left : least) + REACH), this.#width);
+          const b = held(Math.ceil((right < most ? right : most) - REACH), this.#width);
+          if (a < b) this.#pushSpan(this.#row0 + r, this.#col0 + a, this.#col0 + b);
+        }
+      }
     }
   }
 

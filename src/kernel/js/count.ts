@@ -40,6 +40,7 @@ export class Counter {
     private readonly stride: number,
     skip: Float64Array,
     private readonly clip: boolean,
+    private readonly histograms: boolean,
   ) {
     // A set has one zero, and finds NaN where == does not: NaN is never counted anyway.
     this.#skip = new Set(skip);
@@ -56,7 +57,7 @@ export class Counter {
         if (!this.#countRun(segment, segment.run[run] as number)) return false;
       }
       const parts = shape & 0xffff;
-      if (parts === 1) this.#finish(segment.field[entry] as number);
+      if (parts === 1 && !this.histograms) this.#finish(segment.field[entry] as number);
       else this.#keep(segment.field[entry] as number, parts);
       this.#histogram.clear();
       this.#covered = 0;

@@ -1,13 +1,15 @@
-import type {
-  AlbersConstants,
-  Burned,
-  Counted,
-  FeatureText,
-  Kernel,
-  KernelGrid,
-  Pixels,
-  TextColumn,
-  WkbColumn,
+import {
+  type AlbersConstants,
+  type Burned,
+  type Counted,
+  type FeatureText,
+  type Kernel,
+  type KernelGrid,
+  PIXEL_RULES,
+  type PixelRule,
+  type Pixels,
+  type TextColumn,
+  type WkbColumn,
 } from "../kernel.js";
 import { Burner } from "./burn.js";
 import { Counter } from "./count.js";
@@ -18,13 +20,20 @@ import { Polygons, readWkb, STATUS } from "./wkb.js";
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
 export const jsKernel: Kernel = { burn, count, geojson };
 
-function burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | null, firstRow: number): Burned {
+function burn(
+  column: WkbColumn,
+  grid: KernelGrid,
+  albers: AlbersConstants | null,
+  firstRow: number,
+  rule: PixelRule = "centre",
+): Burned {
   const rows = checkColumn(column);
   checkGrid(grid);
   if (albers !== null) checkAlbers(albers);
   checkInteger("firstRow", firstRow, 0, 2 ** 32 - Math.max(rows, 1));
+  if (!PIXEL_RULES.includes(rule)) throw new TypeError(`rule: one of ${PIXEL_RULES.join(", ")} was expected`);
 
-  const burner = new Burner(grid, albers);
+  const burner = new Burner(grid, albers, rule);
   const status = new Uint8Array(rows);
   for (let i = 0; i < rows; i++) status[i] = isNull(column, i) ? STATUS.null : burner.burn(i, wkbOf(column, i));
 
@@ -65,6 +74,7 @@ function count(
   layout: Uint32Array,
   skip: Float64Array,
   clip = false,
+  histograms = false,
 ): Counted {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
@@ -74,7 +84,7 @@ function count(
   if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
-  const counter = new Counter(pixels, stride, skip, clip);
+  const counter = new Counter(pixels, stride, skip, clip, histograms);
   const segments = [];
   for (let i = 0; i < layout.length; i += 7) {
     const [field, shape, run, entries, runs, row, col] = layout.subarray(i, i + 7) as unknown as SegmentLayout;

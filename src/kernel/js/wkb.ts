@@ -12,6 +12,8 @@ export const STATUS = {
   shortRing: 6,
   outside: 7,
   noCentre: 8,
+  small: 9,
+  noTouch: 10,
 } as const;
 
 /** Polygon and multipolygon alike: parts of rings of vertices, in arrays used again for every field. */
