@@ -16,11 +16,11 @@ import {
   type Counted,
   type FeatureText,
   type KernelGrid,
-  loadKernel,
   type PixelRule,
   type TextColumn,
   type WkbColumn,
 } from "./kernel/kernel.js";
+import { loadKernel } from "./kernel/load.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
 

@@ -1,5 +1,3 @@
-import type { KernelName } from "../config/options.js";
-
 /** A column of WKB geometries as Arrow holds it; row i is `values[offsets[i] .. offsets[i + 1])`. */
 export interface WkbColumn {
   readonly values: Uint8Array;
@@ -186,10 +184,4 @@ export interface Kernel {
    * @see native/geojson.cc
    */
   geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText;
-}
-
-/** Load a kernel. The TypeScript twin runs only when asked for: it is the oracle, not a fallback. */
-export async function loadKernel(name: KernelName): Promise<Kernel> {
-  if (name === "js") return (await import("./js/kernel.js")).jsKernel;
-  return (await import("./native.js")).nativeKernel();
 }

@@ -4,7 +4,7 @@ import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
-import { loadKernel } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import gdal from "gdal-async";
 import { planProjection } from "../../dist/fields/projection.js";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { FIELD_STATUS, loadKernel } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
 /** On this grid a pixel's column is x and its row is -y, to the last bit. */

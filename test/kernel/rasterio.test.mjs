@@ -1,7 +1,8 @@
 // The pixel rule against rasterio itself, live: random and adversarial polygons, not one pixel may differ.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS, loadKernel } from "../../dist/kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { pixelsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon } from "../support/random-polygons.mjs";

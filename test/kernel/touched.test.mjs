@@ -1,7 +1,8 @@
 // Pixels that a polygon touches: against rasterio's all_touched, and known shapes on and off the lattice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FIELD_STATUS, loadKernel } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { pixelsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS, loadKernel } from "../../dist/kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { pixelsOf, segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";

@@ -8,7 +8,7 @@ import { openFields } from "../../dist/fields/fields-file.js";
 import { planProjection } from "../../dist/fields/projection.js";
 import { columnData, readSlice, wkbColumn } from "../../dist/fields/read-slice.js";
 import { planSlices } from "../../dist/fields/slice.js";
-import { loadKernel } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { countFields } from "../support/burned.mjs";
 import { wkbColumnOf } from "../support/wkb.mjs";
 
