@@ -2,12 +2,13 @@
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "arguments.h"
 #include "burn.h"
-#include "count.h"
+#include "count_weighted.h"
 #include "geojson.h"
 #include "wkb.h"
 
@@ -78,7 +79,8 @@ PixelRule rule_of(Napi::Value value) {
   if (name == "centre") return PixelRule::kCentre;
   if (name == "touched") return PixelRule::kTouched;
   if (name == "small-touched") return PixelRule::kSmallTouched;
-  fail(value.Env(), "rule: one of centre, touched, small-touched was expected");
+  if (name == "coverage") return PixelRule::kCoverage;
+  fail(value.Env(), "rule: one of centre, touched, small-touched, coverage was expected");
 }
 
 // burn(column, grid, albers | null, firstRow, rule) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
@@ -134,20 +136,43 @@ Napi::Value burn(const Napi::CallbackInfo& info) {
   return result;
 }
 
-template <typename T>
-bool count_all(const void* pixels, uint32_t stride, uint32_t height, const std::vector<Segment>& segments,
-               const double* skip, size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial) {
-  for (const Segment& segment : segments) {
-    if (!count_segment<T>(static_cast<const T*>(pixels), stride, height, segment, skip, skips, clip, histograms,
-                          complete, partial)) {
-      return false;
+// layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
+std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uint32Array& layout, size_t& entries) {
+  std::vector<Segment> segments;
+  for (size_t i = 0; i < layout.ElementLength(); i += 7) {
+    const uint32_t* at = layout.Data() + i;
+    const size_t length = words.ElementLength();
+    if (at[0] + size_t{at[3]} > length || at[1] + size_t{at[3]} > length || at[2] + size_t{at[4]} > length) {
+      fail(words.Env(), "layout: a segment reaches beyond words");
     }
+    segments.push_back({words.Data() + at[0], words.Data() + at[1], words.Data() + at[2], at[3], at[4],
+                        static_cast<int32_t>(at[5]), static_cast<int32_t>(at[6])});
+    entries += at[3];
   }
-  return true;
+  return segments;
+}
+
+// Calls a function with the pixels of an array, in their own type.
+template <typename F>
+bool with_pixels(const Napi::TypedArray& pixels, F&& function) {
+  // Not by way of the ArrayBuffer: that call refuses shared memory.
+  void* data = nullptr;
+  napi_get_typedarray_info(pixels.Env(), pixels, nullptr, nullptr, &data, nullptr, nullptr);
+  switch (pixels.TypedArrayType()) {
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: return function(static_cast<const uint8_t*>(data));
+    case napi_int8_array: return function(static_cast<const int8_t*>(data));
+    case napi_uint16_array: return function(static_cast<const uint16_t*>(data));
+    case napi_int16_array: return function(static_cast<const int16_t*>(data));
+    case napi_uint32_array: return function(static_cast<const uint32_t*>(data));
+    case napi_int32_array: return function(static_cast<const int32_t*>(data));
+    case napi_float32_array: return function(static_cast<const float*>(data));
+    case napi_float64_array: return function(static_cast<const double*>(data));
+    default: fail(pixels.Env(), "pixels: a type that cannot be counted");
+  }
 }
 
 // count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
-// layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
 Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
@@ -162,18 +187,8 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
   if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
 
-  std::vector<Segment> segments;
   size_t entries = 0;
-  for (size_t i = 0; i < layout.ElementLength(); i += 7) {
-    const uint32_t* at = layout.Data() + i;
-    const size_t length = words.ElementLength();
-    if (at[0] + size_t{at[3]} > length || at[1] + size_t{at[3]} > length || at[2] + size_t{at[4]} > length) {
-      fail(env, "layout: a segment reaches beyond words");
-    }
-    segments.push_back({words.Data() + at[0], words.Data() + at[1], words.Data() + at[2], at[3], at[4],
-                        static_cast<int32_t>(at[5]), static_cast<int32_t>(at[6])});
-    entries += at[3];
-  }
+  const auto segments = segments_of(words, layout, entries);
 
   Complete complete;
   Partial partial;
@@ -181,26 +196,12 @@ Napi::Value count(const Napi::CallbackInfo& info) {
     list->reserve(entries);
   }
   for (auto* list : {&complete.code, &complete.second}) list->reserve(entries);
-  // Not by way of the ArrayBuffer: that call refuses shared memory.
-  void* data = nullptr;
-  napi_get_typedarray_info(env, pixels, nullptr, nullptr, &data, nullptr, nullptr);
-  const auto run = [&](auto function) {
-    return function(data, stride, height, segments, skip.Data(), skip.ElementLength(), clip, histograms, complete,
-                    partial);
-  };
-  bool fits = false;
-  switch (pixels.TypedArrayType()) {
-    case napi_uint8_array:
-    case napi_uint8_clamped_array: fits = run(count_all<uint8_t>); break;
-    case napi_int8_array: fits = run(count_all<int8_t>); break;
-    case napi_uint16_array: fits = run(count_all<uint16_t>); break;
-    case napi_int16_array: fits = run(count_all<int16_t>); break;
-    case napi_uint32_array: fits = run(count_all<uint32_t>); break;
-    case napi_int32_array: fits = run(count_all<int32_t>); break;
-    case napi_float32_array: fits = run(count_all<float>); break;
-    case napi_float64_array: fits = run(count_all<double>); break;
-    default: fail(env, "pixels: a type that cannot be counted");
-  }
+  const bool fits = with_pixels(pixels, [&](const auto* data) {
+    return std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+      return count_segment(data, stride, height, segment, skip.Data(), skip.ElementLength(), clip, histograms, complete,
+                           partial);
+    });
+  });
   if (!fits) fail(env, "words: runs lie outside the window, or a segment's lengths disagree");
 
   auto whole = Napi::Object::New(env);
@@ -221,6 +222,42 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(env);
   result.Set("complete", whole);
   result.Set("partial", part);
+  return result;
+}
+
+// countWeighted(pixels, stride, words, layout, skip, clip, rowWeights) -> {field, parts, covered, end, code, pixels}
+Napi::Value count_weights(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
+  const auto pixels = info[0].As<Napi::TypedArray>();
+  const auto stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
+  const auto words = array_of<Napi::Uint32Array>(info[2], "words");
+  const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
+  const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
+  const bool clip = info[5].ToBoolean();
+  const auto row_weights = array_of<Napi::Float64Array>(info[6], "rowWeights");
+  if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
+  const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
+  if (row_weights.ElementLength() != height) fail(env, "rowWeights: one a row was expected");
+  if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
+
+  size_t entries = 0;
+  const auto segments = segments_of(words, layout, entries);
+  WeightedPartial partial;
+  const bool fits = with_pixels(pixels, [&](const auto* data) {
+    return std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+      return count_weighted(data, stride, height, segment, skip.Data(), skip.ElementLength(), clip, row_weights.Data(),
+                            partial);
+    });
+  });
+  if (!fits) fail(env, "words: runs lie outside the window, or a segment's lengths disagree");
+  auto result = Napi::Object::New(env);
+  result.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
+  result.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
+  result.Set("covered", copy_of<Napi::Float64Array>(env, partial.covered));
+  result.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
+  result.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
+  result.Set("pixels", copy_of<Napi::Float64Array>(env, partial.weight));
   return result;
 }
 
@@ -261,6 +298,7 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("burn", Napi::Function::New(env, burn));
   exports.Set("count", Napi::Function::New(env, count));
+  exports.Set("countWeighted", Napi::Function::New(env, count_weights));
   exports.Set("geojson", Napi::Function::New(env, geojson));
   return exports;
 }

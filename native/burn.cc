@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 
@@ -129,6 +130,12 @@ Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
     py_[i] = oy + polygons_.y[i] * ry;
   }
 
+  if (rule_ == PixelRule::kCoverage) {
+    cover();
+    if (covered_.empty()) return kNoTouch;
+    place(field, covered_);
+    return kOk;
+  }
   spans_.clear();
   ordered_ = polygons_.part_end.size() == 1;
   uint32_t ring = 0;
@@ -291,39 +298,59 @@ void Burner::emit(uint32_t field) {
     }
     spans_.resize(kept + 1);
   }
+  place(field, spans_);
+}
 
+void Burner::write(const Span& span, uint32_t begin, uint32_t end) {
+  runs.push_back((span.row % kChunkRows) << 22 | (begin % kChunkCols) << 11 | (end - begin - 1));
+}
+
+void Burner::write(const CoveredSpan& span, uint32_t begin, uint32_t end) {
+  write(Span{span.row, begin, end}, begin, end);
+  if (span.share == kWhole) return;
+  runs.back() |= kWeighted;
+  for (uint32_t col = begin; col < end; col++) {
+    uint32_t bits;
+    std::memcpy(&bits, &shares_[span.share + col - span.begin], 4);
+    runs.push_back(bits);
+  }
+}
+
+// Spans in row order, disjoint, as entries by chunk.
+template <typename Piece>
+void Burner::place(uint32_t field, const std::vector<Piece>& pieces) {
   const size_t first_entry = entries.size();
   const uint32_t across = grid_.chunk_cols();
-  const auto append = [&](uint32_t chunk, uint32_t run) {
-    if (entries.size() == first_entry || entries.back().chunk != chunk || entries.back().runs == 65535) {
+  const auto append = [&](uint32_t chunk, const Piece& piece, uint32_t begin, uint32_t end) {
+    const uint32_t words = words_of(piece, begin, end);
+    if (entries.size() == first_entry || entries.back().chunk != chunk || entries.back().runs + words > 65535) {
       entries.push_back({chunk, field, static_cast<uint32_t>(runs.size()), 0, 0});
     }
-    entries.back().runs++;
-    runs.push_back(run);
-  };
-  const auto pack = [](uint32_t row, uint32_t begin, uint32_t end) {
-    return (row % kChunkRows) << 22 | (begin % kChunkCols) << 11 | (end - begin - 1);
+    entries.back().runs = static_cast<uint16_t>(entries.back().runs + words);
+    write(piece, begin, end);
   };
 
   // Nearly every field lies in one chunk column and its spans are already in chunk order.
-  uint32_t min_col = spans_[0].begin, max_col = spans_[0].end - 1;
-  for (const Span& span : spans_) {
-    min_col = std::min(min_col, span.begin);
-    max_col = std::max(max_col, span.end - 1);
+  uint32_t min_col = pieces[0].begin, max_col = pieces[0].end - 1;
+  for (const Piece& piece : pieces) {
+    min_col = std::min(min_col, piece.begin);
+    max_col = std::max(max_col, piece.end - 1);
   }
   const uint32_t left = min_col / kChunkCols, right = max_col / kChunkCols;
   if (left == right) {
-    for (const Span& span : spans_) append(span.row / kChunkRows * across + left, pack(span.row, span.begin, span.end));
+    for (const Piece& piece : pieces) {
+      append(piece.row / kChunkRows * across + left, piece, piece.begin, piece.end);
+    }
   } else {
-    for (size_t from = 0; from < spans_.size();) {
-      const uint32_t chunk_row = spans_[from].row / kChunkRows;
+    for (size_t from = 0; from < pieces.size();) {
+      const uint32_t chunk_row = pieces[from].row / kChunkRows;
       size_t to = from;
-      while (to < spans_.size() && spans_[to].row / kChunkRows == chunk_row) to++;
+      while (to < pieces.size() && pieces[to].row / kChunkRows == chunk_row) to++;
       for (uint32_t chunk_col = left; chunk_col <= right; chunk_col++) {
         const uint32_t begin = chunk_col * kChunkCols, end = begin + kChunkCols;
         for (size_t i = from; i < to; i++) {
-          const uint32_t a = std::max(spans_[i].begin, begin), b = std::min(spans_[i].end, end);
-          if (a < b) append(chunk_row * across + chunk_col, pack(spans_[i].row, a, b));
+          const uint32_t a = std::max(pieces[i].begin, begin), b = std::min(pieces[i].end, end);
+          if (a < b) append(chunk_row * across + chunk_col, pieces[i], a, b);
         }
       }
       from = to;
@@ -331,6 +358,119 @@ void Burner::emit(uint32_t field) {
   }
   const auto parts = static_cast<uint16_t>(std::min<size_t>(entries.size() - first_entry, 65535));
   for (size_t i = first_entry; i < entries.size(); i++) entries[i].parts = parts;
+}
+
+// The covered share of every pixel, row by row: each edge adds the height that it spans in the row to all pixels
+// on its right, and of the pixels that it passes through to the part on its right. Shells count as they enclose,
+// holes against them, parts add up, and nothing exceeds the whole pixel: as exactextract has it.
+void Burner::cover() {
+  cover_edges_.clear();
+  covered_.clear();
+  shares_.clear();
+  row_at_.assign(size_t{height_} + 1, 0);
+  uint32_t begin = 0, ring = 0;
+  for (const uint32_t part_end : polygons_.part_end) {
+    for (bool shell = true; ring < part_end; ring++, shell = false) {
+      const uint32_t stop = polygons_.ring_end[ring];
+      double area = 0;
+      for (uint32_t i = begin + 1; i < stop; i++) {
+        area += (px_[i - 1] - px_[begin]) * (py_[i] - py_[begin]) - (px_[i] - px_[begin]) * (py_[i - 1] - py_[begin]);
+      }
+      const double sign = (area < 0) == shell ? 1 : -1;
+      for (uint32_t i = begin + 1; i < stop; i++) {
+        const bool down = py_[i - 1] < py_[i];
+        const uint32_t upper = down ? i - 1 : i, lower = down ? i : i - 1;
+        const double row_begin = std::floor(py_[upper]), row_end = std::ceil(py_[lower]);
+        const auto to = static_cast<uint32_t>(row_end > 0 ? (row_end < height_ ? row_end : height_) : 0);
+        const auto from = static_cast<uint32_t>(row_begin > 0 ? (row_begin < to ? row_begin : to) : 0);
+        if (from >= to || py_[upper] == py_[lower]) continue;
+        cover_edges_.push_back({px_[upper], py_[upper], px_[lower], py_[lower], down ? sign : -sign, from, to});
+        for (uint32_t r = from; r < to; r++) row_at_[r]++;
+      }
+      begin = stop;
+    }
+  }
+  uint64_t total = 0;
+  for (uint32_t& at : row_at_) {
+    const uint32_t n = at;
+    at = static_cast<uint32_t>(total);
+    total += n;
+  }
+  if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
+  crossings_.resize(total);
+  for (size_t i = 0; i < cover_edges_.size(); i++) {
+    for (uint32_t r = cover_edges_[i].row_begin; r < cover_edges_[i].row_end; r++) {
+      crossings_[row_at_[r]++] = static_cast<int32_t>(i);
+    }
+  }
+
+  gain_.assign(size_t{width_} + 2, 0);
+  uint32_t at = 0;
+  for (uint32_t r = 0; r < height_; r++) {
+    gain_begin_ = width_;
+    gain_end_ = 0;
+    for (; at < row_at_[r]; at++) {
+      const CoverEdge& edge = cover_edges_[static_cast<size_t>(crossings_[at])];
+      const double least = edge.x1 < edge.x2 ? edge.x1 : edge.x2, most = edge.x1 < edge.x2 ? edge.x2 : edge.x1;
+      const double slope = (edge.x2 - edge.x1) / (edge.y2 - edge.y1);
+      const double top = edge.y1 < r ? r : edge.y1, bottom = edge.y2 > r + 1.0 ? r + 1.0 : edge.y2;
+      const double xa = edge.y1 < r ? edge.x1 + (r - edge.y1) * slope : edge.x1;
+      const double xb = edge.y2 > r + 1.0 ? edge.x1 + (r + 1.0 - edge.y1) * slope : edge.x2;
+      const double left = xa < xb ? xa : xb, right = xa < xb ? xb : xa;
+      spread(left > least ? left : least, right < most ? right : most, (bottom - top) * edge.sign);
+    }
+    keep_row(r);
+  }
+}
+
+// Of an edge that spans `height` of a row between two columns.
+void Burner::spread(double left, double right, double height) {
+  const double limit = width_;
+  if (left >= limit) {
+    gain_end_ = width_;
+    return;
+  }
+  if (!(right > 0)) {
+    gain_[0] += height;
+    gain_begin_ = 0;
+    gain_end_ = std::max(gain_end_, 1u);
+    return;
+  }
+  const double length = right - left;
+  if (left < 0) gain_[0] += height * (-left / length);
+  const double begin = left > 0 ? left : 0, end = right < limit ? right : limit;
+  auto col = static_cast<uint32_t>(begin);
+  gain_begin_ = std::min(gain_begin_, col);
+  do {
+    const double a = begin > col ? begin : col, b = end < col + 1.0 ? end : col + 1.0;
+    const double part = length > 0 ? height * ((b - a) / length) : height;
+    const double beside = (a + b) / 2 - col;
+    gain_[col] += part * (1 - beside);
+    gain_[col + 1] += part * beside;
+    col++;
+  } while (col < end);
+  gain_end_ = std::max(gain_end_, right > limit ? width_ : std::min(col + 1, width_));
+}
+
+// A row's shares as spans, whole pixels apart from others.
+void Burner::keep_row(uint32_t row) {
+  double share = 0;
+  for (uint32_t col = gain_begin_; col < gain_end_; col++) {
+    share += gain_[col];
+    const double units = std::floor(std::min(std::max(share, 0.0), 1.0) * kShareUnits + 0.5);
+    if (!(units > 0)) continue;
+    const bool whole = units == kShareUnits;
+    const uint32_t r = row0_ + row, c = col0_ + col;
+    const bool joins = !covered_.empty() && covered_.back().row == r && covered_.back().end == c &&
+                       (covered_.back().share == kWhole) == whole;
+    if (joins) {
+      covered_.back().end++;
+    } else {
+      covered_.push_back({r, c, c + 1, whole ? kWhole : static_cast<uint32_t>(shares_.size())});
+    }
+    if (!whole) shares_.push_back(static_cast<float>(units / kShareUnits));
+  }
+  if (gain_begin_ < gain_end_) std::fill(gain_.begin() + gain_begin_, gain_.begin() + gain_end_ + 1, 0.0);
 }
 
 void Burner::sort_entries() {

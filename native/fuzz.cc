@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "burn.h"
-#include "count.h"
+#include "count_weighted.h"
 #include "geojson.h"
 
 namespace {
@@ -92,10 +92,17 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
       field.data(), shape.data(), run.data(), static_cast<uint32_t>(field.size()), static_cast<uint32_t>(run.size()),
       row,          col};
   const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
+  const bool clip = below(2) == 0;
+  if (below(2) == 0) {
+    const std::vector<double> row_weights(grid.height, kShareUnits);
+    WeightedPartial weighted;
+    return count_weighted<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, row_weights.data(),
+                             weighted);
+  }
   Complete complete;
   Partial partial;
-  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, below(2) == 0, below(2) == 0,
-                          complete, partial);
+  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, below(2) == 0, complete,
+                          partial);
 }
 
 }  // namespace
@@ -105,11 +112,11 @@ int main(int argc, char** argv) {
   engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
   const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
-  long statuses[9] = {}, counted = 0, refused = 0, written = 0;
+  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0;
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
     const Grid& grid = grids[below(3)];
-    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(3)));
+    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(4)));
     for (uint32_t i = 0; i < 8; i++) {
       // Heap memory of its own, so that one byte beyond is found.
       const Bytes wkb = geometry();

@@ -18,7 +18,7 @@ enum Status : uint8_t {
   kOutside = 7,     // not dirty: no pixel of the raster in the field's window
   kNoCentre = 8,    // not dirty: no pixel centre inside
   kSmall = 9,       // no pixel centre inside, and answered by the pixels that it touches
-  kNoTouch = 10,    // not dirty: no pixel touched
+  kNoTouch = 10,    // not dirty: no pixel touched or covered
 };
 
 // Polygon and multipolygon alike: parts of rings of vertices.

@@ -67,6 +67,7 @@ await main(
       "fieldsCrs",
       "allTouched",
       "smallFields",
+      "coverage",
       "kernel",
       "batch",
       "threads",

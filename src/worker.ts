@@ -87,14 +87,21 @@ export interface CountTask {
   readonly clip: boolean;
   /** Every field's histogram is wanted, not its majority alone. */
   readonly histograms: boolean;
+  /** Weights of the window's rows, where pixels do not count alike. */
+  readonly rowWeights: Float64Array | undefined;
 }
 
 /** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<Counted> {
+export async function countWindow(task: CountTask): Promise<Partial<Counted>> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, histograms } = task;
-  const counted = (await loadKernel(task.kernel)).count(pixels, stride, words, layout, skip, clip, histograms);
+  const { stride, layout, skip, clip, histograms, rowWeights } = task;
+  const kernel = await loadKernel(task.kernel);
+  if (rowWeights !== undefined) {
+    const partial = kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
+    return moved({ partial }, Object.values(partial));
+  }
+  const counted = kernel.count(pixels, stride, words, layout, skip, clip, histograms);
   return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
 }
 

@@ -112,6 +112,8 @@ await main(
       "ties",
       "allTouched",
       "smallFields",
+      "coverage",
+      "weights",
       "kernel",
       "batch",
       "threads",

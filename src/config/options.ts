@@ -70,6 +70,16 @@ export const OPTIONS = {
     choices: ["touched"],
     help: "what answers for a field without any pixel centre inside: the pixels that it touches (default: null)",
   },
+  coverage: {
+    type: "boolean",
+    default: false,
+    help: "pixels count by the share of them that the field covers",
+  },
+  weights: {
+    type: "string",
+    choices: ["area"],
+    help: "pixels count by their area on the ellipsoid, for rasters in degrees (default: all alike)",
+  },
   ties: {
     type: "string",
     default: "lowest",

@@ -34,6 +34,11 @@ export interface AlbersConstants {
 export const CHUNK_ROWS = 512;
 export const CHUNK_COLS = 2048;
 
+/** A run with this bit is followed by the covered share of each of its pixels, as the bits of a float32. */
+export const WEIGHTED_RUN = 2 ** 31;
+/** Shares are multiples of 1 / this, so that any order adds up alike. */
+export const SHARE_UNITS = 2 ** 24;
+
 /** What came of reading and burning a geometry; index = code. Same order as native/wkb.h. */
 export const FIELD_STATUS = [
   "ok",
@@ -46,7 +51,7 @@ export const FIELD_STATUS = [
   "outside the raster",
   "no pixel centre inside",
   "small: touched pixels",
-  "no pixel touched",
+  "no pixel touched or covered",
 ] as const;
 
 export const STATUS_OK = 0;
@@ -58,9 +63,10 @@ export const STATUS_SMALL = 9;
 
 /**
  * Which pixels belong to a field: those whose centre lies inside; also all that an edge
- * passes through; or by centre and, for a field without any, by touch. See native/burn.h.
+ * passes through; by centre and, for a field without any, by touch; or all that it covers
+ * some of, weighted by the covered share. See native/burn.h.
  */
-export const PIXEL_RULES = ["centre", "touched", "small-touched"] as const;
+export const PIXEL_RULES = ["centre", "touched", "small-touched", "coverage"] as const;
 export type PixelRule = (typeof PIXEL_RULES)[number];
 
 /**
@@ -82,7 +88,7 @@ export interface Burned {
   readonly field: Uint32Array;
   /** Runs << 16 | entries that the field has in all chunks, per entry. */
   readonly shape: Uint32Array;
-  /** Row << 22 | column << 11 | length − 1 within the chunk, per run. */
+  /** Row << 22 | column << 11 | length − 1 within the chunk, per run; see WEIGHTED_RUN. */
   readonly run: Uint32Array;
 }
 
@@ -113,10 +119,10 @@ export interface PartialCounts {
   readonly field: Uint32Array;
   /** How many such histograms the field has in all. */
   readonly parts: Uint32Array;
-  readonly covered: Uint32Array;
+  readonly covered: Uint32Array | Float64Array;
   readonly end: Uint32Array;
   readonly code: Float64Array;
-  readonly pixels: Uint32Array;
+  readonly pixels: Uint32Array | Float64Array;
 }
 
 export interface Counted {
@@ -175,6 +181,24 @@ export interface Kernel {
     clip?: boolean,
     histograms?: boolean,
   ): Counted;
+
+  /**
+   * Add up weights of pixels instead of pixels: every field's histogram. A pixel weighs what
+   * its row does times the share of it that is covered, rounded to a whole number.
+   *
+   * @param rowWeights  one per row of the window.
+   * @throws as count.
+   * @see native/count_weighted.cc
+   */
+  countWeighted(
+    pixels: Pixels,
+    stride: number,
+    words: Uint32Array,
+    layout: Uint32Array,
+    skip: Float64Array,
+    clip: boolean,
+    rowWeights: Float64Array,
+  ): PartialCounts;
 
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.

@@ -1,6 +1,6 @@
 import type { CompleteCounts, Counted, PartialCounts, Pixels } from "../kernel/kernel.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
-import { Histograms } from "./histograms.js";
+import { type Counts, Histograms } from "./histograms.js";
 
 /** How histograms become answers. */
 export interface AnswerRule {
@@ -8,6 +8,8 @@ export interface AnswerRule {
   readonly ties: "lowest" | "highest";
   /** Whole histograms are kept. */
   readonly classes: boolean;
+  /** What one unit of the kernel's weights stands for, pixels or hectares; undefined where pixels are counted. */
+  readonly unit?: number | undefined;
 }
 
 /** As numpy's bincount().argmax() has it; the kernel itself decides by this rule. */
@@ -27,13 +29,13 @@ interface OpenField {
 export class Answers {
   /** Class; meaningless where `pixels` is 0. */
   readonly code: Pixels;
-  readonly pixels: Uint32Array;
+  readonly pixels: Counts;
   /** Pixels of any class that is counted. */
-  readonly valid: Uint32Array;
-  /** Pixels of the raster under the field, whatever their class. */
-  readonly covered: Uint32Array;
+  readonly valid: Counts;
+  /** Pixels of the raster under the field, whatever their class; units where they are weighted. */
+  readonly covered: Counts;
   readonly second: Pixels;
-  readonly secondPixels: Uint32Array;
+  readonly secondPixels: Counts;
   /** Where they are kept. */
   readonly histograms: Histograms | undefined;
   /** Fields that chunks share and that not all chunks have reported yet. */
@@ -44,19 +46,20 @@ export class Answers {
     readonly type: BandType,
     private readonly rule: AnswerRule = DEFAULT_RULE,
   ) {
-    this.histograms = rule.classes ? new Histograms(rows, type) : undefined;
+    const countType = rule.unit === undefined ? Uint32Array : Float64Array;
+    this.histograms = rule.classes ? new Histograms(rows, type, countType) : undefined;
     this.code = new PIXEL_ARRAYS[type](rows);
     this.second = new PIXEL_ARRAYS[type](rows);
-    this.pixels = new Uint32Array(rows);
-    this.valid = new Uint32Array(rows);
-    this.covered = new Uint32Array(rows);
-    this.secondPixels = new Uint32Array(rows);
+    this.pixels = new countType(rows);
+    this.valid = new countType(rows);
+    this.covered = new countType(rows);
+    this.secondPixels = new countType(rows);
   }
 
   /** Take in one window's counts; windows may come in any order. */
-  add(counted: Counted): void {
-    this.#addComplete(counted.complete);
-    this.#addPartial(counted.partial);
+  add({ complete, partial }: Partial<Counted>): void {
+    if (complete) this.#addComplete(complete);
+    if (partial) this.#addPartial(partial);
   }
 
   /**
@@ -133,10 +136,11 @@ export class Answers {
       }
     }
     this.code[row] = code;
-    this.pixels[row] = n;
-    this.valid[row] = valid;
+    const { unit = 1 } = this.rule;
+    this.pixels[row] = n * unit;
+    this.valid[row] = valid * unit;
     this.second[row] = second;
-    this.secondPixels[row] = m;
-    this.histograms?.set(row, codes, counts);
+    this.secondPixels[row] = m * unit;
+    this.histograms?.set(row, codes, unit === 1 ? counts : Float64Array.from(counts, (count) => count * unit));
   }
 }

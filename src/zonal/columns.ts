@@ -42,7 +42,7 @@ const NUMBER_TYPES = {
 type NumberTypeName = keyof typeof NUMBER_TYPES;
 
 /** Columns that are not single numbers. */
-const UNTYPED = new Set(["field_id", "rule", "null_reason", "class_codes", "class_pixels"]);
+const UNTYPED = new Set(["field_id", "rule", "null_reason", "class_codes", "class_pixels", "class_area_ha"]);
 
 /**
  * Read `crop_code=majority:int16,crop_share=share,valid_pixels`: the columns to write, in

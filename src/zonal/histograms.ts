@@ -1,7 +1,7 @@
 import type { Pixels } from "../kernel/kernel.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 
-/** Pixels per class: numbers of pixels. */
+/** Numbers of pixels, or sums of weights. */
 export type Counts = Uint32Array | Float64Array;
 
 /** Pairs of class and count to a block. */
@@ -15,8 +15,8 @@ interface Block {
 
 /**
  * Every field's whole histogram, by row. Fields hold few classes, so pairs lie packed in
- * blocks in the order in which fields are decided: 5 bytes a pair for a raster of bytes,
- * 8 bytes a field.
+ * blocks in the order in which fields are decided: 5 bytes a pair for a raster of bytes
+ * (9 where pixels are weighted), 8 bytes a field.
  */
 export class Histograms {
   readonly #blocks: Block[] = [];
@@ -27,6 +27,7 @@ export class Histograms {
   constructor(
     rows: number,
     private readonly type: BandType,
+    private readonly countType: new (length: number) => Counts,
   ) {
     this.#begin = new Uint32Array(rows);
     this.#length = new Uint32Array(rows);
@@ -37,7 +38,7 @@ export class Histograms {
     let block = this.#blocks.at(-1);
     if (block === undefined || block.used + code.length > block.code.length) {
       const size = Math.max(BLOCK_PAIRS, code.length);
-      block = { code: new PIXEL_ARRAYS[this.type](size), count: new Uint32Array(size), used: 0 };
+      block = { code: new PIXEL_ARRAYS[this.type](size), count: new this.countType(size), used: 0 };
       this.#blocks.push(block);
     }
     block.code.set(code, block.used);
@@ -51,7 +52,8 @@ export class Histograms {
   get(row: number): { readonly code: Pixels; readonly count: Counts } {
     const [begin, length] = [this.#begin[row] as number, this.#length[row] as number];
     const block = this.#blocks[Math.floor(begin / BLOCK_PAIRS)];
-    if (block === undefined || length === 0) return { code: new PIXEL_ARRAYS[this.type](0), count: new Uint32Array(0) };
+    if (block === undefined || length === 0)
+      return { code: new PIXEL_ARRAYS[this.type](0), count: new this.countType(0) };
     const at = begin % BLOCK_PAIRS;
     return { code: block.code.subarray(at, at + length), count: block.count.subarray(at, at + length) };
   }

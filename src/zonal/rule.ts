@@ -1,13 +1,21 @@
 import type { Options } from "../config/options.js";
-import type { PixelRule } from "../kernel/kernel.js";
+import { type PixelRule, SHARE_UNITS } from "../kernel/kernel.js";
+import type { Raster } from "../raster/raster.js";
+import { rowAreas } from "../raster/row-areas.js";
 import { pixelRule } from "../zones/pixel-rule.js";
 import type { AnswerRule } from "./answers.js";
 import { type OutputColumn, parseColumns } from "./columns.js";
+
+/** Areas are added up in whole units of this part of a square metre, so that any order adds up alike. */
+const AREA_UNITS = 1024;
+const M2_PER_HA = 10_000;
 
 /** What is counted, how a histogram becomes an answer, and what is written of it. */
 export interface ZonalRule extends AnswerRule {
   /** Which pixels belong to a field; the zone index is made by it. */
   readonly pixels: PixelRule;
+  /** Pixels weigh what they measure on the ellipsoid; answers are in hectares. */
+  readonly area: boolean;
   /** Undefined: all, as they are. */
   readonly columns?: readonly OutputColumn[];
 }
@@ -18,13 +26,27 @@ export interface ZonalRule extends AnswerRule {
  * @throws {PipelineError} usage.
  */
 export function zonalRule(options: Options, classes = false, columns?: string): ZonalRule {
-  const rule = { ties: options.ties, classes, pixels: pixelRule(options) };
+  const pixels = pixelRule(options);
+  const area = options.weights === "area";
+  const unit = area ? 1 / AREA_UNITS / M2_PER_HA : pixels === "coverage" ? 1 / SHARE_UNITS : undefined;
+  const rule = { ties: options.ties, classes, pixels, area, unit };
   return columns === undefined ? rule : { ...rule, columns: parseColumns(columns, columnNames(rule)) };
 }
 
+/** Weight of a whole pixel of each row, in units of the rule; undefined where pixels are counted. */
+export function rowWeights({ area, unit }: ZonalRule, raster: Raster): Float64Array | undefined {
+  if (area) return rowAreas(raster).map((m2) => m2 * AREA_UNITS);
+  return unit === undefined ? undefined : new Float64Array(raster.grid.height).fill(SHARE_UNITS);
+}
+
+/** A column of pixels under the name that it has where they are weighted by area. */
+export function amountName(name: string, { area }: Pick<ZonalRule, "area">): string {
+  return area ? name.replace(/_pixels$/, "_area_ha") : name;
+}
+
 /** The columns of a zonal table, in order. */
-export function columnNames({ classes }: AnswerRule): string[] {
-  return [
+export function columnNames(rule: Pick<ZonalRule, "classes" | "area">): string[] {
+  const names = [
     "field_id",
     "crop_code",
     "crop_pixels",
@@ -34,6 +56,7 @@ export function columnNames({ classes }: AnswerRule): string[] {
     "second_pixels",
     "rule",
     "null_reason",
-    ...(classes ? ["class_codes", "class_pixels"] : []),
+    ...(rule.classes ? ["class_codes", "class_pixels"] : []),
   ];
+  return names.map((name) => amountName(name, rule));
 }

@@ -22,6 +22,8 @@ export interface PlacedRaster {
   readonly shift: { readonly col: number; readonly row: number };
   /** Classes that are not counted. */
   readonly skip: readonly number[];
+  /** Weight of a whole pixel of each of the raster's rows; undefined where pixels are counted. */
+  readonly rowWeights?: Float64Array | undefined;
 }
 
 /**
@@ -85,15 +87,17 @@ class ScanTarget {
   readonly #largest: number;
   readonly #buffers: SharedArrayBuffer[] = [];
   readonly #skip: Float64Array;
+  readonly #rowWeights: Float64Array | undefined;
 
   constructor(
-    { raster, shift, skip }: PlacedRaster,
+    { raster, shift, skip, rowWeights }: PlacedRaster,
     zones: ZoneReader,
     rule: AnswerRule,
     private readonly pool: Pool,
   ) {
     const { grid, rows } = zones.header;
     this.raster = raster;
+    this.#rowWeights = rowWeights;
     this.answers = new Answers(rows, raster.type, rule);
     this.#histograms = needsHistograms(rule);
     this.windows = planWindows(raster, grid, shift)
@@ -133,6 +137,7 @@ class ScanTarget {
         skip: this.#skip,
         clip: this.#clip,
         histograms: this.#histograms,
+        rowWeights: this.#rowWeights?.slice(window.row, window.row + height),
       };
       this.answers.add(await this.pool.run("countWindow", task));
     } catch (cause) {

@@ -26,7 +26,7 @@ import { answeringRule, nullReason } from "../zones/pixel-rule.js";
 import type { Answers } from "./answers.js";
 import { castColumn, outputField } from "./columns.js";
 import type { Histograms } from "./histograms.js";
-import { columnNames, type ZonalRule } from "./rule.js";
+import { amountName, columnNames, type ZonalRule } from "./rule.js";
 
 /** Rows of a row group; a reader of one field's row decodes about a megabyte. */
 const ROW_GROUP_ROWS = 122_880;
@@ -40,23 +40,29 @@ const ROW_GROUP_ROWS = 122_880;
  */
 export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRule): Schema {
   const code = codeType(answers.type);
+  const amount = amountType(answers);
   const columns = [
     new Field("field_id", fields.idType, true),
     new Field("crop_code", code, true),
-    new Field("crop_pixels", new Uint32(), false),
-    new Field("valid_pixels", new Uint32(), false),
+    new Field(amountName("crop_pixels", rule), amount, false),
+    new Field(amountName("valid_pixels", rule), amount, false),
     new Field("crop_share", new Float32(), true),
     new Field("second_code", code, true),
-    new Field("second_pixels", new Uint32(), false),
+    new Field(amountName("second_pixels", rule), amount, false),
     new Field("rule", new Utf8(), true),
     new Field("null_reason", new Utf8(), true),
     new Field("class_codes", new List(new Field("item", code, false)), false),
-    new Field("class_pixels", new List(new Field("item", new Uint32(), false)), false),
+    new Field(amountName("class_pixels", rule), new List(new Field("item", amount, false)), false),
   ];
   const named = new Map(columns.map((field) => [field.name, field]));
   const fieldOf = (name: string) => named.get(name) as Field;
   if (rule.columns === undefined) return new Schema(columnNames(rule).map(fieldOf));
   return new Schema(rule.columns.map((column) => outputField(fieldOf(column.source), column)));
+}
+
+/** Arrow type of numbers of pixels, or of weights. */
+function amountType({ pixels }: Answers): Uint32 | Float64 {
+  return pixels instanceof Float64Array ? new Float64() : new Uint32();
 }
 
 /** Arrow type of a class: 32 bits for every integer band, so that all years of a region have one type. */
@@ -152,17 +158,21 @@ function zonalBatch(
       ...(bitmap && { nullBitmap: bitmap.bytes }),
     } as never) as Data;
   const type = codeType(answers.type);
+  const amount = amountType(answers);
   const all: Record<string, Data> = {
     field_id: ids,
     crop_code: column(type, ofType(code), hasCode),
-    crop_pixels: column(new Uint32(), pixels.subarray(from, to)),
-    valid_pixels: column(new Uint32(), valid.subarray(from, to)),
+    [amountName("crop_pixels", zonalRule)]: column(amount, pixels.subarray(from, to)),
+    [amountName("valid_pixels", zonalRule)]: column(amount, valid.subarray(from, to)),
     crop_share: column(new Float32(), share, hasCode),
     second_code: column(type, ofType(second), hasSecond),
-    second_pixels: column(new Uint32(), secondPixels.subarray(from, to)),
+    [amountName("second_pixels", zonalRule)]: column(amount, secondPixels.subarray(from, to)),
     rule: rule.finish(),
     null_reason: reason.finish(),
-    ...(answers.histograms && histogramColumns(answers.histograms, type, from, to)),
+    ...(answers.histograms && {
+      class_codes: histogramColumn(answers.histograms, "code", type, from, to),
+      [amountName("class_pixels", zonalRule)]: histogramColumn(answers.histograms, "count", amount, from, to),
+    }),
   };
   const children =
     zonalRule.columns?.map((output) => castColumn(all[output.source] as Data, output, from)) ??
@@ -170,28 +180,25 @@ function zonalBatch(
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
 }
 
-/** A batch's histograms as two list columns. */
-function histogramColumns(histograms: Histograms, codeType: DataType, from: number, to: number) {
-  const rows = Array.from({ length: to - from }, (_, i) => histograms.get(from + i));
+/** A batch's histograms as a column of lists: of classes, or of their counts. */
+function histogramColumn(histograms: Histograms, part: "code" | "count", type: DataType, from: number, to: number) {
+  const rows = Array.from({ length: to - from }, (_, i) => histograms.get(from + i)[part]);
   const offsets = new Int32Array(rows.length + 1);
-  rows.forEach(({ code }, i) => {
-    offsets[i + 1] = (offsets[i] as number) + code.length;
+  rows.forEach((values, i) => {
+    offsets[i + 1] = (offsets[i] as number) + values.length;
   });
   const length = offsets[rows.length] as number;
-  const list = (type: DataType, key: "code" | "count") => {
-    const values = new (type.ArrayType as new (n: number) => Float64Array)(length);
-    rows.forEach((row, i) => {
-      values.set(row[key], offsets[i]);
-    });
-    return makeData({
-      type: new List(new Field("item", type, false)),
-      length: rows.length,
-      nullCount: 0,
-      valueOffsets: offsets,
-      child: makeData({ type, length, nullCount: 0, data: values } as never) as Data,
-    }) as Data;
-  };
-  return { class_codes: list(codeType, "code"), class_pixels: list(new Uint32(), "count") };
+  const all = new (type.ArrayType as new (n: number) => Float64Array)(length);
+  rows.forEach((values, i) => {
+    all.set(values, offsets[i]);
+  });
+  return makeData({
+    type: new List(new Field("item", type, false)),
+    length: rows.length,
+    nullCount: 0,
+    valueOffsets: offsets,
+    child: makeData({ type, length, nullCount: 0, data: all } as never) as Data,
+  }) as Data;
 }
 
 class Bitmap {

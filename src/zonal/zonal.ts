@@ -18,7 +18,7 @@ import { fitRaster } from "../zones/fit.js";
 import { nullReason } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
-import { columnNames, type ZonalRule, zonalRule } from "./rule.js";
+import { columnNames, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
 import { writeZonalTable } from "./zonal-table.js";
 
@@ -33,7 +33,7 @@ export type ZonalFacts = {
   readonly dirty: Readonly<Record<string, number>>;
   /** All of them; a row with two problems counts once. */
   readonly dirtyRows: number;
-  /** Pixels counted over all fields. */
+  /** Pixels counted over all fields; weighted by area, hectares. */
   readonly validPixels: number;
 };
 
@@ -114,7 +114,8 @@ async function countFitting(
   const placed = targets.map(({ raster }) => {
     const shift = fitRaster(zones.header, raster.grid) as { col: number; row: number };
     checkOverlap(fields, raster, zones, shift);
-    return { raster, shift, skip: [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])] };
+    const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
+    return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
   const answers = await scanRasters(placed, zones, rule, options.kernel, pool, ctx);
   const facts: ZonalFacts[] = [];
@@ -212,6 +213,7 @@ export function zonalStep(
       nodata,
       ties,
       pixels: rule.pixels,
+      weights: options.weights ?? null,
     },
     async validate() {
       await openFields(fieldsPath, options);

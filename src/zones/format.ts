@@ -11,7 +11,8 @@
  *
  * Little-endian throughout. `shape` is runs << 16 | entries that the field has in all
  * chunks; `run` is row << 22 | column << 11 | length − 1 within its chunk of 512 × 2048
- * pixels. A chunk may have several segments. CRCs are CRC-32 as in zlib.
+ * pixels. In an index by coverage a run with bit 31 set is of pixels that are covered in part
+ * and is followed by their shares, as many float32 as it is long; shares count as runs. A chunk may have several segments. CRCs are CRC-32 as in zlib.
  */
 import type { Grid } from "../raster/grid.js";
 

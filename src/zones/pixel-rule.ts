@@ -5,6 +5,7 @@ import { PipelineError } from "../pipeline/errors.js";
 export interface PixelOptions {
   readonly allTouched?: boolean;
   readonly smallFields?: "touched" | undefined;
+  readonly coverage?: boolean;
 }
 
 /**
@@ -12,12 +13,18 @@ export interface PixelOptions {
  *
  * @throws {PipelineError} usage, where they contradict one another.
  */
-export function pixelRule({ allTouched, smallFields }: PixelOptions): PixelRule {
-  if (allTouched && smallFields !== undefined) {
-    throw new PipelineError("usage", "--all-touched and --small-fields exclude each other");
+export function pixelRule({ allTouched, smallFields, coverage }: PixelOptions): PixelRule {
+  const chosen = [
+    { flag: "--all-touched", rule: "touched", on: allTouched },
+    { flag: "--small-fields", rule: "small-touched", on: smallFields !== undefined },
+    { flag: "--coverage", rule: "coverage", on: coverage },
+  ] as const;
+  const [first, ...more] = chosen.filter(({ on }) => on);
+  if (more.length > 0) {
+    const flags = [first, ...more].map((choice) => choice?.flag).join(" and ");
+    throw new PipelineError("usage", `${flags} exclude each other`);
   }
-  if (allTouched) return "touched";
-  return smallFields === undefined ? "centre" : "small-touched";
+  return first?.rule ?? "centre";
 }
 
 /** The rule by which a field of this status was answered: `centre`, `touched`. */

@@ -1,5 +1,5 @@
 import type { AlbersConstants, KernelGrid, PixelRule } from "../kernel.js";
-import { CHUNK_COLS, CHUNK_ROWS } from "../kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, SHARE_UNITS, WEIGHTED_RUN } from "../kernel.js";
 import { project } from "./albers.js";
 import { float64s, int32s, uint32s } from "./growing-array.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
@@ -9,6 +9,9 @@ import { Polygons, readWkb, STATUS } from "./wkb.js";
 const NEAR = 1e-5;
 const MOST_RUNS = 65535;
 const REACH = 1e-6;
+const WHOLE = 2 ** 32 - 1;
+
+type CoverEdge = [x1: number, y1: number, x2: number, y2: number, sign: number];
 
 const near = (a: number, b: number): boolean => Math.abs(a - b) < NEAR;
 const { min, max } = Math;
@@ -69,6 +72,14 @@ export class Burner {
   readonly #spanRow = uint32s();
   readonly #spanBegin = uint32s();
   readonly #spanEnd = uint32s();
+  /** Of spans by coverage: where the shares of their pixels begin, or WHOLE; none by the other rules. */
+  readonly #spanShare = uint32s();
+  readonly #shares = float64s();
+  /** x1, y1, x2, y2 and sign of an edge, by coverage. */
+  readonly #coverEdges = float64s();
+  #gain = new Float64Array(0);
+  #gainBegin = 0;
+  #gainEnd = 0;
   /** Spans are sorted and disjoint. */
   #ordered = true;
   /** The field's window in the raster. */
@@ -91,7 +102,13 @@ export class Burner {
     if (this.albers !== null && !project(this.albers, polygons)) return STATUS.notFinite;
     if (!this.#placeWindow()) return STATUS.outside;
 
-    for (const list of [this.#spanRow, this.#spanBegin, this.#spanEnd]) list.clear();
+    for (const list of [this.#spanRow, this.#spanBegin, this.#spanEnd, this.#spanShare, this.#shares]) list.clear();
+    if (this.rule === "coverage") {
+      this.#cover();
+      if (this.#spanRow.length === 0) return STATUS.noTouch;
+      this.#place(field);
+      return STATUS.ok;
+    }
     this.#ordered = polygons.partEnd.length === 1;
     let ring = 0;
     for (let part = 0; part < polygons.partEnd.length; part++) {
@@ -321,6 +338,11 @@ export class Burner {
   /** Spans as disjoint runs in row order, cut at chunk edges. */
   #emit(field: number): void {
     if (!this.#ordered) this.#joinSpans();
+    this.#place(field);
+  }
+
+  /** Spans in row order, disjoint, as entries by chunk. */
+  #place(field: number): void {
     const [rows, begins, ends] = [this.#spanRow.data, this.#spanBegin.data, this.#spanEnd.data];
     const count = this.#spanRow.length;
     const firstEntry = this.chunk.length;
@@ -338,8 +360,13 @@ export class Burner {
         for (let i = from; i < to; i++) {
           const a = max(begins[i] as number, first);
           const b = min(ends[i] as number, first + CHUNK_COLS);
-          if (a < b)
-            this.#append(field, firstEntry, chunkRow(from) * across + chunkCol, rows[i] as number, a - first, b - a);
+          if (a >= b) continue;
+          const share = this.#spanShare.length === 0 ? WHOLE : (this.#spanShare.data[i] as number);
+          const words = share === WHOLE ? 1 : 1 + b - a;
+          this.#openEntry(field, firstEntry, chunkRow(from) * across + chunkCol, words);
+          const run = (((rows[i] as number) % CHUNK_ROWS) << 22) | ((a - first) << 11) | (b - a - 1);
+          this.runs.push(share === WHOLE ? run : run | WEIGHTED_RUN);
+          if (share !== WHOLE) this.#pushShares(share + a - (begins[i] as number), b - a);
         }
       }
     }
@@ -347,15 +374,125 @@ export class Burner {
     for (let i = firstEntry; i < this.chunk.length; i++) this.parts.push(parts);
   }
 
-  #append(field: number, firstEntry: number, chunk: number, row: number, col: number, length: number): void {
-    const entry = this.chunk.length - 1;
-    if (entry < firstEntry || this.chunk.last() !== chunk || this.runCount.last() === MOST_RUNS) {
+  /** The last entry is one of this field and chunk, with room for some words more. */
+  #openEntry(field: number, firstEntry: number, chunk: number, words: number): void {
+    const last = this.chunk.length - 1;
+    if (last < firstEntry || this.chunk.last() !== chunk || this.runCount.last() + words > MOST_RUNS) {
       this.chunk.push(chunk);
       this.field.push(field);
       this.runBegin.push(this.runs.length);
       this.runCount.push(0);
     }
-    (this.runCount.data[this.runCount.length - 1] as number)++;
-    this.runs.push(((row % CHUNK_ROWS) << 22) | (col << 11) | (length - 1));
+    (this.runCount.data[this.runCount.length - 1] as number) += words;
+  }
+
+  #pushShares(begin: number, count: number): void {
+    const bits = new Uint32Array(Float32Array.from(this.#shares.data.subarray(begin, begin + count)).buffer);
+    for (const word of bits) this.runs.push(word);
+  }
+
+  /** The covered share of every pixel; see native/burn.cc. */
+  #cover(): void {
+    const polygons = this.#polygons;
+    const [px, py] = [this.#px.data, this.#py.data];
+    const held = (v: number, limit: number): number => (v > 0 ? (v < limit ? v : limit) : 0);
+    const edgesOfRow: number[][] = Array.from({ length: this.#height }, () => []);
+    this.#coverEdges.clear();
+    let ring = 0;
+    for (let part = 0; part < polygons.partEnd.length; part++) {
+      const partEnd = polygons.partEnd.data[part] as number;
+      for (let shell = true; ring < partEnd; ring++, shell = false) {
+        const [begin, stop] = [polygons.ringBegin(ring), polygons.ringBegin(ring + 1)];
+        const [x0, y0] = [px[begin] as number, py[begin] as number];
+        let area = 0;
+        for (let i = begin + 1; i < stop; i++) {
+          const [xa, ya, xb, yb] = [px[i - 1], py[i - 1], px[i], py[i]] as [number, number, number, number];
+          area += (xa - x0) * (yb - y0) - (xb - x0) * (ya - y0);
+        }
+        const sign = area < 0 === shell ? 1 : -1;
+        for (let i = begin + 1; i < stop; i++) {
+          const down = (py[i - 1] as number) < (py[i] as number);
+          const [upper, lower] = down ? [i - 1, i] : [i, i - 1];
+          const [y1, y2] = [py[upper] as number, py[lower] as number];
+          const to = held(Math.ceil(y2), this.#height);
+          const from = held(Math.floor(y1), to);
+          if (from >= to || y1 === y2) continue;
+          for (let r = from; r < to; r++) edgesOfRow[r]?.push(this.#coverEdges.length);
+          for (const v of [px[upper] as number, y1, px[lower] as number, y2, down ? sign : -sign])
+            this.#coverEdges.push(v);
+        }
+      }
+    }
+    this.#gain = new Float64Array(this.#width + 2);
+    for (let r = 0; r < this.#height; r++) {
+      [this.#gainBegin, this.#gainEnd] = [this.#width, 0];
+      for (const at of edgesOfRow[r] as number[]) this.#spreadEdge(r, at);
+      this.#keepRow(r);
+    }
+  }
+
+  #spreadEdge(r: number, at: number): void {
+    const [x1, y1, x2, y2, sign] = this.#coverEdges.data.subarray(at, at + 5) as unknown as CoverEdge;
+    const [least, most] = x1 < x2 ? [x1, x2] : [x2, x1];
+    const slope = (x2 - x1) / (y2 - y1);
+    const top = y1 < r ? r : y1;
+    const bottom = y2 > r + 1 ? r + 1 : y2;
+    const xa = y1 < r ? x1 + (r - y1) * slope : x1;
+    const xb = y2 > r + 1 ? x1 + (r + 1 - y1) * slope : x2;
+    const [left, right] = xa < xb ? [xa, xb] : [xb, xa];
+    this.#spread(left > least ? left : least, right < most ? right : most, (bottom - top) * sign);
+  }
+
+  /** Of an edge that spans `height` of a row between two columns. */
+  #spread(left: number, right: number, height: number): void {
+    const gain = this.#gain;
+    const limit = this.#width;
+    if (left >= limit) {
+      this.#gainEnd = limit;
+      return;
+    }
+    if (!(right > 0)) {
+      (gain[0] as number) += height;
+      this.#gainBegin = 0;
+      this.#gainEnd = max(this.#gainEnd, 1);
+      return;
+    }
+    const length = right - left;
+    if (left < 0) (gain[0] as number) += height * (-left / length);
+    const begin = left > 0 ? left : 0;
+    const end = right < limit ? right : limit;
+    let col = Math.trunc(begin);
+    this.#gainBegin = min(this.#gainBegin, col);
+    do {
+      const a = begin > col ? begin : col;
+      const b = end < col + 1 ? end : col + 1;
+      const part = length > 0 ? height * ((b - a) / length) : height;
+      const beside = (a + b) / 2 - col;
+      (gain[col] as number) += part * (1 - beside);
+      (gain[col + 1] as number) += part * beside;
+      col++;
+    } while (col < end);
+    this.#gainEnd = max(this.#gainEnd, right > limit ? limit : min(col + 1, limit));
+  }
+
+  /** A row's shares as spans, whole pixels apart from others. */
+  #keepRow(row: number): void {
+    let share = 0;
+    for (let col = this.#gainBegin; col < this.#gainEnd; col++) {
+      share += this.#gain[col] as number;
+      const units = Math.floor(min(max(share, 0), 1) * SHARE_UNITS + 0.5);
+      if (!(units > 0)) continue;
+      const whole = units === SHARE_UNITS;
+      const [r, c] = [this.#row0 + row, this.#col0 + col];
+      const follows = this.#spanRow.length > 0 && this.#spanRow.last() === r && this.#spanEnd.last() === c;
+      if (follows && (this.#spanShare.last() === WHOLE) === whole) {
+        this.#spanEnd.data[this.#spanEnd.length - 1] = c + 1;
+      } else {
+        this.#pushSpan(r, c, c + 1);
+        this.#spanShare.push(whole ? WHOLE : this.#shares.length);
+      }
+      if (!whole) this.#shares.push(units / SHARE_UNITS);
+    }
+    this.#gain.fill(0, this.#gainBegin, this.#gainEnd + 1);
   }
 }

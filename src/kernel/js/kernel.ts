@@ -5,6 +5,7 @@ import {
   type FeatureText,
   type Kernel,
   type KernelGrid,
+  type PartialCounts,
   PIXEL_RULES,
   type PixelRule,
   type Pixels,
@@ -13,12 +14,13 @@ import {
 } from "../kernel.js";
 import { Burner } from "./burn.js";
 import { Counter } from "./count.js";
+import { WeightedCounter } from "./count-weighted.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = { burn, count, geojson };
+export const jsKernel: Kernel = { burn, count, countWeighted, geojson };
 
 function burn(
   column: WkbColumn,
@@ -85,6 +87,35 @@ function count(
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
   const counter = new Counter(pixels, stride, skip, clip, histograms);
+  countSegments(counter, words, layout);
+  return counter.counted();
+}
+
+function countWeighted(
+  pixels: Pixels,
+  stride: number,
+  words: Uint32Array,
+  layout: Uint32Array,
+  skip: Float64Array,
+  clip: boolean,
+  rowWeights: Float64Array,
+): PartialCounts {
+  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
+  checkInteger("stride", stride, 1, 2 ** 32 - 1);
+  checkType("words", words, Uint32Array);
+  checkType("layout", layout, Uint32Array);
+  checkType("skip", skip, Float64Array);
+  checkType("rowWeights", rowWeights, Float64Array);
+  if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
+  if (rowWeights.length !== pixels.length / stride) throw new TypeError("rowWeights: one a row was expected");
+  if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
+
+  const counter = new WeightedCounter(pixels, stride, skip, clip, rowWeights);
+  countSegments(counter, words, layout);
+  return counter.counted();
+}
+
+function countSegments(counter: Counter | WeightedCounter, words: Uint32Array, layout: Uint32Array): void {
   const segments = [];
   for (let i = 0; i < layout.length; i += 7) {
     const [field, shape, run, entries, runs, row, col] = layout.subarray(i, i + 7) as unknown as SegmentLayout;
@@ -104,7 +135,6 @@ function count(
       throw new TypeError("words: runs lie outside the window, or a segment's lengths disagree");
     }
   }
-  return counter.counted();
 }
 
 function geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText {
