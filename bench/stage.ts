@@ -132,6 +132,7 @@ async function startWorkers(pool: Pool): Promise<void> {
     skip: new Float64Array(0),
     clip: false,
     histograms: false,
+    rowWeights: undefined,
   } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();

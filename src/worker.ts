@@ -10,15 +10,15 @@ import type { KernelName } from "./config/options.js";
 import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type { Slice } from "./fields/slice.js";
-import {
-  type AlbersConstants,
-  type Burned,
-  type Counted,
-  type FeatureText,
-  type KernelGrid,
-  type PixelRule,
-  type TextColumn,
-  type WkbColumn,
+import type {
+  AlbersConstants,
+  Burned,
+  Counted,
+  FeatureText,
+  KernelGrid,
+  PixelRule,
+  TextColumn,
+  WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";

@@ -1,7 +1,8 @@
 // Covered shares of pixels, and their weights: against clipping each pixel, which the kernels do not do.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadKernel, SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
+import { SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
+import { loadKernel } from "../../dist/kernel/load.js";
 import { segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";
