@@ -72,11 +72,36 @@ function codeType(band: BandType): Int32 | Uint32 | Float64 {
 }
 
 /**
- * Write the zonal table. Ids are read from the fields again rather than kept: 29 million
- * strings would not fit.
+ * The zonal table as record batches, in input order. Ids are read from the fields again
+ * rather than kept: 29 million strings would not fit.
  *
  * @param status  FIELD_STATUS code per row.
+ * @throws {PipelineError} input, naming file and rows, when the fields cannot be read again.
  */
+export async function* zonalBatches(
+  schema: Schema,
+  fields: FieldsFile,
+  answers: Answers,
+  status: Uint8Array,
+  rule: ZonalRule,
+  batch: number,
+  signal: AbortSignal,
+): AsyncGenerator<RecordBatch> {
+  for (const slice of planSlices(fields, batch)) {
+    signal.throwIfAborted();
+    const from = slice.firstRow;
+    const table = await readSlice(fields.path, slice, [fields.idColumn]).catch((cause: unknown) => {
+      throw asPipelineError(cause, "input", "Field ids cannot be read", {
+        path: fields.path,
+        rows: `${from}..${from + slice.rows}`,
+      });
+    });
+    const ids = columnData(table, fields.idColumn);
+    yield zonalBatch(schema, ids, answers, status, rule, from, from + slice.rows);
+  }
+}
+
+/** Write the zonal table to a parquet file. */
 export async function writeZonalTable(
   path: string,
   fields: FieldsFile,
@@ -89,23 +114,16 @@ export async function writeZonalTable(
   const schema = zonalSchema(fields, answers, rule);
   const idName = rule.columns?.find(({ source }) => source === "field_id")?.name ?? "field_id";
   const task = ctx.progress.start("rows written", fields.rows);
-  async function* batches(): AsyncGenerator<RecordBatch> {
-    for (const slice of planSlices(fields, batch)) {
-      ctx.signal.throwIfAborted();
-      const from = slice.firstRow;
-      const table = await readSlice(fields.path, slice, [fields.idColumn]).catch((cause: unknown) => {
-        throw asPipelineError(cause, "input", "Field ids cannot be read", {
-          path: fields.path,
-          rows: `${from}..${from + slice.rows}`,
-        });
-      });
-      const ids = columnData(table, fields.idColumn);
-      yield zonalBatch(schema, ids, answers, status, rule, from, from + slice.rows);
-      task.update(from + slice.rows);
+  async function* watched(): AsyncGenerator<RecordBatch> {
+    let rows = 0;
+    for await (const part of zonalBatches(schema, fields, answers, status, rule, batch, ctx.signal)) {
+      yield part;
+      rows += part.numRows;
+      task.update(rows);
     }
   }
   try {
-    await writeParquet(path, schema, batches(), {
+    await writeParquet(path, schema, watched(), {
       rowGroupRows: ROW_GROUP_ROWS,
       dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== idName),
       // Integers that rise from row to row; strings would only grow.

@@ -108,16 +108,8 @@ async function countFitting(
   pool: Pool,
   ctx: Context,
 ): Promise<ZonalFacts[]> {
-  const status = await zones.readStatus();
-  const dirty = dirtyRows(status, await zones.readDuplicates());
-  await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
-  const placed = targets.map(({ raster }) => {
-    const shift = fitRaster(zones.header, raster.grid) as { col: number; row: number };
-    checkOverlap(fields, raster, zones, shift);
-    const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
-    return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
-  });
-  const answers = await scanRasters(placed, zones, rule, options.kernel, pool, ctx);
+  const rasters = targets.map(({ raster }) => raster);
+  const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, options, pool, ctx);
   const facts: ZonalFacts[] = [];
   for (const [i, { out }] of targets.entries()) {
     const answer = answers[i] as Answers;
@@ -127,6 +119,41 @@ async function countFitting(
   }
   if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, { ...countProblems(dirty) });
   return facts;
+}
+
+/** What was counted, before it is written: answers in the order of the rasters. */
+export interface Counts {
+  readonly answers: readonly Answers[];
+  /** FIELD_STATUS code per row. */
+  readonly status: Uint8Array;
+  readonly dirty: readonly DirtyRow[];
+}
+
+/**
+ * Count every field under rasters that one index serves, in one pass.
+ *
+ * @throws {PipelineError} as countFields.
+ */
+export async function countRasters(
+  fields: FieldsFile,
+  rasters: readonly Raster[],
+  zones: ZoneReader,
+  rule: ZonalRule,
+  options: Options,
+  pool: Pool,
+  ctx: Context,
+): Promise<Counts> {
+  const status = await zones.readStatus();
+  const dirty = dirtyRows(status, await zones.readDuplicates());
+  await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
+  const placed = rasters.map((raster) => {
+    const shift = fitRaster(zones.header, raster.grid);
+    if (shift === undefined) throw misfit(zones, raster);
+    checkOverlap(fields, raster, zones, shift);
+    const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
+    return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
+  });
+  return { status, dirty, answers: await scanRasters(placed, zones, rule, options.kernel, pool, ctx) };
 }
 
 function summarise(status: Uint8Array, answers: Answers, dirty: readonly DirtyRow[]): ZonalFacts {

@@ -1,0 +1,164 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RecordBatch } from "apache-arrow";
+import type { Log } from "../cli/log.js";
+import { type Progress, SILENT } from "../cli/progress.js";
+import { resolveOptions } from "../config/config.js";
+import type { KernelName, Options } from "../config/options.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import { importVector } from "../fields/vector-source.js";
+import { loadKernel } from "../kernel/load.js";
+import { openPool, type Pool } from "../parallel/pool.js";
+import { availableThreads } from "../parallel/threads.js";
+import type { Context } from "../pipeline/context.js";
+import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import type { Grid } from "../raster/grid.js";
+import type { Raster } from "../raster/raster.js";
+import { buildZones, fieldsFingerprint } from "../zones/build-zones.js";
+import type { PixelOptions } from "../zones/pixel-rule.js";
+import { ZoneReader } from "../zones/zone-reader.js";
+import type { Answers } from "./answers.js";
+import { zonalRule } from "./rule.js";
+import { countRasters } from "./zonal.js";
+import { zonalBatches, zonalSchema } from "./zonal-table.js";
+
+export interface EngineOptions {
+  /** Default: the physical cores that this process may use. */
+  readonly threads?: number;
+  readonly kernel?: KernelName;
+  /** Fields a worker takes at a time, and rows of a result batch at most; default 16,384. */
+  readonly batch?: number;
+  readonly signal?: AbortSignal;
+  readonly log?: Log;
+  readonly progress?: Progress;
+}
+
+export interface ZonalOptions extends PixelOptions {
+  /** Zone index made by `prepare`; without it the fields are burned first, into a temporary one. */
+  readonly index?: string;
+  /** Classes not counted beside the band's own nodata; default none. */
+  readonly nodata?: readonly number[];
+  /** The class that wins where several have as many pixels; default lowest. */
+  readonly ties?: "lowest" | "highest";
+  /** `area`: pixels count by their area, for rasters in degrees. */
+  readonly weights?: "area";
+  /** Give the whole histogram too, as two list columns. */
+  readonly classes?: boolean;
+  /** Share of dirty rows above which it fails; default 1: none fail, their rows say what is wrong. */
+  readonly maxDirty?: number;
+}
+
+const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => QUIET };
+
+/**
+ * Zonal majorities as a library: any categorical raster, any polygons.
+ *
+ * Owns a pool of worker threads; close it. One engine runs one thing at a time.
+ */
+export class ZonalEngine {
+  readonly #pool: Pool;
+  readonly #ctx: Context;
+  readonly #given: Partial<Options>;
+
+  constructor(options: EngineOptions = {}) {
+    const { kernel, batch, signal, log, progress } = options;
+    this.#pool = openPool(availableThreads(options.threads));
+    this.#ctx = { signal: signal ?? new AbortController().signal, log: log ?? QUIET, progress: progress ?? SILENT };
+    this.#given = { ...(kernel && { kernel }), ...(batch && { batch }) };
+  }
+
+  /**
+   * Copy the polygons of any vector source that GDAL opens (.gpkg, .fgb, .shp, zipped FileGDB ...)
+   * into a GeoParquet, which `openFields` takes.
+   *
+   * @throws {PipelineError} input: no such file, layer or id column, an unreadable feature.
+   */
+  async importFields(
+    source: string,
+    parquet: string,
+    options: { layer?: string; idColumn?: string } = {},
+  ): Promise<void> {
+    await importVector(source, { layer: options.layer, idColumn: options.idColumn }, parquet, this.#ctx);
+  }
+
+  /**
+   * Make the zone index of a field set on a grid, to be used for every raster whose pixels coincide.
+   *
+   * @param path  made beside itself and renamed; an interrupted run is gone on with.
+   * @throws {PipelineError} input, naming file and rows.
+   */
+  async prepare(fields: FieldsFile, grid: Grid, path: string, rule: PixelOptions = {}): Promise<void> {
+    const partial = join(openScratch(path, true), "zones");
+    await this.#build(fields, grid, partial, this.#options(rule));
+    publishFile(partial, path);
+    removeScratch(path);
+  }
+
+  /**
+   * Every field's majority class under a raster: Arrow record batches with the columns of
+   * the zonal table, in the order of the fields.
+   *
+   * @throws {PipelineError} input: fields and raster do not overlap, an index of other fields, a block
+   *   that does not decode; dirty above `maxDirty`.
+   */
+  async *zonal(fields: FieldsFile, raster: Raster, options: ZonalOptions = {}): AsyncGenerator<RecordBatch> {
+    for await (const { batch } of this.zonalOverMany(fields, [raster], options)) yield batch;
+  }
+
+  /** The same under several rasters that share a grid, counted in one pass; one raster's batches after the other's. */
+  async *zonalOverMany(
+    fields: FieldsFile,
+    rasters: readonly Raster[],
+    given: ZonalOptions = {},
+  ): AsyncGenerator<{ raster: Raster; batch: RecordBatch }> {
+    const options = this.#options(given);
+    const rule = zonalRule(options, given.classes);
+    await loadKernel(options.kernel);
+    const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
+      countRasters(fields, rasters, zones, rule, options, this.#pool, this.#ctx),
+    );
+    for (const [i, raster] of rasters.entries()) {
+      const answer = answers[i] as Answers;
+      const schema = zonalSchema(fields, answer, rule);
+      const batches = zonalBatches(schema, fields, answer, status, rule, options.batch, this.#ctx.signal);
+      for await (const batch of batches) yield { raster, batch };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  #options(given: ZonalOptions | PixelOptions): Options {
+    const { index: _index, classes: _classes, ...known } = given as ZonalOptions;
+    const named = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
+    return resolveOptions({ nodata: [], maxDirty: 1, ...this.#given, ...named });
+  }
+
+  async #withZones<T>(
+    fields: FieldsFile,
+    rasters: readonly Raster[],
+    index: string | undefined,
+    options: Options,
+    use: (zones: ZoneReader) => Promise<T>,
+  ): Promise<T> {
+    const folder = index === undefined ? await mkdtemp(join(tmpdir(), "zones-")) : undefined;
+    try {
+      const path = index ?? join(folder as string, "zones");
+      if (index === undefined) await this.#build(fields, (rasters[0] as Raster).grid, path, options);
+      const zones = await ZoneReader.open(path, fieldsFingerprint(fields, options));
+      try {
+        return await use(zones);
+      } finally {
+        await zones.close();
+      }
+    } finally {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #build(fields: FieldsFile, grid: Grid, path: string, options: Options): Promise<void> {
+    await buildZones(fields, grid, path, options, this.#pool, this.#ctx);
+  }
+}
