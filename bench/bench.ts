@@ -1,6 +1,6 @@
 /** The benchmark suite: npm run bench. See bench/README.md. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { main } from "../dist/cli/main.js";
 import { predictBetzy } from "./betzy.js";
 import { peersChart, scalingChart } from "./chart.js";
@@ -22,6 +22,11 @@ await main(COMMAND, async (args, ctx) => {
   return undefined;
 });
 
+/** Paths tell nothing to whom the results are shown: they are given from where the suite was started. */
+function withoutPlace(key: string, value: unknown): unknown {
+  return key.endsWith("Path") && typeof value === "string" ? relative(process.cwd(), value) : value;
+}
+
 function writeResults(results: Results, options: BenchOptions): { page: string; files: string[] } {
   mkdirSync(options.out, { recursive: true });
   const stem = `${results.machine.name}-${results.date.slice(0, 10)}`;
@@ -36,7 +41,7 @@ function writeResults(results: Results, options: BenchOptions): { page: string; 
     drawn.map(([name]) => name),
   );
   const contents: [string, string | Buffer][] = [
-    [`${stem}.json`, `${JSON.stringify(results, undefined, 1)}\n`],
+    [`${stem}.json`, `${JSON.stringify(results, withoutPlace, 1)}\n`],
     [`${stem}.md`, page + prediction],
     ...drawn.map(([name, png]) => [name, png] as [string, Buffer]),
   ];
