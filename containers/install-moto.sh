@@ -10,7 +10,6 @@ set -euo pipefail
 
 CACHE=${FIELDS_PIPELINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fields-pipeline}
 MOTO=$CACHE/moto
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 LIBRARIES=(python3-boto3 python3-flask python3-flask-cors python3-responses python3-xmltodict
   python3-cryptography python3-yaml python3-antlr4 python3-werkzeug python3-jinja2 python3-dateutil
   python3-requests)
@@ -29,6 +28,20 @@ echo "moto: installing ${LIBRARIES[*]}"
 "${AS_ROOT[@]}" apt-get update -qq
 "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends "${LIBRARIES[@]}" debian-archive-keyring > /dev/null
+
+# The mirror that this machine has its own packages from; DEBIAN_MIRROR names one on another distribution.
+own_mirror() {
+  # shellcheck source=/dev/null
+  . /etc/os-release
+  # shellcheck disable=SC2016 # apt expands these
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+    awk -v release="${VERSION_CODENAME:-}" '$2 == release && $3 == "main" && $1 !~ /security/ { print $1; exit }'
+}
+MIRROR=${DEBIAN_MIRROR:-$(own_mirror)}
+[ -n "$MIRROR" ] || {
+  echo "moto: no mirror of this distribution among apt's sources" >&2
+  exit 1
+}
 
 APT=$MOTO.apt
 rm -rf "$APT"
