@@ -172,37 +172,53 @@ bool with_pixels(const Napi::TypedArray& pixels, F&& function) {
   }
 }
 
+// What both counts take: count(pixels, stride, words, layout, skip, clip, ...).
+struct CountArguments {
+  Napi::TypedArray pixels;
+  uint32_t stride, height;
+  Napi::Uint32Array words, layout;
+  Napi::Float64Array skip;
+  bool clip;
+  size_t entries = 0;
+  std::vector<Segment> segments;
+
+  explicit CountArguments(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
+    pixels = info[0].As<Napi::TypedArray>();
+    stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
+    words = array_of<Napi::Uint32Array>(info[2], "words");
+    layout = array_of<Napi::Uint32Array>(info[3], "layout");
+    skip = array_of<Napi::Float64Array>(info[4], "skip");
+    clip = info[5].ToBoolean();
+    if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
+    height = static_cast<uint32_t>(pixels.ElementLength() / stride);
+    if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
+    segments = segments_of(words, layout, entries);
+  }
+};
+
+constexpr char kMisfit[] = "words: runs lie outside the window, or a segment's lengths disagree";
+
 // count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
 Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
-  const auto pixels = info[0].As<Napi::TypedArray>();
-  const auto stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
-  const auto words = array_of<Napi::Uint32Array>(info[2], "words");
-  const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
-  const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
-  const bool clip = info[5].ToBoolean();
+  const CountArguments in(info);
   const bool histograms = info[6].ToBoolean();
-  if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
-  const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
-  if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
-
-  size_t entries = 0;
-  const auto segments = segments_of(words, layout, entries);
 
   Complete complete;
   Partial partial;
   for (auto* list : {&complete.field, &complete.pixels, &complete.valid, &complete.covered, &complete.second_pixels}) {
-    list->reserve(entries);
+    list->reserve(in.entries);
   }
-  for (auto* list : {&complete.code, &complete.second}) list->reserve(entries);
-  const bool fits = with_pixels(pixels, [&](const auto* data) {
-    return std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-      return count_segment(data, stride, height, segment, skip.Data(), skip.ElementLength(), clip, histograms, complete,
-                           partial);
+  for (auto* list : {&complete.code, &complete.second}) list->reserve(in.entries);
+  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
+      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
+                           histograms, complete, partial);
     });
   });
-  if (!fits) fail(env, "words: runs lie outside the window, or a segment's lengths disagree");
+  if (!fits) fail(env, kMisfit);
 
   auto whole = Napi::Object::New(env);
   whole.Set("field", copy_of<Napi::Uint32Array>(env, complete.field));
@@ -228,29 +244,17 @@ Napi::Value count(const Napi::CallbackInfo& info) {
 // countWeighted(pixels, stride, words, layout, skip, clip, rowWeights) -> {field, parts, covered, end, code, pixels}
 Napi::Value count_weights(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
-  const auto pixels = info[0].As<Napi::TypedArray>();
-  const auto stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
-  const auto words = array_of<Napi::Uint32Array>(info[2], "words");
-  const auto layout = array_of<Napi::Uint32Array>(info[3], "layout");
-  const auto skip = array_of<Napi::Float64Array>(info[4], "skip");
-  const bool clip = info[5].ToBoolean();
+  const CountArguments in(info);
   const auto row_weights = array_of<Napi::Float64Array>(info[6], "rowWeights");
-  if (pixels.ElementLength() % stride != 0) fail(env, "pixels: not a whole number of rows");
-  const auto height = static_cast<uint32_t>(pixels.ElementLength() / stride);
-  if (row_weights.ElementLength() != height) fail(env, "rowWeights: one a row was expected");
-  if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
-
-  size_t entries = 0;
-  const auto segments = segments_of(words, layout, entries);
+  if (row_weights.ElementLength() != in.height) fail(env, "rowWeights: one a row was expected");
   WeightedPartial partial;
-  const bool fits = with_pixels(pixels, [&](const auto* data) {
-    return std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-      return count_weighted(data, stride, height, segment, skip.Data(), skip.ElementLength(), clip, row_weights.Data(),
-                            partial);
+  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
+      return count_weighted(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
+                            row_weights.Data(), partial);
     });
   });
-  if (!fits) fail(env, "words: runs lie outside the window, or a segment's lengths disagree");
+  if (!fits) fail(env, kMisfit);
   auto result = Napi::Object::New(env);
   result.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
   result.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));

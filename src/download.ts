@@ -1,11 +1,8 @@
-import { join } from "node:path";
-import { parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { type DownloadFacts, downloadStep } from "./download/download.js";
-import { PipelineError } from "./pipeline/errors.js";
-import { withLock } from "./pipeline/lock.js";
+import { downloadStep } from "./download/download.js";
 import { runStep } from "./pipeline/step.js";
+import { eachYear } from "./year/each-year.js";
 
 await main(
   {
@@ -16,16 +13,8 @@ await main(
     own: { force: { type: "boolean", help: "fetch again, also when a valid raster is there" } },
     examples: ["node dist/download.js 2020", "node dist/download.js 2018-2020 --cdl-source /data/cdl"],
   },
-  async ({ options, positionals, own }, ctx) => {
-    const years = positionals.flatMap(parseYears);
-    if (years.length === 0) throw new PipelineError("usage", "A year is expected, as in: node dist/download.js 2020");
-    const results: Record<string, DownloadFacts> = {};
-    for (const year of years) {
-      const layout = layoutOf(options, year);
-      results[year] = await withLock(join(layout.state, `${options.region}_${year}.lock`), ctx, (locked) =>
-        runStep(downloadStep(year, options, layout), locked, { force: own.force === true }),
-      );
-    }
-    return results;
-  },
+  async ({ options, positionals, own }, ctx) =>
+    eachYear(positionals, options, ctx, (year, locked) =>
+      runStep(downloadStep(year, options, layoutOf(options, year)), locked, { force: own.force === true }),
+    ),
 );

@@ -1,14 +1,12 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf, type Options } from "./config/config.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { fileDigest } from "./pipeline/fingerprint.js";
-import { withLock } from "./pipeline/lock.js";
 import { readRecord, recordPath } from "./pipeline/record.js";
 import { runStep } from "./pipeline/step.js";
-import { type PublishFacts, publishStep } from "./publish/publish.js";
+import { publishStep } from "./publish/publish.js";
+import { eachYear } from "./year/each-year.js";
 
 await main(
   {
@@ -34,18 +32,10 @@ await main(
       "node dist/publish.js 2018-2020 --target s3://maps/fields --public-url https://maps.example.org/fields",
     ],
   },
-  async ({ options, positionals, own }, ctx) => {
-    const years = positionals.flatMap(parseYears);
-    if (years.length === 0) throw new PipelineError("usage", "A year is expected, as in: node dist/publish.js 2020");
-    const results: Record<string, PublishFacts> = {};
-    for (const year of years) {
-      const lock = join(layoutOf(options, year).state, `${options.region}_${year}.lock`);
-      results[year] = await withLock(lock, ctx, (locked) =>
-        runStep(finishedYear(year, options), locked, { force: own.force === true }),
-      );
-    }
-    return results;
-  },
+  async ({ options, positionals, own }, ctx) =>
+    eachYear(positionals, options, ctx, (year, locked) =>
+      runStep(finishedYear(year, options), locked, { force: own.force === true }),
+    ),
 );
 
 /** The publish step of the archive that lies there, with the facts of the step that made it. */

@@ -9,7 +9,6 @@ export interface LegendEntry {
   readonly color: string;
 }
 
-// biome-ignore format: one line per code
 const TABLE: readonly (readonly [number, string, string])[] = [
   [0, "Background", "#000000"],
   [1, "Corn", "#ffd400"],

@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { parseYears } from "../cli/arguments.js";
+import type { Options } from "../config/config.js";
+import { layoutOf } from "../config/config.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { withLock } from "../pipeline/lock.js";
+
+/**
+ * Do one thing for each of several years, each under its year's lock. A year that fails
+ * does not end the others.
+ *
+ * @param positionals  years as typed: `2020`, `2018-2020`.
+ * @throws {PipelineError} usage without a year; a single year's own error; partial, naming the years,
+ *   when some of several failed; the first error when all did; the signal's reason at once.
+ */
+export async function eachYear<T>(
+  positionals: readonly string[],
+  options: Options,
+  ctx: Context,
+  task: (year: number, ctx: Context) => Promise<T>,
+): Promise<Record<string, T>> {
+  const years = positionals.flatMap(parseYears);
+  if (years.length === 0) throw new PipelineError("usage", "A year is expected, as 2020 or 2018-2020");
+  const results: Record<string, T> = {};
+  const errors = new Map<number, PipelineError>();
+  for (const year of years) {
+    const lock = join(layoutOf(options, year).state, `${options.region}_${year}.lock`);
+    try {
+      results[year] = await withLock(lock, ctx, (own) => task(year, own));
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      errors.set(year, asPipelineError(error, "failed", "Year failed", { year }));
+      if (years.length > 1) ctx.log.error(errors.get(year)?.message ?? "", { year });
+    }
+  }
+  const [first] = errors.values();
+  if (first === undefined) return results;
+  if (errors.size === years.length) throw first;
+  throw new PipelineError("partial", "Some years failed", {
+    failed: [...errors.keys()].join(" "),
+    done: Object.keys(results).join(" "),
+  });
+}
