@@ -10,6 +10,7 @@
 #include "burn.h"
 #include "count_weighted.h"
 #include "geojson.h"
+#include "parquet.h"
 #include "wkb.h"
 
 namespace {
@@ -265,6 +266,80 @@ Napi::Value count_weights(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Object object_of_chunk(Napi::Env env, const Chunk& chunk) {
+  auto result = Napi::Object::New(env);
+  result.Set("bytes", copy_of<Napi::Uint8Array>(env, chunk.bytes));
+  result.Set("dictionaryBytes", chunk.dictionary_bytes);
+  result.Set("encoding", static_cast<uint32_t>(chunk.encoding));
+  result.Set("nulls", chunk.nulls);
+  result.Set("min", copy_of<Napi::Uint8Array>(env, chunk.min));
+  result.Set("max", copy_of<Napi::Uint8Array>(env, chunk.max));
+  return result;
+}
+
+// Integers of any width as parquet's type T, those of the rows that have one.
+template <typename T, typename From>
+Chunk encode_integers(const From* from, const uint8_t* valid, uint32_t rows) {
+  std::vector<T> values;
+  values.reserve(rows);
+  for (uint32_t row = 0; row < rows; row++) {
+    if (valid[row] != 0) values.push_back(static_cast<T>(from[row]));
+  }
+  return encode_rising(values, valid, rows, std::is_unsigned<From>::value);
+}
+
+// encodeIds({values, lengths?, valid?}) -> {bytes, dictionaryBytes, encoding, nulls, min, max}
+Napi::Value encode_ids(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto ids = object_of(info[0], "ids");
+  const bool strings = !ids.Get("lengths").IsUndefined();
+  if (!ids.Get("values").IsTypedArray()) fail(env, "values: integers were expected");
+  const auto values = ids.Get("values").As<Napi::TypedArray>();
+  Napi::Uint32Array lengths;
+  if (strings) lengths = array_of<Napi::Uint32Array>(ids.Get("lengths"), "lengths");
+  const auto rows = static_cast<uint32_t>(strings ? lengths.ElementLength() : values.ElementLength());
+  std::vector<uint8_t> all;
+  const uint8_t* valid = nullptr;
+  if (ids.Get("valid").IsUndefined()) {
+    all.assign(rows, 1);
+    valid = all.data();
+  } else {
+    const auto flags = array_of<Napi::Uint8Array>(ids.Get("valid"), "valid");
+    if (flags.ElementLength() != rows) fail(env, "valid: one byte a row was expected");
+    valid = flags.Data();
+  }
+  if (strings) {
+    const auto text = array_of<Napi::Uint8Array>(values, "values");
+    std::vector<uint32_t> kept;
+    size_t total = 0;
+    for (uint32_t row = 0; row < rows; row++) {
+      total += lengths[row];
+      if (valid[row] != 0) kept.push_back(lengths[row]);
+    }
+    if (total != text.ElementLength()) fail(env, "lengths: not those of values");
+    for (uint32_t row = 0; row < rows; row++) {
+      if (lengths[row] > 0 && valid[row] == 0) fail(env, "lengths: a row without id has some");
+    }
+    return object_of_chunk(env, encode_strings(text.Data(), kept, valid, rows));
+  }
+  void* data = nullptr;
+  napi_get_typedarray_info(env, values, nullptr, nullptr, &data, nullptr, nullptr);
+  const auto chunk = [&] {
+    switch (values.TypedArrayType()) {
+      case napi_int8_array: return encode_integers<int32_t>(static_cast<const int8_t*>(data), valid, rows);
+      case napi_uint8_array: return encode_integers<int32_t>(static_cast<const uint8_t*>(data), valid, rows);
+      case napi_int16_array: return encode_integers<int32_t>(static_cast<const int16_t*>(data), valid, rows);
+      case napi_uint16_array: return encode_integers<int32_t>(static_cast<const uint16_t*>(data), valid, rows);
+      case napi_int32_array: return encode_integers<int32_t>(static_cast<const int32_t*>(data), valid, rows);
+      case napi_uint32_array: return encode_integers<int32_t>(static_cast<const uint32_t*>(data), valid, rows);
+      case napi_bigint64_array: return encode_integers<int64_t>(static_cast<const int64_t*>(data), valid, rows);
+      case napi_biguint64_array: return encode_integers<int64_t>(static_cast<const uint64_t*>(data), valid, rows);
+      default: fail(env, "values: integers were expected");
+    }
+  }();
+  return object_of_chunk(env, chunk);
+}
+
 // geojson(column, firstId, properties: {values, offsets}, decimals) -> {text, status}
 Napi::Value geojson(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -303,6 +378,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("burn", Napi::Function::New(env, burn));
   exports.Set("count", Napi::Function::New(env, count));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
+  exports.Set("encodeIds", Napi::Function::New(env, encode_ids));
   exports.Set("geojson", Napi::Function::New(env, geojson));
   return exports;
 }

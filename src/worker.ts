@@ -7,7 +7,7 @@ import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
 import { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
-import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
+import { type IdOrder, idColumn, idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type { Slice } from "./fields/slice.js";
 import type {
@@ -15,6 +15,7 @@ import type {
   Burned,
   Counted,
   FeatureText,
+  IdColumn,
   KernelGrid,
   PixelRule,
   TextColumn,
@@ -44,24 +45,27 @@ export interface BurnTarget {
 export interface BurnedSlice {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
 }
 
 /** Read a slice of fields and burn it. */
 export async function burnSlice(task: SliceColumns & BurnTarget): Promise<BurnedSlice> {
-  const { column, ids } = await readGeometry(task);
+  const { column, ...ids } = await readGeometry(task);
   const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow, task.rule);
-  return moved({ burned, ids }, Object.values(burned));
+  return moved({ burned, ...ids }, [...Object.values(burned), ...Object.values(ids.idColumn)]);
 }
 
 export interface GeometrySlice {
   readonly column: WkbColumn;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
 }
 
 /** Read a slice of fields, for the main thread to reproject. */
 export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
-  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(columnData(table, task.idColumn)) };
+  const ids = columnData(table, task.idColumn);
+  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
 }
 
 /** Burn a column that is in the raster's CRS already. */

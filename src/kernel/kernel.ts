@@ -125,6 +125,40 @@ export interface PartialCounts {
   readonly pixels: Uint32Array | Float64Array;
 }
 
+/** Ids of rows that follow one another. */
+export interface IdColumn {
+  /** One integer a row, whatever stands where a row has none; or the UTF-8 of all strings. */
+  readonly values: IntegerArray | Uint8Array;
+  /** Bytes of each row in `values`, 0 where a row has none; absent for integers. */
+  readonly lengths?: Uint32Array;
+  /** One byte a row, 0 where it has none; absent when every row has one. */
+  readonly valid?: Uint8Array;
+}
+
+export type IntegerArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A column of a row group as a parquet file holds it. */
+export interface EncodedChunk {
+  /** The dictionary page, if any, and the one data page. */
+  readonly bytes: Uint8Array;
+  /** Of the dictionary page and its header; 0 without one. */
+  readonly dictionaryBytes: number;
+  /** Of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
+  readonly encoding: number;
+  readonly nulls: number;
+  /** As PLAIN has them, strings without length; empty where no row has a value. */
+  readonly min: Uint8Array;
+  readonly max: Uint8Array;
+}
+
 export interface Counted {
   readonly complete: CompleteCounts;
   readonly partial: PartialCounts;
@@ -199,6 +233,14 @@ export interface Kernel {
     clip: boolean,
     rowWeights: Float64Array,
   ): PartialCounts;
+
+  /**
+   * Ids as a parquet column of optional values: integers as differences, strings by what
+   * differs from the one before.
+   *
+   * @see native/parquet.h
+   */
+  encodeIds(ids: IdColumn): EncodedChunk;
 
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.

@@ -3,7 +3,8 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { duplicateRows, type IdOrder } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
 import { planSlices, type Slice } from "../fields/slice.js";
-import type { Burned, KernelGrid } from "../kernel/kernel.js";
+import type { Burned, IdColumn, KernelGrid } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -52,22 +53,24 @@ export async function buildZones(
   const task = ctx.progress.start("fields burned", fields.rows);
   const slices = planSlices(fields, options.batch);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
+  const kernel = await loadKernel(options.kernel);
   const writer = await ZoneWriter.open(
     path,
     fieldsFingerprint(fields, options),
     grid,
     fields.rows,
     (row) => begins.has(row),
+    kernel.encodeIds,
     options.bufferBytes,
   );
   const order = new RisingIds(writer.note);
   if (writer.rows > 0) ctx.log.info(`goes on after ${writer.rows} of ${fields.rows} fields`);
   try {
     const left = slices.filter(({ firstRow }) => firstRow >= writer.rows);
-    for await (const { burned, ids } of mapOrdered(left, pool.threads + AHEAD, burn)) {
+    for await (const { burned, ids, idColumn } of mapOrdered(left, pool.threads + AHEAD, burn)) {
       ctx.signal.throwIfAborted();
       order.add(ids);
-      await writer.add(burned, order.note);
+      await writer.add(burned, idColumn, order.note);
       task.update(writer.rows);
     }
     const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
@@ -83,6 +86,7 @@ export async function buildZones(
 interface BurnResult {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
   readonly slice: Slice;
 }
 
@@ -104,13 +108,13 @@ function burner(
     const source = { path, slice, idColumn, geometryColumn };
     try {
       if (projection.kind !== "proj") return { slice, ...(await pool.run("burnSlice", { ...source, ...target })) };
-      const { column, ids } = await pool.run("readGeometry", source);
+      const { column, ids, idColumn } = await pool.run("readGeometry", source);
       const burned = await pool.run("burnColumn", {
         ...target,
         column: projection.reproject(column),
         firstRow: slice.firstRow,
       });
-      return { slice, burned, ids };
+      return { slice, burned, ids, idColumn };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Fields cannot be read", {
         path,

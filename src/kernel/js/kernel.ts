@@ -2,7 +2,9 @@ import {
   type AlbersConstants,
   type Burned,
   type Counted,
+  type EncodedChunk,
   type FeatureText,
+  type IdColumn,
   type Kernel,
   type KernelGrid,
   type PartialCounts,
@@ -17,10 +19,11 @@ import { Counter } from "./count.js";
 import { WeightedCounter } from "./count-weighted.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
+import { encodeRising, encodeStrings } from "./parquet.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = { burn, count, countWeighted, geojson };
+export const jsKernel: Kernel = { burn, count, countWeighted, encodeIds, geojson };
 
 function burn(
   column: WkbColumn,
@@ -137,6 +140,32 @@ function countSegments(counter: Counter | WeightedCounter, words: Uint32Array, l
   }
 }
 
+function encodeIds(ids: IdColumn): EncodedChunk {
+  checkObject("ids", ids);
+  const { values, lengths, valid } = ids;
+  if (lengths !== undefined) checkType("lengths", lengths, Uint32Array);
+  if (valid !== undefined) checkType("valid", valid, Uint8Array);
+  const rows = lengths?.length ?? values.length;
+  if (valid !== undefined && valid.length !== rows) throw new TypeError("valid: one byte a row was expected");
+  const present = valid === undefined ? undefined : (_: unknown, row: number) => valid[row] !== 0;
+  const all = valid ?? new Uint8Array(rows).fill(1);
+  if (lengths !== undefined) {
+    checkType("values", values, Uint8Array);
+    if (lengths.reduce((sum, length) => sum + length, 0) !== values.length) {
+      throw new TypeError("lengths: not those of values");
+    }
+    if (lengths.some((length, row) => length > 0 && all[row] === 0))
+      throw new TypeError("lengths: a row without id has some");
+    return encodeStrings(values as Uint8Array, present ? lengths.filter(present) : lengths, all, rows);
+  }
+  if (!INTEGER_TYPES.some((type) => values instanceof type)) throw new TypeError("values: integers were expected");
+  const kept = present ? (values as Int32Array).filter(present) : values;
+  const unsigned = UNSIGNED_TYPES.some((type) => values instanceof type);
+  const wide = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  const column = wide ? BigInt64Array.from(kept as BigInt64Array) : Int32Array.from(kept as Int32Array);
+  return encodeRising(column, all, rows, unsigned);
+}
+
 function geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText {
   const rows = checkColumn(column);
   checkInteger("firstId", firstId, 0, Number.MAX_SAFE_INTEGER - rows);
@@ -181,6 +210,9 @@ const PIXEL_TYPES = [
   Float32Array,
   Float64Array,
 ];
+
+const UNSIGNED_TYPES = [Uint8Array, Uint16Array, Uint32Array, BigUint64Array];
+const INTEGER_TYPES = [Int8Array, Int16Array, Int32Array, BigInt64Array, ...UNSIGNED_TYPES];
 
 function isNull(column: WkbColumn, row: number): boolean {
   if (column.validity === undefined) return false;
