@@ -12,11 +12,12 @@ import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type { Slice } from "./fields/slice.js";
 import type {
   AlbersConstants,
+  AnswerArrays,
   Burned,
-  Counted,
   FeatureText,
   IdColumn,
   KernelGrid,
+  PartialCounts,
   PixelRule,
   TextColumn,
   WkbColumn,
@@ -89,24 +90,23 @@ export interface CountTask {
   readonly layout: Uint32Array;
   readonly skip: Float64Array;
   readonly clip: boolean;
-  /** Every field's histogram is wanted, not its majority alone. */
-  readonly histograms: boolean;
+  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
+  readonly answers: AnswerArrays | null;
   /** Weights of the window's rows, where pixels do not count alike. */
   readonly rowWeights: Float64Array | undefined;
 }
 
 /** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<Partial<Counted>> {
+export async function countWindow(task: CountTask): Promise<PartialCounts> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, histograms, rowWeights } = task;
+  const { stride, layout, skip, clip, answers, rowWeights } = task;
   const kernel = await loadKernel(task.kernel);
-  if (rowWeights !== undefined) {
-    const partial = kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
-    return moved({ partial }, Object.values(partial));
-  }
-  const counted = kernel.count(pixels, stride, words, layout, skip, clip, histograms);
-  return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
+  const partial =
+    rowWeights === undefined
+      ? kernel.count(pixels, stride, words, layout, skip, clip, answers)
+      : kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
+  return moved(partial, Object.values(partial));
 }
 
 export interface FeatureTask extends SliceColumns {

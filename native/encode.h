@@ -7,17 +7,17 @@
 
 namespace fields {
 
-using Bytes = std::vector<uint8_t>;
+using ByteList = std::vector<uint8_t>;
 
 // As parquet.thrift numbers them.
 enum class Encoding : uint8_t { kPlain = 0, kDelta = 5, kDeltaStrings = 7, kDictionary = 8 };
 
 struct Chunk {
-  Bytes bytes;
+  ByteList bytes;
   uint32_t dictionary_bytes = 0;  // of the dictionary page and its header; 0 without one
   Encoding encoding = Encoding::kPlain;
   uint32_t nulls = 0;
-  Bytes min, max;  // as PLAIN has them, strings without length; empty where no row has a value
+  ByteList min, max;  // as PLAIN has them, strings without length; empty where no row has a value
 };
 
 // Which rows have a value: a byte a row; null: the column must not hold nulls, and none is said to be one.
@@ -33,7 +33,7 @@ template <typename T>
 Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned);
 
 // Strings out of a short list: `index` says which, for the rows that have one.
-Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<Bytes>& texts, Validity valid,
+Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteList>& texts, Validity valid,
                      uint32_t rows);
 
 // Strings that begin like the one before: as what differs. One after the other in `text`, with their lengths.

@@ -1,4 +1,4 @@
-#include "parquet.h"
+#include "encode.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,7 +7,7 @@
 namespace fields {
 namespace {
 
-void put_varint(Bytes& out, uint64_t value) {
+void put_varint(ByteList& out, uint64_t value) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
   out.push_back(static_cast<uint8_t>(value));
 }
@@ -15,20 +15,20 @@ void put_varint(Bytes& out, uint64_t value) {
 uint64_t zigzag(int64_t value) { return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63); }
 
 template <typename T>
-void put_plain(Bytes& out, T value) {
+void put_plain(ByteList& out, T value) {
   const size_t at = out.size();
   out.resize(at + sizeof value);
   std::memcpy(out.data() + at, &value, sizeof value);
 }
 
-void put_bytes(Bytes& out, const Bytes& more) { out.insert(out.end(), more.begin(), more.end()); }
+void put_bytes(ByteList& out, const ByteList& more) { out.insert(out.end(), more.begin(), more.end()); }
 
 uint32_t bits_of(uint64_t value) { return value == 0 ? 0 : 64 - static_cast<uint32_t>(__builtin_clzll(value)); }
 
 // Values of `width` bits one after the other, the lowest bit first.
 class BitWriter {
  public:
-  explicit BitWriter(Bytes& out) : out_(out) {}
+  explicit BitWriter(ByteList& out) : out_(out) {}
 
   void put(uint64_t value, uint32_t width) {
     held_ |= value << used_;
@@ -50,14 +50,14 @@ class BitWriter {
   }
 
  private:
-  Bytes& out_;
+  ByteList& out_;
   uint64_t held_ = 0;
   uint32_t used_ = 0;
 };
 
 // RLE/bit-packing hybrid: a run of eight or more is one value and its count, all else groups of eight.
 template <typename T>
-void put_hybrid(Bytes& out, const T* values, size_t count, uint32_t width) {
+void put_hybrid(ByteList& out, const T* values, size_t count, uint32_t width) {
   const auto repeats = [&](size_t at) {
     if (at + 8 > count) return false;
     for (size_t i = 1; i < 8; i++) {
@@ -90,7 +90,7 @@ constexpr size_t kMiniBlock = 32;
 
 // DELTA_BINARY_PACKED; differences wrap around in the type's own width.
 template <typename T>
-void put_delta(Bytes& out, const T* values, size_t count) {
+void put_delta(ByteList& out, const T* values, size_t count) {
   using U = typename std::make_unsigned<T>::type;
   put_varint(out, kBlock);
   put_varint(out, kBlock / kMiniBlock);
@@ -140,7 +140,7 @@ class Header {
     bytes_.push_back(0);
     last_ = outer_;
   }
-  const Bytes& finish() {
+  const ByteList& finish() {
     bytes_.push_back(0);
     return bytes_;
   }
@@ -150,11 +150,11 @@ class Header {
     bytes_.push_back(static_cast<uint8_t>((field - last_) << 4 | type));
     last_ = field;
   }
-  Bytes bytes_;
+  ByteList bytes_;
   uint8_t last_ = 0, outer_ = 0;
 };
 
-void put_dictionary_page(Chunk& chunk, const Bytes& values, size_t count) {
+void put_dictionary_page(Chunk& chunk, const ByteList& values, size_t count) {
   Header header;
   header.integer(1, 2);  // DICTIONARY_PAGE
   header.integer(2, static_cast<uint32_t>(values.size()));
@@ -169,10 +169,10 @@ void put_dictionary_page(Chunk& chunk, const Bytes& values, size_t count) {
   chunk.dictionary_bytes = static_cast<uint32_t>(chunk.bytes.size());
 }
 
-void put_data_page(Chunk& chunk, const Bytes& values, Validity valid, uint32_t rows, size_t present) {
-  Bytes levels;
+void put_data_page(Chunk& chunk, const ByteList& values, Validity valid, uint32_t rows, size_t present) {
+  ByteList levels;
   if (valid != nullptr) {
-    Bytes packed;
+    ByteList packed;
     put_hybrid(packed, valid, rows, 1);
     put_plain(levels, static_cast<uint32_t>(packed.size()));
     put_bytes(levels, packed);
@@ -198,7 +198,7 @@ void put_data_page(Chunk& chunk, const Bytes& values, Validity valid, uint32_t r
 void put_indices(Chunk& chunk, const std::vector<uint32_t>& index, size_t size, Validity valid, uint32_t rows) {
   chunk.encoding = Encoding::kDictionary;
   const uint32_t width = size > 1 ? bits_of(size - 1) : 0;
-  Bytes values{static_cast<uint8_t>(width)};
+  ByteList values{static_cast<uint8_t>(width)};
   put_hybrid(values, index.data(), index.size(), width);
   put_data_page(chunk, values, valid, rows, index.size());
 }
@@ -281,7 +281,7 @@ Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows
     for (uint32_t i = 0; i < order.size(); i++) order[i] = i;
     std::sort(order.begin(), order.end(),
               [&](uint32_t a, uint32_t b) { return before(found[a], found[b], is_unsigned); });
-    Bytes sorted;
+    ByteList sorted;
     for (uint32_t i = 0; i < order.size(); i++) {
       rank[order[i]] = i;
       put_plain(sorted, found[order[i]]);
@@ -295,7 +295,7 @@ Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows
   const auto [least, most] = std::minmax_element(values.begin(), values.end(),
                                                  [&](T a, T b) { return before(a, b, is_unsigned); });
   put_bounds(chunk, *least, *most);
-  Bytes plain(values.size() * sizeof(T));
+  ByteList plain(values.size() * sizeof(T));
   std::memcpy(plain.data(), values.data(), plain.size());
   put_data_page(chunk, plain, valid, rows, values.size());
   return chunk;
@@ -305,7 +305,7 @@ template <typename T>
 Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned) {
   Chunk chunk;
   chunk.encoding = Encoding::kDelta;
-  Bytes packed;
+  ByteList packed;
   put_delta(packed, values.data(), values.size());
   if (!values.empty()) {
     const auto [least, most] = std::minmax_element(values.begin(), values.end(),
@@ -316,7 +316,7 @@ Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows,
   return chunk;
 }
 
-Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<Bytes>& texts, Validity valid,
+Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteList>& texts, Validity valid,
                      uint32_t rows) {
   std::vector<uint32_t> used(texts.size(), 0);
   for (const uint32_t i : index) used[i] = 1;
@@ -326,7 +326,7 @@ Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<Bytes
   }
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
   Chunk chunk;
-  Bytes values;
+  ByteList values;
   for (uint32_t i = 0; i < order.size(); i++) {
     used[order[i]] = i;
     put_plain(values, static_cast<uint32_t>(texts[order[i]].size()));
@@ -347,7 +347,7 @@ Chunk encode_strings(const uint8_t* text, const std::vector<uint32_t>& lengths, 
   Chunk chunk;
   chunk.encoding = Encoding::kDeltaStrings;
   std::vector<int32_t> shared, rest;
-  Bytes suffixes;
+  ByteList suffixes;
   const uint8_t* last = text;
   uint32_t last_length = 0;
   const uint8_t *least = nullptr, *most = nullptr;
@@ -374,7 +374,7 @@ Chunk encode_strings(const uint8_t* text, const std::vector<uint32_t>& lengths, 
     chunk.min.assign(least, least + least_length);
     chunk.max.assign(most, most + most_length);
   }
-  Bytes values;
+  ByteList values;
   put_delta(values, shared.data(), shared.size());
   put_delta(values, rest.data(), rest.size());
   put_bytes(values, suffixes);
