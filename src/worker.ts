@@ -14,17 +14,23 @@ import type {
   AlbersConstants,
   AnswerArrays,
   Burned,
+  EncodedChunk,
+  EncodedRows,
   FeatureText,
   IdColumn,
   KernelGrid,
   PartialCounts,
   PixelRule,
+  TableArrays,
+  TableWords,
   TextColumn,
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
+import type { IdGroup } from "./zones/format.js";
+import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
@@ -107,6 +113,44 @@ export async function countWindow(task: CountTask): Promise<PartialCounts> {
       ? kernel.count(pixels, stride, words, layout, skip, clip, answers)
       : kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
   return moved(partial, Object.values(partial));
+}
+
+export interface RowsTask {
+  readonly kernel: KernelName;
+  readonly arrays: TableArrays;
+  readonly from: number;
+  readonly to: number;
+  /** As the kernel's encodeRows takes them, without the ids. */
+  readonly columns: Uint8Array;
+  readonly words: TableWords;
+  /** Where the ids come from: the zone index. */
+  readonly index: { readonly path: string; readonly fd: number };
+  readonly ids: IdGroup;
+  /** Place of the ids among the columns. */
+  readonly idPlace: number;
+}
+
+/** A row group of the zonal table: its columns' pages one after the other. */
+export interface RowGroup extends Omit<EncodedRows, "columns"> {
+  readonly bytes: Uint8Array;
+  readonly columns: readonly Omit<EncodedChunk, "bytes">[];
+  readonly lengths: readonly number[];
+}
+
+/** Encode a row group of the zonal table. */
+export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
+  const { arrays, from, to, columns, words, index, ids, idPlace } = task;
+  const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
+  const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0));
+  const lengths: number[] = [];
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk.bytes, at);
+    lengths.push(chunk.bytes.length);
+    at += chunk.bytes.length;
+  }
+  return moved({ ...facts, bytes, columns: chunks.map(({ bytes: _, ...rest }) => rest), lengths }, [bytes]);
 }
 
 export interface FeatureTask extends SliceColumns {

@@ -1,8 +1,17 @@
+import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, type EncodedChunk } from "../kernel/kernel.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { DIRECTORY_ENTRY_BYTES, MAGIC, type Section, TRAILER_BYTES, VERSION, type ZoneHeader } from "./format.js";
+import {
+  DIRECTORY_ENTRY_BYTES,
+  type IdGroup,
+  MAGIC,
+  type Section,
+  TRAILER_BYTES,
+  VERSION,
+  type ZoneHeader,
+} from "./format.js";
 
 interface Segment {
   readonly entries: number;
@@ -51,9 +60,15 @@ export class ZoneReader {
     }
   }
 
-  /** One FIELD_STATUS code per field. */
+  /** One FIELD_STATUS code per field, in shared memory. */
   readStatus(): Promise<Uint8Array> {
-    return readSection(this.path, this.file, this.header.status, "status");
+    const { status } = this.header;
+    return readSection(this.path, this.file, status, "status", new Uint8Array(new SharedArrayBuffer(status.bytes)));
+  }
+
+  /** The file's descriptor, which is that of all threads. */
+  get fd(): number {
+    return this.file.fd;
   }
 
   /** Rows whose id stood in an earlier row, ascending. */
@@ -127,13 +142,13 @@ async function readHeader(path: string, file: FileHandle): Promise<ZoneHeader> {
   return header;
 }
 
-async function readSection(
+async function readSection<B extends ArrayBufferLike = ArrayBuffer>(
   path: string,
   file: FileHandle,
   section: Section,
   name: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(section.bytes);
+  bytes = new Uint8Array(section.bytes) as Uint8Array<B>,
+): Promise<Uint8Array<B>> {
   await readFully(path, file, bytes, section.offset);
   if (crc32(bytes) !== section.crc) throw damaged(path, name);
   return bytes;
@@ -167,4 +182,25 @@ function parseDirectory(bytes: Uint8Array): Map<number, Segment[]> {
 
 function damaged(path: string, part: string): PipelineError {
   return new PipelineError("input", "Zone index is damaged: checksum differs", { path, part });
+}
+
+/**
+ * The ids of a row group, in any thread.
+ *
+ * @param fd  ZoneReader's.
+ * @throws {PipelineError} input: cut short, damaged.
+ */
+export function readIds(path: string, fd: number, group: IdGroup): EncodedChunk {
+  const bytes = new Uint8Array(group.bytes);
+  for (let at = 0; at < bytes.length; ) {
+    const count = readSync(fd, bytes, at, bytes.length - at, group.offset + at);
+    if (count === 0) throw new PipelineError("input", "Zone index is cut short", { path, offset: group.offset + at });
+    at += count;
+  }
+  if (crc32(bytes) !== group.crc) throw damaged(path, "ids");
+  const [min, max] = [group.min, group.max].map((text) => new Uint8Array(Buffer.from(text, "base64"))) as [
+    Uint8Array,
+    Uint8Array,
+  ];
+  return { bytes, dictionaryBytes: 0, encoding: group.encoding, nulls: group.nulls, min, max };
 }
