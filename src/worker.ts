@@ -12,7 +12,6 @@ import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type { Slice } from "./fields/slice.js";
 import type {
   AlbersConstants,
-  AnswerArrays,
   Burned,
   EncodedChunk,
   EncodedRows,
@@ -27,13 +26,18 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
-import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
+import { type LaneTask, runLane } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
 import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
+
+/** Load the kernel, and nothing else. */
+export async function wake(kernel: KernelName): Promise<void> {
+  await loadKernel(kernel);
+}
 
 export interface SliceColumns {
   readonly path: string;
@@ -83,36 +87,10 @@ export async function burnColumn(
   return moved(burned, Object.values(burned));
 }
 
-export interface CountTask {
-  readonly kernel: KernelName;
-  readonly type: BandType;
-  /** Shared; `stride × height` pixels of the window from its start. */
-  readonly pixels: SharedArrayBuffer;
-  readonly stride: number;
-  readonly height: number;
-  /** Shared; segments of the zone index. */
-  readonly words: SharedArrayBuffer;
-  readonly wordCount: number;
-  readonly layout: Uint32Array;
-  readonly skip: Float64Array;
-  readonly clip: boolean;
-  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
-  readonly answers: AnswerArrays | null;
-  /** Weights of the window's rows, where pixels do not count alike. */
-  readonly rowWeights: Float64Array | undefined;
-}
-
-/** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<PartialCounts> {
-  const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
-  const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, answers, rowWeights } = task;
-  const kernel = await loadKernel(task.kernel);
-  const partial =
-    rowWeights === undefined
-      ? kernel.count(pixels, stride, words, layout, skip, clip, answers)
-      : kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
-  return moved(partial, Object.values(partial));
+/** Count the windows of a scan until there are no more. */
+export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
+  const waiting = await runLane(task);
+  return moved(waiting, waiting.flat().flatMap(Object.values));
 }
 
 export interface RowsTask {
