@@ -1,14 +1,14 @@
 /**
  * What workers do: receive, call, return. Each export is one task; arguments are
- * plain data and shared or transferred buffers.
+ * plain data and shared or transferred buffers. A task loads what it needs: of many workers
+ * each would load all of it.
  */
 import { statSync } from "node:fs";
 import { Piscina } from "piscina";
-import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
-import { Archive } from "./archive/reader.js";
+import type { Census, CensusPlan } from "./archive/census.js";
+import type { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
-import { type IdOrder, idColumn, idOrder, idReader } from "./fields/ids.js";
-import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
+import type { IdOrder } from "./fields/ids.js";
 import type { Slice } from "./fields/slice.js";
 import type {
   AlbersConstants,
@@ -26,10 +26,8 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
-import { propertyTexts } from "./tiles/properties.js";
-import { type LaneTask, runLane } from "./zonal/scan-lane.js";
+import type { LaneTask } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
-import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
@@ -74,6 +72,8 @@ export interface GeometrySlice {
 
 /** Read a slice of fields, for the main thread to reproject. */
 export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
+  const { columnData, readSlice, wkbColumn } = await import("./fields/read-slice.js");
+  const { idColumn, idOrder } = await import("./fields/ids.js");
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const ids = columnData(table, task.idColumn);
   return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
@@ -89,6 +89,7 @@ export async function burnColumn(
 
 /** Count the windows of a scan until there are no more. */
 export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
+  const { runLane } = await import("./zonal/scan-lane.js");
   const waiting = await runLane(task);
   return moved(waiting, waiting.flat().flatMap(Object.values));
 }
@@ -117,6 +118,7 @@ export interface RowGroup extends Omit<EncodedRows, "columns"> {
 
 /** Encode a row group of the zonal table. */
 export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
+  const { readIds } = await import("./zones/zone-reader.js");
   const { arrays, from, to, columns, words, index, ids, idPlace } = task;
   const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
   const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
@@ -147,6 +149,9 @@ export interface FeatureSource {
 
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
+  const { columnData, readSlice, wkbColumn } = await import("./fields/read-slice.js");
+  const { idReader } = await import("./fields/ids.js");
+  const { propertyTexts } = await import("./tiles/properties.js");
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
@@ -184,6 +189,8 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
+  const { addToCensus, newCensus } = await import("./archive/census.js");
+  const { Archive } = await import("./archive/reader.js");
   const { ino, mtimeNs } = statSync(path, { bigint: true });
   const version = `${path} ${ino} ${mtimeNs}`;
   if (archive?.version !== version) {
