@@ -18,7 +18,6 @@ import type {
   FeatureText,
   IdColumn,
   KernelGrid,
-  PartialCounts,
   PixelRule,
   TableArrays,
   TableWords,
@@ -26,7 +25,7 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
-import type { LaneTask } from "./zonal/scan-lane.js";
+import type { LaneResult, LaneTask } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
@@ -88,10 +87,10 @@ export async function burnColumn(
 }
 
 /** Count the windows of a scan until there are no more. */
-export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
+export async function scanLane(task: LaneTask): Promise<LaneResult> {
   const { runLane } = await import("./zonal/scan-lane.js");
-  const waiting = await runLane(task);
-  return moved(waiting, waiting.flat().flatMap(Object.values));
+  const result = await runLane(task);
+  return "waiting" in result ? moved(result, result.waiting.flat().flatMap(Object.values)) : result;
 }
 
 export interface RowsTask {
