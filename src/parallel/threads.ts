@@ -29,13 +29,18 @@ export function availableThreads(threads?: number): number {
  * @param root  file system root; another one in tests.
  */
 export function physicalCores(root = ""): number {
-  const allowed = allowedCpus(root);
-  const cores = new Set<string>();
-  for (const cpu of allowed) {
+  return Math.max(1, Math.min(coreCpus(root).length, cgroupCpus(root)));
+}
+
+/** A CPU of each physical core that this process may run on, ascending. */
+export function coreCpus(root = ""): number[] {
+  const cores = new Map<string, number>();
+  for (const cpu of allowedCpus(root)) {
     const dir = `${root}/sys/devices/system/cpu/cpu${cpu}/topology`;
-    cores.add(read(`${dir}/core_cpus_list`) ?? read(`${dir}/thread_siblings_list`) ?? String(cpu));
+    const core = read(`${dir}/core_cpus_list`) ?? read(`${dir}/thread_siblings_list`) ?? String(cpu);
+    if (!cores.has(core)) cores.set(core, cpu);
   }
-  return Math.max(1, Math.min(cores.size, cgroupCpus(root)));
+  return [...cores.values()];
 }
 
 function allowedCpus(root: string): number[] {
