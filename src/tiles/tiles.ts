@@ -105,6 +105,7 @@ export function tilesStep(
           plan: ready.plan,
           signal: ctx.signal,
           log: ctx.log,
+          stallMs: options.stallSeconds === 0 ? undefined : options.stallSeconds * 1000,
           onProgress: (percent) => task.update(percent),
         });
       } finally {
