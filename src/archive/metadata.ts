@@ -1,6 +1,9 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { PipelineError } from "../pipeline/errors.js";
 
+/** `generator` of the archives that are made here. */
+export const GENERATOR = "fields-pipeline";
+
 /** One layer as viewers need it to offer styling: name, attributes with their types, zooms. */
 export interface VectorLayer {
   readonly id: string;
