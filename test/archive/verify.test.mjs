@@ -9,6 +9,7 @@ import { parseHeader, serializeHeader } from "../../dist/archive/header.js";
 import { encodeMetadata } from "../../dist/archive/metadata.js";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileId } from "../../dist/archive/tile-id.js";
+import { attributeStats } from "../../dist/archive/tilestats.js";
 import { verifyArchive } from "../../dist/archive/verify.js";
 import { ArchiveWriter } from "../../dist/archive/writer.js";
 import { BOUNDS, cropOf, FIELDS, LAYERS, SQUARE, vectorTile, writeFields } from "../support/field-tiles.mjs";
@@ -358,6 +359,14 @@ const DAMAGES = [
 const withField = (change) => patchTile((_, { fields, centroids }) => ({ fields: [change(fields[0])], centroids }));
 const geometry = (commands, more = {}) => withField((field) => ({ ...field, geometry: commands, ...more }));
 const PLACE = ["tile", "layer", "id", "feature"];
+const ANNOUNCED = LAYERS.map((id) => ({ id, fields: FIELDS }));
+const statsOf = (layer, attribute) => ({
+  layer,
+  count: 1,
+  geometry: "Polygon",
+  attributeCount: 1,
+  attributes: [attributeStats(attribute, [1, 2])],
+});
 // 9: move once. 26: three lines. 15: close. Steps are zigzag numbers.
 DAMAGES.push(
   ["a polygon without geometry", geometry([]), undefined, /Geometry is empty/, PLACE],
@@ -435,6 +444,20 @@ DAMAGES.push(
     undefined,
     /Tile cannot be read/,
     ["tile", "entry"],
+  ],
+  [
+    "statistics of an attribute that is not there",
+    { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("fields", "owner")] } } },
+    undefined,
+    /Tilestats have an attribute/,
+    ["layer", "attribute", "expected"],
+  ],
+  [
+    "statistics of a layer that is not there",
+    { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("roads", "crop_code")] } } },
+    undefined,
+    /Tilestats have a layer/,
+    ["layer", "expected"],
   ],
   [
     "a layer at a zoom that it was not announced for",
