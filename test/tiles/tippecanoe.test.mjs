@@ -320,17 +320,23 @@ test("an output that exists is refused and left alone", async (t) => {
 test("every ending has a name: the real program's exit codes", { skip: noTippecanoe }, (t) => {
   const folder = tempFolder(t);
   const input = Buffer.concat([...fieldChunks(3000)]);
+  writeFileSync(join(folder, "here.pmtiles"), "precious");
+  const odd = { nofile: 4096, env: { TIPPECANOE_MAX_THREADS: "256" } };
   const endings = [
-    [["-z14", "-Z0", "-M", 3000, "-o", join(folder, "stops.pmtiles")], /incomplete.*lower zoom/],
-    [["-z4", "-Z4", "-M", 2000, "-r1", "-o", join(folder, "big.pmtiles")], /no zoom could be made/],
+    [["-z14", "-Z0", "-M", 3000, "-o", join(folder, "stops.pmtiles")], /incomplete.*lower zoom/, 100],
+    [["-z4", "-Z4", "-M", 2000, "-r1", "-o", join(folder, "big.pmtiles")], /no zoom could be made/, 110],
+    [["-z4", "-o", join(folder, "empty.pmtiles")], /no feature was read/, 110, { input: "" }],
+    [["-z4", "-o", join(folder, "here.pmtiles")], /exists already/, 104],
+    [["-z4", "-P", "-o", join(folder, "odd.pmtiles")], /shards that are not a power of two/, 106, odd],
     [["--no-such-option"], /arguments/],
     [["-z4", "-o", join(folder, "none.pmtiles"), join(folder, "nothing.json")], /no feature was read/],
-    [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /opened/],
+    [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /opened/, 111],
     [["-z4", "-o", join(folder, "nowhere", "t.pmtiles")], /opened|SQLite/],
   ];
-  for (const [args, name] of endings) {
-    const ended = tippecanoe(["-q", ...args], { input });
+  for (const [args, name, code, more] of endings) {
+    const ended = tippecanoe(["-q", ...args], { input, ...more });
     assert.notEqual(ended.status, 0, args.join(" "));
+    if (code !== undefined) assert.equal(ended.status, code, args.join(" "));
     const error = failureOf({ exitCode: ended.status }, ended.stderr, true, {});
     assert.equal(error.kind, "tool");
     assert.match(error.sentence, name, `${ended.status}: ${ended.stderr}`);
