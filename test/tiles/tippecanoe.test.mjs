@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
@@ -213,6 +213,33 @@ test("no orphan tiles on when this process is killed", { skip: noTippecanoe }, a
   await runTippecanoe(run);
   assert.equal(existsSync(run.tempDir), false);
   await verifyArchive(run.output);
+});
+
+test("SIGTERM at any time leaves nothing in /dev/shm, and nobody at work", {
+  skip: noTippecanoe || (existsSync("/dev/shm") ? false : "no /dev/shm here"),
+}, async (t) => {
+  const folder = tempFolder(t);
+  const temp = mkdtempSync("/dev/shm/fields-test-");
+  t.after(() => rmSync(temp, { recursive: true, force: true }));
+  const ends = new Set();
+  // From the first moment to long after the last feature was written.
+  for (const afterMs of [30, 150, 400, 900, 1800, 3500]) {
+    const args = [PRODUCER, join(folder, "a.pmtiles"), join(temp, "tippecanoe"), "6000"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    child.stdout.on("data", (chunk) => {
+      said += chunk;
+    });
+    await sleep(afterMs);
+    child.kill("SIGTERM");
+    await new Promise((resolve) => child.once("close", resolve));
+    ends.add(said.includes('"error"') ? "ended" : said.includes('"done"') ? "done" : "not begun");
+    assert.deepEqual(readdirSync(temp), [], `after ${afterMs} ms`);
+    assert.deepEqual(processesIn(temp), []);
+    if (!said.includes('"done"')) assert.deepEqual(readdirSync(folder), []);
+    rmSync(join(folder, "a.pmtiles"), { force: true });
+  }
+  assert.ok(ends.has("ended"), [...ends].join());
 });
 
 test("a full temporary folder is an error of kind space", { skip: noTippecanoe }, async (t) => {
