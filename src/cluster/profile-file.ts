@@ -1,49 +1,70 @@
 import { readFileSync } from "node:fs";
 import { suggestion } from "../config/config.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { PipelineError, type Where } from "../pipeline/errors.js";
 import { type ClusterProfile, type JobType, PROFILES } from "./profiles.js";
 
-type Kind = "text" | "number" | "flag" | "texts" | readonly string[];
-type Keys<T> = { readonly [K in keyof Required<T>]: Kind | `${"text" | "number"}?` };
+/** What a key's value must be. */
+interface Check {
+  readonly expected: string;
+  readonly optional?: boolean;
+  accepts(value: unknown): boolean;
+}
+type Checks<T> = { readonly [K in keyof Required<T>]: Check };
 
-const JOB_TYPE_KEYS: Keys<JobType> = {
-  partition: "text?",
-  qos: "text?",
-  wholeNodes: "flag",
-  minNodes: "number",
-  maxNodes: "number",
-  maxWalltimeMinutes: "number",
-  memory: ["forbidden", "required", "optional"],
-  cores: "number",
-  logicalCpus: "number",
-  memoryGiB: "number",
-  gpus: "number",
-  unitsPerGiB: "number?",
-  unitsPerGpu: "number?",
-  maxUnitsPerJob: "number?",
-  maxUnitsPerUser: "number?",
-  maxJobsPerUser: "number?",
-  maxNodesPerUser: "number?",
+const TEXT: Check = { expected: "a text", accepts: (value) => typeof value === "string" && value !== "" };
+const NUMBER: Check = {
+  expected: "a number from 0",
+  accepts: (value) => typeof value === "number" && Number.isFinite(value) && value >= 0,
+};
+const FLAG: Check = { expected: "true or false", accepts: (value) => typeof value === "boolean" };
+const TEXTS: Check = {
+  expected: "a list of texts",
+  accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+};
+const optional = (check: Check): Check => ({ ...check, optional: true });
+const oneOf = (...choices: string[]): Check => ({
+  expected: choices.join(" or "),
+  accepts: (value) => choices.includes(String(value)),
+});
+
+const JOB_TYPE_KEYS: Checks<JobType> = {
+  partition: optional(TEXT),
+  qos: optional(TEXT),
+  wholeNodes: FLAG,
+  minNodes: NUMBER,
+  maxNodes: NUMBER,
+  maxWalltimeMinutes: NUMBER,
+  memory: oneOf("forbidden", "required", "optional"),
+  cores: NUMBER,
+  logicalCpus: NUMBER,
+  memoryGiB: NUMBER,
+  gpus: NUMBER,
+  unitsPerGiB: optional(NUMBER),
+  unitsPerGpu: optional(NUMBER),
+  maxUnitsPerJob: optional(NUMBER),
+  maxUnitsPerUser: optional(NUMBER),
+  maxJobsPerUser: optional(NUMBER),
+  maxNodesPerUser: optional(NUMBER),
 };
 
-const PROFILE_KEYS: Keys<Omit<ClusterProfile, "jobTypes">> = {
-  name: "text",
-  scheduler: ["slurm", "none"],
-  maxThreads: "number",
-  maxArrayTasks: "number",
-  workFileSystem: "text",
-  workSpace: "text",
-  projectSpace: "text",
-  projectQuotaGiB: "number",
-  projectQuotaFiles: "number",
-  purgeDays: "number",
-  purgeDaysWhenFull: "number",
-  scratch: "text",
-  scratchGiB: "number",
-  tmpGiB: "number",
-  localDiskGres: "text?",
-  localDiskGiB: "number",
-  containerRuntimes: "texts",
+const PROFILE_KEYS: Checks<Omit<ClusterProfile, "jobTypes">> = {
+  name: TEXT,
+  scheduler: oneOf("slurm", "none"),
+  maxThreads: NUMBER,
+  maxArrayTasks: NUMBER,
+  workFileSystem: TEXT,
+  workSpace: TEXT,
+  projectSpace: TEXT,
+  projectQuotaGiB: NUMBER,
+  projectQuotaFiles: NUMBER,
+  purgeDays: NUMBER,
+  purgeDaysWhenFull: NUMBER,
+  scratch: TEXT,
+  scratchGiB: NUMBER,
+  tmpGiB: NUMBER,
+  localDiskGres: optional(TEXT),
+  localDiskGiB: NUMBER,
+  containerRuntimes: TEXTS,
 };
 
 /**
@@ -106,50 +127,23 @@ function objectAt(value: unknown, path: string, key: string): Record<string, unk
 function merge(
   base: object,
   given: Record<string, unknown>,
-  keys: Readonly<Record<string, Kind | string>>,
+  checks: Readonly<Record<string, Check>>,
   path: string,
   prefix: string,
 ): Record<string, unknown> {
+  const fail = (problem: string, where: Where = {}): never => {
+    throw new PipelineError("usage", `Cluster profile: ${problem}`, { path, ...where });
+  };
   for (const key of Object.keys(given)) {
-    if (Object.hasOwn(keys, key)) continue;
-    throw new PipelineError(
-      "usage",
-      `Cluster profile: unknown key ${prefix}${key}${suggestion(key, Object.keys(keys))}`,
-      {
-        path,
-      },
-    );
+    if (!Object.hasOwn(checks, key)) fail(`unknown key ${prefix}${key}${suggestion(key, Object.keys(checks))}`);
   }
   const merged = Object.fromEntries(Object.entries({ ...base, ...given }).filter(([, value]) => value !== null));
-  for (const [key, kind] of Object.entries(keys)) {
-    const optional = typeof kind === "string" && kind.endsWith("?");
-    const value = merged[key];
-    if (value === undefined ? optional : isOfKind(value, kind)) continue;
-    throw new PipelineError(
-      "usage",
-      `Cluster profile: ${prefix}${key} is ${value === undefined ? "missing" : "wrong"}`,
-      {
-        path,
-        expected: Array.isArray(kind)
-          ? kind.join(" or ")
-          : ({ texts: "a list of texts", flag: "true or false" }[String(kind)] ?? `a ${String(kind).replace("?", "")}`),
-        received: value === undefined ? undefined : JSON.stringify(value),
-      },
-    );
+  for (const [key, { expected, optional, accepts }] of Object.entries(checks)) {
+    const value: unknown = merged[key];
+    if (value === undefined && optional !== true) fail(`${prefix}${key} is missing`, { expected });
+    if (value !== undefined && !accepts(value)) {
+      fail(`${prefix}${key} is wrong`, { expected, received: JSON.stringify(value) });
+    }
   }
   return merged;
-}
-
-function isOfKind(value: unknown, kind: Kind | string): boolean {
-  if (Array.isArray(kind)) return kind.includes(value);
-  switch ((kind as string).replace("?", "")) {
-    case "text":
-      return typeof value === "string" && value !== "";
-    case "number":
-      return typeof value === "number" && Number.isFinite(value) && value >= 0;
-    case "flag":
-      return typeof value === "boolean";
-    default:
-      return Array.isArray(value) && value.every((item) => typeof item === "string");
-  }
 }
