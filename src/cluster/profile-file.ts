@@ -138,11 +138,12 @@ function merge(
     if (!Object.hasOwn(checks, key)) fail(`unknown key ${prefix}${key}${suggestion(key, Object.keys(checks))}`);
   }
   const merged = Object.fromEntries(Object.entries({ ...base, ...given }).filter(([, value]) => value !== null));
-  for (const [key, { expected, optional, accepts }] of Object.entries(checks)) {
+  for (const [key, check] of Object.entries(checks)) {
     const value: unknown = merged[key];
-    if (value === undefined && optional !== true) fail(`${prefix}${key} is missing`, { expected });
-    if (value !== undefined && !accepts(value)) {
-      fail(`${prefix}${key} is wrong`, { expected, received: JSON.stringify(value) });
+    if (value === undefined && check.optional !== true)
+      fail(`${prefix}${key} is missing`, { expected: check.expected });
+    if (value !== undefined && !check.accepts(value)) {
+      fail(`${prefix}${key} is wrong`, { expected: check.expected, received: JSON.stringify(value) });
     }
   }
   return merged;
