@@ -101,6 +101,12 @@ export const OPTIONS = {
     type: "string",
     help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)",
   },
+  stallSeconds: {
+    type: "integer",
+    default: 600,
+    min: 0,
+    help: "time without any movement (CPU, input, files) after which tippecanoe is ended with a diagnosis; 0: never",
+  },
   // Publish
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
