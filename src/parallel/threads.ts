@@ -62,6 +62,7 @@ export function allowedCpus(root = ""): number[] {
 /** `0-3,8` as numbers. */
 export function parseCpuList(list: string): number[] {
   return list.split(",").flatMap((part) => {
+    if (part.trim() === "") return [];
     const [first, last] = part.split("-").map(Number);
     if (first === undefined || Number.isNaN(first)) return [];
     return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
