@@ -69,7 +69,10 @@ describe("physical cores", () => {
     assert.equal(quota({ "sys/fs/cgroup/cpu.max": "max 100000" }), 64);
     assert.equal(quota({ "sys/fs/cgroup/cpu.max": "50000 100000" }), 1);
     const slurm = { "proc/self/cgroup": "0::/system.slice/slurmstepd.scope/job_7/step_0/user/task_0" };
-    assert.equal(quota({ ...slurm, "sys/fs/cgroup/system.slice/slurmstepd.scope/job_7/cpu.max": "1600000 100000" }), 16);
+    assert.equal(
+      quota({ ...slurm, "sys/fs/cgroup/system.slice/slurmstepd.scope/job_7/cpu.max": "1600000 100000" }),
+      16,
+    );
     const v1 = { "proc/self/cgroup": "9:cpuset:/x\n4:cpu,cpuacct:/slurm/job_7" };
     const dir = "sys/fs/cgroup/cpu/slurm/job_7";
     assert.equal(quota({ ...v1, [`${dir}/cpu.cfs_quota_us`]: "400000", [`${dir}/cpu.cfs_period_us`]: "100000" }), 4);
