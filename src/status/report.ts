@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { clock } from "../cli/progress.js";
+import { sizeText } from "../cli/size.js";
 import type { QueuedJob } from "./slurm-queue.js";
 import type { TilerView } from "./tiler-view.js";
 import type { TaskStatus, YearStatus } from "./year-status.js";
@@ -112,11 +113,7 @@ function rateText(rate: number): string {
 }
 
 function size(bytes: number | undefined): string {
-  if (bytes === undefined) return "-";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** power;
-  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+  return bytes === undefined ? "-" : sizeText(bytes);
 }
 
 function ago(seconds: number): string {
