@@ -111,7 +111,10 @@ function helpText(command: Command): string {
     const spec = OPTIONS[name] as OptionSpec;
     const standard = spec.default === undefined || spec.default === false ? "" : ` [${spec.default}]`;
     const short = name === "quiet" ? "-q, " : "";
-    rows.push([`${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`, spec.help + standard]);
+    rows.push([
+      `${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`,
+      spec.help + standard,
+    ]);
   }
   rows.push(["--config FILE", "JSON file of the same options, by name as in the README"], ["-h, --help", "this text"]);
   const width = Math.max(...rows.map(([left]) => left.length));
