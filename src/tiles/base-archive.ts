@@ -64,10 +64,10 @@ export function baseInputs(layout: Layout, options: Options) {
  * The base archive of the root's fields, from `--base` or `data/base/`; made where there
  * is none. One process makes it, others that start at the same time wait for it.
  *
- * @param year  for the log alone.
+ * @param year  that wants it, for the log alone.
  */
 export async function ensureBase(
-  year: number,
+  year: number | undefined,
   options: Options,
   layout: Layout,
   pool: () => Pool,
@@ -121,7 +121,7 @@ export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8A
 }
 
 function baseStep(
-  year: number,
+  year: number | undefined,
   inputs: ReturnType<typeof baseInputs>,
   options: Options,
   layout: Layout,
