@@ -3,8 +3,10 @@
  * plain data and shared or transferred buffers.
  */
 import { statSync } from "node:fs";
+import { threadId } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
+import { Mbtiles, type MbtilesKeys } from "./archive/mbtiles.js";
 import { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
 import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
@@ -158,8 +160,7 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
-  const { ino, mtimeNs } = statSync(path, { bigint: true });
-  const version = `${path} ${ino} ${mtimeNs}`;
+  const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
     archive = undefined;
@@ -172,6 +173,34 @@ export async function censusRange({ path, plan, from, to }: CensusTask): Promise
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
+
+export interface MbtilesTask {
+  readonly path: string;
+  /** Scratch, for the library's marks. */
+  readonly folder: string;
+  readonly keys: MbtilesKeys;
+}
+
+/** Read some tiles of MBTiles, as gzip. */
+export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  const version = `${versionOf(path)} ${versionOf(folder)}`;
+  if (mbtiles?.version !== version) {
+    mbtiles?.file.close();
+    mbtiles = undefined;
+    mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
+  }
+  const { bytes, lengths } = mbtiles.file.tiles(keys);
+  return moved({ bytes, lengths }, [bytes, lengths]);
+}
+
+/** The MBTiles opened last in this thread. */
+let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;
+
+/** Tells a file from one that has replaced it. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs, mtimeNs } = statSync(path, { bigint: true });
+  return `${path} ${ino} ${statSync(path).isFile() ? mtimeNs : birthtimeNs}`;
+}
 
 /** Hand a result over with its buffers moved, not copied. */
 function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {
