@@ -87,7 +87,13 @@ async function openStream(path: string, pool: Pool, ctx: Context): Promise<Featu
   crop.forEach((_, row) => {
     crop[row] = [1, 5, 24, 36][row % 4] ?? 1;
   });
-  return new FeatureStream(fields, { area: area.buffer, crop: crop.buffer }, resolveOptions({}), pool, ctx);
+  return new FeatureStream(
+    fields,
+    { area: area.buffer, crop: crop.buffer, choice: { fieldId: true, cropName: false } },
+    resolveOptions({}),
+    pool,
+    ctx,
+  );
 }
 
 /** From parquet to text in the main thread's hands. */

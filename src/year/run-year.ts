@@ -136,7 +136,7 @@ function stepMakers(
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
+    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, options, layout, pool),
     publish: ({ tiles }) =>
       publishStep(year, options, layout, {
         ...outputOf(tiles, "tiles"),

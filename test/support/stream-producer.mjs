@@ -12,7 +12,8 @@ const area = new Float32Array(new SharedArrayBuffer(fields.rows * 4)).fill(12.5)
 const crop = new Float64Array(new SharedArrayBuffer(fields.rows * 8)).fill(1);
 const pool = openPool(2);
 const options = { ...resolveOptions({}), batch: Number(batch) };
-const stream = new FeatureStream(fields, { area: area.buffer, crop: crop.buffer }, options, pool, testContext());
+const attributes = { area: area.buffer, crop: crop.buffer, choice: { fieldId: true, cropName: false } };
+const stream = new FeatureStream(fields, attributes, options, pool, testContext());
 for await (const chunk of stream) {
   if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once("drain", resolve));
 }
