@@ -1,4 +1,4 @@
-import type { Metadata } from "../archive/metadata.js";
+import { GENERATOR, type Metadata } from "../archive/metadata.js";
 import { CDL_LEGEND, cropName } from "../legend/cdl-legend.js";
 
 export const LAYERS = ["fields", "centroids"] as const;
@@ -56,7 +56,7 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
     type: "overlay",
     format: "pbf",
     ...(first !== undefined && { attribution: "Crops: USDA NASS Cropland Data Layer" }),
-    generator: "fields-pipeline",
+    generator: GENERATOR,
     engine,
     ...ofYears,
     inputs,

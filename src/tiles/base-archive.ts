@@ -5,6 +5,7 @@ import { Type } from "apache-arrow";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
+import type { Tilestats } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
@@ -42,6 +43,8 @@ export interface BaseArchive {
   /** The tiler that made it. */
   readonly engine: string;
   readonly facts: BaseFacts;
+  /** Of the attributes that do not change. */
+  readonly tilestats: Tilestats | undefined;
 }
 
 /** Everything that a base depends on. */
@@ -92,7 +95,7 @@ export function openBase(path: string, print: string): BaseArchive {
   if (!existsSync(path)) throw new PipelineError("input", "Base archive not found", { path });
   const archive = new Archive(path);
   try {
-    const { engine, base } = archive.metadata() as Metadata & { engine?: string; base?: BaseFacts };
+    const { engine, base, tilestats } = archive.metadata() as Metadata & { engine?: string; base?: BaseFacts };
     if (base === undefined) {
       throw new PipelineError("input", "Archive is no base: its metadata say nothing of the fields", { path });
     }
@@ -103,7 +106,7 @@ export function openBase(path: string, print: string): BaseArchive {
         received: base.fields.slice(0, 12),
       });
     }
-    return { path, engine: engine ?? "unknown", facts: base };
+    return { path, engine: engine ?? "unknown", facts: base, tilestats };
   } finally {
     archive.close();
   }
@@ -180,7 +183,8 @@ function baseStep(
         codes: [],
       });
       const base: BaseFacts = { ...facts, seen: Object.fromEntries(seen) };
-      await rewriteMetadata(tiled.path, partial, () => ({ ...metadata, base }), { signal: ctx.signal });
+      const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }), base });
+      await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
       return { ...facts, engine: tiled.engine };
     },
     async verify(partial) {

@@ -61,6 +61,7 @@ export async function tileFields(
       plan: ready.plan,
       signal: ctx.signal,
       log: ctx.log,
+      stallMs: options.stallSeconds === 0 ? undefined : options.stallSeconds * 1000,
       onProgress: (percent) => task.update(percent),
     });
   } finally {
