@@ -245,8 +245,13 @@ export async function swapTiles(task: SwapTask): Promise<Swapped> {
   }
 }
 
+/** Kept by each thread: a new one for every task would keep the garbage collector busy. */
+let spanBuffer = new Uint8Array();
+
+/** @returns a view that holds until the next call. */
 function readSpans(path: string, spans: Float64Array, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+  if (spanBuffer.length < length) spanBuffer = new Uint8Array(length);
+  const bytes = spanBuffer.subarray(0, length);
   const fd = openSync(path, "r");
   try {
     let filled = 0;
