@@ -88,7 +88,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
   const missing = own.years.filter((year) => !zonal.some((file) => file.year === year));
   return {
     name: "history",
-    year: last.year,
+    year: undefined,
     version: 1,
     target: files.history,
     record: join(layout.state, `${region}_history.json`),
