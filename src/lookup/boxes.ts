@@ -1,7 +1,7 @@
-import { idHash } from "./id-order.js";
 import type { FieldId } from "../fields/ids.js";
-import type { WkbColumn } from "../kernel/kernel.js";
 import { Polygons, readWkb, STATUS } from "../kernel/js/wkb.js";
+import type { WkbColumn } from "../kernel/kernel.js";
+import { idHash } from "./id-order.js";
 
 /** Boxes and hashed ids of some rows. */
 export interface Boxes {
