@@ -90,7 +90,7 @@ export async function drawChart(legend: HistoryLegend, options: ChartOptions, ct
   drawAxis(pen, lettering, plot, end, niceStep(most / GRID_LINES));
   const bars = drawBars(pen, lettering, plot, bands, years, end);
   drawLegend(pen, lettering, plot, bands, totals);
-  const title = options.title ?? `Crop area by year, ${legend.region}`;
+  const title = options.title ?? "Crop area by year";
   lettering.write(title, plot.left, 46 * unit, { size: 24, color: INK.strong, room: canvas.width - 2 * plot.left });
   lettering.write(NOTE, plot.left, canvas.height - 20 * unit, { size: 12, color: INK.faint });
   await writePng(canvas, out);
