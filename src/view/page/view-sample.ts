@@ -1,7 +1,7 @@
 import type { YearMap } from "./year-map.js";
 
-/** Distance of the places that are looked at, in pixels. */
-const SPACING = 26;
+/** Places to look at: shares are right to about 1.5 % of the view. */
+const PLACES = 1_200;
 /** Places between two breaths of the page. */
 const AT_ONCE = 60;
 
@@ -13,7 +13,8 @@ export interface ViewSample {
 }
 
 /**
- * Look at evenly spaced places of the view. At low zooms a view holds hundreds of thousands of fields:
+ * Look at places all over the view, one in each cell of a grid; where in its cell is by chance, as
+ * fields lie in rows themselves. At low zooms a view holds hundreds of thousands of fields:
  * looking at places costs the same at any zoom, and weighs by area as it is seen.
  *
  * @returns undefined when it was aborted.
@@ -22,11 +23,13 @@ export async function sampleView(map: YearMap, signal: AbortSignal): Promise<Vie
   const { clientWidth, clientHeight } = map.view.getContainer();
   const counts = new Map<number, number>();
   let [fields, looked] = [0, 0];
-  for (let y = SPACING / 2; y < clientHeight; y += SPACING) {
-    for (let x = SPACING / 2; x < clientWidth; x += SPACING) {
+  const cell = Math.sqrt((clientWidth * clientHeight) / PLACES);
+  const random = seededRandom();
+  for (let y = 0; y < clientHeight; y += cell) {
+    for (let x = 0; x < clientWidth; x += cell) {
       if (++looked % AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve));
       if (signal.aborted) return undefined;
-      const feature = map.fieldAt([x, y]);
+      const feature = map.fieldAt([x + cell * random(), y + cell * random()]);
       if (feature === undefined) continue;
       fields++;
       const code = map.cropOf(feature);
@@ -34,4 +37,13 @@ export async function sampleView(map: YearMap, signal: AbortSignal): Promise<Vie
     }
   }
   return { counts, fields };
+}
+
+/** The same numbers every time, so that the legend does not flicker (a linear congruential generator). */
+function seededRandom(): () => number {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
 }
