@@ -21,6 +21,7 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
+import { type Boxes, boxesOf } from "./lookup/boxes.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
 
@@ -70,6 +71,13 @@ export async function burnColumn(
 ): Promise<Burned> {
   const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
   return moved(burned, Object.values(burned));
+}
+
+/** Read a slice of fields for the lookup index. */
+export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
+  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
+  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
+  return moved(boxes, [boxes.box, boxes.idHash]);
 }
 
 export interface CountTask {

@@ -1,5 +1,5 @@
 import { openAsBlob } from "node:fs";
-import { type Data, type Table, Type, tableFromIPC } from "apache-arrow";
+import { type Table, tableFromIPC } from "apache-arrow";
 import { ParquetFile } from "parquet-wasm";
 import { openParquet, type ParquetShape } from "../fields/fields-file.js";
 import { type FieldId, idReader } from "../fields/ids.js";
