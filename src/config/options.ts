@@ -110,7 +110,19 @@ export const OPTIONS = {
     type: "string",
     help: "URL under which the target is served; prefixed to the archive's name in the manifest",
   },
+  manifestFormat: {
+    type: "string",
+    default: "full",
+    choices: ["full", "list"],
+    help: "the manifest: years with all that is known of their archives, or the bare JSON list of years",
+  },
+  allowRace: {
+    type: "boolean",
+    default: false,
+    help: "where the server refuses conditional writes, write the manifest without a lock object",
+  },
   distribution: { type: "string", help: "CloudFront distribution to invalidate after publishing" },
+  waitInvalidation: { type: "boolean", default: false, help: "end only when CloudFront says the invalidation is done" },
   // How it speaks
   json: { type: "boolean", default: false, help: "result as one JSON object on stdout" },
   quiet: { type: "boolean", default: false, help: "only warnings and errors on stderr" },

@@ -136,7 +136,11 @@ function stepMakers(
     zonal,
     tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
     publish: ({ tiles }) =>
-      publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
+      publishStep(year, options, layout, {
+        ...outputOf(tiles, "tiles"),
+        facts: tiles?.facts ?? {},
+        builtAt: tiles?.finishedAt,
+      }),
   };
 }
 
