@@ -45,7 +45,7 @@ export class AreasPanel {
     const open = this.#panel.querySelector("details")?.open ?? false;
     const alone = isolated === undefined ? undefined : areas.crops.find(({ code }) => code === isolated);
     const bands = alone === undefined ? stack(areas, colours) : [band(alone, colours)];
-    const title = alone === undefined ? "Area by crop and year" : `Area of ${alone.name} by year`;
+    const title = alone === undefined ? "Hectares by crop and year" : `Hectares of ${alone.name} by year`;
     this.#panel.replaceChildren(
       make("h2", {}, title),
       this.#chart(areas, bands, title),

@@ -71,7 +71,7 @@ export class FieldCard {
         rotationText(rotationOf(crops), (code) => colours.nameOf(code)),
       ),
       scroll,
-      ...(sure ? [] : [make("p", { class: "note" }, "How sure the crops are is in the history, which is not here.")]),
+      ...(sure ? [] : [make("p", { class: "note" }, "How sure the crops are is not known here: there is no history.")]),
     );
     if (scrolled !== undefined) scroll.scrollTop = scrolled;
     else scroll.querySelector("tr.now")?.scrollIntoView({ block: "nearest" });
@@ -113,14 +113,15 @@ export class FieldCard {
       year === now ? { class: "now", "aria-current": "true" } : {},
       make("th", { scope: "row" }, button),
       make("td", {}, crop),
-      ...(sure ? [make("td", {}, ...confidence(share))] : []),
+      ...(sure ? [make("td", { class: "sure" }, ...confidence(share))] : []),
     );
   }
 }
 
 function headings(sure: boolean): HTMLElement[] {
-  const names = ["Year", "Crop", ...(sure ? ["Pixels of it"] : [])];
-  return names.map((name) => make("th", { scope: "col" }, name));
+  const names = ["Year", "Crop"].map((name) => make("th", { scope: "col" }, name));
+  const title = "Share of the field's pixels that are of this crop";
+  return sure ? [...names, make("th", { scope: "col", class: "sure", title }, "Confidence")] : names;
 }
 
 function confidence(share: number | null): (HTMLElement | string)[] {

@@ -1,31 +1,37 @@
+import type { ViewerYears } from "../viewer-api.js";
 import { byId } from "./dom.js";
 import { fetchYears } from "./server-data.js";
 import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 2_000;
 
-/** The page can be opened before anything is published; it begins once there is something to see. */
+/** The page may be opened before anything is published; it begins once there is something to see. */
 async function start(): Promise<void> {
+  const years = await publishedYears();
+  try {
+    await new Viewer(years).start();
+  } catch (error) {
+    tell(`The map cannot be shown: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+async function publishedYears(): Promise<ViewerYears> {
   for (;;) {
-    const problem = await begin();
-    if (problem === undefined) return;
-    const notice = byId("notice");
-    notice.textContent = problem;
-    notice.hidden = false;
+    try {
+      const years = await fetchYears();
+      if (years.years.some((year) => "archive" in year)) return years;
+      tell("Nothing is published here yet. This page waits for it.");
+    } catch (error) {
+      tell(`The server cannot be asked: ${error instanceof Error ? error.message : error}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
-/** @returns why it could not begin. */
-async function begin(): Promise<string | undefined> {
-  try {
-    const years = await fetchYears();
-    if (!years.years.some((year) => "archive" in year)) return "Nothing is published here yet. This page waits for it.";
-    await new Viewer(years).start();
-    return undefined;
-  } catch (error) {
-    return `The map cannot be shown: ${error instanceof Error ? error.message : error}`;
-  }
+function tell(text: string): void {
+  const notice = byId("notice");
+  notice.textContent = text;
+  notice.hidden = false;
 }
 
 void start();

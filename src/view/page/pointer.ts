@@ -23,7 +23,7 @@ export function followPointer(map: YearMap, colours: () => CropColours): void {
       map.view.getCanvas().style.cursor = "pointer";
       map.mark("hover", typeof feature.id === "number" ? feature.id : undefined);
       const code = map.cropOf(feature);
-      const name = code === undefined ? "no crop" : colours().nameOf(code);
+      const name = code === undefined ? map.nameOfNone : colours().nameOf(code);
       const area: unknown = feature.properties.area_ha;
       tip.replaceChildren(
         chip(code === undefined ? undefined : colours().colourOf(code), isDoubleCrop(name)),

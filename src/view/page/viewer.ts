@@ -19,6 +19,7 @@ import { sampleView, type ViewSample } from "./view-sample.js";
 import { type Shown, YearMap } from "./year-map.js";
 
 const POLL_MS = 10_000;
+const RING_ZOOM = 12;
 
 interface LngLat {
   readonly lng: number;
@@ -44,7 +45,8 @@ export class Viewer {
   readonly #timeline: Timeline;
   readonly #areasPanel: AreasPanel;
   readonly #card: FieldCard;
-  readonly #ring = new Marker({ element: make("div", { class: "ring", "aria-hidden": "true" }) });
+  readonly #ringElement = make("div", { class: "ring", "aria-hidden": "true" });
+  readonly #ring = new Marker({ element: this.#ringElement });
 
   constructor(years: ViewerYears) {
     this.#years = years;
@@ -77,6 +79,8 @@ export class Viewer {
     followPointer(this.#map, () => this.#colours);
     view.on("click", ({ point, lngLat }) => this.#pick(point, lngLat));
     view.on("moveend", () => this.#writePlace());
+    view.on("zoom", () => this.#showRing());
+    this.#showRing();
     view.on("idle", () => void this.#lookAtView());
     onThemeChange(() => this.#map.recolour(this.#colouring()));
     addEventListener("hashchange", () => this.#readPlace());
@@ -149,7 +153,19 @@ export class Viewer {
     notice.hidden = "archive" in entry;
     if ("missing" in entry)
       notice.textContent = `${year} is missing: ${entry.missing.replace(/^This year is /, "it is ")}.`;
-    this.#shown = this.#map.show(this.#toShow(year), neighbours);
+    const container = byId("map");
+    container.setAttribute("aria-busy", "true");
+    this.#shown = this.#map.show(this.#toShow(year), neighbours).then((isNow) => {
+      if (isNow) this.#map.view.once("idle", () => this.#state.now.year === year && this.#settled(year));
+      return isNow;
+    });
+  }
+
+  /** The year is on the map, and nothing moves any more. */
+  #settled(year: number): void {
+    const container = byId("map");
+    container.dataset.year = String(year);
+    container.setAttribute("aria-busy", "false");
   }
 
   #describe(): void {
@@ -306,6 +322,11 @@ export class Viewer {
     setTimeout(() => {
       button.textContent = "Copy link";
     }, 2_000);
+  }
+
+  /** Nearer by, the field's outline says enough. */
+  #showRing(): void {
+    this.#ringElement.hidden = this.#map.view.getZoom() >= RING_ZOOM;
   }
 
   #key(event: KeyboardEvent): void {

@@ -151,6 +151,11 @@ export class YearMap {
     return typeof code === "number" ? code : undefined;
   }
 
+  /** What to call a field without a crop code. */
+  get nameOfNone(): string {
+    return this.#current?.blank ? "crop not known" : "no crop";
+  }
+
   /** Outline a field, in every year; undefined takes the outline away. */
   mark(kind: "selected" | "hover", row: number | undefined): void {
     const before = this.#marked[kind];
@@ -321,6 +326,7 @@ export class YearMap {
         {
           id: "degrees",
           type: "symbol",
+          maxzoom: BORDER_ZOOM,
           source: "graticule",
           filter: ["==", ["geometry-type"], "Point"],
           layout: {
