@@ -89,6 +89,7 @@ export class Viewer {
     this.#describe();
     this.#timeline.update(this.#years.years);
     this.#showYear();
+    this.#writePlace();
     await this.#loadAreas();
     if (this.#state.now.row !== undefined) void this.#open(this.#state.now.row);
     setInterval(() => void this.#poll(), POLL_MS);
@@ -203,9 +204,10 @@ export class Viewer {
   /** A click never moves the map. */
   #pick(point: { x: number; y: number }, place: LngLat): void {
     const feature = this.#map.fieldAt([point.x, point.y]);
-    if (typeof feature?.id !== "number") return this.#select(undefined);
-    this.#spot = { place: { lng: place.lng, lat: place.lat }, zoom: this.#map.view.getZoom() };
-    this.#select(feature.id);
+    if (typeof feature?.id === "number") {
+      this.#spot = { place: { lng: place.lng, lat: place.lat }, zoom: this.#map.view.getZoom() };
+      this.#select(feature.id);
+    } else this.#select(undefined);
   }
 
   #select(row: number | undefined): void {
@@ -300,7 +302,10 @@ export class Viewer {
   /** Someone pasted another link into the open page. */
   #readPlace(): void {
     const place = parsePlace(location.hash);
-    if (place === undefined) return this.#writePlace();
+    if (place === undefined) {
+      this.#writePlace();
+      return;
+    }
     this.#map.view.jumpTo({ center: [place.lng, place.lat], zoom: place.zoom });
     this.#spot = undefined;
     this.#state.set({ year: place.year, playing: false });
