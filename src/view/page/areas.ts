@@ -2,6 +2,7 @@ import type { ViewerAreas, ViewerCropArea } from "../viewer-api.js";
 import type { CropColours } from "./crop-colours.js";
 import { byId, chip, make, makeSvg } from "./dom.js";
 import { hectaresText } from "./numbers.js";
+import { niceScale } from "./scale.js";
 import type { StateStore } from "./state.js";
 
 /** Crops with a colour of their own in the chart; the others are one. */
@@ -161,16 +162,6 @@ function table({ years }: ViewerAreas, bands: readonly Band[], open: boolean): H
   );
   const wide = make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Crop areas by year" }, content);
   return make("details", open ? { open: true } : {}, make("summary", {}, "As a table"), wide);
-}
-
-/** Round values from 0 to at least `largest`. */
-export function niceScale(largest: number): { readonly end: number; readonly values: readonly number[] } {
-  if (largest <= 0) return { end: 1, values: [0] };
-  const rough = largest / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) as number) * power;
-  const count = Math.ceil(largest / step - 1e-9);
-  return { end: count * step, values: Array.from({ length: count + 1 }, (_, i) => i * step) };
 }
 
 function shortArea(hectares: number): string {

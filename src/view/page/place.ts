@@ -12,8 +12,14 @@ export interface Place {
 export function formatPlace({ year, zoom, lat, lng, row }: Place): string {
   // As many digits as a pixel at this zoom is worth.
   const digits = Math.max(0, Math.ceil((zoom * Math.LN2 + Math.log(512 / 360 / 0.5)) / Math.LN10));
-  const parts = [String(year), String(Math.round(zoom * 100) / 100), lat.toFixed(digits), lng.toFixed(digits)];
+  const parts = [String(year), String(Math.round(zoom * 100) / 100), fixed(lat, digits), fixed(lng, digits)];
   return `#${[...parts, ...(row === undefined ? [] : [String(row)])].join("/")}`;
+}
+
+/** Without the sign of what is rounded to zero. */
+function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? (0).toFixed(digits) : text;
 }
 
 /** @returns undefined when the text is no such link; people cut and mend links by hand. */
