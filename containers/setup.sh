@@ -71,11 +71,17 @@ install_test_tools() {
   if ! command -v google-chrome > /dev/null; then
     install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"
   fi
+  install_slurm || warn "no Slurm: the tests on a cluster will be skipped"
   local tool
   for tool in swift moto; do
     [ ! -e "containers/install-$tool.sh" ] || bash "containers/install-$tool.sh" ||
       warn "no $tool: the tests against that S3 server will be skipped"
   done
+}
+
+# RUNLEVEL=1 keeps the packages' scripts from starting daemons: the tests start their own.
+install_slurm() {
+  RUNLEVEL=1 install_packages slurm-wlm munge rsync openssh-client shellcheck
 }
 
 check_machine

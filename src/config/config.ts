@@ -104,6 +104,8 @@ export interface Layout {
   /** Folder of the history over all years. */
   readonly history: string;
   readonly log: string;
+  /** How the year's run stands. */
+  readonly live: string;
   /** Step records and locks. */
   readonly state: string;
 }
@@ -121,6 +123,7 @@ export function layoutOf(options: Options, year: number): Layout {
     manifest: join(root, "outputs", "web", `${region}_full_years.json`),
     history: join(root, "outputs", "history", region),
     log: join(root, "logs", `year_${year}.log`),
+    live: join(root, "logs", `year_${year}_live.json`),
     state: join(root, "outputs", "state"),
   };
 }

@@ -101,6 +101,12 @@ export const OPTIONS = {
     type: "string",
     help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)",
   },
+  stallSeconds: {
+    type: "integer",
+    default: 600,
+    min: 0,
+    help: "time without any movement (CPU, input, files) after which tippecanoe is ended with a diagnosis; 0: never",
+  },
   // Publish
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
@@ -123,6 +129,14 @@ export const OPTIONS = {
   },
   distribution: { type: "string", help: "CloudFront distribution to invalidate after publishing" },
   waitInvalidation: { type: "boolean", default: false, help: "end only when CloudFront says the invalidation is done" },
+  // Clusters
+  cluster: { type: "string", help: "the cluster: betzy, saga, laptop, or a name of one's own with --cluster-profile" },
+  clusterProfile: { type: "string", help: "JSON file of what differs from the cluster's built-in profile" },
+  account: { type: "string", help: "account that jobs are billed to (default: FIELDS_ACCOUNT of the environment)" },
+  container: {
+    type: "string",
+    help: "image that jobs run in (default: FIELDS_CONTAINER; without one, the node's own programs)",
+  },
   // How it speaks
   json: { type: "boolean", default: false, help: "result as one JSON object on stdout" },
   quiet: { type: "boolean", default: false, help: "only warnings and errors on stderr" },
