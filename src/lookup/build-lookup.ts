@@ -10,6 +10,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { BOXES_OFFSET, type LookupHeader, MAGIC, TRAILER_BYTES, VERSION } from "./format.js";
 import { orderIds } from "./id-order.js";
+import { makePageIndex } from "./page-index.js";
 
 /** Slices handed out beyond the number of workers. */
 const AHEAD = 2;
@@ -63,6 +64,7 @@ export async function buildLookup(
   }
   tree.finish();
   const ids = orderIds(hashes);
+  const pages = (await makePageIndex(fields.path)) ?? new Uint8Array(0);
   const file = await open(path, "w");
   try {
     const boxes = new Uint8Array(tree.data);
@@ -78,12 +80,16 @@ export async function buildLookup(
       boxesCrc: crc32(boxes),
       idsOffset,
       idsCrc: crc32(idBytes),
+      pagesOffset: idsOffset + idBytes.length,
+      pagesBytes: pages.length,
+      pagesCrc: crc32(pages),
     };
     await write(file, MAGIC, 0);
     await write(file, boxes, BOXES_OFFSET);
     await write(file, idBytes, idsOffset);
+    await write(file, pages, header.pagesOffset);
     const json = Buffer.from(JSON.stringify(header));
-    const headerOffset = idsOffset + idBytes.length;
+    const headerOffset = header.pagesOffset + pages.length;
     const trailer = Buffer.alloc(TRAILER_BYTES);
     trailer.writeBigUInt64LE(BigInt(headerOffset), 0);
     trailer.writeUInt32LE(json.length, 8);

@@ -42,7 +42,7 @@ export class FieldIndex {
 
   /** @param lookup  of these very fields; closed with the index. */
   static async open(fields: FieldsFile, lookup: LookupFile): Promise<FieldIndex> {
-    return new FieldIndex(lookup, await FieldRows.open(fields), await placeOf(fields.crs));
+    return new FieldIndex(lookup, await FieldRows.open(fields, await lookup.pages()), await placeOf(fields.crs));
   }
 
   /**
@@ -64,7 +64,7 @@ export class FieldIndex {
   /** Rows with this id, ascending; more than one only in dirty data. */
   async withId(id: FieldId): Promise<FoundField[]> {
     const rows = await this.rows.read(await this.lookup.rowsOfHash(idHash(id)));
-    return rows.filter((row) => row.id === id).map((row) => (this.#load(row), this.#describe(row, false)));
+    return rows.filter((row) => row.id === id).map((row) => this.#describe(row, false));
   }
 
   /** The nearest field within about `limit` metres, by its edge; undefined where there is none. */
@@ -111,7 +111,6 @@ export class FieldIndex {
     return readWkb(wkb, this.#polygons) === STATUS.ok;
   }
 
-  /** Of the field that was loaded last. */
   #describe({ row, id, wkb }: FieldRow, onEdge: boolean): FoundField {
     const { x, y } = this.#polygons;
     if (readWkb(wkb, this.#polygons) !== STATUS.ok) return { row, id, bounds: null, onEdge };

@@ -5,6 +5,7 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { type FieldId, idReader } from "../fields/ids.js";
 import { columnData, wkbColumn } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { withPageIndex } from "./page-index.js";
 
 /** One field as its file has it. */
 export interface FieldRow {
@@ -30,8 +31,11 @@ export class FieldRows {
     this.#starts = [0, ...fields.rowGroups.map((rows) => (at += rows))];
   }
 
-  static async open(fields: FieldsFile): Promise<FieldRows> {
-    return new FieldRows(fields, await ParquetFile.fromFile(await openAsBlob(fields.path)));
+  /** @param pages  from makePageIndex, where the file has no index of its own. */
+  static async open(fields: FieldsFile, pages?: Uint8Array<ArrayBuffer>): Promise<FieldRows> {
+    const { path } = fields;
+    const blob = await (pages === undefined ? openAsBlob(path) : withPageIndex(path, pages));
+    return new FieldRows(fields, await ParquetFile.fromFile(blob));
   }
 
   /** Ids and polygons of some rows, ascending by row. */

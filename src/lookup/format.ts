@@ -4,6 +4,8 @@
  *     "FLDLOOK1"
  *     boxes        a flatbush of float32 boxes, one per row, in the fields' own CRS; 8-byte aligned
  *     ids          u64[rows] ascending: 32 bits of the id's hash << 32 | row
+ *     pages        a footer for the fields' file that has an index of its pages; empty where it has
+ *                  one itself, or none would help. See page-index.ts
  *     header       JSON, see LookupHeader
  *     trailer      header's offset u64, length u32, crc u32, "FLDLOOK1"
  *
@@ -30,4 +32,7 @@ export interface LookupHeader {
   readonly boxesCrc: number;
   readonly idsOffset: number;
   readonly idsCrc: number;
+  readonly pagesOffset: number;
+  readonly pagesBytes: number;
+  readonly pagesCrc: number;
 }
