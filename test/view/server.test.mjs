@@ -1,8 +1,18 @@
 // The viewer's server, over real HTTP; hostile requests as bytes on a socket.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { copyFileSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
@@ -71,6 +81,45 @@ test("an archive is served in the ranges that are asked for, to the byte", async
   const same = await ask({ "if-none-match": etag, range: "bytes=0-9" });
   assert.deepEqual([same.status, same.body.length, same.headers.etag], [304, 0, etag]);
   assert.equal((await ask({ "if-match": '"old"' })).status, 412);
+});
+
+test("clients that go away leave no file open; slow ones cost no memory; a file cut short breaks the answer off", async (t) => {
+  const { folder } = published(t, [2019]);
+  const path = join(folder, archiveName(2019));
+  const bytes = 256 * 2 ** 20;
+  truncateSync(path, bytes);
+  const viewer = await startTestViewer(t, `file:${folder}`);
+  const [{ archive }] = (await viewer.years()).years;
+  const open = () =>
+    readdirSync("/proc/self/fd").filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === path;
+      } catch {
+        return false;
+      }
+    }).length;
+  const before = process.memoryUsage().rss;
+  const sockets = Array.from({ length: 8 }, () => {
+    const socket = connect(viewer.port, "127.0.0.1");
+    socket.write(`GET /${archive.url} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    // Nothing is read: the server has to wait.
+    return socket;
+  });
+  while (open() < 8) await pause(20);
+  await pause(500);
+  assert.ok(process.memoryUsage().rss - before < 128 * 2 ** 20, "eight clients of 256 MiB each");
+  truncateSync(path, 2 ** 20);
+  const cut = sockets[0];
+  const received = await new Promise((resolve) => {
+    let sum = 0;
+    cut.on("data", (chunk) => (sum += chunk.length));
+    cut.on("error", () => {});
+    cut.on("close", () => resolve(sum));
+  });
+  assert.ok(received > 0 && received < bytes);
+  for (const socket of sockets) socket.destroy();
+  while (open() > 0) await pause(20);
+  assert.equal((await viewer.get("api/years")).status, 200);
 });
 
 test("no path leads to anything but the page and the archives", async (t) => {

@@ -13,6 +13,8 @@ export class Timeline {
   readonly #play = byId<HTMLButtonElement>("play");
   #years: readonly ViewerYear[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Counts starts and stops of play: a step that was under way then goes no further. */
+  #runs = 0;
 
   /** @param ready  resolves once the year that is asked for is on the map. */
   constructor(
@@ -83,16 +85,16 @@ export class Timeline {
   /** From year to year, each no sooner than it is on the map; missing ones are passed over; it ends at the last. */
   #run(): void {
     clearTimeout(this.#timer);
+    const run = ++this.#runs;
     if (!this.state.now.playing) return;
     const last = this.#published().at(-1);
     const step = async () => {
-      const { year, playing } = this.state.now;
-      if (!playing) return;
+      const { year } = this.state.now;
       const next = this.#published().find((candidate) => candidate > year);
       if (next === undefined) return this.state.set({ playing: false });
       this.state.set({ year: next });
       await this.ready();
-      this.#timer = setTimeout(step, STEP_MS);
+      if (run === this.#runs) this.#timer = setTimeout(step, STEP_MS);
     };
     // At the end it starts over.
     if (last !== undefined && this.state.now.year >= last) this.state.set({ year: this.#published()[0] as number });

@@ -19,6 +19,7 @@ import { sampleView, type ViewSample } from "./view-sample.js";
 import { type Shown, YearMap } from "./year-map.js";
 
 const POLL_MS = 10_000;
+const LEAST_POLL_MS = 1_500;
 const RING_ZOOM = 12;
 
 interface LngLat {
@@ -38,6 +39,7 @@ export class Viewer {
   /** Where the selected field was clicked. */
   #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
   #sampling = new AbortController();
+  #polling = false;
   #shown: Promise<boolean> = Promise.resolve(true);
   readonly #state: StateStore;
   readonly #map: YearMap;
@@ -337,7 +339,7 @@ export class Viewer {
   #key(event: KeyboardEvent): void {
     const target = event.target as Element;
     const typing = target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
-    if (event.key === "Escape") this.#escape();
+    if (event.key === "Escape" && !typing) this.#escape();
     else if (event.key === " " && !typing && !target.matches("button, summary, input")) {
       event.preventDefault();
       this.#timeline.toggle();
@@ -361,10 +363,14 @@ export class Viewer {
     void this.#poll();
   }
 
-  /** Take up what was published meanwhile. */
+  /** Take up what was published meanwhile. A hundred tiles that fail at once ask once. */
   async #poll(): Promise<void> {
-    if (document.hidden) return;
+    if (document.hidden || this.#polling) return;
+    this.#polling = true;
     const years = await fetchYears().catch(() => undefined);
+    setTimeout(() => {
+      this.#polling = false;
+    }, LEAST_POLL_MS);
     if (years === undefined || JSON.stringify(years) === JSON.stringify(this.#years)) return;
     if (published(years).length === 0) return;
     const before = this.#years;

@@ -28,10 +28,19 @@ export function openStore(options: Options, history: string | undefined): Opened
   }
   if (/^https?:\/\//.test(target)) return { store: new WebStore(baseOf(target)), histories: named };
   if (target.startsWith("file:") && target !== "file:") {
-    const folder = target.startsWith("file://") ? fileURLToPath(target) : resolve(target.slice("file:".length));
+    const folder = folderOf(target);
     return { store: new FolderStore(folder), histories: [...named, folder, join(folder, "..", "history", region)] };
   }
   throw wrongTarget(target);
+}
+
+function folderOf(target: string): string {
+  if (!target.startsWith("file://")) return resolve(target.slice("file:".length));
+  try {
+    return fileURLToPath(target);
+  } catch {
+    throw wrongTarget(target);
+  }
 }
 
 function baseOf(target: string): URL {

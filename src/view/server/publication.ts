@@ -19,7 +19,6 @@ type Entry = Pick<ArchiveEntry, "url" | "key"> & Partial<ArchiveEntry>;
  */
 export class Publication {
   #last: { readonly years: Omit<ViewerYears, "history">; readonly until: number } | undefined;
-  #entries = new Map<number, Entry>();
   /** Archives by the tag in their URL: one that holds many years has one URL. */
   readonly #byTag = new Map<string, Entry>();
   readonly #descriptions = new Map<string, ArchiveDescription>();
@@ -52,8 +51,9 @@ export class Publication {
       return this.#last.years;
     }
     const listed = manifest?.years ?? [];
-    this.#entries = new Map(listed.map((year) => [year, this.#entry(manifest as Manifest, year)]));
-    const known = await Promise.all(listed.map((year) => this.#describe(year)));
+    const known = await Promise.all(
+      listed.map((year) => this.#describe(year, this.#entry(manifest as Manifest, year))),
+    );
     const years = {
       region: this.region,
       years: withGaps(known),
@@ -91,8 +91,7 @@ export class Publication {
     return { ...rest, url: typeof url === "string" ? url : usual, key: typeof key === "string" ? key : usual };
   }
 
-  async #describe(year: number): Promise<ViewerYear> {
-    const entry = this.#entries.get(year) as Entry;
+  async #describe(year: number, entry: Entry): Promise<ViewerYear> {
     try {
       const archive = await this.store.open(entry);
       try {
@@ -141,6 +140,6 @@ function readLegend(legend: unknown): readonly LegendEntry[] {
 
 function isEntry(value: unknown): value is LegendEntry {
   const { code, name, color } = (value ?? {}) as Record<string, unknown>;
-  const right = typeof code === "number" && typeof name === "string" && typeof color === "string";
+  const right = Number.isInteger(code) && typeof name === "string" && typeof color === "string";
   return right && /^#[0-9a-f]{6}$/i.test(color);
 }
