@@ -6,6 +6,8 @@ const PROGRAM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goo
   existsSync(path),
 );
 
+const LIMIT_MS = 180_000;
+
 /** Why no browser can run here, as a test's skip message; false when one can. */
 export function browserMissing() {
   return PROGRAM === undefined ? "chromium is not installed (containers/setup.sh --test)" : false;
@@ -25,6 +27,8 @@ export async function startBrowser(args = []) {
       colorScheme: "light",
       ...options,
     });
+    // On a machine that is busy with other tests a map takes its time.
+    context.setDefaultTimeout(LIMIT_MS);
     const page = await context.newPage();
     const complaints = [];
     const { origin } = new URL(url);
@@ -45,12 +49,10 @@ export async function startBrowser(args = []) {
 
 /** Wait until a year is on the map and nothing moves any more. */
 export async function settled(page, year) {
-  await page.waitForSelector(`#map[aria-busy=false][data-year="${year}"]`, { timeout: 60_000 });
+  await page.waitForSelector(`#map[aria-busy=false][data-year="${year}"]`);
 }
 
-/** Let the map come to rest after something else than the year has changed. */
+/** Wait until what was just changed is drawn. */
 export async function drawn(page) {
-  // Two frames for the change to begin, then as long as tiles are worked on.
-  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-  await page.waitForTimeout(700);
+  await page.waitForSelector("#map[aria-busy=false]");
 }

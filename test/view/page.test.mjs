@@ -436,11 +436,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       );
     });
     await page.click("#play");
-    await page.waitForFunction(
-      () => document.querySelector("#play").getAttribute("aria-label") === "Play the years",
-      null,
-      { timeout: 30_000 },
-    );
+    await page.waitForFunction(() => document.querySelector("#play").getAttribute("aria-label") === "Play the years");
     await settled(page, 2020);
     assert.deepEqual(await page.evaluate(() => window.seen), ["2018", "2020"]);
     await checkColours(page, 2020, usda(LIGHT.ground));

@@ -40,6 +40,8 @@ export class Viewer {
   #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
   #sampling = new AbortController();
   #polling = false;
+  /** Counts the changes of what is drawn. */
+  #settling = 0;
   #shown: Promise<boolean> = Promise.resolve(true);
   readonly #state: StateStore;
   readonly #map: YearMap;
@@ -112,6 +114,7 @@ export class Viewer {
     }
     if (now.safe !== before.safe || now.isolated !== before.isolated || now.hidden !== before.hidden) {
       this.#map.recolour(this.#colouring());
+      void this.#settle();
     }
     if (now.row !== before.row || now.year !== before.year) this.#writePlace();
   }
@@ -156,19 +159,22 @@ export class Viewer {
     notice.hidden = "archive" in entry;
     if ("missing" in entry)
       notice.textContent = `${year} is missing: ${entry.missing.replace(/^This year is /, "it is ")}.`;
-    const container = byId("map");
-    container.setAttribute("aria-busy", "true");
-    this.#shown = this.#map.show(this.#toShow(year), neighbours).then((isNow) => {
-      if (isNow) this.#map.view.once("idle", () => this.#state.now.year === year && this.#settled(year));
-      return isNow;
-    });
+    this.#shown = this.#map.show(this.#toShow(year), neighbours);
+    void this.#settle();
   }
 
-  /** The year is on the map, and nothing moves any more. */
-  #settled(year: number): void {
+  /** Tell, by attributes of the map, when the year is on it and nothing changes any more. */
+  async #settle(): Promise<void> {
+    const wish = ++this.#settling;
     const container = byId("map");
-    container.dataset.year = String(year);
-    container.setAttribute("aria-busy", "false");
+    container.setAttribute("aria-busy", "true");
+    await this.#shown;
+    this.#map.view.once("idle", () => {
+      if (wish !== this.#settling) return;
+      container.dataset.year = String(this.#state.now.year);
+      container.setAttribute("aria-busy", "false");
+    });
+    this.#map.view.triggerRepaint();
   }
 
   #describe(): void {
