@@ -67,6 +67,15 @@ test("rotations: the shortest pattern that at least four years of five keep to",
       [corn, corn, soy, soy, corn, corn, soy, soy],
       { kind: "cycle", codes: [corn, corn, soy, soy], agreeing: 8, years: 8 },
     ],
+    [
+      [hay, hay, hay, hay, corn, hay, hay, hay, hay, corn],
+      { kind: "cycle", codes: [hay, hay, hay, hay, corn], agreeing: 10, years: 10 },
+    ],
+    // One crop nearly always, and another here and there, is no rotation.
+    [
+      [hay, hay, hay, corn, hay, hay, hay, hay, hay, corn, hay],
+      { kind: "mixed", crops: 2, most: hay, times: 9, years: 11 },
+    ],
     // Twice is the least: three years of two crops are no rotation.
     [[corn, soy, corn], { kind: "mixed", crops: 2, most: corn, times: 2, years: 3 }],
     [[corn, soy, wheat, hay, corn, wheat], { kind: "mixed", crops: 4, most: corn, times: 2, years: 6 }],

@@ -271,7 +271,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.waitForFunction((id) => document.querySelector("#field h2")?.textContent.includes(id), String(other.id));
     for (const broken of ["#2020", "#x/y", "#2020/99/1/1", "#2020/5/91/0/", "#%00"]) {
       await page.evaluate((hash) => (location.hash = hash), broken);
-      await page.waitForFunction(() => /^#2020\/12\//.test(location.hash));
+      await page.waitForFunction(() => location.hash.startsWith("#2020/12/"));
     }
     assert.deepEqual(page.complaints, []);
   });

@@ -4,9 +4,12 @@ export interface CropYear {
   readonly code: number | null;
 }
 
-const LONGEST_PERIOD = 4;
+/** Years; as long as a stand of alfalfa and the crop after it. */
+const LONGEST_PERIOD = 6;
 /** Share of the years that must agree with a pattern for it to be called one. */
 const REGULAR = 0.8;
+/** And of those in which it is about another crop than the usual one. */
+const REGULAR_CHANGES = 0.65;
 
 export type Rotation =
   | { readonly kind: "none" }
@@ -23,8 +26,10 @@ export type Rotation =
     };
 
 /**
- * The shortest pattern, of up to four years, that a field's crops repeat: at least twice, and
- * in at least four years of five. Unknown years neither agree nor disagree.
+ * The shortest pattern, of up to six years, that a field's crops repeat: at least twice, and
+ * in at least four years of five. Unknown years neither agree nor disagree. Where one crop is
+ * nearly always there, the years of the others count by themselves: nine years of alfalfa and
+ * two of corn here and there are no rotation.
  *
  * @param history  ascending by year; a year that is left out counts as unknown.
  */
@@ -33,19 +38,23 @@ export function rotationOf(history: readonly CropYear[]): Rotation {
   const [first] = known;
   if (first === undefined) return { kind: "none" };
   const counts = countBy(known.map(({ code }) => code));
+  const [usual, times] = largest(counts);
   if (counts.size === 1) return { kind: "same", code: first.code, years: known.length };
   for (let period = 2; period <= LONGEST_PERIOD; period++) {
     const span = (known.at(-1)?.year ?? 0) - first.year + 1;
     if (span < 2 * period) break;
     const cycle = cycleOf(known, first.year, period);
     if (cycle === undefined || new Set(cycle).size === 1) continue;
-    const agreeing = known.filter(({ year, code }) => cycle[(year - first.year) % period] === code).length;
-    if (agreeing >= REGULAR * known.length && known.length >= 2 * period) {
+    const expected = (year: number) => cycle[(year - first.year) % period];
+    const agreeing = known.filter(({ year, code }) => expected(year) === code).length;
+    const changes = known.filter(({ year, code }) => code !== usual || expected(year) !== usual);
+    const kept = changes.filter(({ year, code }) => expected(year) === code).length;
+    const regular = agreeing >= REGULAR * known.length && kept >= REGULAR_CHANGES * changes.length;
+    if (regular && known.length >= 2 * period) {
       return { kind: "cycle", codes: cycle, agreeing, years: known.length };
     }
   }
-  const [most, times] = largest(counts);
-  return { kind: "mixed", crops: counts.size, most, times, years: known.length };
+  return { kind: "mixed", crops: counts.size, most: usual, times, years: known.length };
 }
 
 /** The most frequent crop of every phase; undefined when a phase has no known year. */
@@ -86,6 +95,6 @@ export function rotationText(rotation: Rotation, nameOf: (code: number) => strin
       return `Rotation: ${sequence}, ${exact ? "without exception" : `in ${rotation.agreeing} of ${rotation.years} years`}.`;
     }
     case "mixed":
-      return `No fixed rotation: ${rotation.crops} crops in ${rotation.years} years, most often ${nameOf(rotation.most)} (${rotation.times}).`;
+      return `No fixed rotation: ${rotation.crops} crops in ${rotation.years} years, most often ${nameOf(rotation.most)} (${rotation.times} times).`;
   }
 }
