@@ -4,6 +4,8 @@ import type { StateStore } from "./state.js";
 
 /** Shortest time that a year is shown when the years are played. */
 const STEP_MS = 1_300;
+/** A year whose tiles do not come holds up the others no longer than this. */
+const LONGEST_STEP_MS = 15_000;
 /** Width that a tick's label needs, in pixels. */
 const LABEL_WIDTH = 42;
 
@@ -16,7 +18,7 @@ export class Timeline {
   /** Counts starts and stops of play: a step that was under way then goes no further. */
   #runs = 0;
 
-  /** @param ready  resolves once the year that is asked for is on the map. */
+  /** @param ready  resolves once the year that was asked for is on the map, and the next one loaded. */
   constructor(
     private readonly state: StateStore,
     private readonly ready: () => Promise<unknown>,
@@ -93,7 +95,7 @@ export class Timeline {
       const next = this.#published().find((candidate) => candidate > year);
       if (next === undefined) return this.state.set({ playing: false });
       this.state.set({ year: next });
-      await this.ready();
+      await Promise.race([this.ready(), new Promise((resolve) => setTimeout(resolve, LONGEST_STEP_MS))]);
       if (run === this.#runs) this.#timer = setTimeout(step, STEP_MS);
     };
     // At the end it starts over.

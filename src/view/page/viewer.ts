@@ -43,6 +43,7 @@ export class Viewer {
   /** Counts the changes of what is drawn. */
   #settling = 0;
   #shown: Promise<boolean> = Promise.resolve(true);
+  #settled: Promise<void> = Promise.resolve();
   readonly #state: StateStore;
   readonly #map: YearMap;
   readonly #legend: Legend;
@@ -62,7 +63,7 @@ export class Viewer {
     this.#colours = this.#newColours();
     this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#colouring());
     this.#legend = new Legend(this.#state);
-    this.#timeline = new Timeline(this.#state, () => this.#shown);
+    this.#timeline = new Timeline(this.#state, () => this.#settled);
     this.#areasPanel = new AreasPanel(this.#state);
     this.#card = new FieldCard({
       close: () => this.#select(undefined),
@@ -160,7 +161,7 @@ export class Viewer {
     if ("missing" in entry)
       notice.textContent = `${year} is missing: ${entry.missing.replace(/^This year is /, "it is ")}.`;
     this.#shown = this.#map.show(this.#toShow(year), neighbours);
-    void this.#settle();
+    this.#settled = this.#settle();
   }
 
   /** Tell, by attributes of the map, when the year is on it and nothing changes any more. */
@@ -169,12 +170,13 @@ export class Viewer {
     const container = byId("map");
     container.setAttribute("aria-busy", "true");
     await this.#shown;
-    this.#map.view.once("idle", () => {
-      if (wish !== this.#settling) return;
-      container.dataset.year = String(this.#state.now.year);
-      container.setAttribute("aria-busy", "false");
+    await new Promise<void>((resolve) => {
+      this.#map.view.once("idle", () => resolve());
+      this.#map.view.triggerRepaint();
     });
-    this.#map.view.triggerRepaint();
+    if (wish !== this.#settling) return;
+    container.dataset.year = String(this.#state.now.year);
+    container.setAttribute("aria-busy", "false");
   }
 
   #describe(): void {
