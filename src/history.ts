@@ -29,8 +29,14 @@ async function history({ options, positionals, own }: Arguments, ctx: Context) {
         `${files.history}: ${rows.toLocaleString("en")} fields, ${years.length} years, ${crops} crops\n`,
       );
     }
-    return { folder: files.folder, history: files.history, legend: files.legend, ...facts };
+    const published = own.publish === true && { published: await publish(files, years, options, layout, locked) };
+    return { folder: files.folder, history: files.history, legend: files.legend, ...facts, ...published };
   });
+}
+
+async function publish(...args: Parameters<typeof import("./publish/publish-history.js").publishHistory>) {
+  const { publishHistory } = await import("./publish/publish-history.js");
+  return publishHistory(...args);
 }
 
 function range(first: number | undefined, last: number | undefined): number[] {
@@ -51,12 +57,35 @@ await main(
     summary:
       "Join the zonal tables of all years: every field's crops by year, areas of crops, transitions, rotations, legend.",
     positionals: "[YEAR ...]",
-    options: ["root", "region", "fieldsClean", "areaColumn", "idColumn", "batch", "json", "quiet"],
+    options: [
+      "root",
+      "region",
+      "fieldsClean",
+      "areaColumn",
+      "idColumn",
+      "batch",
+      "target",
+      "endpoint",
+      "s3Region",
+      "profile",
+      "publicUrl",
+      "manifestFormat",
+      "allowRace",
+      "distribution",
+      "waitInvalidation",
+      "retries",
+      "json",
+      "quiet",
+    ],
     own: {
       csv: { type: "boolean", help: "also write all fields as CSV" },
       "pixel-size": {
         type: "string",
         help: `side of a pixel in metres, for areas where there is no table of areas [${PIXEL_M}]`,
+      },
+      publish: {
+        type: "boolean",
+        help: "then publish legend and table beside the archives, and name them in the manifest",
       },
       force: { type: "boolean", help: "make it again though it is valid" },
     },

@@ -18,7 +18,7 @@ async function serve({ options, own, positionals }: Arguments, ctx: Context): Pr
   const { log } = ctx;
   const { store, histories } = openStore(options, text("history"));
   const publication = new Publication(store, options.region, log);
-  const history = new FieldHistory(histories, options.region, log);
+  const history = new FieldHistory(histories, store, options.region, log);
   const [{ years }, historyTag] = await Promise.all([publication.look(), history.tag()]);
   const viewer = await startViewer({
     publication,

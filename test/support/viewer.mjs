@@ -16,7 +16,7 @@ export async function startTestViewer(t, target, { host = "127.0.0.1", history }
   const publication = new Publication(store, "us", log);
   const viewer = await startViewer({
     publication,
-    history: new FieldHistory(histories, "us", log),
+    history: new FieldHistory(histories, store, "us", log),
     log,
     host,
     port: 0,

@@ -2,14 +2,16 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { layoutOf, type Options } from "../../config/config.js";
 import { PipelineError } from "../../pipeline/errors.js";
+import { historyFiles } from "../../history/format.js";
+import { type HistoryPlace, publishedLegend } from "./field-history.js";
 import { FolderStore } from "./folder-store.js";
 import type { Store } from "./store.js";
 import { WebStore } from "./web-store.js";
 
 export interface OpenedStore {
   readonly store: Store;
-  /** Folders where a history of these years may lie, in the order to look. */
-  readonly histories: readonly string[];
+  /** Where a history of these years may lie, in the order to look. */
+  readonly histories: readonly HistoryPlace[];
 }
 
 /**
@@ -20,18 +22,32 @@ export interface OpenedStore {
  */
 export function openStore(options: Options, history: string | undefined): OpenedStore {
   const { target, region } = options;
-  const named = history === undefined ? [] : [resolve(history)];
+  const named = history === undefined ? [] : [made(resolve(history), region)];
   // Any year would do: the folders are the same.
   const layout = layoutOf(options, 2000);
   if (target === undefined) {
-    return { store: new FolderStore(dirname(layout.manifest)), histories: [...named, layout.history] };
+    const folder = dirname(layout.manifest);
+    const histories = [...named, made(layout.history, region), published(folder, region)];
+    return { store: new FolderStore(folder), histories };
   }
   if (/^https?:\/\//.test(target)) return { store: new WebStore(baseOf(target)), histories: named };
   if (target.startsWith("file:") && target !== "file:") {
     const folder = folderOf(target);
-    return { store: new FolderStore(folder), histories: [...named, folder, join(folder, "..", "history", region)] };
+    const beside = made(join(folder, "..", "history", region), region);
+    return { store: new FolderStore(folder), histories: [...named, published(folder, region), beside] };
   }
   throw wrongTarget(target);
+}
+
+/** As `dist/history.js` leaves it. */
+function made(folder: string, region: string): HistoryPlace {
+  const { history: table, legend } = historyFiles(folder, region);
+  return { table, legend };
+}
+
+/** As `dist/history.js --publish` puts it beside the archives. */
+function published(folder: string, region: string): HistoryPlace {
+  return { table: join(folder, `${region}_history.parquet`), legend: join(folder, publishedLegend(region)) };
 }
 
 function folderOf(target: string): string {
