@@ -1,6 +1,6 @@
 // The viewer over a bucket's URL: ranges pass through the server, and are kept.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, renameSync } from "node:fs";
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startBucket } from "../support/bucket-server.mjs";
@@ -44,6 +44,26 @@ test("archives are read from the bucket through the server, each range once", as
   assert.equal((await ranged(`${whole.length}-`)).status, 416);
   const full = await viewer.get(url);
   assert.ok(Buffer.from(await full.arrayBuffer()).equals(whole));
+});
+
+test("areas come from the legend that is published beside the archives; crops of single fields do not", async (t) => {
+  const { folder, bucket } = await bucketOf(t, [2018, 2019]);
+  const crops = [{ code: 1, name: "Corn", color: "#ffd400", fields: { 2018: 7 }, hectares: { 2018: 12.5 } }];
+  writeFileSync(
+    join(folder, "us_legend.json"),
+    JSON.stringify({ version: 1, region: "us", years: [2018, 2019], crops }),
+  );
+  const viewer = await startTestViewer(t, bucket.url);
+  assert.match((await viewer.years()).history, /^[0-9a-f]{20}$/);
+  assert.deepEqual(await (await viewer.get("api/areas")).json(), {
+    years: [2018, 2019],
+    crops: [{ code: 1, name: "Corn", color: "#ffd400", hectares: { 2018: 12.5 } }],
+  });
+  assert.equal((await viewer.get("api/fields/1.json")).status, 404);
+  writeFileSync(join(folder, "us_legend.json"), "no JSON");
+  const broken = await startTestViewer(t, bucket.url);
+  assert.equal((await broken.get("api/areas")).status, 404);
+  assert.ok(broken.lines.some((line) => line.includes("history cannot be read") && line.includes("us_legend.json")));
 });
 
 test("an archive replaced in the bucket gets another URL, and is not mixed with the old one", async (t) => {

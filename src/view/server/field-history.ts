@@ -58,9 +58,9 @@ export class FieldHistory {
   /** @returns undefined where there is no history. */
   async areas(): Promise<ViewerAreas | undefined> {
     const found = await this.#find();
-    const text = found === undefined ? await this.#publishedLegend() : await readFile(found.legend, "utf8");
-    if (text === undefined) return undefined;
     try {
+      const text = found === undefined ? await this.#publishedLegend() : await readFile(found.legend, "utf8");
+      if (text === undefined) return undefined;
       const legend = JSON.parse(text) as HistoryLegend;
       const crops = legend.crops.map(({ code, name, color, hectares }) => ({ code, name, color, hectares }));
       return { years: legend.years, crops };

@@ -1,8 +1,8 @@
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { layoutOf, type Options } from "../../config/config.js";
-import { PipelineError } from "../../pipeline/errors.js";
 import { historyFiles } from "../../history/format.js";
+import { PipelineError } from "../../pipeline/errors.js";
 import { type HistoryPlace, publishedLegend } from "./field-history.js";
 import { FolderStore } from "./folder-store.js";
 import type { Store } from "./store.js";
