@@ -26,6 +26,7 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
+import { type Boxes, boxesOf } from "./lookup/boxes.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { type PropertyChoice, propertyTexts } from "./tiles/properties.js";
@@ -76,6 +77,13 @@ export async function burnColumn(
 ): Promise<Burned> {
   const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
   return moved(burned, Object.values(burned));
+}
+
+/** Read a slice of fields for the lookup index. */
+export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
+  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
+  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
+  return moved(boxes, [boxes.box, boxes.idHash]);
 }
 
 export interface CountTask {
@@ -245,8 +253,13 @@ export async function swapTiles(task: SwapTask): Promise<Swapped> {
   }
 }
 
+/** Kept by each thread: a new one for every task would keep the garbage collector busy. */
+let spanBuffer = new Uint8Array();
+
+/** @returns a view that holds until the next call. */
 function readSpans(path: string, spans: Float64Array, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+  if (spanBuffer.length < length) spanBuffer = new Uint8Array(length);
+  const bytes = spanBuffer.subarray(0, length);
   const fd = openSync(path, "r");
   try {
     let filled = 0;

@@ -67,10 +67,22 @@ function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["op
     }
   }
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: joinNegatives(argv, options), options, allowPositionals: true, strict: true });
   } catch (cause) {
     throw new PipelineError("usage", (cause as Error).message.split("\n")[0] as string);
   }
+}
+
+/** `--at -98.5,38.4` as `--at=-98.5,38.4`: parseArgs takes a value that begins with a minus only so. */
+function joinNegatives(argv: readonly string[], options: NonNullable<ParseArgsConfig["options"]>): string[] {
+  const joined: string[] = [];
+  for (const arg of argv) {
+    const flag = joined.at(-1);
+    const takesText = flag?.startsWith("--") && options[flag.slice(2)]?.type === "string";
+    if (takesText && /^-\.?\d/.test(arg) && !joined.includes("--")) joined[joined.length - 1] = `${flag}=${arg}`;
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 function fromText(name: OptionName, text: unknown): unknown {

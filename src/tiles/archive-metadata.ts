@@ -1,5 +1,4 @@
 import { GENERATOR, type Metadata } from "../archive/metadata.js";
-import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import { CDL_LEGEND, cropName } from "../legend/cdl-legend.js";
 
 export const LAYERS = ["fields", "centroids"] as const;
@@ -38,8 +37,6 @@ export interface ArchiveFactsForMetadata {
   readonly crops: readonly CropKeys[];
   /** Codes that occur, ascending. */
   readonly codes: readonly number[];
-  /** Values of the attributes, where they are known. */
-  readonly tilestats?: Tilestats | undefined;
 }
 
 /**
@@ -70,25 +67,10 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
       maxzoom: maxZoom,
       fields: attributesOf(facts),
     })),
-    ...(facts.tilestats && { tilestats: facts.tilestats }),
     ...(first !== undefined && {
       legend: codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GREY })),
     }),
   };
-}
-
-/** The base's statistics with those of the crops, year by year. */
-export function cropTilestats(
-  base: Tilestats,
-  years: readonly { readonly keys: CropKeys; readonly codes: readonly number[] }[],
-): Tilestats {
-  const fresh = years.flatMap(({ keys, codes }) => [
-    ...(codes.length > 0 ? [attributeStats(keys.code, codes)] : []),
-    ...(codes.length > 0 && keys.name !== undefined
-      ? [attributeStats(keys.name, [...new Set(codes.map(cropName))])]
-      : []),
-  ]);
-  return withAttributes(base, fresh);
 }
 
 /** Attributes by name and type. */

@@ -43,6 +43,7 @@ export interface BaseArchive {
   /** The tiler that made it. */
   readonly engine: string;
   readonly facts: BaseFacts;
+  /** Of the attributes that do not change. */
   readonly tilestats: Tilestats | undefined;
 }
 
@@ -182,12 +183,8 @@ function baseStep(
         codes: [],
       });
       const base: BaseFacts = { ...facts, seen: Object.fromEntries(seen) };
-      await rewriteMetadata(
-        tiled.path,
-        partial,
-        ({ tilestats }) => ({ ...metadata, ...(tilestats && { tilestats }), base }),
-        { signal: ctx.signal },
-      );
+      const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }), base });
+      await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
       return { ...facts, engine: tiled.engine };
     },
     async verify(partial) {

@@ -48,6 +48,15 @@ export function indexCrops(crop: ArrayLike<number>): CropIndex {
   return { codes, counts, index, withoutCrop };
 }
 
+/** Codes that occur in some rows, ascending. @param rows  a bit a row. */
+export function codesOfRows({ codes, index }: CropIndex, rows: Uint8Array): number[] {
+  const there = new Uint8Array(codes.length + 1);
+  for (let row = 0; row < index.length; row++) {
+    if (((rows[row >> 3] as number) >> (row & 7)) & 1) there[index[row] as number] = 1;
+  }
+  return codes.filter((_, place) => there[place + 1] === 1);
+}
+
 function isInTable(code: number): boolean {
   return code >= 0 && code < TABLE_CODES && Number.isInteger(code);
 }

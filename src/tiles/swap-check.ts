@@ -2,6 +2,7 @@ import { setImmediate as breathe } from "node:timers/promises";
 import { type FeatureView, featureView, type MvtLayer, type MvtValue, readLayers } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
 import { tileName } from "../archive/tile-id.js";
+import { entriesOfZoom } from "../archive/zooms.js";
 import { cropName } from "../legend/cdl-legend.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -14,7 +15,7 @@ const LEAST_SAMPLES = 100;
 /**
  * Compare tiles of an archive with the base that it was made from, feature by feature: the
  * same ids, geometry bytes and attributes, and the years' crops beside them. Always the same
- * tiles of the same archive; those at both ends of the directory among them.
+ * tiles of the same archive, from every zoom.
  *
  * @throws {PipelineError} tool, naming the tile, and what differs.
  */
@@ -28,19 +29,30 @@ export async function checkSample(
   let made: Archive | undefined;
   try {
     made = new Archive(path);
-    const { count } = base.entries;
-    const samples = Math.min(count, Math.max(LEAST_SAMPLES, Math.ceil(count / TILES_PER_SAMPLE)));
-    for (let s = 0; s < samples; s++) {
+    const entries = sampleOf(base);
+    for (const [s, entry] of entries.entries()) {
       if (s % 16 === 0) await breathe();
       ctx.signal.throwIfAborted();
-      const entry = samples === 1 ? 0 : Math.floor((s * (count - 1)) / (samples - 1));
       compareTile(base, made, entry, years);
     }
-    return samples;
+    return entries.length;
   } finally {
     made?.close();
     base.close();
   }
+}
+
+/** Entries at even distances from the first to the last, and each zoom's first. */
+function sampleOf(base: Archive): number[] {
+  const { count } = base.entries;
+  const samples = Math.min(count, Math.max(LEAST_SAMPLES, Math.ceil(count / TILES_PER_SAMPLE)));
+  const step = samples === 1 ? 0 : (count - 1) / (samples - 1);
+  const chosen = new Set(Array.from({ length: samples }, (_, s) => Math.floor(s * step)));
+  for (let z = base.header.minZoom; z <= base.header.maxZoom; z++) {
+    const { from, to } = entriesOfZoom(base, z);
+    if (to > from) chosen.add(from);
+  }
+  return [...chosen].sort((a, b) => a - b);
 }
 
 function compareTile(base: Archive, made: Archive, baseEntry: number, years: readonly YearAttributes[]): void {

@@ -38,10 +38,12 @@ export const GZIP_LEVEL = 5;
 /** The same for zlib. */
 const ZLIB_LEVEL = 6;
 
-/** Compressed bytes of the base that a worker takes at a time; its answer has as many for each output. */
-const BATCH_BYTES = 2 ** 19;
-/** And tiles, where they are tiny. */
-const BATCH_TILES = 1024;
+/** Compressed bytes that a worker hands back at a time, of all outputs together, about. */
+const BATCH_BYTES = 2 ** 20;
+/** At least so many of the base are read for them. */
+const LEAST_BATCH_BYTES = 2 ** 17;
+/** And at most so many tiles, where they are tiny. */
+const BATCH_TILES = 4096;
 /** Batches in work or waiting for the writer, beyond one a worker. */
 const AHEAD = 2;
 const FIRST_ROWS = 20;
@@ -107,6 +109,7 @@ async function swapTiles(
 ): Promise<SwapReport["cpu"]> {
   const cpu: [number, number, number] = [0, 0, 0];
   const { entries } = archive;
+  const batchBytes = Math.max(LEAST_BATCH_BYTES, BATCH_BYTES / writers.length);
   const run = async (batch: Batch) => {
     try {
       return { batch, swapped: await pool.run("swapTiles", { ...batch, path: archive.path, kernel, plan }) };
@@ -117,7 +120,7 @@ async function swapTiles(
   const task = ctx.progress.start("tiles given attributes", entries.count);
   try {
     let done = 0;
-    for await (const { batch, swapped } of mapOrdered(batchesOf(archive), pool.threads + AHEAD, run)) {
+    for await (const { batch, swapped } of mapOrdered(batchesOf(archive, batchBytes), pool.threads + AHEAD, run)) {
       ctx.signal.throwIfAborted();
       for (const [o, writer] of writers.entries())
         writeBatch(writer, batch, swapped.outputs[o] as Swapped["outputs"][0]);
@@ -151,13 +154,13 @@ interface Batch {
 }
 
 /** The archive's tiles in order; contents that lie one behind the other are read at once. */
-function* batchesOf({ entries, header }: Archive): Generator<Batch> {
+function* batchesOf({ entries, header }: Archive, batchBytes: number): Generator<Batch> {
   const highest = firstTileId(header.maxZoom);
   for (let from = 0; from < entries.count; ) {
     const spans: number[] = [];
     const ends: number[] = [];
     let [bytes, next, to] = [0, -1, from];
-    for (; to < entries.count && to - from < BATCH_TILES && (bytes < BATCH_BYTES || to === from); to++) {
+    for (; to < entries.count && to - from < BATCH_TILES && (bytes < batchBytes || to === from); to++) {
       const [offset, length] = [header.tiles.offset + entries.offset(to), entries.length(to)];
       if (offset === next) spans[spans.length - 1] = (spans.at(-1) as number) + length;
       else spans.push(offset, length);

@@ -1,23 +1,26 @@
 import { join } from "node:path";
 import type { Metadata } from "../archive/metadata.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
+import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { openParquet } from "../fields/fields-file.js";
+import { cropName } from "../legend/cdl-legend.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
-import { archiveMetadata, type CropKeys, cropKeys, cropTilestats, LAYERS } from "./archive-metadata.js";
-import { baseInputs, ensureBase, idTypeOf } from "./base-archive.js";
+import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
+import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base-archive.js";
 import { takeCensus } from "./census.js";
-import { type CropIndex, indexCrops } from "./crop-index.js";
+import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
 import { checkSample } from "./swap-check.js";
 import { type SwapMember, SwapPass } from "./swap-pass.js";
+import type { YearAttributes } from "./swap-plan.js";
 import { tileFields } from "./tile-fields.js";
 
 /** What an archive holds, and what of the inputs did not get into it. */
@@ -158,15 +161,15 @@ async function swapYears(
     engine,
     idType: facts.idType ?? undefined,
     crops: keys,
-    tilestats:
-      base.tilestats &&
-      cropTilestats(
-        base.tilestats,
-        years.map(({ codes }, i) => ({ keys: keys[i] as CropKeys, codes })),
-      ),
     codes: [...new Set(years.flatMap(({ codes }) => codes))].sort((a, b) => a - b),
   });
-  const report = await member.join(base, { path: partial, years: attributes, metadata }, options.kernel, pool(), ctx);
+  const tilestats = base.tilestats && withCrops(base.tilestats, attributes, rowsOfLayer(base, "centroids"));
+  const output = {
+    path: partial,
+    years: attributes,
+    metadata: { ...metadata, ...(tilestats && { tilestats }) },
+  };
+  const report = await member.join(base, output, options.kernel, pool(), ctx);
   const compared = await checkSample(partial, base.path, attributes, ctx);
   ctx.log.info("tiles have their attributes", { tiles: report.tiles, compared, gzip: report.gzip });
   const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
@@ -180,6 +183,18 @@ async function swapYears(
     unmatched: { noArea, areaOnly, ...unmatched },
     engine,
   };
+}
+
+/** @param drawn  a bit a row: fields that the tiles hold. */
+function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn: Uint8Array): Tilestats {
+  const fresh = years.flatMap(({ keys, crops }) => {
+    // In tippecanoe's order, that of their texts.
+    const codes = codesOfRows(crops, drawn).sort((a, b) => (String(a) < String(b) ? -1 : 1));
+    if (codes.length === 0) return [];
+    const names = [...new Set(codes.map(cropName))].sort();
+    return [attributeStats(keys.code, codes), ...(keys.name === undefined ? [] : [attributeStats(keys.name, names)])];
+  });
+  return withAttributes(tilestats, fresh);
 }
 
 async function tileYear(
