@@ -69,14 +69,10 @@ end_timer() { [ -z "${TIMER:-}" ] || kill "$TIMER" 2> /dev/null; }
 
 # wait_for PID: to its end, which a trap's end of `wait` is not. Its exit code is in EXIT.
 wait_for() {
-  while :; do
-    wait "$1"
-    # shellcheck disable=SC2034 # for the scripts that source this
-    EXIT=$?
-    kill -0 "$1" 2> /dev/null || break
-  done
+  while wait "$1"; kill -0 "$1" 2> /dev/null; do :; done
   # Bash keeps the code of a child that ended while a trap ran.
-  wait "$1" 2> /dev/null
+  wait "$1"
+  # shellcheck disable=SC2034 # for the scripts that source this
   EXIT=$?
 }
 
