@@ -45,6 +45,7 @@ export async function runYear(
 ): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
   const run = async (own: Context): Promise<YearResult> => {
+    logWhere(year, own);
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
@@ -138,6 +139,13 @@ function stepMakers(
     publish: ({ tiles }) =>
       publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
   };
+}
+
+/** In a Slurm job, where this is: the first thing to know of a year that went wrong. */
+function logWhere(year: number, ctx: Context): void {
+  const { SLURM_JOB_ID: job, SLURM_STEP_ID: step, SLURMD_NODENAME: node, SLURM_RESTART_COUNT: restarts } = process.env;
+  if (job === undefined) return;
+  ctx.log.info(`in Slurm job ${job}, step ${step} on ${node}`, { year, job, jobStep: step, node, restarts });
 }
 
 /** The record of a stage that is not selected but whose output the next one, which is, takes. */

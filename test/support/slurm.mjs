@@ -81,15 +81,28 @@ export async function startSlurm({ nodes = 4 } = {}) {
     },
     /** Wait for the end of a job, and of its requeues; what Slurm knows of it. */
     async ended(id, limitMs = 120_000) {
-      await until(async () => ENDED.has(await cluster.state(id)), `job ${id}`, limitMs);
+      const isOver = async () => {
+        const states = (await cluster.state(id)).split("\n");
+        return states.every((state) => ENDED.has(state));
+      };
+      await until(isOver, `job ${id}`, limitMs);
       return cluster.job(id);
     },
-    /** All processes of a node are gone at once, as when it loses power. */
-    killNode(name) {
+    /** A node loses power: all of its processes are gone at once, and Slurm finds it down (by itself, in 30 s). */
+    async killNode(name) {
       slurmd[name].kill("SIGKILL");
       for (const pid of processesOf(name, conf)) kill(pid);
+      await run("scontrol", ["update", `nodename=${name}`, "state=down", "reason=test"], { env });
     },
-    startNode,
+    /** A node that died is back and takes steps. */
+    async revive(name) {
+      startNode(name);
+      await run("scontrol", ["update", `nodename=${name}`, "state=resume"], { env });
+      await until(async () => {
+        const { stdout } = await run("sinfo", ["-h", "-n", name, "-p", "normal", "-o", "%T"], { env });
+        return /^(idle|mixed|allocated)$/.test(stdout.trim());
+      }, name);
+    },
     async stop() {
       await run("scancel", ["--signal=KILL", "--full", "-u", userInfo().username], { env });
       await run("scancel", ["-u", userInfo().username], { env });
