@@ -132,7 +132,10 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     assert.deepEqual([JobState, Restarts], ["COMPLETED", "0"], output);
     const begun = (year) => [...output.matchAll(new RegExp(`year ${year} begins`, "g"))].length;
     for (const year of YEARS.slice(0, 4)) assert.equal(begun(year), year === struck ? 2 : 1, output);
-    assert.match(output, new RegExp(`year ${struck} is not done, and ${node} does not answer: taken up again on another node`));
+    assert.match(
+      output,
+      new RegExp(`year ${struck} is not done, and ${node} does not answer: taken up again on another node`),
+    );
     assert.notEqual(nodeOf(root, struck), node);
     await slurm.revive(node);
     await assertAllDone(root, YEARS.slice(0, 4));

@@ -216,7 +216,7 @@ async function configure(folder, names) {
 SlurmctldHost=${hostname()}(127.0.0.1)
 SlurmctldPort=${port}
 AuthType=auth/munge
-AuthInfo=socket=${folder}/munge/socket,cred_expire=60
+AuthInfo=socket=${folder}/munge/socket,cred_expire=10
 SlurmUser=${user}
 SlurmdUser=${user}
 StateSaveLocation=${folder}/state
@@ -232,7 +232,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=1,sched_min_interval=0,batch_sched_delay=0,requeue_delay=1
+SchedulerParameters=bf_interval=1,sched_min_interval=0,batch_sched_delay=0
 SlurmdParameters=config_overrides
 EnforcePartLimits=ALL
 ReturnToService=2
