@@ -10,6 +10,7 @@ import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/publish.js";
+import { sweepTempDirs } from "../tiles/temp-dir.js";
 import { tilesStep } from "../tiles/tiles.js";
 import { zonalStep } from "../zonal/zonal.js";
 import { ensureZones } from "../zones/zones.js";
@@ -46,6 +47,7 @@ export async function runYear(
   const lock = join(layout.state, `${options.region}_${year}.lock`);
   const run = async (own: Context): Promise<YearResult> => {
     logWhere(year, own);
+    for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
