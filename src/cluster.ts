@@ -34,15 +34,15 @@ async function submitJob(args: Arguments, ctx: Context) {
     },
     options,
   );
-  const { command, env, problems, directives } = submission;
+  const { command, env, problems, directives, script } = submission;
   if (own["dry-run"] === true) {
     if (!options.json) {
       const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
-      process.stdout.write(`${[...variables, ...command.map(quoted)].join(" ")}\n`);
+      process.stdout.write(`${script.text}\n${[...variables, ...command.map(quoted)].join(" ")}\n`);
       for (const problem of problems) process.stdout.write(`refused: ${problem}\n`);
     }
     if (problems.length > 0) process.exitCode = 2;
-    return { command, env, directives, problems };
+    return { command, env, directives, script, problems };
   }
   const id = await submit(submission);
   ctx.log.info(`submitted as job ${id}; its output: ${String(directives.output)}`);
@@ -102,7 +102,10 @@ await main(
       array: { type: "boolean", help: "an array job, a year a task" },
       workers: { type: "string", help: "an array job of that many workers over the same items (batch)" },
       "at-once": { type: "string", help: "tasks of an array that may run at once" },
-      "dry-run": { type: "boolean", help: "show what sbatch would be called with; exit code 2 if it would be refused" },
+      "dry-run": {
+        type: "boolean",
+        help: "show the script and what sbatch would be called with; exit code 2 if it would be refused",
+      },
     },
     examples: [
       "node dist/cluster.js submit --cluster betzy --account ACCOUNT --years 2008-2024 --root /cluster/work/users/$USER/fields",

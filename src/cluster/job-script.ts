@@ -28,7 +28,13 @@ export function scriptDirectives(path: string): Directives {
   return directives;
 }
 
-/** Directives as arguments of sbatch. */
-export function directiveArguments(directives: Directives): string[] {
-  return Object.entries(directives).map(([name, value]) => (value === true ? `--${name}` : `--${name}=${value}`));
+/** The script with these directives instead of its own: some of sbatch's options cannot be overridden by others. */
+export function renderScript(path: string, directives: Directives): string {
+  const lines = readFileSync(path, "utf8").split("\n");
+  const own = Object.entries(directives).map(
+    ([name, value]) => `#SBATCH --${name}${value === true ? "" : `=${value}`}`,
+  );
+  const first = lines.findIndex((line) => line.startsWith("#SBATCH"));
+  const rest = lines.slice(first).filter((line) => !line.startsWith("#SBATCH"));
+  return [...lines.slice(0, first), ...own, ...rest].join("\n");
 }

@@ -1,13 +1,13 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import { join, resolve, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { parseYears } from "../cli/arguments.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { jobProblems } from "./job-problems.js";
-import { type Directives, directiveArguments, scriptDirectives } from "./job-script.js";
+import { type Directives, renderScript, scriptDirectives } from "./job-script.js";
 import { clusterProfile } from "./profile-file.js";
 import type { ClusterProfile, JobType } from "./profiles.js";
 
@@ -39,9 +39,10 @@ export interface SubmitRequest {
 }
 
 export interface Submission {
-  readonly script: string;
-  /** The job's directives: those of the script under those that are passed to sbatch. */
+  /** The job's directives: those of the script, overridden by what was asked for. */
   readonly directives: Directives;
+  /** The script as it is submitted, and where it is kept. */
+  readonly script: { readonly path: string; readonly text: string };
   /** sbatch and its arguments. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -70,9 +71,15 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   const container = options.container ?? process.env.FIELDS_CONTAINER;
   const years = request.years === undefined ? [] : parseYears(request.years);
   const array = request.array === "years" ? years.length : request.array;
-  const script = join(code, "slurm", scriptOf(request, type));
-  const own = ownDirectives(type, options, array, request, join(root, "logs"));
-  const directives = { ...withoutMemory(scriptDirectives(script), request.given), ...own, ...request.given };
+  const source = join(code, "slurm", scriptOf(request, type));
+  const logs = join(root, "logs");
+  const directives = {
+    ...withoutMemory(scriptDirectives(source), request.given, type),
+    ...ownDirectives(type, options, array, request, logs),
+    ...request.given,
+  };
+  const path = join(logs, `fields-${request.job}_${timeStamp()}.sbatch`);
+  const script = { path, text: renderScript(source, directives) };
 
   const problems = jobProblems(directives, profile, name, type);
   problems.push(...placeProblems(root, code, container, profile, options));
@@ -81,20 +88,13 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   const work = request.job === "years" ? [years.join(","), ...optionArguments(options)] : [];
   const env: Record<string, string> = {
     FIELDS_CODE: code.replace(/\/$/, ""),
-    FIELDS_LOGS: join(root, "logs"),
+    FIELDS_LOGS: logs,
     FIELDS_BIND: root,
     ...(container !== undefined && { FIELDS_CONTAINER: resolve(container) }),
     ...(request.job === "train" && { FIELDS_CHECKPOINTS: process.env.FIELDS_CHECKPOINTS ?? join(root, "checkpoints") }),
   };
-  const command = [
-    "sbatch",
-    "--parsable",
-    ...directiveArguments({ ...own, ...request.given }),
-    script,
-    ...work,
-    ...request.rest,
-  ];
-  return { script, directives, command, env, problems };
+  const command = ["sbatch", "--parsable", script.path, ...work, ...request.rest];
+  return { directives, script, command, env, problems };
 }
 
 /**
@@ -103,7 +103,7 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
  * @returns its id.
  * @throws {PipelineError} usage, naming every problem, before sbatch is asked; tool when sbatch refuses.
  */
-export async function submit({ command, env, problems, directives }: Submission): Promise<string> {
+export async function submit({ command, env, problems, script }: Submission): Promise<string> {
   if (problems.length > 0) {
     throw new PipelineError(
       "usage",
@@ -111,8 +111,8 @@ export async function submit({ command, env, problems, directives }: Submission)
     );
   }
   const [program, ...args] = command;
-  const output = directives.output;
-  if (typeof output === "string") mkdirSync(resolve(output, ".."), { recursive: true });
+  mkdirSync(dirname(script.path), { recursive: true });
+  writeFileSync(script.path, script.text);
   const result = await execa(program as string, args, { env, reject: false, stdin: "ignore" });
   if (result.exitCode !== 0) {
     const received = result.exitCode === undefined ? result.shortMessage : result.stderr.trim();
@@ -160,10 +160,10 @@ function ownDirectives(
   };
 }
 
-/** One memory option takes the place of another, for sbatch as well. */
-function withoutMemory(script: Directives, given: Directives): Directives {
+/** One memory option takes the place of another; a script's own goes where whole nodes come with theirs. */
+function withoutMemory(script: Directives, given: Directives, type: JobType): Directives {
   const keys = ["mem", "mem-per-cpu", "mem-per-gpu"];
-  const replaced = keys.some((key) => given[key] !== undefined);
+  const replaced = type.memory === "forbidden" || keys.some((key) => given[key] !== undefined);
   return Object.fromEntries(Object.entries(script).filter(([key]) => !(replaced && keys.includes(key))));
 }
 
@@ -186,6 +186,11 @@ function placeProblems(
     );
   }
   return problems;
+}
+
+/** `20261122T084500Z`, for names of files. */
+function timeStamp(): string {
+  return new Date().toISOString().replace(/[-:]|\.\d+/g, "");
 }
 
 /** The options that differ from their defaults, as typed: the job keeps what the submission was given. */

@@ -39,7 +39,7 @@ describe("submit", () => {
     assert.equal(directives.signal, "B:USR1@900");
     assert.equal(directives.mem, undefined);
     assert.equal(env.FIELDS_LOGS, join(root, "logs"));
-    const behind = sbatch.slice(sbatch.findIndex((word) => word.endsWith("betzy-years.sbatch")) + 1);
+    const behind = sbatch.slice(sbatch.findIndex((word) => word.endsWith(".sbatch")) + 1);
     const list = Array.from({ length: 17 }, (_, i) => 2008 + i).join(",");
     assert.deepEqual(behind, [list, `--root=${root}`, "--target=s3://maps/fields", "--until=tiles"]);
   });

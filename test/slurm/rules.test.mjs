@@ -1,8 +1,8 @@
 // What submit refuses is what the site refuses, and what it lets through is taken; by Slurm itself.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { testProfile } from "../support/cluster-profile.mjs";
 import { command } from "../support/command.mjs";
@@ -36,8 +36,11 @@ describe("the site's rules", { skip: slurmMissing(), timeout: 300_000 }, () => {
     return run.json;
   };
   /** What Slurm says to the very command, without running anything. */
-  const testOnly = ({ command: [program, ...args], env }) =>
-    slurm.run(program, ["--test-only", ...args], { extraEnv: env, cwd: folder });
+  const testOnly = ({ command: [program, ...args], env, script }) => {
+    mkdirSync(dirname(script.path), { recursive: true });
+    writeFileSync(script.path, script.text);
+    return slurm.run(program, ["--test-only", ...args], { extraEnv: env, cwd: folder });
+  };
 
   for (const [what, cluster, args] of [
     ["years on Betzy", "betzy", ["--years", "2008-2024"]],
@@ -85,8 +88,8 @@ describe("the site's rules", { skip: slurmMissing(), timeout: 300_000 }, () => {
 
   test("without an account", async () => {
     const plan = await submission("betzy", ["--years", "2020"]);
-    const command = plan.command.filter((word) => !word.startsWith("--account"));
-    const { code, stderr } = await testOnly({ ...plan, command });
+    const text = plan.script.text.replace(/^#SBATCH --account=.*\n/m, "");
+    const { code, stderr } = await testOnly({ ...plan, script: { ...plan.script, text } });
     assert.notEqual(code, 0);
     assert.match(stderr, /account/);
   });

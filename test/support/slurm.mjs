@@ -19,7 +19,7 @@ import { endChild, freePorts, spawnTied } from "./ports.mjs";
 
 /**
  * A real Slurm cluster on this machine for tests: munged, slurmctld and a slurmd for each node, which claims
- * 128 CPUs, 244 GiB and 4 GPUs whatever the machine has. No systemd, no cgroups, no accounting (so no quality
+ * 128 CPUs, 494.5 GiB and 4 GPUs whatever the machine has. No systemd, no cgroups, no accounting (so no quality
  * of service: what Betzy asks for by --qos are partitions here). It runs as the user who starts it, as do its jobs.
  *
  * Partitions: normal (whole nodes, 4 at least), preproc, accel, saga. What the sites refuse is refused by
@@ -210,7 +210,7 @@ async function configure(folder, names) {
   const nodeLines = names.map(
     (name, i) =>
       `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${nodePorts[i]} CPUs=128 Sockets=2 ` +
-      "CoresPerSocket=64 ThreadsPerCore=1 RealMemory=249856 Gres=gpu:4 State=UNKNOWN",
+      "CoresPerSocket=64 ThreadsPerCore=1 RealMemory=506368 Gres=gpu:4 State=UNKNOWN",
   );
   const text = `ClusterName=test
 SlurmctldHost=${hostname()}(127.0.0.1)
