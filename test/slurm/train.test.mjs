@@ -98,7 +98,12 @@ describe("a training job", { skip: slurmMissing() || noRasterio, timeout: 600_00
     const path = join(folder, "code", "train.py");
     writeFileSync(path, `open("${folder}/trained", "w").close()\n`);
     const args = ["submit", "train", ...testProfile(folder, "betzy"), "--root", root, "--", path];
-    const env = { ...slurm.env, PATH: `/usr/bin:${process.env.PATH}`, PROJ_DATA: "/nowhere", PYTHONPATH: join(folder, "code") };
+    const env = {
+      ...slurm.env,
+      PATH: `/usr/bin:${process.env.PATH}`,
+      PROJ_DATA: "/nowhere",
+      PYTHONPATH: join(folder, "code"),
+    };
     const run = await command("cluster", args, { env, cwd: folder });
     assert.equal(run.code, 0, run.stderr);
     const job = run.stdout.trim();

@@ -106,9 +106,10 @@ export async function startSlurm({ nodes = 4 } = {}) {
     async stop() {
       await run("scancel", ["--signal=KILL", "--full", "-u", userInfo().username], { env });
       await run("scancel", ["-u", userInfo().username], { env });
-      for (const name of names) for (const pid of processesOf(name, conf)) kill(pid);
       await Promise.all([...Object.values(slurmd), controller].map(endChild));
       await endChild(munged);
+      // Step daemons that lost their node outlive it.
+      for (const pid of processesWith([`SLURM_CONF=${conf}`])) kill(pid);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -152,17 +153,22 @@ function run(program, args, { env, cwd }) {
   });
 }
 
-/** Tasks of a node, their children and their step daemons. */
-function processesOf(node, conf) {
-  const tasks = readdirSync("/proc").filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
+/** Processes that were started with all of these variables. */
+function processesWith(variables) {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
     try {
-      const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-      return variables.includes(`SLURMD_NODENAME=${node}`) && variables.includes(`SLURM_CONF=${conf}`);
+      const own = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+      return variables.every((variable) => own.includes(variable));
     } catch {
       return false;
     }
   });
+}
+
+/** Tasks of a node, their children and their step daemons. */
+function processesOf(node, conf) {
+  const tasks = processesWith([`SLURMD_NODENAME=${node}`, `SLURM_CONF=${conf}`]);
   const daemons = tasks.map(parentOf).filter((pid) => pid !== undefined && nameOf(pid).startsWith("slurmstepd"));
   return [...new Set([...daemons, ...tasks].map(Number))];
 }
