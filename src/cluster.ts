@@ -1,6 +1,5 @@
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
-import { checkYears } from "./cluster/check-years.js";
 import type { Directives } from "./cluster/job-script.js";
 import { JOBS, type JobName, planSubmission, submit } from "./cluster/submit.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
@@ -55,6 +54,8 @@ async function check(args: Arguments, ctx: Context) {
   if (years.length === 0)
     throw new PipelineError("usage", "Years are expected, as in: node dist/cluster.js check 2008-2024");
   const until = stageOf(args.own.until as string | undefined);
+  // Every stage and its libraries, which a submission does not wait for.
+  const { checkYears } = await import("./cluster/check-years.js");
   const checked = await checkYears(years, args.options, { force: new Set(), until }, ctx);
   if (!args.options.json && !args.options.quiet) {
     for (const { year, done, reason } of checked)

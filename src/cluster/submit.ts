@@ -10,6 +10,7 @@ import { jobProblems } from "./job-problems.js";
 import { type Directives, renderScript, scriptDirectives } from "./job-script.js";
 import { clusterProfile } from "./profile-file.js";
 import type { ClusterProfile, JobType } from "./profiles.js";
+import { memoryGiB } from "./slurm-units.js";
 
 /** What can be submitted, and the job type that it runs as unless told otherwise: the first that the cluster has. */
 export const JOBS = {
@@ -74,7 +75,7 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   const source = join(code, "slurm", scriptOf(request, type));
   const logs = join(root, "logs");
   const directives = {
-    ...withoutMemory(scriptDirectives(source), request.given, type),
+    ...fitted(scriptDirectives(source), request.given, type),
     ...ownDirectives(type, options, array, request, logs),
     ...request.given,
   };
@@ -160,11 +161,20 @@ function ownDirectives(
   };
 }
 
-/** One memory option takes the place of another; a script's own goes where whole nodes come with theirs. */
-function withoutMemory(script: Directives, given: Directives, type: JobType): Directives {
+/**
+ * A script's own directives on this job type: no more cores and memory than a node has. One memory option takes
+ * the place of another, and none is left where whole nodes come with all of theirs.
+ */
+function fitted(script: Directives, given: Directives, type: JobType): Directives {
   const keys = ["mem", "mem-per-cpu", "mem-per-gpu"];
   const replaced = type.memory === "forbidden" || keys.some((key) => given[key] !== undefined);
-  return Object.fromEntries(Object.entries(script).filter(([key]) => !(replaced && keys.includes(key))));
+  const kept = Object.fromEntries(Object.entries(script).filter(([key]) => !(replaced && keys.includes(key))));
+  const { "cpus-per-task": cpus, mem } = kept;
+  return {
+    ...kept,
+    ...(Number(cpus) > type.cores && { "cpus-per-task": String(type.cores) }),
+    ...(typeof mem === "string" && memoryGiB(mem) > type.memoryGiB && { mem: `${Math.floor(type.memoryGiB)}G` }),
+  };
 }
 
 function placeProblems(

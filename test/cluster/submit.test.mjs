@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { scriptDirectives } from "../../dist/cluster/job-script.js";
 import { clusterProfile } from "../../dist/cluster/profile-file.js";
 import { memoryGiB, walltimeMinutes, walltimeText } from "../../dist/cluster/slurm-units.js";
+import { planSubmission } from "../../dist/cluster/submit.js";
+import { resolveOptions } from "../../dist/config/config.js";
 import { command } from "../support/command.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
@@ -20,6 +22,11 @@ async function plan(t, args, env = {}) {
   const all = ["submit", "--dry-run", "--json", "--root", root, ...args];
   const run = await command("cluster", all, { env: { ...NO_ACCOUNT, ...env } });
   return { root, code: run.code, stderr: run.stderr, ...run.json };
+}
+/** The same without a process of its own. */
+function planned(t, { cluster, account, root, container, ...asked }) {
+  const options = { cluster, account, root: root ?? join(tempFolder(t), "root"), container };
+  return planSubmission({ job: "years", years: "2008-2024", given: {}, rest: [], ...asked }, resolveOptions(options));
 }
 const years = ["--years", "2008-2024", "--account", "acc"];
 
@@ -44,75 +51,41 @@ describe("submit", () => {
     assert.deepEqual(behind, [list, `--root=${root}`, "--target=s3://maps/fields", "--until=tiles"]);
   });
 
-  for (const [what, args, problem] of [
-    [
-      "too few nodes",
-      ["--cluster", "betzy", ...years, "--nodes", "2"],
-      /--nodes=2: normal jobs on betzy have 4 nodes at least/,
-    ],
-    ["memory on whole nodes", ["--cluster", "betzy", ...years, "--mem", "100G"], /--mem must not be used/],
-    [
-      "memory by core on whole nodes",
-      ["--cluster", "betzy", ...years, "--mem-per-cpu", "1G"],
-      /--mem-per-cpu must not/,
-    ],
-    ["too long", ["--cluster", "betzy", ...years, "--time", "4-00:00:01"], /run 4 d at most/],
-    ["no walltime at all", ["--cluster", "betzy", ...years, "--time", "soon"], /--time: Not a walltime/],
-    ["hyperthreads taken for cores", ["--cluster", "betzy", ...years, "--cpus-per-task", "256"], /has 128 cores/],
-    ["no account", ["--cluster", "betzy", "--years", "2020"], /no account: pass --account/],
-    ["no years", ["--cluster", "betzy", "--account", "a"], /no years/],
-    [
-      "devel's hour",
-      ["--cluster", "betzy", ...years, "--job-type", "devel", "--time", "120"],
-      /devel jobs on betzy run 1 h/,
-    ],
-    [
-      "accel for one user",
-      ["train", "--cluster", "betzy", "--account", "a", "--nodes", "4", "--", "t.py"],
-      /3 nodes at most for one user/,
-    ],
-    [
-      "GPUs that a node has not",
-      ["train", "--cluster", "betzy", "--account", "a", "--gpus-per-node", "8", "--", "t.py"],
-      /has 4/,
-    ],
-    [
-      "units of preproc",
-      ["batch", "--cluster", "betzy", "--account", "a", "--mem-per-cpu", "4G"],
-      /269 billing units .*128 at most/,
-    ],
-    [
-      "workers at once",
-      ["batch", "--cluster", "betzy", "--account", "a", "--workers", "40"],
-      /are 16 for one user \(append %16\)/,
-    ],
-    [
-      "an array too long",
-      ["batch", "--cluster", "saga", "--account", "a", "--workers", "1001", "--job-type", "normal"],
-      /1001 tasks, saga takes 1000/,
-    ],
-    [
-      "more memory than a node has",
-      ["--cluster", "saga", ...years, "--mem", "400G"],
-      /a node for normal jobs on saga has 178.5 GiB/,
-    ],
-    [
-      "data in the project space",
-      ["--cluster", "betzy", ...years, "--root", "/cluster/projects/acc/work"],
-      /lies in the project space/,
-    ],
-    [
-      "a container that is not there",
-      ["--cluster", "betzy", ...years, "--container", "/nowhere.sif"],
-      /container is not there/,
-    ],
+  for (const [what, asked, problem] of [
+    ["too few nodes", { given: { nodes: "2" } }, /--nodes=2: normal jobs on betzy have 4 nodes at least/],
+    ["memory on whole nodes", { given: { mem: "100G" } }, /--mem must not be used/],
+    ["memory by core on whole nodes", { given: { "mem-per-cpu": "1G" } }, /--mem-per-cpu must not/],
+    ["too long", { given: { time: "4-00:00:01" } }, /run 4 d at most/],
+    ["no walltime at all", { given: { time: "soon" } }, /--time: Not a walltime/],
+    ["hyperthreads taken for cores", { given: { "cpus-per-task": "256" } }, /has 128 cores/],
+    ["no account", { account: undefined }, /no account: pass --account/],
+    ["no years", { years: undefined }, /no years/],
+    ["devel's hour", { jobType: "devel", given: { time: "120" } }, /devel jobs on betzy run 1 h at most/],
+    ["accel for one user", { job: "train", given: { nodes: "4" } }, /3 nodes at most for one user/],
+    ["GPUs that a node has not", { job: "train", given: { "gpus-per-node": "8" } }, /has 4/],
+    ["units of preproc", { job: "batch", given: { "mem-per-cpu": "4G" } }, /269 billing units .*128 at most/],
+    ["workers at once", { job: "batch", array: 40 }, /are 16 for one user \(append %16\)/],
+    ["an array too long", { cluster: "saga", job: "batch", array: 1001 }, /1001 tasks, saga takes 1000/],
+    ["too much memory", { cluster: "saga", given: { mem: "400G" } }, /a node for normal jobs on saga has 178.5 GiB/],
+    ["data in the project space", { root: "/cluster/projects/acc/work" }, /lies in the project space/],
+    ["a container that is not there", { container: "/nowhere.sif" }, /container is not there/],
   ]) {
-    test(`refused before sbatch is asked: ${what}`, async (t) => {
-      const { code, problems } = await plan(t, args);
-      assert.equal(code, 2);
-      assert.match(problems.join("\n"), problem);
+    test(`refused before sbatch is asked: ${what}`, (t) => {
+      assert.match(planned(t, { cluster: "betzy", account: "acc", ...asked }).problems.join("\n"), problem);
     });
   }
+
+  test("nothing to say against the jobs as they stand, on both clusters", (t) => {
+    for (const cluster of ["betzy", "saga"]) {
+      for (const job of ["years", "prepare", "batch", "train"]) {
+        assert.deepEqual(planned(t, { cluster, account: "acc", job }).problems, [], `${job} on ${cluster}`);
+      }
+      assert.deepEqual(
+        planned(t, { cluster, account: "acc", jobType: "devel", given: { nodes: "1", time: "60" } }).problems,
+        [],
+      );
+    }
+  });
 
   test("all problems at once, by the command that would submit; nothing is handed to sbatch", async (t) => {
     const run = await command(

@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { planSubmission } from "../../dist/cluster/submit.js";
+import { resolveOptions } from "../../dist/config/config.js";
 import { testProfile } from "../support/cluster-profile.mjs";
-import { command } from "../support/command.mjs";
 import { slurmMissing, startSlurm } from "../support/slurm.mjs";
 
 let slurm;
@@ -21,19 +22,10 @@ describe("the site's rules", { skip: slurmMissing(), timeout: 300_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const submission = async (cluster, args) => {
-    const all = [
-      "submit",
-      ...testProfile(folder, cluster),
-      "--root",
-      join(folder, "root"),
-      "--dry-run",
-      "--json",
-      ...args,
-    ];
-    const run = await command("cluster", all, { env: slurm.env });
-    assert.ok(run.json?.command, run.stderr);
-    return run.json;
+  const submission = (cluster, asked) => {
+    const [, , , clusterProfile] = testProfile(folder, cluster);
+    const options = resolveOptions({ cluster, clusterProfile, account: "test", root: join(folder, "root") });
+    return planSubmission({ job: "years", years: "2008-2024", given: {}, rest: [], ...asked }, options);
   };
   /** What Slurm says to the very command, without running anything. */
   const testOnly = ({ command: [program, ...args], env, script }) => {
@@ -42,43 +34,32 @@ describe("the site's rules", { skip: slurmMissing(), timeout: 300_000 }, () => {
     return slurm.run(program, ["--test-only", ...args], { extraEnv: env, cwd: folder });
   };
 
-  for (const [what, cluster, args] of [
-    ["years on Betzy", "betzy", ["--years", "2008-2024"]],
-    ["years on Saga", "saga", ["--years", "2008-2024"]],
-    ["an array of years on Saga", "saga", ["--years", "2008-2024", "--array", "--at-once", "4"]],
-    ["prepare", "betzy", ["prepare", "--", "--out", "x"]],
-    ["batch", "betzy", ["batch", "--workers", "4", "--", "--items", "x"]],
-    ["batch with memory of its own", "betzy", ["batch", "--mem", "100G", "--", "--items", "x"]],
-    ["training on three nodes", "betzy", ["train", "--nodes", "3", "--", "train.py"]],
+  for (const [what, cluster, asked] of [
+    ["years on Betzy", "betzy", {}],
+    ["years on Saga", "saga", {}],
+    ["an array of years on Saga", "saga", { array: "years", atOnce: 4 }],
+    ["prepare", "betzy", { job: "prepare" }],
+    ["prepare on whole nodes", "betzy", { job: "prepare", jobType: "normal", given: { nodes: "4" } }],
+    ["batch", "betzy", { job: "batch", array: 4 }],
+    ["batch with memory of its own", "betzy", { job: "batch", given: { mem: "100G" } }],
+    ["training on three nodes", "betzy", { job: "train", given: { nodes: "3" } }],
   ]) {
     test(`taken: ${what}`, async () => {
-      const plan = await submission(cluster, args);
+      const plan = submission(cluster, asked);
       assert.deepEqual(plan.problems, []);
       const { code, stderr } = await testOnly(plan);
       assert.equal(code, 0, stderr);
     });
   }
 
-  for (const [what, cluster, args, ours, theirs] of [
-    ["three nodes", "betzy", ["--years", "2020", "--nodes", "3"], /4 nodes at least/, /--nodes >= 4 required/],
-    [
-      "memory on whole nodes",
-      "betzy",
-      ["--years", "2020", "--mem", "10G"],
-      /--mem must not be used/,
-      /--mem must not be used/,
-    ],
-    ["five days", "betzy", ["--years", "2020", "--time", "5-0"], /4 d at most/, /time limit/i],
-    [
-      "four nodes of GPUs",
-      "betzy",
-      ["train", "--nodes", "4", "--", "t.py"],
-      /3 nodes at most/,
-      /node count|node limit/i,
-    ],
+  for (const [what, asked, ours, theirs] of [
+    ["three nodes", { given: { nodes: "3" } }, /4 nodes at least/, /--nodes >= 4 required/],
+    ["memory on whole nodes", { given: { mem: "10G" } }, /--mem must not be used/, /--mem must not be used/],
+    ["five days", { given: { time: "5-0" } }, /4 d at most/, /time limit/i],
+    ["four nodes of GPUs", { job: "train", given: { nodes: "4" } }, /3 nodes at most/, /node count|node limit/i],
   ]) {
     test(`refused by both: ${what}`, async () => {
-      const plan = await submission(cluster, args);
+      const plan = submission("betzy", asked);
       assert.match(plan.problems.join("\n"), ours);
       const { code, stderr } = await testOnly(plan);
       assert.notEqual(code, 0);
@@ -87,7 +68,7 @@ describe("the site's rules", { skip: slurmMissing(), timeout: 300_000 }, () => {
   }
 
   test("without an account", async () => {
-    const plan = await submission("betzy", ["--years", "2020"]);
+    const plan = submission("betzy", {});
     const text = plan.script.text.replace(/^#SBATCH --account=.*\n/m, "");
     const { code, stderr } = await testOnly({ ...plan, script: { ...plan.script, text } });
     assert.notEqual(code, 0);
