@@ -400,8 +400,8 @@ function makeFolders(layout: BatchLayout): void {
 
 /** The program by an absolute path where it is given as a relative one: items run in folders of their own. */
 function localProgram({ command, isolate }: RunOptions, cwd: string): readonly string[] {
-  const [program, ...rest] = command;
-  const local = program?.includes("/") && !program.startsWith("/") && !program.startsWith("{");
+  const [program = "", ...rest] = command;
+  const local = program.includes("/") && !program.startsWith("/") && !program.startsWith("{");
   return local && (isolate === "process" || isolate === "bwrap") ? [resolve(cwd, program), ...rest] : command;
 }
 
