@@ -67,11 +67,17 @@ install_node_packages() {
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
   install_packages python3-rasterio python3-pyproj || warn "no rasterio: the tests against it will be skipped"
+  install_slurm || warn "no Slurm: the tests on a cluster will be skipped"
   local tool
   for tool in swift moto; do
     [ ! -e "containers/install-$tool.sh" ] || bash "containers/install-$tool.sh" ||
       warn "no $tool: the tests against that S3 server will be skipped"
   done
+}
+
+# RUNLEVEL=1 keeps the packages' scripts from starting daemons: the tests start their own.
+install_slurm() {
+  RUNLEVEL=1 install_packages slurm-wlm munge rsync openssh-client shellcheck
 }
 
 check_machine

@@ -103,17 +103,11 @@ async function batch(args: Arguments, ctx: Context): Promise<unknown> {
 
 async function run(args: Arguments, argv: readonly string[], ctx: Context): Promise<unknown> {
   const options = await runOptions(args, argv);
-  const result = await runBatch(options, ctx, (drain) => {
-    process.on("SIGUSR1", () => {
-      ctx.log.warn("SIGUSR1: no more items are started");
-      drain();
-    });
-  }).finally(async () => {
-    // Partial or unfinished: the summary is wanted then most of all.
+  return runBatch(options, ctx).finally(async () => {
+    // Partial or paused: the summary is wanted then most of all.
     const status = await batchStatus(new BatchLayout(options.out)).catch(() => undefined);
     if (status && !args.options.quiet) ctx.log.info(statusText(status));
   });
-  return result;
 }
 
 async function runOptions(args: Arguments, argv: readonly string[]): Promise<RunOptions> {

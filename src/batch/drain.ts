@@ -5,31 +5,28 @@ const MARGIN = 1.1;
 
 /**
  * Decides whether an item may still be started: not when it cannot end before the time is up,
- * and none at all once draining has begun.
+ * and none any more once one could not.
  */
 export class Drain {
-  #draining = false;
+  #timeShort = false;
   #longestMs: number;
 
   /**
    * @param endsAt  when running items are ended, ms since 1970; undefined for no limit.
    * @param itemMs  how long an item takes, when the user says so; else the longest one so far counts.
+   * @param notice  aborted when draining is to begin whatever the time.
    */
   constructor(
     readonly endsAt: number | undefined,
     private readonly itemMs: number | undefined,
+    private readonly notice: AbortSignal,
     private readonly now: () => number = Date.now,
   ) {
     this.#longestMs = itemMs ?? 0;
   }
 
-  /** Start nothing any more. */
-  begin(): void {
-    this.#draining = true;
-  }
-
   get draining(): boolean {
-    return this.#draining;
+    return this.#timeShort || this.notice.aborted;
   }
 
   measured(ms: number): void {
@@ -37,8 +34,8 @@ export class Drain {
   }
 
   mayStart(): boolean {
-    if (!this.#draining && this.endsAt !== undefined && this.now() + this.#longestMs >= this.endsAt) this.begin();
-    return !this.#draining;
+    if (this.endsAt !== undefined && this.now() + this.#longestMs >= this.endsAt) this.#timeShort = true;
+    return !this.draining;
   }
 
   /** Ms until running items are ended; undefined for no limit. */

@@ -72,15 +72,10 @@ const MOST_START_FAILURES = 50;
  * Work on a batch until every item is done or has failed: this process with `workers` items at a
  * time, beside any number of others, on any hosts, over the same folder.
  *
- * @param drain  given once the runner is up: starts nothing any more, lets running items end.
- * @throws {PipelineError} partial, when items failed; unfinished, when the time was up or it was drained
+ * @throws {PipelineError} partial, when items failed; paused, when the time was up or it was drained
  *   before all were settled; the signal's reason, when it was ended; locked, when others took it for dead.
  */
-export async function runBatch(
-  options: RunOptions,
-  ctx: Context,
-  onDrain: (drain: () => void) => void,
-): Promise<BatchResult> {
+export async function runBatch(options: RunOptions, ctx: Context): Promise<BatchResult> {
   const layout = new BatchLayout(resolve(options.out));
   const salt = { command: options.command, shell: options.shell };
   const list = readItems(options.items, options.idName, salt);
@@ -114,7 +109,7 @@ export async function runBatch(
 
   const name = newRunnerName();
   const work = openWorkFolder(options.tmp, name);
-  const drain = new Drain(options.endsAt, options.itemMs);
+  const drain = new Drain(options.endsAt, options.itemMs, ctx.drain);
   const guardLost = new AbortController();
   const guard = new GuardLink(name, options.staleMs / 2, work, () =>
     guardLost.abort(new PipelineError("failed", "The guard process of this runner was killed", { runner: name })),
@@ -132,7 +127,6 @@ export async function runBatch(
   const stop = AbortSignal.any([ctx.signal, presence.lost, guardLost.signal, timeUp.signal]);
   const msLeft = drain.msLeft();
   const clock = msLeft === undefined ? undefined : setTimeout(() => timeUp.abort(), Math.min(msLeft, 2 ** 31 - 1));
-  onDrain(() => drain.begin());
   const board = new Board(list.items, layout, options.changed === "keep");
   const limits = budgets(options.retries);
   const bench: Bench = {
@@ -362,7 +356,7 @@ class Runner {
     if (isNoSpace(error) || ++this.#faults >= MOST_FAULTS) this.#error = known;
   }
 
-  /** @throws {PipelineError} partial or unfinished. */
+  /** @throws {PipelineError} partial or paused. */
   result({ board, layout, presence }: Bench): BatchResult {
     const counts = board.counts();
     const result: BatchResult = {
@@ -374,7 +368,7 @@ class Runner {
     const { items, done, failed } = counts;
     const where = { out: layout.root, items, done, failed };
     if (done + failed < items) {
-      throw new PipelineError("unfinished", "Ended before all items were done; the same command goes on", {
+      throw new PipelineError("paused", "Ended before all items were done; the same command goes on", {
         ...where,
         left: items - done - failed,
       });

@@ -123,7 +123,7 @@ function helpText(command: Command): string {
     ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
     "",
     "Exit codes: 0 done, 1 failed, 2 usage, 3 some years failed, 4 bad input, 5 too many dirty rows,",
-    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 130/143 signal.",
+    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 11 paused, 130/143 signal.",
     "",
   ].join("\n");
 }

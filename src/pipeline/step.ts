@@ -95,6 +95,7 @@ function firstChange(before: Inputs, now: Inputs): string | undefined {
  *
  * @returns the facts of the output, fresh or on record.
  * @throws {PipelineError} naming step and year; the old output, if any, still stands.
+ *   paused, when the step would have to begin while the context drains.
  */
 export async function runStep<F extends Facts>(
   step: Step<F>,
@@ -112,6 +113,7 @@ export async function runStep<F extends Facts>(
       log.info(`valid, skipped: ${step.target}`);
       return verdict.record?.facts as F;
     }
+    ctx.drain?.throwIfAborted();
     log.info(`begins: ${verdict.reason}`);
     await step.validate(own);
     return await make(step, own);
