@@ -6,7 +6,7 @@ import { BatchLayout } from "./batch/layout.js";
 import { STATES } from "./batch/records.js";
 import { type RunOptions, runBatch } from "./batch/run-batch.js";
 import { slurmEnd, slurmJob } from "./batch/slurm.js";
-import { batchStatus, itemLines, statusText, tsvHeader, tsvLine } from "./batch/status.js";
+import { batchStatus, itemLines, statusText, tsvHeader, tsvLine, writeSummary } from "./batch/status.js";
 import { splitCommand } from "./batch/template.js";
 import type { Arguments, Command } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
@@ -103,11 +103,13 @@ async function batch(args: Arguments, ctx: Context): Promise<unknown> {
 
 async function run(args: Arguments, argv: readonly string[], ctx: Context): Promise<unknown> {
   const options = await runOptions(args, argv);
-  return runBatch(options, ctx).finally(async () => {
-    // Partial or paused: the summary is wanted then most of all.
-    const status = await batchStatus(new BatchLayout(options.out)).catch(() => undefined);
-    if (status && !args.options.quiet) ctx.log.info(statusText(status));
-  });
+  try {
+    return await runBatch(options, ctx);
+  } finally {
+    // Items that failed or are left end it with an error: the summary is wanted then most of all.
+    const status = await writeSummary(new BatchLayout(options.out));
+    if (status) ctx.log.info(statusText(status));
+  }
 }
 
 async function runOptions(args: Arguments, argv: readonly string[]): Promise<RunOptions> {

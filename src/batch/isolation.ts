@@ -134,6 +134,9 @@ function apptainer(program: string, image: string, { name, binds, hostEnv }: Iso
   };
 }
 
+/** Namespaces of its own; the network is the host's. */
+const BWRAP_OWN = ["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts"];
+
 /** Bubblewrap, for machines without a container runtime: the host read-only, writable are only output and work. */
 function bubblewrap(program: string, { name, binds, hostEnv }: IsolationOptions): Isolation {
   const bound = binds.flatMap((bind) => {
@@ -147,9 +150,10 @@ function bubblewrap(program: string, { name, binds, hostEnv }: IsolationOptions)
     command: (argv, { out, work, tmp }, env) => ({
       argv: [
         program,
-        ...["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
-        ...["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", tmp, "/tmp"],
-        ...["--bind", out, out, "--bind", work, work],
+        "--die-with-parent",
+        ...BWRAP_OWN,
+        ...flags(["--ro-bind", "/", "/"], ["--dev", "/dev"], ["--proc", "/proc"], ["--bind", tmp, "/tmp"]),
+        ...flags(["--bind", out, out], ["--bind", work, work]),
         ...bound,
         "--clearenv",
         ...Object.entries(env).flatMap(([key, value]) => ["--setenv", key, key === "TMPDIR" ? "/tmp" : value]),
@@ -159,6 +163,10 @@ function bubblewrap(program: string, { name, binds, hostEnv }: IsolationOptions)
       env: hostEnv,
     }),
   };
+}
+
+function flags(...groups: readonly (readonly string[])[]): string[] {
+  return groups.flat();
 }
 
 function startedBy(argv: readonly string[], work: string): string[] {

@@ -75,17 +75,22 @@ export async function readItemRecord(
   }
 }
 
-/** Write a record under a name that no listing knows, flush it, name it, and remove what it replaces. */
+/**
+ * Write a record in the item's scratch, flush it, put it in its place, and remove what it replaces.
+ *
+ * @param scratch  of the item, in the runner's own; once that is taken away, nothing comes of this any more.
+ */
 export async function writeItemRecord(
   layout: BatchLayout,
   place: Place,
+  scratch: string,
   state: State,
   record: ItemRecord,
   replaced: readonly RecordEntry[] = [],
 ): Promise<RecordEntry> {
   const entry: RecordEntry = { name: place.name, digest: record.digest, state };
   const path = recordPath(layout, place.shard, entry);
-  const partial = `${path}-${record.runner}`;
+  const partial = join(scratch, "record");
   const handle = await open(partial, "w");
   try {
     await handle.writeFile(`${JSON.stringify(record)}\n`);

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
@@ -109,7 +109,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
 
   const name = newRunnerName();
   const work = openWorkFolder(options.tmp, name);
-  const drain = new Drain(options.endsAt, options.itemMs, ctx.drain);
+  const drain = new Drain(options.endsAt, options.itemMs, ctx.drain ?? NEVER);
   const guardLost = new AbortController();
   const guard = new GuardLink(name, options.staleMs / 2, work, () =>
     guardLost.abort(new PipelineError("failed", "The guard process of this runner was killed", { runner: name })),
@@ -171,14 +171,19 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   } finally {
     clearTimeout(clock);
     await guard.close();
+    if (!presence.lost.aborted) {
+      rmSync(layout.scratch(name), { recursive: true, force: true });
+      writeJsonAtomic(join(layout.runs(), `${name}.json`), JSON.parse(presence.text()));
+    }
     await presence.close();
-    if (!presence.lost.aborted) writeJsonAtomic(join(layout.runs(), `${name}.json`), JSON.parse(presence.text()));
   }
   ctx.signal.throwIfAborted();
   presence.lost.throwIfAborted();
   guardLost.signal.throwIfAborted();
   return runner.result(bench);
 }
+
+const NEVER = new AbortController().signal;
 
 /** The lanes of one runner. */
 class Runner {

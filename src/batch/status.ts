@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { clock } from "../cli/progress.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import { isAlive, isHere } from "../pipeline/holder.js";
+import { writeJsonAtomic } from "../pipeline/record.js";
 import { readBatchFile } from "./batch-file.js";
 import { type BatchLayout, SHARDS } from "./layout.js";
 import { type RunnerFile, readRunner } from "./presence.js";
@@ -146,6 +148,14 @@ function statusOf(file: RunnerFile & { readonly lost?: boolean; readonly at?: st
     failed: file.tally.failed,
     seconds: Math.max(0, Math.round((until - Date.parse(file.since)) / 1000)),
   };
+}
+
+/** Leave the status in `summary.json`; undefined where there is no batch to tell of. */
+export async function writeSummary(layout: BatchLayout): Promise<BatchStatus | undefined> {
+  if (!existsSync(layout.file())) return undefined;
+  const status = await batchStatus(layout);
+  writeJsonAtomic(layout.summary(), status, `${process.pid}-${Date.now()}`);
+  return status;
 }
 
 /** For people. */

@@ -130,7 +130,7 @@ export class Takeover {
       const place = { shard: folder.slice(0, 2), name: folder.slice(3) };
       const claim = await readClaim(this.layout.claim(place));
       if (claim?.runner !== dead) continue;
-      await this.#settle(place, claim, dead);
+      await this.#settle(place, claim, join(scratch, folder), dead);
       await unlink(this.layout.claim(place));
       freed++;
     }
@@ -142,7 +142,7 @@ export class Takeover {
   }
 
   /** Write down what became of a dead runner's item: its output was in its place already, or the attempt is lost. */
-  async #settle(place: Place, claim: Claim, dead: string): Promise<void> {
+  async #settle(place: Place, claim: Claim, scratch: string, dead: string): Promise<void> {
     const { layout } = this;
     const entries = (await listRecords(layout, place.shard)).filter(({ name }) => name === place.name);
     const of = (state: string) => entries.find((entry) => entry.state === state && entry.digest === claim.digest);
@@ -167,7 +167,7 @@ export class Takeover {
       host: hostname(),
     };
     const same = entries.filter(({ digest }) => digest === claim.digest);
-    await writeItemRecord(layout, place, delay === undefined ? "failed" : "retry", record, same);
+    await writeItemRecord(layout, place, scratch, delay === undefined ? "failed" : "retry", record, same);
   }
 }
 

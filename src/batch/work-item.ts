@@ -105,7 +105,7 @@ async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Ben
   const all = await listRecords(layout, item.shard);
   board.learn(item.shard, all);
   const entries = all.filter(({ name }) => name === item.name);
-  const settled = await judge(item, entries, bench);
+  const settled = await judge(item, entries, scratch, bench);
   if (settled !== undefined) return settled;
   const retry = entries.find(({ state, digest }) => state === "retry" && digest === item.digest);
   const before = retry && (await readItemRecord(layout, item.shard, retry));
@@ -114,12 +114,17 @@ async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Ben
   const attempt = Object.values(before?.tries ?? {}).reduce((sum, n) => sum + n, 0) + 1;
   const result = await runAttempt(item, attempt, join(scratch, "out"), bench);
   if (result === "stopped") return { kind: "given back" };
-  if ("fault" in result) return fail(item, result, before, entries, own, bench);
+  if ("fault" in result) return fail(item, result, before, entries, own, scratch, bench);
   return publish(item, result, before, entries, own, scratch, bench);
 }
 
 /** Whether the item needs no work, by its records and output. */
-async function judge(item: Item, entries: readonly RecordEntry[], bench: Bench): Promise<Outcome | undefined> {
+async function judge(
+  item: Item,
+  entries: readonly RecordEntry[],
+  scratch: string,
+  bench: Bench,
+): Promise<Outcome | undefined> {
   const { layout, board } = bench;
   const current = entries.filter((entry) => board.isCurrent(item, entry));
   const ready = current.find(({ state }) => state === "ready");
@@ -133,7 +138,7 @@ async function judge(item: Item, entries: readonly RecordEntry[], bench: Bench):
   if ((await problemOf(item, layout.output(item), bench)) !== undefined) return undefined;
   const files = await outputFiles(layout.output(item));
   const result = { seconds: 0, files: files.length, bytes: sum(files), inode, made: false };
-  await writeItemRecord(layout, item, "done", recordOf(item, {}, [], bench, { result }));
+  await writeItemRecord(layout, item, scratch, "done", recordOf(item, {}, [], bench, { result }));
   return { kind: "found" };
 }
 
@@ -271,7 +276,7 @@ async function publish(
   const record = recordOf(item, before?.tries ?? {}, before?.attempts ?? [], bench, {
     result: { ...made, inode, made: true },
   });
-  const ready = await writeItemRecord(layout, item, "ready", record);
+  const ready = await writeItemRecord(layout, item, scratch, "ready", record);
   try {
     await putInPlace(out, target, join(scratch, "old"));
     await syncPath(layout.outputs(item.shard));
@@ -302,6 +307,7 @@ async function fail(
   before: ItemRecord | undefined,
   entries: readonly RecordEntry[],
   own: Claim,
+  scratch: string,
   bench: Bench,
 ): Promise<Outcome> {
   const { layout, presence } = bench;
@@ -316,7 +322,7 @@ async function fail(
   if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
   // A done record of another version stays until there is a new output.
   const replaced = entries.filter(({ state }) => state !== "done");
-  await writeItemRecord(layout, item, delayMs === undefined ? "failed" : "retry", record, replaced);
+  await writeItemRecord(layout, item, scratch, delayMs === undefined ? "failed" : "retry", record, replaced);
   return delayMs === undefined ? { kind: "failed", failure } : { kind: "retry", failure, delayMs };
 }
 

@@ -115,7 +115,10 @@ export const OPTIONS = {
   cluster: { type: "string", help: "the cluster: betzy, saga, laptop, or a name of one's own with --cluster-profile" },
   clusterProfile: { type: "string", help: "JSON file of what differs from the cluster's built-in profile" },
   account: { type: "string", help: "account that jobs are billed to (default: FIELDS_ACCOUNT of the environment)" },
-  container: { type: "string", help: "image that jobs run in (default: FIELDS_CONTAINER; without one, the node's own programs)" },
+  container: {
+    type: "string",
+    help: "image that jobs run in (default: FIELDS_CONTAINER; without one, the node's own programs)",
+  },
   // How it speaks
   json: { type: "boolean", default: false, help: "result as one JSON object on stdout" },
   quiet: { type: "boolean", default: false, help: "only warnings and errors on stderr" },
