@@ -1,11 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Holder, holderNow, parseHolder } from "../pipeline/holder.js";
 import type { BatchLayout } from "./layout.js";
+import { listNames } from "./records.js";
 import type { SlurmJob } from "./slurm.js";
+
+/** Follows the name of a runner that was taken for dead, before that of who did so. */
+export const EVICTED = ".evicted-by.";
 
 /** Beats in the time after which a silent runner counts as dead: a dozen missed ones. */
 const BEATS_A_LIFE = 12;
@@ -116,6 +121,13 @@ export class Presence {
 
   get staleMs(): number {
     return this.fixed.staleMs;
+  }
+
+  /** Wait until whoever took this runner for dead has freed all claims that it found. */
+  async buried(): Promise<void> {
+    const mark = `${this.name}${EVICTED}`;
+    while ((await listNames(dirname(this.path))).some((name) => name.startsWith(mark)))
+      await sleep(beatMs(this.staleMs));
   }
 
   /** What the file says now. */

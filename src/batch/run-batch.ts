@@ -123,6 +123,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     () => guard.beat(),
   );
   guard.beat();
+  mkdirSync(layout.scratch(name));
   const timeUp = new AbortController();
   const stop = AbortSignal.any([ctx.signal, presence.lost, guardLost.signal, timeUp.signal]);
   const msLeft = drain.msLeft();
@@ -158,6 +159,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     (place) => board.itemAt(place)?.id ?? place.name,
   );
   try {
+    await takeover.freeOrphans();
     const redone = await board.open();
     ctx.log.info(`${list.items.length.toLocaleString("en")} items, ${options.workers} at a time`, {
       runner: name,

@@ -5,9 +5,9 @@ import type { Log } from "../cli/log.js";
 import { isAlive, isHere } from "../pipeline/holder.js";
 import { Standstill } from "../pipeline/standstill.js";
 import { type Claim, readClaim } from "./claims.js";
-import type { BatchLayout, Place } from "./layout.js";
+import { type BatchLayout, type Place, SHARDS } from "./layout.js";
 import { addTry, type Budgets, retryDelay } from "./outcome.js";
-import { type RunnerFile, readRunner } from "./presence.js";
+import { EVICTED, type RunnerFile, readRunner } from "./presence.js";
 import { killProcessesOf } from "./reaper.js";
 import {
   type ItemRecord,
@@ -26,7 +26,6 @@ import { hasJobEnded } from "./slurm.js";
 const WATCHED = 3;
 /** Slurm is not asked about the same job more often than this. */
 const ASK_MS = 60_000;
-const EVICTED = ".evicted-by.";
 
 /**
  * Finds runners that have died, and frees what they had claimed.
@@ -71,6 +70,25 @@ export class Takeover {
         freed += await this.#bury(dead);
     }
     return freed;
+  }
+
+  /**
+   * Free what nobody owns and nobody buries: claims of a runner that was taken for dead, woke, claimed once
+   * more and was then killed. Only a runner that is alone does so; of several that start at once none or one is.
+   */
+  async freeOrphans(): Promise<void> {
+    const names = await listNames(this.layout.runners());
+    if (names.some((name) => !name.startsWith(".") && name !== this.self)) return;
+    for (const shard of SHARDS) {
+      for (const name of await listNames(this.layout.claims(shard))) {
+        const path = this.layout.claim({ shard, name });
+        const claim = await readClaim(path);
+        if (claim === undefined || claim.runner === this.self) continue;
+        if ((await listNames(this.layout.runners())).some((runner) => runner.startsWith(claim.runner))) continue;
+        this.log.warn("claim of a runner that is unknown is removed", { claim: path, runner: claim.runner });
+        await unlink(path);
+      }
+    }
   }
 
   #successors(live: readonly string[]): string[] {

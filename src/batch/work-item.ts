@@ -82,21 +82,31 @@ const START_POLL_MS = 25;
 export async function workOn(item: Item, bench: Bench): Promise<Outcome> {
   const { layout, presence } = bench;
   const own: Claim = { runner: presence.name, digest: item.digest, nonce: randomBytes(8).toString("hex") };
-  // Before the claim: whoever buries this runner finds its claims by its scratch.
-  const scratch = join(layout.scratch(presence.name), `${item.shard}.${item.name}`);
-  const out = join(scratch, "out");
-  await mkdir(out, { recursive: true });
   const path = layout.claim(item);
+  const scratch = join(layout.scratch(presence.name), `${item.shard}.${item.name}`);
   try {
-    if (!(await claim(path, own))) return { kind: "taken" };
+    // Before the claim: whoever buries this runner finds its claims by its scratch.
+    await mkdir(scratch);
     try {
-      return await workOnClaimed(item, own, scratch, bench);
+      if (!(await claim(path, own))) return { kind: "taken" };
+      if (!(await presence.held())) {
+        await presence.buried();
+        await release(path, own);
+        return { kind: "given back" };
+      }
+      try {
+        return await workOnClaimed(item, own, scratch, bench);
+      } finally {
+        // One who was taken for dead leaves its claims to whoever buries it.
+        if (!presence.lost.aborted) await release(path, own);
+      }
     } finally {
-      // One who was taken for dead changes nothing any more.
-      if (!presence.lost.aborted) await release(path, own);
+      await rm(scratch, { recursive: true, force: true });
     }
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
+  } catch (error) {
+    // Its scratch is taken away from a runner that is buried; nothing that it still does gets anywhere.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await presence.held())) return { kind: "given back" };
+    throw error;
   }
 }
 
@@ -111,8 +121,10 @@ async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Ben
   const before = retry && (await readItemRecord(layout, item.shard, retry));
   const waitMs = Date.parse(before?.notBefore ?? "") - Date.now();
   if (waitMs > 0) return { kind: "later", delayMs: waitMs };
+  const out = join(scratch, "out");
+  await mkdir(out);
   const attempt = Object.values(before?.tries ?? {}).reduce((sum, n) => sum + n, 0) + 1;
-  const result = await runAttempt(item, attempt, join(scratch, "out"), bench);
+  const result = await runAttempt(item, attempt, out, bench);
   if (result === "stopped") return { kind: "given back" };
   if ("fault" in result) return fail(item, result, before, entries, own, scratch, bench);
   return publish(item, result, before, entries, own, scratch, bench);
@@ -277,15 +289,9 @@ async function publish(
     result: { ...made, inode, made: true },
   });
   const ready = await writeItemRecord(layout, item, scratch, "ready", record);
-  try {
-    await putInPlace(out, target, join(scratch, "old"));
-    await syncPath(layout.outputs(item.shard));
-    await moveRecord(layout, item.shard, ready, "done");
-  } catch (error) {
-    // Taken for dead in between: whoever buries a runner takes its scratch away first, so nothing more comes from it.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await presence.held())) return { kind: "given back" };
-    throw error;
-  }
+  await putInPlace(out, target, join(scratch, "old"));
+  await syncPath(layout.outputs(item.shard));
+  await moveRecord(layout, item.shard, ready, "done");
   for (const old of entries) await removeRecord(layout, item.shard, old);
   return { kind: "done", seconds: made.seconds };
 }

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { accessSync, constants, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -72,7 +81,10 @@ test(`${ITEMS} items on four Slurm nodes, workers killed at random: each done on
   const [out, proof, script] = ["out", "proof", "job.sh"].map((name) => join(folder, name));
   mkdirSync(proof);
   writeFileSync(script, SCRIPT);
-  writeFileSync(join(folder, "items.csv"), `field,area\n${Array.from({ length: ITEMS }, (_, i) => `f${i},${i % 7}`).join("\n")}\n`);
+  writeFileSync(
+    join(folder, "items.csv"),
+    `field,area\n${Array.from({ length: ITEMS }, (_, i) => `f${i},${i % 7}`).join("\n")}\n`,
+  );
   const item = buildExclusiveItem(folder);
   const submitted = await cluster.run("sbatch", [
     ...["--parsable", "--account=nn1k", "-N4", "--time=30", "--no-requeue", `--output=${folder}/job.log`, script],
@@ -119,7 +131,10 @@ test(`${ITEMS} items on four Slurm nodes, workers killed at random: each done on
   assert.ok(again > 0 && again <= 6 * (killed.runner + killed.host), `${again} attempts made again`);
 
   const names = (part) => readdirSync(join(out, part), { recursive: true, withFileTypes: true });
-  assert.deepEqual(names("claims").filter((entry) => !entry.isDirectory()), []);
+  assert.deepEqual(
+    names("claims").filter((entry) => !entry.isDirectory()),
+    [],
+  );
   assert.deepEqual(names("runners"), []);
   assert.deepEqual(names("scratch"), []);
   const records = names("records").filter((entry) => entry.isFile());
@@ -130,7 +145,10 @@ test(`${ITEMS} items on four Slurm nodes, workers killed at random: each done on
   assert.deepEqual({ done, failed, left }, { done: ITEMS, failed: 0, left: 0 });
   assert.equal(runners.filter(({ state }) => state === "ended").length, 4);
   assert.deepEqual([...new Set(runners.map(({ host }) => host))].sort(), cluster.nodes);
-  assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("fields-batch-") && !isOfKilledHost(name)), []);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith("fields-batch-") && !isOfKilledHost(name)),
+    [],
+  );
 });
 
 /** A host that is gone with its guard cannot clean up after itself; its next runner of that host does. */
