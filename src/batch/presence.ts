@@ -166,12 +166,12 @@ export function beatMs(staleMs: number): number {
   return staleMs / BEATS_A_LIFE;
 }
 
-/** A runner's file, and its text, which changes with every beat; undefined when it is gone or half written. */
-export async function readRunner(path: string): Promise<{ file: RunnerFile; text: string } | undefined> {
+/** A runner's file, and its text, which changes with every beat; no `file` where the text makes no sense, undefined when it is gone. */
+export async function readRunner(path: string): Promise<{ file?: RunnerFile; text: string } | undefined> {
   try {
     const text = await readFile(path, "utf8");
     const file = parseHolder(text) as RunnerFile | undefined;
-    return file && typeof file.staleMs === "number" ? { file, text } : undefined;
+    return file && typeof file.staleMs === "number" && typeof file.tally?.done === "number" ? { file, text } : { text };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -117,7 +117,7 @@ async function readRunners(layout: BatchLayout): Promise<{ file: RunnerFile; sta
     for (const name of await listNames(folder)) {
       if (name.startsWith(".")) continue;
       const runner = await readRunner(join(folder, name));
-      if (runner) found.push({ file: runner.file, status: statusOf(runner.file, ended) });
+      if (runner?.file) found.push({ file: runner.file, status: statusOf(runner.file, ended) });
     }
   }
   return found;

@@ -24,6 +24,8 @@ import { hasJobEnded } from "./slurm.js";
 
 /** Runners that each runner watches: the next ones in the order of names. All are watched as long as one lives. */
 const WATCHED = 3;
+/** Of a runner whose file makes no sense. */
+const UNREADABLE_STALE_MS = 60_000;
 /** Slurm is not asked about the same job more often than this. */
 const ASK_MS = 60_000;
 
@@ -58,7 +60,7 @@ export class Takeover {
       if (seen === undefined) continue;
       const why = await this.#deathOf(name, seen.file, seen.text);
       if (why !== undefined && (await this.#take(name))) {
-        this.log.warn("runner is dead; its items are free again", { runner: name, host: seen.file.host, why });
+        this.log.warn("runner is dead; its items are free again", { runner: name, host: seen.file?.host, why });
         freed += await this.#bury(name);
       }
     }
@@ -98,12 +100,13 @@ export class Takeover {
     return [...others.slice(start), ...others.slice(0, start)].slice(0, WATCHED);
   }
 
-  async #deathOf(name: string, file: RunnerFile, text: string): Promise<string | undefined> {
-    if (isHere(file)) return isAlive(file) ? undefined : "its process is gone";
+  async #deathOf(name: string, file: RunnerFile | undefined, text: string): Promise<string | undefined> {
+    if (file && isHere(file)) return isAlive(file) ? undefined : "its process is gone";
     const stillMs = this.#standstill.ms(name, text);
-    if (stillMs > file.staleMs) return `silent for ${Math.round(stillMs / 1000)} s`;
-    const job = file.slurm?.job;
-    if (stillMs > file.staleMs / 4 && job !== undefined && file.slurm?.cluster === process.env.SLURM_CLUSTER_NAME) {
+    const staleMs = file?.staleMs ?? UNREADABLE_STALE_MS;
+    if (stillMs > staleMs) return `silent for ${Math.round(stillMs / 1000)} s`;
+    const job = file?.slurm?.job;
+    if (stillMs > staleMs / 4 && job !== undefined && file?.slurm?.cluster === process.env.SLURM_CLUSTER_NAME) {
       const now = performance.now();
       if (now - (this.#asked.get(job) ?? -Infinity) < ASK_MS) return undefined;
       this.#asked.set(job, now);
@@ -135,7 +138,7 @@ export class Takeover {
   async #bury(dead: string): Promise<number> {
     const path = join(this.layout.runners(), `${dead}${EVICTED}${this.self}`);
     const last = await readRunner(path);
-    if (last && isHere(last.file) && !(await killProcessesOf(dead))) {
+    if (last?.file && isHere(last.file) && !(await killProcessesOf(dead))) {
       this.log.warn("processes of a dead runner cannot be killed; its items stay claimed", { runner: dead });
       return 0;
     }
