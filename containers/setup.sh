@@ -67,6 +67,7 @@ install_node_packages() {
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
   install_packages python3-rasterio python3-pyproj || warn "no rasterio: the tests against it will be skipped"
+  install_packages bubblewrap || warn "no bubblewrap: the tests of items in it will be skipped"
   install_slurm || warn "no Slurm: the tests on a cluster will be skipped"
   local tool
   for tool in swift moto; do

@@ -3,6 +3,7 @@ import type { Context } from "../pipeline/context.js";
 import { readBatchFile } from "./batch-file.js";
 import { type Check, readChecks } from "./checks.js";
 import { type BatchLayout, SHARDS } from "./layout.js";
+import { listOutput } from "./output-files.js";
 import { listRecords, readItemRecord, removeRecord } from "./records.js";
 import { inodeOf } from "./takeover.js";
 
@@ -62,8 +63,9 @@ async function problemOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if ((await inodeOf(folder)) === undefined) return "output is gone";
+  const output = await listOutput(folder);
   for (const check of checks) {
-    const problem = await check.problem(folder, { id, attempt: 0, cwd: process.cwd(), item: "" }, signal);
+    const problem = await check.problem(output, { id, attempt: 0, cwd: process.cwd(), item: "" }, signal);
     if (problem !== undefined) return problem;
   }
   return undefined;

@@ -2,14 +2,14 @@ import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { PipelineError } from "../pipeline/errors.js";
-import { type OutputFile, outputFiles } from "./output-files.js";
+import type { Output } from "./output-files.js";
 import { argvTemplate, type CommandTemplate, splitCommand, type Values } from "./template.js";
 
 /** A validity check of an item's output folder: what is wrong with it, or undefined. */
 export interface Check {
   /** As the user wrote it. */
   readonly text: string;
-  problem(folder: string, values: Values, signal: AbortSignal): Promise<string | undefined>;
+  problem(output: Output, values: Values, signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** A check command that takes longer than this has failed. */
@@ -40,7 +40,7 @@ function parseCheck(text: string, names: readonly string[]): Check {
   if (kind === "exists" && limit === undefined) return fileCheck(text, file, "", notEmpty);
   if (kind === "size" && limit !== undefined) {
     if (file !== undefined) return fileCheck(text, file, "", (_, bytes) => tooSmall(bytes, limit));
-    return { text, problem: async (folder) => tooSmall(sum(await outputFiles(folder)), limit) };
+    return { text, problem: async ({ bytes }) => tooSmall(bytes, limit) };
   }
   if (kind === "parquet") return fileCheck(text, file, ".parquet", (path) => parquetProblem(path, limit));
   if (kind === "json" && limit === undefined) return fileCheck(text, file, ".json", jsonProblem);
@@ -53,12 +53,12 @@ type FileProblem = (path: string, bytes: number) => string | undefined | Promise
 function fileCheck(text: string, file: string | undefined, suffix: string, problemOf: FileProblem): Check {
   return {
     text,
-    async problem(folder) {
+    async problem({ folder, files: all }) {
       if (file !== undefined) {
         const bytes = await sizeOf(join(folder, file));
         return bytes === undefined ? `${file} is not there` : named(file, await problemOf(join(folder, file), bytes));
       }
-      const files = (await outputFiles(folder)).filter(({ path }) => path.endsWith(suffix));
+      const files = all.filter(({ path }) => path.endsWith(suffix));
       if (suffix === "") return files.some(({ bytes }) => bytes > 0) ? undefined : "nothing was written";
       if (files.length === 0) return `no ${suffix} file was written`;
       for (const { path, bytes } of files) {
@@ -105,7 +105,7 @@ async function jsonProblem(path: string): Promise<string | undefined> {
 function commandCheck(text: string, template: CommandTemplate): Check {
   return {
     text,
-    problem(folder, values, signal) {
+    problem({ folder }, values, signal) {
       const [program = "", ...args] = template.expand({ ...values, out: folder });
       return new Promise((resolve) => {
         execFile(program, args, { cwd: folder, timeout: COMMAND_LIMIT_MS, signal }, (error, _stdout, stderr) => {
@@ -124,8 +124,4 @@ async function sizeOf(path: string): Promise<number | undefined> {
   } catch {
     return undefined;
   }
-}
-
-function sum(files: readonly OutputFile[]): number {
-  return files.reduce((total, { bytes }) => total + bytes, 0);
 }

@@ -7,23 +7,32 @@ export interface OutputFile {
   readonly bytes: number;
 }
 
-/** Regular files in an output folder and below; links and devices are none. */
-export async function outputFiles(folder: string): Promise<OutputFile[]> {
-  const files: OutputFile[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    files.push({ path: path.slice(folder.length + 1), bytes: (await lstat(path)).size });
-  }
-  return files;
+/** What an item wrote, listed once. */
+export interface Output {
+  readonly folder: string;
+  /** Regular files; links and devices are none. */
+  readonly files: readonly OutputFile[];
+  /** Folders in it, relative. */
+  readonly folders: readonly string[];
+  /** Of all files together. */
+  readonly bytes: number;
 }
 
-/** Flush an output folder, its files and the folders in it to disk. */
-export async function syncTree(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  for (const entry of entries) {
-    if (entry.isFile() || entry.isDirectory()) await syncPath(join(entry.parentPath, entry.name));
+export async function listOutput(folder: string): Promise<Output> {
+  const files: OutputFile[] = [];
+  const folders: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name).slice(folder.length + 1);
+    if (entry.isDirectory()) folders.push(path);
+    else if (entry.isFile()) files.push({ path, bytes: (await lstat(join(folder, path))).size });
   }
+  return { folder, files, folders, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** Flush an output's files and folders to disk. */
+export async function syncOutput({ folder, files, folders }: Output): Promise<void> {
+  for (const { path } of files) await syncPath(join(folder, path));
+  for (const path of folders) await syncPath(join(folder, path));
   await syncPath(folder);
 }
 

@@ -100,9 +100,7 @@ export async function writeItemRecord(
   }
   // The name itself is not flushed: a record that a power cut takes away is work done twice at worst.
   await rename(partial, path);
-  for (const old of replaced) {
-    if (!sameEntry(old, entry)) await rm(recordPath(layout, place.shard, old), { force: true });
-  }
+  await removeOthers(layout, place.shard, replaced, entry);
   return entry;
 }
 
@@ -120,6 +118,16 @@ export async function moveRecord(
 
 export async function removeRecord(layout: BatchLayout, shard: string, entry: RecordEntry): Promise<void> {
   await rm(recordPath(layout, shard, entry), { force: true });
+}
+
+/** Remove an item's records but the one that holds now. */
+export async function removeOthers(
+  layout: BatchLayout,
+  shard: string,
+  entries: readonly RecordEntry[],
+  kept: RecordEntry,
+): Promise<void> {
+  for (const old of entries) if (!sameEntry(old, kept)) await removeRecord(layout, shard, old);
 }
 
 function sameEntry(a: RecordEntry, b: RecordEntry): boolean {

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
@@ -63,6 +63,7 @@ export interface BatchResult extends Counts {
 const IDLE_MS = { least: 500, most: 5_000 } as const;
 /** And beside work, so that progress tells of all runners. */
 const REFRESH_MS = 30_000;
+const MOST_TIMER_MS = 2 ** 31 - 1;
 /** Faults of the batch's own file system in a row, after which the runner gives up. */
 const MOST_FAULTS = 20;
 /** Containers that fail to start in a row, with none that started, after which it is no passing fault. */
@@ -127,7 +128,8 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   const timeUp = new AbortController();
   const stop = AbortSignal.any([ctx.signal, presence.lost, guardLost.signal, timeUp.signal]);
   const msLeft = drain.msLeft();
-  const clock = msLeft === undefined ? undefined : setTimeout(() => timeUp.abort(), Math.min(msLeft, 2 ** 31 - 1));
+  // A timer counts to 24 days; no job lasts that long.
+  const clock = msLeft === undefined || msLeft > MOST_TIMER_MS ? undefined : setTimeout(() => timeUp.abort(), msLeft);
   const board = new Board(list.items, layout, options.changed === "keep");
   const limits = budgets(options.retries);
   const bench: Bench = {
@@ -387,15 +389,10 @@ class Runner {
 
 function makeFolders(layout: BatchLayout): void {
   for (const folder of [layout.runners(), layout.runs(), layout.scratch("")]) mkdirSync(folder, { recursive: true });
+  const kinds = [layout.outputs(""), layout.records(""), layout.claims(""), join(layout.root, "logs")];
+  if (kinds.every((folder) => existsSync(folder) && readdirSync(folder).length >= SHARDS.length)) return;
   for (const shard of SHARDS) {
-    for (const folder of [
-      layout.outputs(shard),
-      layout.records(shard),
-      layout.claims(shard),
-      join(layout.root, "logs", shard),
-    ]) {
-      mkdirSync(folder, { recursive: true });
-    }
+    for (const folder of kinds) mkdirSync(join(folder, shard), { recursive: true });
   }
 }
 

@@ -17,6 +17,7 @@ import {
   moveRecord,
   type RecordEntry,
   readItemRecord,
+  removeOthers,
   removeRecord,
   writeItemRecord,
 } from "./records.js";
@@ -210,8 +211,13 @@ export async function finishReady(
     await removeRecord(layout, place.shard, ready);
     return false;
   }
-  await moveRecord(layout, place.shard, ready, "done");
-  for (const old of entries) if (old !== ready) await removeRecord(layout, place.shard, old);
+  const done = await moveRecord(layout, place.shard, ready, "done");
+  await removeOthers(
+    layout,
+    place.shard,
+    entries.filter((old) => old !== ready),
+    done,
+  );
   return true;
 }
 

@@ -13,7 +13,7 @@ import { type Ended, failureOf, runProcess } from "./item-process.js";
 import type { Item } from "./items.js";
 import type { BatchLayout } from "./layout.js";
 import { addTry, type Budgets, type Failure, retryDelay, type Tries } from "./outcome.js";
-import { outputFiles, syncPath, syncTree } from "./output-files.js";
+import { listOutput, type Output, syncOutput, syncPath } from "./output-files.js";
 import type { Presence } from "./presence.js";
 import type { StartRamp } from "./ramp.js";
 import { RUNNER_VARIABLE } from "./reaper.js";
@@ -25,7 +25,7 @@ import {
   moveRecord,
   type RecordEntry,
   readItemRecord,
-  removeRecord,
+  removeOthers,
   writeItemRecord,
 } from "./records.js";
 import { finishReady, inodeOf } from "./takeover.js";
@@ -147,16 +147,16 @@ async function judge(
   if (done && inode !== undefined) return { kind: "settled", state: "done" };
   if (current.some(({ state }) => state === "failed")) return { kind: "settled", state: "failed" };
   if (!unknown || inode === undefined) return undefined;
-  if ((await problemOf(item, layout.output(item), bench)) !== undefined) return undefined;
-  const files = await outputFiles(layout.output(item));
-  const result = { seconds: 0, files: files.length, bytes: sum(files), inode, made: false };
+  const output = await listOutput(layout.output(item));
+  if ((await problemOf(item, output, bench)) !== undefined) return undefined;
+  const result = { seconds: 0, files: output.files.length, bytes: output.bytes, inode, made: false };
   await writeItemRecord(layout, item, scratch, "done", recordOf(item, {}, [], bench, { result }));
   return { kind: "found" };
 }
 
-async function problemOf(item: Item, folder: string, bench: Bench): Promise<string | undefined> {
+async function problemOf(item: Item, output: Output, bench: Bench): Promise<string | undefined> {
   for (const check of bench.checks) {
-    const problem = await check.problem(folder, valuesOf(item, folder, 0, bench), bench.stop);
+    const problem = await check.problem(output, valuesOf(item, output.folder, 0, bench), bench.stop);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -164,8 +164,7 @@ async function problemOf(item: Item, folder: string, bench: Bench): Promise<stri
 
 interface Made {
   readonly seconds: number;
-  readonly files: number;
-  readonly bytes: number;
+  readonly output: Output;
 }
 
 /** Run the item once into `out` and check what it wrote. */
@@ -184,22 +183,22 @@ async function runAttempt(
   try {
     const { ended, started } = await runIsolated(item, attempt, folders, log, bench);
     if (ended.why === "stopped" || bench.presence.lost.aborted) return "stopped";
-    const failure = failureOf(ended, started) ?? (await invalid(item, out, bench));
+    const output = await listOutput(out);
+    const failure = failureOf(ended, started) ?? (await invalid(item, output, bench));
     if (bench.stop.aborted && failure !== undefined) return "stopped";
     await note(log, failure ? `${failure.fault}: ${failure.message}` : "valid", `${ended.seconds.toFixed(2)} s`);
     if (failure) {
       return { ...failure, message: await withLastLine(failure, bench.layout.log(item)), seconds: ended.seconds };
     }
-    const files = await outputFiles(out);
-    return { seconds: ended.seconds, files: files.length, bytes: sum(files) };
+    return { seconds: ended.seconds, output };
   } finally {
     await log.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function invalid(item: Item, out: string, bench: Bench): Promise<Failure | undefined> {
-  const problem = await problemOf(item, out, bench);
+async function invalid(item: Item, output: Output, bench: Bench): Promise<Failure | undefined> {
+  const problem = await problemOf(item, output, bench);
   return problem === undefined ? undefined : { fault: "item", message: `output is not valid: ${problem}` };
 }
 
@@ -273,7 +272,7 @@ async function watchStart(
 /** Put a checked output in its place and record it. */
 async function publish(
   item: Item,
-  made: Made,
+  { seconds, output }: Made,
   before: ItemRecord | undefined,
   entries: readonly RecordEntry[],
   own: Claim,
@@ -281,19 +280,18 @@ async function publish(
   bench: Bench,
 ): Promise<Outcome> {
   const { layout, presence } = bench;
-  const [out, target] = [join(scratch, "out"), layout.output(item)];
-  await syncTree(out);
+  const out = output.folder;
+  await syncOutput(output);
   if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
   const inode = (await inodeOf(out)) as string;
   const record = recordOf(item, before?.tries ?? {}, before?.attempts ?? [], bench, {
-    result: { ...made, inode, made: true },
+    result: { seconds, files: output.files.length, bytes: output.bytes, inode, made: true },
   });
   const ready = await writeItemRecord(layout, item, scratch, "ready", record);
-  await putInPlace(out, target, join(scratch, "old"));
+  await putInPlace(out, layout.output(item), join(scratch, "old"));
   await syncPath(layout.outputs(item.shard));
-  await moveRecord(layout, item.shard, ready, "done");
-  for (const old of entries) await removeRecord(layout, item.shard, old);
-  return { kind: "done", seconds: made.seconds };
+  await removeOthers(layout, item.shard, entries, await moveRecord(layout, item.shard, ready, "done"));
+  return { kind: "done", seconds };
 }
 
 /** Rename `out` to `target`; an output that lies there is moved away first. A folder with something in it is never replaced. */
@@ -383,8 +381,4 @@ function lastOwnLine(text: string): string | undefined {
   const lines = text.trimEnd().split("\n").slice(0, -1);
   const last = lines.at(-1);
   return last === undefined || last.startsWith("# ") ? undefined : last.trim();
-}
-
-function sum(files: readonly { readonly bytes: number }[]): number {
-  return files.reduce((total, { bytes }) => total + bytes, 0);
 }

@@ -3,12 +3,13 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readChecks } from "../../dist/batch/checks.js";
+import { listOutput } from "../../dist/batch/output-files.js";
 import { query } from "../support/duck.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
 async function problem(folder, text, values = {}) {
   for (const check of readChecks([text], ["crop"])) {
-    const found = await check.problem(folder, values, new AbortController().signal);
+    const found = await check.problem(await listOutput(folder), values, new AbortController().signal);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -157,7 +157,7 @@ test("a time limit ends the item with all it started, and is a fault of its own"
 });
 
 test("what was purged, changed or broken is made again; the rest is not", async (t) => {
-  const { folder, out, run, output, setItems } = batch(t, 'echo "$1" >> "$0/runs"; echo "$3" > "$2/x"');
+  const { folder, out, run, status, output, setItems } = batch(t, 'echo "$1" >> "$0/runs"; echo "$3" > "$2/x"');
   const runs = () => {
     const text = readFileSync(join(folder, "runs"), "utf8");
     rmSync(join(folder, "runs"));
@@ -168,6 +168,7 @@ test("what was purged, changed or broken is made again; the rest is not", async 
   rmSync(join(output("b"), ".."), { recursive: true });
   const purged = await run(["--valid", "x=size:2"]);
   assert.match(purged.stderr, /output gone, made again=1/);
+  assert.equal((await status()).done, 3);
   assert.equal(runs(), "b");
   setItems(["a,0", "b,1", "c,7", "d,3"]);
   const changed = await run(["--valid", "x=size:2"]);
