@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "fields",
-      "sources": ["addon.cc", "wkb.cc", "albers.cc", "burn.cc", "count.cc", "count_weighted.cc", "geojson.cc"],
+      "sources": ["addon.cc", "wkb.cc", "albers.cc", "burn.cc", "count.cc", "count_weighted.cc", "antimeridian.cc", "geojson.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execa } from "execa";
 
 const ANSWER_LIMIT_MS = 20_000;
 
@@ -39,10 +39,7 @@ export async function hasJobEnded(job: string): Promise<boolean | undefined> {
   return states.length === 0 ? undefined : states.every((state) => ENDED.test(state));
 }
 
-function ask(program: string, args: readonly string[]): Promise<{ ok: boolean; text: string }> {
-  return new Promise((resolve) => {
-    execFile(program, args, { timeout: ANSWER_LIMIT_MS }, (error, stdout, stderr) => {
-      resolve(error ? { ok: false, text: stderr } : { ok: true, text: stdout });
-    });
-  });
+async function ask(program: string, args: string[]): Promise<{ ok: boolean; text: string }> {
+  const result = await execa(program, args, { reject: false, stdin: "ignore", timeout: ANSWER_LIMIT_MS });
+  return result.failed ? { ok: false, text: result.stderr ?? "" } : { ok: true, text: result.stdout };
 }

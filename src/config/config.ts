@@ -102,6 +102,8 @@ export interface Layout {
   readonly archive: string;
   readonly manifest: string;
   readonly log: string;
+  /** How the year's run stands. */
+  readonly live: string;
   /** Step records and locks. */
   readonly state: string;
 }
@@ -118,6 +120,7 @@ export function layoutOf(options: Options, year: number): Layout {
     archive: join(root, "outputs", "tiles", `fields_${region}_${year}_full.pmtiles`),
     manifest: join(root, "outputs", "web", `${region}_full_years.json`),
     log: join(root, "logs", `year_${year}.log`),
+    live: join(root, "logs", `year_${year}_live.json`),
     state: join(root, "outputs", "state"),
   };
 }

@@ -101,6 +101,12 @@ export const OPTIONS = {
     type: "string",
     help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)",
   },
+  stallSeconds: {
+    type: "integer",
+    default: 600,
+    min: 0,
+    help: "time without any movement (CPU, input, files) after which tippecanoe is ended with a diagnosis; 0: never",
+  },
   // Publish
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
@@ -110,7 +116,19 @@ export const OPTIONS = {
     type: "string",
     help: "URL under which the target is served; prefixed to the archive's name in the manifest",
   },
+  manifestFormat: {
+    type: "string",
+    default: "full",
+    choices: ["full", "list"],
+    help: "the manifest: years with all that is known of their archives, or the bare JSON list of years",
+  },
+  allowRace: {
+    type: "boolean",
+    default: false,
+    help: "where the server refuses conditional writes, write the manifest without a lock object",
+  },
   distribution: { type: "string", help: "CloudFront distribution to invalidate after publishing" },
+  waitInvalidation: { type: "boolean", default: false, help: "end only when CloudFront says the invalidation is done" },
   // Clusters
   cluster: { type: "string", help: "the cluster: betzy, saga, laptop, or a name of one's own with --cluster-profile" },
   clusterProfile: { type: "string", help: "JSON file of what differs from the cluster's built-in profile" },

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { publishFile } from "./output.js";
@@ -26,12 +26,16 @@ export function recordPath(stateDir: string, region: string, year: number, step:
 
 /** The record, or undefined where there is none or it cannot be read (then the step is made again). */
 export function readRecord(path: string): StepRecord | undefined {
-  if (!existsSync(path)) return undefined;
+  const record = readJson(path) as StepRecord | undefined;
+  const whole =
+    typeof record?.step === "string" && record.inputs && record.facts && typeof record.output?.digest === "string";
+  return whole ? record : undefined;
+}
+
+/** What a JSON file holds; undefined where there is none or it cannot be read. */
+export function readJson(path: string): unknown {
   try {
-    const record = JSON.parse(readFileSync(path, "utf8")) as StepRecord;
-    const whole =
-      typeof record.step === "string" && record.inputs && record.facts && typeof record.output?.digest === "string";
-    return whole ? record : undefined;
+    return JSON.parse(readFileSync(path, "utf8")) ?? undefined;
   } catch {
     return undefined;
   }

@@ -9,7 +9,7 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
 import { awsCode, firstLine } from "./aws-errors.js";
 import { fileChecksum } from "./checksum.js";
-import { invalidate, invalidationPaths } from "./invalidation.js";
+import { invalidate, invalidationDone, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
@@ -21,6 +21,8 @@ export interface FinishedArchive {
   readonly path: string;
   /** `fileDigest` of it. */
   readonly digest: string;
+  /** When it was made, ISO 8601 in UTC; else its time of last change is taken. */
+  readonly builtAt?: string | undefined;
   /** Of the tiles step; `featureCounts` (features by layer) goes into the manifest. */
   readonly facts: Facts;
 }
@@ -36,7 +38,7 @@ export interface PublishFacts extends Facts {
   readonly guard: Guard;
   /** All years in the manifest after this one was published. */
   readonly years: readonly number[];
-  /** `none`, `created ID`, or `failed: REASON`; a failure does not undo the publish. */
+  /** `none`, `created ID`, `completed ID`, or `failed: REASON`; a failure does not undo the publish. */
   readonly invalidation: string;
 }
 
@@ -62,10 +64,16 @@ export function publishStep(
   archive: FinishedArchive,
   tuning: S3Tuning = {},
 ): Step<PublishFacts> {
-  const { region } = options;
+  const { region, manifestFormat, allowRace } = options;
   const target = openTarget(options, layout, tuning);
   const key = basename(layout.archive);
-  const manifest: ManifestFile = { target, key: basename(layout.manifest), region };
+  const manifest: ManifestFile = {
+    target,
+    key: basename(layout.manifest),
+    region,
+    format: manifestFormat,
+    allowRace,
+  };
   const receiptPath = join(layout.state, `${region}_${year}_published.json`);
   let description: ArchiveDescription | undefined;
 
@@ -83,6 +91,7 @@ export function publishStep(
       target: target.name,
       endpoint: options.endpoint ?? null,
       publicUrl: options.publicUrl ?? null,
+      manifestFormat,
       distribution: options.distribution ?? null,
     },
 
@@ -113,7 +122,8 @@ export function publishStep(
       const sent = await putArchive(target, key, source, resumePath, ctx);
       const url = options.publicUrl === undefined ? await target.url(key) : below(options.publicUrl, key);
       const checksum = `sha256:${source.checksum}`;
-      const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, ...description };
+      const builtAt = archive.builtAt ?? statSync(archive.path).mtime.toISOString();
+      const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, builtAt, ...description };
       const update = await updateManifest(
         manifest,
         (current) => withArchive(current, year, entry, { region, generator: GENERATOR }),
@@ -167,7 +177,7 @@ async function problemAt(
   if (stored === undefined) return "the archive is not at the target";
   const wanted = { bytes: facts.bytes, checksum: facts.checksum.replace("sha256:", ""), fingerprint: archive.digest };
   if (!isStored(stored, wanted)) return "the target holds another archive";
-  return entryProblem(await readManifest(manifest, ctx), year, facts.checksum, facts.url);
+  return entryProblem(await readManifest(manifest, ctx), manifest.format, year, facts.checksum, facts.url);
 }
 
 /** By whole-object checksum where the store keeps it, else by fingerprint. */
@@ -220,13 +230,15 @@ async function putArchive(target: Target, key: string, source: SourceFile, resum
 
 /** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
 async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
-  const { distribution, publicUrl, profile, retries } = options;
+  const { distribution, publicUrl, profile, retries, waitInvalidation } = options;
   if (distribution === undefined) return "none";
   try {
     const paths = invalidationPaths(keys, publicUrl, (key) => target.urlPath(key));
     const id = await invalidate(distribution, paths, { profile, retries }, ctx);
     ctx.log.info("CloudFront invalidation created", { distribution, id, paths: paths.join(" ") });
-    return `created ${id}`;
+    if (!waitInvalidation) return `created ${id}`;
+    await invalidationDone(distribution, id, { profile, retries }, ctx);
+    return `completed ${id}`;
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
     const reason = `${awsCode(error)}: ${firstLine(error)}`;

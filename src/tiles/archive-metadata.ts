@@ -1,4 +1,4 @@
-import type { Metadata } from "../archive/metadata.js";
+import { GENERATOR, type Metadata } from "../archive/metadata.js";
 import { CDL_LEGEND, cropName } from "../legend/cdl-legend.js";
 import { FEATURE_FIELDS } from "./properties.js";
 
@@ -34,7 +34,7 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
     type: "overlay",
     format: "pbf",
     attribution: "Crops: USDA NASS Cropland Data Layer",
-    generator: "fields-pipeline",
+    generator: GENERATOR,
     engine,
     year,
     inputs,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Metadata } from "../archive/metadata.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
@@ -105,6 +106,7 @@ export function tilesStep(
           plan: ready.plan,
           signal: ctx.signal,
           log: ctx.log,
+          stallMs: options.stallSeconds === 0 ? undefined : options.stallSeconds * 1000,
           onProgress: (percent) => task.update(percent),
         });
       } finally {
@@ -119,7 +121,9 @@ export function tilesStep(
         engine: ready.version,
         crops: presentCrops(crop),
       };
-      await rewriteMetadata(tiled, partial, () => archiveMetadata(metadata), { signal: ctx.signal });
+      // tippecanoe's statistics are of this very year's features.
+      const change = ({ tilestats }: Metadata) => ({ ...archiveMetadata(metadata), ...(tilestats && { tilestats }) });
+      await rewriteMetadata(tiled, partial, change, { signal: ctx.signal });
       const census = await takeCensus(partial, stream.status, crop.values, maxZoom, pool(), ctx);
       if (census.thin > 0)
         ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {

@@ -6,6 +6,7 @@ import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { withLiveState } from "../pipeline/live.js";
 import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
@@ -44,12 +45,13 @@ export async function runYear(
   ctx: Context,
 ): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
-  const run = async (own: Context): Promise<YearResult> => {
+  const run = async (own: Context, begin: (stage: Stage) => void): Promise<YearResult> => {
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
     try {
       for (const stage of STAGES) {
+        begin(stage);
         const step = makers[stage](done);
         if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
         else if (isBeyond(stage, selection)) break;
@@ -64,7 +66,7 @@ export async function runYear(
     return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
   };
   try {
-    return await withLock(lock, ctx, run);
+    return await withLock(lock, ctx, (held) => withLiveState(layout.live, year, held, run));
   } catch (error) {
     throw asPipelineError(error, "failed", "The year cannot be made", { year });
   }
@@ -136,7 +138,11 @@ function stepMakers(
     zonal,
     tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
     publish: ({ tiles }) =>
-      publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
+      publishStep(year, options, layout, {
+        ...outputOf(tiles, "tiles"),
+        facts: tiles?.facts ?? {},
+        builtAt: tiles?.finishedAt,
+      }),
   };
 }
 

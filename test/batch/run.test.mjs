@@ -19,8 +19,21 @@ function batch(t, script, ids = ["a", "b", "c"]) {
     command(
       "batch",
       [
-        ...["run", "--items", list, "--out", out, "--workers", "2", "--backoff", "0.05", "--tmp", folder, "--json"],
-        ...["--stale", "5", ...options],
+        "run",
+        "--items",
+        list,
+        "--out",
+        out,
+        "--workers",
+        "2",
+        "--backoff",
+        "0.05",
+        "--tmp",
+        folder,
+        "--json",
+        "--stale",
+        "5",
+        ...options,
         ...(options.includes("--command") ? [] : ["--", "sh", "-c", script, folder, "{id}", "{out}", "{n}"]),
       ],
       rest,
@@ -104,7 +117,7 @@ test("an item that fails is retried, then counts as failed; the others go on; --
   assert.match(first.stderr, /Some items failed.*items=3, done=2, failed=1/);
   assert.match(first.stderr, /FAILED b: item: exit code 9: no crop for b \(.*b\.log\)/);
   assert.equal(readFileSync(join(folder, "runs"), "utf8").match(/b/g).length, 2);
-  assert.match(log("b"), /attempt 1[^]*no crop for b[^]*item: exit code 9[^]*attempt 2[^]*no crop/);
+  assert.match(log("b"), /attempt 1.*no crop for b.*item: exit code 9.*attempt 2.*no crop/s);
   const { failures, failed } = await status();
   assert.equal(failed, 1);
   assert.deepEqual([failures[0].id, failures[0].fault], ["b", "item"]);

@@ -45,9 +45,31 @@ function batch(t, { items, ms, options = [] }) {
   const layout = new BatchLayout(out);
   const start = ({ elsewhere = false, workers = 3 } = {}) => {
     const command = [
-      ...[process.execPath, BATCH, "run", "--items", join(folder, "items.txt"), "--out", out, "--tmp", folder],
-      ...["--workers", String(workers), "--stale", "3", "--backoff", "0.05", "--valid", "result=exists", ...options],
-      ...["--", item, proof, "{id}", "{out}", String(ms), "0"],
+      process.execPath,
+      BATCH,
+      "run",
+      "--items",
+      join(folder, "items.txt"),
+      "--out",
+      out,
+      "--tmp",
+      folder,
+      "--workers",
+      String(workers),
+      "--stale",
+      "3",
+      "--backoff",
+      "0.05",
+      "--valid",
+      "result=exists",
+      ...options,
+      "--",
+      item,
+      proof,
+      "{id}",
+      "{out}",
+      String(ms),
+      "0",
     ];
     const [program, ...args] = elsewhere ? [...ELSEWHERE, ...command] : command;
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });

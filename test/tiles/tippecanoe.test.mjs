@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
@@ -14,6 +14,7 @@ import { failureOf } from "../../dist/tiles/tippecanoe-errors.js";
 import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
 import { testContext } from "../support/context.mjs";
 import { cropOf, fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
+import { processesIn, tippecanoeIn } from "../support/processes.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { decodeZoom, noTippecanoe, tippecanoe } from "../support/tippecanoe.mjs";
@@ -44,41 +45,6 @@ function script(folder, text) {
   writeFileSync(path, `#!/bin/sh\n${text}\n`);
   chmodSync(path, 0o755);
   return path;
-}
-
-/** Processes whose command line or open files name `folder`. */
-function processesIn(folder) {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(folder) ||
-          readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder))
-        );
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-/** The tippecanoe that works in `folder`, once it is itself and no longer the shell that starts it. */
-async function tippecanoeIn(folder) {
-  for (let tries = 0; tries < 400; tries++) {
-    const found = processesIn(folder).find((pid) => !/^(sh|setpriv|node)$/.test(nameOf(pid)));
-    if (found !== undefined) return found;
-    await sleep(25);
-  }
-  throw new Error("tippecanoe did not start");
-}
-
-function nameOf(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "sh";
-  }
 }
 
 const nothingLeft = (run) => {
