@@ -182,3 +182,35 @@ test(`${ITEMS} items on four Slurm nodes, workers killed at random: each done on
 function isOfKilledHost(name) {
   return /^fields-batch-b[34]-/.test(name);
 }
+
+test("the job's end is known: what still runs then is ended in time, claims are given back, exit code 11", {
+  skip: slurmMissing(),
+}, async (t) => {
+  const folder = roomyFolder(t);
+  const cluster = await startSlurm();
+  t.after(() => cluster.stop());
+  const [out, script, list] = ["out", "job.sh", "items.txt"].map((name) => join(folder, name));
+  writeFileSync(list, "short\nlong\n");
+  const command = `${process.execPath} ${BATCH} run --items ${list} --out ${out} --workers 2 --tmp ${folder} --grace 45`;
+  const item = `sh -c 'echo > $1/x; [ $0 = short ] || sleep 600' {id} {out}`;
+  writeFileSync(
+    script,
+    `#!/bin/bash\nsrun -N1 -n1 ${command} --command "${item.replaceAll("$", "\\$")}"\necho "code $?"\n`,
+  );
+  const submitted = await cluster.run("sbatch", [
+    "--parsable",
+    "--account=nn1k",
+    "-N4",
+    "--time=1",
+    `--output=${folder}/job.log`,
+    script,
+  ]);
+  assert.equal(submitted.code, 0, submitted.stderr);
+  const { JobState } = await cluster.ended(submitted.stdout.trim(), 180_000);
+  const log = readFileSync(join(folder, "job.log"), "utf8");
+  assert.equal(JobState, "COMPLETED", log);
+  assert.match(log, /code 11$/m, log);
+  const status = await cluster.run(process.execPath, [BATCH, "status", "--out", out, "--json"]);
+  const { done, failed, running, left } = JSON.parse(status.stdout);
+  assert.deepEqual({ done, failed, running, left }, { done: 1, failed: 0, running: 0, left: 1 });
+});
