@@ -96,10 +96,10 @@ async function writeTiles(
   return empty;
 }
 
-function* slices({ tileIds, rowIds }: MbtilesKeys): Generator<{ first: number; slice: MbtilesKeys }> {
+function* slices({ table, tileIds, rowIds }: MbtilesKeys): Generator<{ first: number; slice: MbtilesKeys }> {
   for (let first = 0; first < tileIds.length; first += TILES_PER_TASK) {
     const end = first + TILES_PER_TASK;
-    yield { first, slice: { tileIds: tileIds.slice(first, end), rowIds: rowIds.slice(first, end) } };
+    yield { first, slice: { table, tileIds: tileIds.slice(first, end), rowIds: rowIds.slice(first, end) } };
   }
 }
 

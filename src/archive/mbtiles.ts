@@ -13,9 +13,17 @@ const CACHE_KIB = 16_384;
 /** Where each tile is, in tile id order. */
 export interface MbtilesKeys {
   readonly tileIds: Float64Array;
-  /** Rows of the table; empty where tiles are a view and are looked up by address. */
+  /** Rows of `table`; empty where tiles are looked up by address. */
   readonly rowIds: Float64Array;
+  /** That holds `tile_data`. */
+  readonly table: string;
 }
+
+const LOOK_UP = "SELECT tile_data AS data FROM tiles";
+/** tippecanoe's own: contents once, in `images`, by zoom and digest. */
+const TIPPECANOE_VIEW =
+  /FROM map JOIN images ON images\.tile_id = map\.tile_id and images\.zoom_level = map\.zoom_level/i;
+const ADDRESS = "zoom_level AS z, tile_column AS x, tile_row AS y";
 
 /**
  * An MBTiles file, open for reading. Every error is a PipelineError of kind `input` that names the file.
@@ -58,11 +66,10 @@ export class Mbtiles {
 
   /** Addresses of all tiles, in tile id order; rows count from the south in the file, from the north here. */
   keys(): MbtilesKeys {
-    const byRow = this.#tilesAreRows();
+    const { table, sql, byRow } = this.#layout();
     const ids: number[] = [];
     const rows: number[] = [];
-    const columns = `zoom_level AS z, tile_column AS x, tile_row AS y${byRow ? ", rowid AS id" : ""}`;
-    for (const { z, x, y, id } of this.#rows(`SELECT ${columns} FROM tiles`)) {
+    for (const { z, x, y, id } of this.#rows(sql)) {
       ids.push(this.#tileId({ z: Number(z), x: Number(x), y: 2 ** Number(z) - 1 - Number(y) }));
       if (byRow) rows.push(Number(id));
     }
@@ -70,7 +77,7 @@ export class Mbtiles {
     const tileIds = Float64Array.from(order, (i) => ids[i] as number);
     const twice = tileIds.findIndex((id, i) => id === tileIds[i - 1]);
     if (twice >= 0) this.#fail("MBTiles have a tile twice", { tile: tileName(tileIds[twice] as number) });
-    return { tileIds, rowIds: byRow ? Float64Array.from(order, (i) => rows[i] as number) : new Float64Array() };
+    return { table, tileIds, rowIds: byRow ? Float64Array.from(order, (i) => rows[i] as number) : new Float64Array() };
   }
 
   /**
@@ -79,11 +86,11 @@ export class Mbtiles {
    *
    * @returns contents one after the other, in the order of the keys; length 0 where a tile is empty.
    */
-  tiles({ tileIds, rowIds }: MbtilesKeys): { bytes: Uint8Array; lengths: Uint32Array } {
+  tiles({ table, tileIds, rowIds }: MbtilesKeys): { bytes: Uint8Array; lengths: Uint32Array } {
     const order = Uint32Array.from(tileIds, (_, i) => i);
     if (rowIds.length > 0) order.sort((a, b) => (rowIds[a] as number) - (rowIds[b] as number));
     const contents: Uint8Array[] = [];
-    for (const i of order) contents[i] = this.#tile(tileIds[i] as number, rowIds[i]);
+    for (const i of order) contents[i] = this.#tile(table, tileIds[i] as number, rowIds[i]);
     const lengths = Uint32Array.from(contents, ({ length }) => length);
     const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
     let at = 0;
@@ -94,37 +101,49 @@ export class Mbtiles {
     return { bytes, lengths };
   }
 
-  #tile(id: number, rowId: number | undefined): Uint8Array {
-    const { z, x, y } = tileOf(id);
-    const [where, values] =
-      rowId === undefined
-        ? ["zoom_level = ? AND tile_column = ? AND tile_row = ?", [z, x, 2 ** z - 1 - y]]
-        : ["rowid = ?", [rowId]];
+  #tile(table: string, id: number, rowId: number | undefined): Uint8Array {
+    const where = () => ({ tile: tileName(id) });
     const row = this.#guarded(
       "MBTiles cannot be read",
-      () => this.#prepared(`SELECT tile_data AS data FROM tiles WHERE ${where}`).get(values),
-      { tile: tileName(id) },
+      () => {
+        if (rowId !== undefined)
+          return this.#prepared(`SELECT tile_data AS data FROM ${table} WHERE rowid = ?`).get(rowId);
+        const { z, x, y } = tileOf(id);
+        return this.#prepared(`${LOOK_UP} WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?`).get([
+          z,
+          x,
+          2 ** z - 1 - y,
+        ]);
+      },
+      where,
     );
     const data = row?.data;
     if (data === null) return new Uint8Array();
-    if (!(data instanceof Uint8Array)) {
-      this.#fail("Tile is no blob", { tile: tileName(id), received: typeof data });
-    }
-    return this.#guarded("Tile cannot be compressed", () => asGzip(data), { tile: tileName(id) });
+    if (!(data instanceof Uint8Array)) this.#fail("Tile is no blob", { ...where(), received: typeof data });
+    return this.#guarded("Tile cannot be compressed", () => asGzip(data), where);
   }
 
-  /** Whether `tiles` is a plain table; else a view, as over tippecanoe's `map` and `images`. */
-  #tilesAreRows(): boolean {
-    const [found] = this.#rows("SELECT type, sql FROM sqlite_master WHERE name = 'tiles'");
+  /** Which table holds the tiles' bytes, and how its rows are found: a plain table, or a view as tippecanoe's. */
+  #layout(): { table: string; sql: string; byRow: boolean } {
+    const objects = new Map([...this.#rows("SELECT name, type, sql FROM sqlite_master")].map((row) => [row.name, row]));
+    const found = objects.get("tiles");
     if (found === undefined) this.#fail("Not MBTiles: there are no tiles in it", { expected: "a table or view tiles" });
-    if (found.type === "table" && !/WITHOUT\s+ROWID/i.test(String(found.sql))) return true;
-    const lookUp =
-      "EXPLAIN QUERY PLAN SELECT tile_data FROM tiles WHERE zoom_level = 1 AND tile_column = 1 AND tile_row = 1";
-    for (const { detail } of this.#rows(lookUp)) {
+    if (found.type === "table" && !/WITHOUT\s+ROWID/i.test(String(found.sql))) {
+      return { table: "tiles", sql: `SELECT ${ADDRESS}, rowid AS id FROM tiles`, byRow: true };
+    }
+    const images = String(objects.get("images")?.sql ?? "");
+    if (found.type === "view" && TIPPECANOE_VIEW.test(String(found.sql)) && /zoom_level/i.test(images)) {
+      const join = "map JOIN images ON images.tile_id = map.tile_id AND images.zoom_level = map.zoom_level";
+      const address = ADDRESS.replace("zoom_level", "map.zoom_level");
+      return { table: "images", sql: `SELECT ${address}, images.rowid AS id FROM ${join}`, byRow: true };
+    }
+    for (const { detail } of this.#rows(
+      `EXPLAIN QUERY PLAN ${LOOK_UP} WHERE zoom_level = 1 AND tile_column = 1 AND tile_row = 1`,
+    )) {
       if (String(detail).startsWith("SCAN"))
         this.#fail("MBTiles have no index of their tiles", { received: String(detail) });
     }
-    return false;
+    return { table: "tiles", sql: `SELECT ${ADDRESS} FROM tiles`, byRow: false };
   }
 
   #tileId(tile: Tile): number {
@@ -158,11 +177,11 @@ export class Mbtiles {
     return known;
   }
 
-  #guarded<T>(sentence: string, act: () => T, where: Record<string, string> = {}): T {
+  #guarded<T>(sentence: string, act: () => T, where: () => Record<string, string> = () => ({})): T {
     try {
       return act();
     } catch (cause) {
-      throw asPipelineError(cause, "input", sentence, { path: this.path, ...where });
+      throw asPipelineError(cause, "input", sentence, { path: this.path, ...where() });
     }
   }
 
