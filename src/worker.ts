@@ -3,8 +3,10 @@
  * plain data and shared or transferred buffers.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { threadId } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
+import { Mbtiles, type MbtilesKeys } from "./archive/mbtiles.js";
 import { Archive } from "./archive/reader.js";
 import { tileName } from "./archive/tile-id.js";
 import type { KernelName } from "./config/options.js";
@@ -24,6 +26,7 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
+import { type Boxes, boxesOf } from "./lookup/boxes.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { type PropertyChoice, propertyTexts } from "./tiles/properties.js";
@@ -74,6 +77,13 @@ export async function burnColumn(
 ): Promise<Burned> {
   const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
   return moved(burned, Object.values(burned));
+}
+
+/** Read a slice of fields for the lookup index. */
+export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
+  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
+  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
+  return moved(boxes, [boxes.box, boxes.idHash]);
 }
 
 export interface CountTask {
@@ -164,8 +174,7 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
-  const { ino, mtimeNs } = statSync(path, { bigint: true });
-  const version = `${path} ${ino} ${mtimeNs}`;
+  const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
     archive = undefined;
@@ -178,6 +187,34 @@ export async function censusRange({ path, plan, from, to }: CensusTask): Promise
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
+
+export interface MbtilesTask {
+  readonly path: string;
+  /** Scratch, for the library's marks. */
+  readonly folder: string;
+  readonly keys: MbtilesKeys;
+}
+
+/** Read some tiles of MBTiles, as gzip. */
+export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  const version = `${versionOf(path)} ${versionOf(folder)}`;
+  if (mbtiles?.version !== version) {
+    mbtiles?.file.close();
+    mbtiles = undefined;
+    mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
+  }
+  const { bytes, lengths } = mbtiles.file.tiles(keys);
+  return moved({ bytes, lengths }, [bytes, lengths]);
+}
+
+/** The MBTiles opened last in this thread. */
+let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;
+
+/** Tells a file from one that has replaced it. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs, mtimeNs } = statSync(path, { bigint: true });
+  return `${path} ${ino} ${statSync(path).isFile() ? mtimeNs : birthtimeNs}`;
+}
 
 export interface SwapTask {
   readonly kernel: KernelName;

@@ -27,6 +27,24 @@ export interface ArchiveEntry {
   readonly featureCounts?: Readonly<Record<string, number>>;
 }
 
+/** A published file. */
+export interface FileEntry {
+  /** Absolute, or relative to the manifest. */
+  readonly url: string;
+  readonly key: string;
+  readonly bytes: number;
+  /** `sha256:` and 64 hex digits. */
+  readonly checksum: string;
+}
+
+export interface HistoryEntry {
+  readonly years: readonly number[];
+  /** legend.json. */
+  readonly legend: FileEntry;
+  /** history_{region}.parquet. */
+  readonly table: FileEntry;
+}
+
 /**
  * The file that lists what is published: `{region}_full_years.json`.
  *
@@ -34,6 +52,8 @@ export interface ArchiveEntry {
  * their years were published: its only times are those at which archives were made.
  */
 export interface Manifest {
+  /** The history over all years, where it is published. */
+  readonly history?: HistoryEntry;
   readonly version: number;
   readonly generator: string;
   readonly region: string;
@@ -125,6 +145,15 @@ export function withArchive(
     legend: CDL_LEGEND,
     ...keysOutside(before, OWN_KEYS),
   };
+}
+
+/** The manifest with this history in place of any other; every year kept. */
+export function withHistory(
+  manifest: Manifest | undefined,
+  history: HistoryEntry,
+  by: { readonly region: string; readonly generator: string },
+): Manifest {
+  return { ...(manifest ?? { ...EMPTY, ...by, legend: CDL_LEGEND }), history };
 }
 
 /** Why a year is not in the manifest as it should be; undefined when it is. A bare list tells of the year alone. */

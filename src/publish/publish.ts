@@ -8,12 +8,12 @@ import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
 import { awsCode, firstLine } from "./aws-errors.js";
-import { fileChecksum } from "./checksum.js";
 import { invalidate, invalidationDone, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
-import type { SourceFile, StoredObject, Target } from "./target.js";
+import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
+import type { Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 
 /** A finished archive, as the tiles step hands it on. */
@@ -42,10 +42,8 @@ export interface PublishFacts extends Facts {
   readonly invalidation: string;
 }
 
-const GENERATOR = `fields-pipeline ${packageVersion()}`;
-const CONTENT_TYPE = "application/vnd.pmtiles";
-/** A reader that has a part of an older archive notices by its ETag; an hour bounds how long it may not ask. */
-const CACHE_CONTROL = "public, max-age=3600";
+export const GENERATOR = `fields-pipeline ${packageVersion()}`;
+const HEADERS = { contentType: "application/vnd.pmtiles", cacheControl: CACHE_CONTROL } as const;
 const FAILED = "failed: ";
 
 /**
@@ -117,9 +115,9 @@ export function publishStep(
 
     async run(partial, ctx) {
       description ??= await describeArchive(archive.path, archive.facts);
-      const source = await sourceOf(archive, ctx);
+      const source = await sourceOf(archive.path, archive.digest, ctx);
       const resumePath = `${partial}.upload.json`;
-      const sent = await putArchive(target, key, source, resumePath, ctx);
+      const sent = await sendFile(target, key, source, { ...HEADERS, resumePath }, ctx);
       const url = options.publicUrl === undefined ? await target.url(key) : below(options.publicUrl, key);
       const checksum = `sha256:${source.checksum}`;
       const builtAt = archive.builtAt ?? statSync(archive.path).mtime.toISOString();
@@ -180,56 +178,8 @@ async function problemAt(
   return entryProblem(await readManifest(manifest, ctx), manifest.format, year, facts.checksum, facts.url);
 }
 
-/** By whole-object checksum where the store keeps it, else by fingerprint. */
-function isStored(stored: StoredObject, wanted: Omit<SourceFile, "path">): boolean {
-  if (stored.bytes !== wanted.bytes) return false;
-  if (stored.checksum !== undefined) return stored.checksum === wanted.checksum;
-  return stored.fingerprint === wanted.fingerprint;
-}
-
-async function sourceOf(archive: FinishedArchive, ctx: Context): Promise<SourceFile> {
-  const bytes = statSync(archive.path).size;
-  const task = ctx.progress.start("bytes checksummed", bytes);
-  try {
-    const checksum = await fileChecksum(archive.path, ctx, (done) => task.update(done));
-    return { path: archive.path, bytes, checksum, fingerprint: archive.digest };
-  } finally {
-    task.end();
-  }
-}
-
-/** Send the archive unless the target has it, then look at it there. */
-async function putArchive(target: Target, key: string, source: SourceFile, resumePath: string, ctx: Context) {
-  const before = await target.stat(key, ctx);
-  if (before !== undefined && isStored(before, source)) {
-    ctx.log.info("the target has this archive already", { key });
-    return { transfer: "already there", resumedBytes: 0 } as const;
-  }
-  const task = ctx.progress.start("bytes published", source.bytes);
-  try {
-    const { how, resumedBytes } = await target.putFile(
-      key,
-      source,
-      { contentType: CONTENT_TYPE, cacheControl: CACHE_CONTROL, resumePath, onProgress: (done) => task.update(done) },
-      ctx,
-    );
-    const after = await target.stat(key, ctx);
-    if (after === undefined || !isStored(after, source)) {
-      throw new PipelineError("publish", "The target does not hold what was sent", {
-        target: target.name,
-        key,
-        expected: `${source.bytes} bytes, ${source.checksum}`,
-        received: after && `${after.bytes} bytes, ${after.checksum ?? after.fingerprint}`,
-      });
-    }
-    return { transfer: how, resumedBytes } as const;
-  } finally {
-    task.end();
-  }
-}
-
 /** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
-async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
+export async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
   const { distribution, publicUrl, profile, retries, waitInvalidation } = options;
   if (distribution === undefined) return "none";
   try {
@@ -247,11 +197,11 @@ async function tryInvalidation(options: Options, target: Target, keys: string[],
   }
 }
 
-function localPath(target: Target, key: string): string | undefined {
+export function localPath(target: Target, key: string): string | undefined {
   return target.name.startsWith("file:") ? join(target.name.slice("file:".length), key) : undefined;
 }
 
-function below(publicUrl: string, key: string): string {
+export function below(publicUrl: string, key: string): string {
   return `${publicUrl.replace(/\/+$/, "")}/${encodeURIComponent(key)}`;
 }
 

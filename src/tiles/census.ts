@@ -1,6 +1,7 @@
 import { type Census, type CensusPlan, mergeCensus, missingRows, newCensus } from "../archive/census.js";
 import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
+import { OWN_BUFFER } from "../archive/verify.js";
 import { STATUS_OK } from "../kernel/kernel.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
@@ -49,6 +50,8 @@ export async function takeCensus(
     ],
     rows,
     maxZoom,
+    // Costs a twentieth of what tiling does.
+    buffer: OWN_BUFFER,
     ...(crop && { attribute: { key: "crop_code", values: attributeValues(crop) } }),
   };
   const census = newCensus(plan);

@@ -197,4 +197,17 @@ test("the tiles' quick lane times swap and tippecanoe and writes its results", {
   for (const { runs } of swaps) for (const { swap, kernel } of runs) assert.ok(swap.cpuS > 0 && kernel[2] > 0);
   assert.ok(page.includes("tippecanoe's CPU by the swap's"));
   assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+
+test("the history's lane checks its counts and times them", (t) => {
+  const folder = tempFolder(t);
+  const lane = fileURLToPath(new URL("history.js", BENCH));
+  const run = spawnSync(
+    process.execPath,
+    [lane, "--fields", "4000", "--years", "2018-2021", "--data", folder, "--json", "--quiet"],
+    { encoding: "utf8" },
+  );
+  assert.equal(run.status, 0, run.stderr);
+  const { fields, years, cpuS, historyBytes, lookup } = JSON.parse(run.stdout);
+  assert.deepEqual([fields, years], [4000, 4]);
+  assert.ok(cpuS > 0 && historyBytes > 4000 && lookup.coldMs > 0 && lookup.warmMs > 0);
 });

@@ -248,6 +248,16 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
         metadata.legend.find(({ code }) => code === 1),
         { code: 1, name: "Corn", color: "#ffd400" },
       );
+      const statistics = metadata.tilestats.layers;
+      assert.deepEqual(statistics.map(({ layer }) => layer).sort(), ["centroids", "fields"]);
+      for (const { count, attributes } of statistics) {
+        assert.equal(count, rows[year].filter(isDrawn).length);
+        const { type, values, min, max } = attributes.find(({ attribute }) => attribute === "crop_code");
+        assert.deepEqual(
+          [type, [...values].sort((a, b) => a - b), min, max],
+          ["number", codes, codes[0], codes.at(-1)],
+        );
+      }
     }
     const manifest = JSON.parse(readText(join(root, "outputs/web/us_full_years.json")));
     assert.deepEqual(manifest.years, YEARS);
