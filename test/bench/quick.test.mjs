@@ -197,6 +197,7 @@ test("the tiles' quick lane times swap and tippecanoe and writes its results", {
   for (const { runs } of swaps) for (const { swap, kernel } of runs) assert.ok(swap.cpuS > 0 && kernel[2] > 0);
   assert.ok(page.includes("tippecanoe's CPU by the swap's"));
   assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+});
 
 test("the history's lane checks its counts and times them", (t) => {
   const folder = tempFolder(t);
