@@ -30,10 +30,11 @@ years() {
 # What ended the job early: notice (the time limit is near), term (scancel, preemption, the limit), or nothing.
 STOP=
 
-# signal_steps NAME: to the sruns, which hand it on; overridden where steps are started otherwise.
+# The sruns that run, by pid; they hand signals on to their steps.
+declare -A STEPS=()
 signal_steps() {
   local pid
-  for pid in $(jobs -rp); do [ "$pid" = "${TIMER:-}" ] || kill "-$1" "$pid" 2> /dev/null; done
+  for pid in "${!STEPS[@]}"; do kill "-$1" "$pid" 2> /dev/null; done
 }
 
 # listen SIGNAL: take SIGNAL for the notice. Bash runs traps between commands and while it waits.
@@ -67,16 +68,13 @@ on_term() {
 }
 end_timer() { [ -z "${TIMER:-}" ] || kill "$TIMER" 2> /dev/null; }
 
-# wait_for PID: to its end, which a trap's end of `wait` is not. Its exit code is in EXIT.
+# wait_for PID: to the end of that step, which a trap's end of `wait` is not. Its exit code is in EXIT.
 wait_for() {
-  while :; do
-    wait "$1"
-    # shellcheck disable=SC2034 # for the scripts that source this
-    EXIT=$?
-    kill -0 "$1" 2> /dev/null || break
-  done
+  STEPS[$1]=
+  while wait "$1"; kill -0 "$1" 2> /dev/null; do :; done
   # Bash keeps the code of a child that ended while a trap ran.
-  wait "$1" 2> /dev/null
+  wait "$1"
+  # shellcheck disable=SC2034 # for the scripts that source this
   EXIT=$?
 }
 
