@@ -67,6 +67,11 @@ install_node_packages() {
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
   install_packages python3-rasterio python3-pyproj || warn "no rasterio: the tests against it will be skipped"
+  # Ubuntu's package of that name is a stub for a snap, which containers do not run.
+  if ! command -v google-chrome > /dev/null; then
+    install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"
+  fi
+  install_packages bubblewrap || warn "no bubblewrap: the tests of items in it will be skipped"
   install_slurm || warn "no Slurm: the tests on a cluster will be skipped"
   local tool
   for tool in swift moto; do

@@ -13,7 +13,8 @@ import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } fro
  */
 export interface Step<F extends Facts = Facts> {
   readonly name: string;
-  readonly year: number;
+  /** Undefined for an output that is of no one year. */
+  readonly year: number | undefined;
   /** Raised whenever the same inputs would give another output. */
   readonly version: number;
   /** Absolute path of the output. */

@@ -108,10 +108,10 @@ async function judge(
 }
 
 /**
- * Name of the temporary folder of one root, region and year: the same for every run
- * of them, different for any other.
+ * Name of the temporary folder of one root, region and year (or the base of them all): the
+ * same for every run of them, different for any other.
  */
-export function tempDirName(root: string, region: string, year: number): string {
+export function tempDirName(root: string, region: string, year: number | "base"): string {
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 12);
   return `${PREFIX}${hash}-${region}-${year}`;
 }
