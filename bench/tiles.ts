@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { Archive } from "../dist/archive/reader.js";
-import { type Arguments, type Command } from "../dist/cli/arguments.js";
+import type { Arguments, Command } from "../dist/cli/arguments.js";
 import { main } from "../dist/cli/main.js";
 import type { Context } from "../dist/pipeline/context.js";
 import { PipelineError } from "../dist/pipeline/errors.js";
@@ -116,7 +116,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
       runs[i]?.push(await stage({ ...kind, passes: 2 }));
     }
   }
-  const { stored, gzip6 } = tileBytes((runs[0]?.[0] as TilesRun).archive);
+  const { stored, gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"));
   const fields = countRows(root);
   rmSync(scratch, { recursive: true, force: true });
   return {

@@ -83,11 +83,15 @@ function compareTile(base: Archive, made: Archive, baseEntry: number, years: rea
       if (a.id !== b.id || a.type !== b.type) fail(`${name}: id and type`, `${a.id} ${a.type}`, `${b.id} ${b.type}`);
       const [was, is] = [geometryOf(old, a), geometryOf(fresh, b)];
       if (Buffer.compare(was, is) !== 0) fail(`${name}: bytes of geometry`, was.length, is.length);
-      const wanted = JSON.stringify([...attributesOf(old, a), ...cropsOf(years, a.id as number)].sort());
-      const received = JSON.stringify(attributesOf(fresh, b).sort());
+      const wanted = JSON.stringify([...attributesOf(old, a), ...cropsOf(years, a.id as number)].sort(byKey));
+      const received = JSON.stringify(attributesOf(fresh, b).sort(byKey));
       if (wanted !== received) fail(`${name}: attributes`, wanted, received);
     }
   }
+}
+
+function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 function geometryOf(layer: MvtLayer, view: FeatureView): Uint8Array {

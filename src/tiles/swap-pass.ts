@@ -59,7 +59,8 @@ export interface SwapMember {
 }
 
 function deferred<T>() {
-  let [resolve, reject] = [(_: T) => {}, (_: unknown) => {}];
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
   const promise = new Promise<T>((yes, no) => {
     [resolve, reject] = [yes, no];
   });

@@ -24,6 +24,10 @@ export interface ViewerArchive {
   readonly attribute: string;
   /** west, south, east, north in degrees. */
   readonly bounds: readonly [number, number, number, number];
+  /** A place with many fields: longitude, latitude. */
+  readonly center: readonly [number, number];
+  /** Whether there is a layer of points, one in every field, beside the polygons. */
+  readonly points: boolean;
   readonly minZoom: number;
   readonly maxZoom: number;
   /** Undefined where neither manifest nor archive says. */

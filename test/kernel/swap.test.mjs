@@ -204,7 +204,7 @@ function strangers(tile) {
     }
   };
   walk(new PbfReader(tile), tile.length, 0);
-  return found.sort();
+  return found.sort((a, b) => (a < b ? -1 : 1));
 }
 
 test("random tiles: the twin's bytes; old attributes, ids, geometry and unknown fields stay, the row's new ones come", () => {

@@ -105,7 +105,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
         const feature = layer.feature(i);
         const { id, type, properties } = feature;
         found[`${name}/${id}`] ??= [];
-        const sorted = Object.fromEntries(Object.entries(properties).sort());
+        const sorted = Object.fromEntries(Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1)));
         found[`${name}/${id}`].push({
           type,
           extent: layer.extent,

@@ -590,8 +590,11 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     t.after(() => page.context().close());
     await page.waitForSelector("#notice:not([hidden])");
     assert.match(await page.locator("#notice").textContent(), /Nothing is published here yet/);
-    copyFileSync(join(web, archiveName(2018)), join(folder, archiveName(2018)));
     writeFileSync(join(folder, "us_full_years.json"), "[2018]");
+    await page.waitForFunction(() =>
+      document.querySelector("#notice").textContent.includes("2018: The archive is not in the folder"),
+    );
+    copyFileSync(join(web, archiveName(2018)), join(folder, archiveName(2018)));
     await settled(page, 2018);
     assert.ok(await page.locator("#notice").isHidden());
     assert.deepEqual(page.complaints, []);

@@ -20,7 +20,13 @@ async function publishedYears(): Promise<ViewerYears> {
     try {
       const years = await fetchYears();
       if (years.years.some((year) => "archive" in year)) return years;
-      tell("Nothing is published here yet. This page waits for it.");
+      const [first] = years.years;
+      const nothing = "Nothing is published here yet. This page waits for it.";
+      tell(
+        first === undefined || !("missing" in first)
+          ? nothing
+          : `No year can be shown. ${first.year}: ${first.missing}.`,
+      );
     } catch (error) {
       tell(`The server cannot be asked: ${error instanceof Error ? error.message : error}`);
     }

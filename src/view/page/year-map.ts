@@ -10,7 +10,7 @@ import {
   setWorkerUrl,
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
-import { registerProtocol, sourceUrl } from "./archives.js";
+import { FULL_ZOOM, pointRadii, registerProtocol, sourceUrl } from "./archives.js";
 import type { CropColours } from "./crop-colours.js";
 import { type Box, graticule } from "./graticule.js";
 import type { Place } from "./place.js";
@@ -47,7 +47,23 @@ export interface Shown {
   readonly blank: boolean;
 }
 
-const PARTS = ["fill", "hatch", "border", "halo", "pick"] as const;
+/** A year's layers, from below upward, each with the property that shows it. */
+const OPACITIES = {
+  dots: "circle-opacity",
+  fill: "fill-opacity",
+  hatch: "fill-opacity",
+  border: "line-opacity",
+  halo: "line-opacity",
+  pick: "line-opacity",
+} as const;
+
+type Part = keyof typeof OPACITIES;
+
+/** Without dots where the archive has no points: the map complains of layers that are not there. */
+function layerIds({ key, archive }: Slot): string[] {
+  const parts = Object.keys(OPACITIES).filter((part) => part !== "dots" || archive.points);
+  return parts.map((part) => `${part} ${key}`);
+}
 
 /**
  * The map. A year is put on top of the one before once its tiles are there, so that nothing
@@ -56,6 +72,8 @@ const PARTS = ["fill", "hatch", "border", "halo", "pick"] as const;
 export class YearMap {
   readonly view: MapView;
   readonly #slots = new Map<string, Slot>();
+  /** Slots whose dots have their size. */
+  readonly #sized = new Set<string>();
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
   #coloring: Colouring;
@@ -109,12 +127,12 @@ export class YearMap {
   async show(shown: Shown, neighbours: readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
-    await this.#loaded(slot.source);
+    await Promise.all([this.#sizeDots(slot), this.#loaded(slot.source)]);
     if (wish !== this.#wish) return false;
     const before = this.#current;
     if (before?.key !== slot.key) {
       this.#current = slot;
-      for (const part of PARTS) this.view.moveLayer(`${part} ${slot.key}`);
+      for (const id of layerIds(slot)) this.view.moveLayer(id);
       const fade = before !== undefined && !matchMedia("(prefers-reduced-motion: reduce)").matches ? FADE_MS : 0;
       this.#setOpacity(slot, 1, fade);
       if (before !== undefined) setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
@@ -134,6 +152,7 @@ export class YearMap {
     this.view.setPaintProperty("degrees", "text-halo-color", ground);
     for (const slot of this.#slots.values()) {
       this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
+      if (slot.archive.points) this.view.setPaintProperty(`dots ${slot.key}`, "circle-color", this.#fill(slot));
       this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
       this.view.setPaintProperty(`border ${slot.key}`, "line-color", border);
     }
@@ -142,7 +161,9 @@ export class YearMap {
   /** The field drawn at a point of the canvas; of the year that is shown. */
   fieldAt(point: PointLike): MapGeoJSONFeature | undefined {
     if (this.#current === undefined) return undefined;
-    return this.view.queryRenderedFeatures(point, { layers: [`fill ${this.#current.key}`] })[0];
+    return this.view.queryRenderedFeatures(point, {
+      layers: layerIds(this.#current).filter((id) => /^(fill|dots) /.test(id)),
+    })[0];
   }
 
   /** Crop code of a feature that `fieldAt` gave; undefined where it has none, or the year is missing. */
@@ -175,7 +196,7 @@ export class YearMap {
     const key = `${archive.attribute} ${archive.url}${blank ? " blank" : ""}`;
     const known = this.#slots.get(key);
     if (known !== undefined) {
-      for (const part of PARTS) this.view.setLayoutProperty(`${part} ${key}`, "visibility", "visible");
+      for (const id of layerIds(known)) this.view.setLayoutProperty(id, "visibility", "visible");
       return known;
     }
     const slot = { key, source, archive, blank };
@@ -185,17 +206,30 @@ export class YearMap {
         this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
       }
     }
-    const under = this.#current && `fill ${this.#current.key}`;
-    for (const layer of this.#layers(slot)) this.view.addLayer(layer, under);
+    const under = this.#current && layerIds(this.#current)[0];
+    const ids = layerIds(slot);
+    for (const layer of this.#layers(slot)) if (ids.includes(layer.id)) this.view.addLayer(layer, under);
     this.#slots.set(key, slot);
     return slot;
+  }
+
+  /** Low zooms hold a choice of the fields, and their dots fill the gaps between these. */
+  async #sizeDots({ key, archive }: Slot): Promise<void> {
+    if (!archive.points || this.#sized.has(key)) return;
+    this.#sized.add(key);
+    // Without them the map is sparse at low zooms, and good for all else.
+    const radii = await pointRadii(archive).catch(() => new Map<number, number>());
+    const stops = [...radii].flatMap(([zoom, radius]) => [zoom, radius, zoom + 0.999, 2 * radius]);
+    if (stops.length === 0) return;
+    const radius = ["interpolate", ["exponential", 2], ["zoom"], ...stops] as unknown as number;
+    this.view.setPaintProperty(`dots ${key}`, "circle-radius", radius);
   }
 
   /** Let go of the tiles of all other slots. */
   #keep(slots: readonly Slot[]): void {
     for (const slot of this.#slots.values()) {
       if (slots.includes(slot)) continue;
-      for (const part of PARTS) this.view.setLayoutProperty(`${part} ${slot.key}`, "visibility", "none");
+      for (const id of layerIds(slot)) this.view.setLayoutProperty(id, "visibility", "none");
     }
   }
 
@@ -206,6 +240,14 @@ export class YearMap {
     const width = (selected: number, hover: number) =>
       ["case", marked("selected"), selected, marked("hover"), hover, 0] as unknown as number;
     return [
+      {
+        id: `dots ${key}`,
+        type: "circle",
+        source,
+        "source-layer": "centroids",
+        maxzoom: FULL_ZOOM,
+        paint: { "circle-color": this.#fill(slot), "circle-opacity": 0, "circle-radius": 0 },
+      },
       {
         id: `fill ${key}`,
         type: "fill",
@@ -260,17 +302,12 @@ export class YearMap {
     return ["in", ["get", archive.attribute], ["literal", blank ? [] : colours.doubleCrops.filter(shown)]];
   }
 
-  #setOpacity({ key }: Slot, opacity: number, fadeMs: number): void {
+  #setOpacity(slot: Slot, opacity: number, fadeMs: number): void {
     const transition = { duration: fadeMs, delay: 0 };
-    for (const [part, property] of [
-      ["fill", "fill-opacity"],
-      ["hatch", "fill-opacity"],
-      ["border", "line-opacity"],
-      ["halo", "line-opacity"],
-      ["pick", "line-opacity"],
-    ] as const) {
-      this.view.setPaintProperty(`${part} ${key}`, `${property}-transition`, transition);
-      this.view.setPaintProperty(`${part} ${key}`, property, opacity);
+    for (const id of layerIds(slot)) {
+      const property = OPACITIES[id.slice(0, id.indexOf(" ")) as Part];
+      this.view.setPaintProperty(id, `${property}-transition`, transition);
+      this.view.setPaintProperty(id, property, opacity);
     }
   }
 

@@ -4,6 +4,7 @@ import type { ViewerArchive } from "../viewer-api.js";
 import type { StoredArchive } from "./store.js";
 
 const LAYER = "fields";
+const POINTS = "centroids";
 const VECTOR_TILES = 1;
 
 interface Metadata {
@@ -40,6 +41,8 @@ export async function describeStored(archive: StoredArchive, year: number): Prom
   return {
     attribute,
     bounds: [header.minLon, header.minLat, header.maxLon, header.maxLat],
+    center: [header.centerLon, header.centerLat],
+    points: metadata.vector_layers?.some(({ id }) => id === POINTS) ?? false,
     minZoom: header.minZoom,
     maxZoom: header.maxZoom,
     codes: (Array.isArray(metadata.legend) ? metadata.legend : []).flatMap(({ code }) =>
