@@ -39,7 +39,7 @@ describe("submit", () => {
       root,
       directives,
       env,
-    } = await plan(t, [...["--cluster", "betzy", ...years, "--target", "s3://maps/fields", "--until", "tiles"]]);
+    } = await plan(t, ["--cluster", "betzy", ...years, "--target", "s3://maps/fields", "--until", "tiles"]);
     assert.deepEqual([code, problems], [0, []]);
     assert.equal(directives.nodes, "4");
     assert.equal(directives["cpus-per-task"], "128");
@@ -71,7 +71,7 @@ describe("submit", () => {
     ["a container that is not there", { container: "/nowhere.sif" }, /container is not there/],
   ]) {
     test(`refused before sbatch is asked: ${what}`, (t) => {
-      assert.match(planned(t, { cluster: "betzy", account: "acc", ...asked }).problems.join("\n"), problem);
+      assert.match(planned(t, Object.assign({ cluster: "betzy", account: "acc" }, asked)).problems.join("\n"), problem);
     });
   }
 

@@ -97,13 +97,14 @@ describe("transfer", { skip: missing.length > 0 && `${missing.join(" and ")} mis
     assert.ok(readFileSync(join(to, "fields.sif")).equals(readFileSync(join(from, "fields.sif"))));
   });
 
-  for (const [what, args] of [
-    ["an unknown option", ["push.sh", "--delete", "data", "/a", "/b"]],
-    ["no place", ["push.sh", "data"]],
-    ["a folder without data", ["push.sh", "data", "/", "/b"]],
-    ["no such thing", ["pull.sh", "everything", "/a", "/b"]],
-    ["an image that is not there", ["push.sh", "container", "/nowhere.sif", "/b"]],
-  ]) {
+  const refused = {
+    "an unknown option": ["push.sh", "--delete", "data", "/a", "/b"],
+    "no place": ["push.sh", "data"],
+    "a folder without data": ["push.sh", "data", "/", "/b"],
+    "no such thing": ["pull.sh", "everything", "/a", "/b"],
+    "an image that is not there": ["push.sh", "container", "/nowhere.sif", "/b"],
+  };
+  for (const [what, args] of Object.entries(refused)) {
     test(`refused: ${what}`, () => {
       const { code, stderr } = transfer(...args);
       assert.equal(code, 2);

@@ -25,8 +25,8 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     assert.equal(JobState, "COMPLETED", output);
     assert.match(output, /5 of 5 years are done/);
     await cluster.assertAllDone(root, YEARS);
-    const nodes = YEARS.slice(0, 4).map((year) => cluster.nodeOf(root, year));
-    assert.deepEqual([...nodes].sort(), cluster.slurm.nodes);
+    const nodes = new Set(YEARS.slice(0, 4).map((year) => cluster.nodeOf(root, year)));
+    assert.deepEqual(nodes, new Set(cluster.slurm.nodes));
     for (const year of YEARS) assert.ok(existsSync(join(root, "logs", `year_${year}.out`)));
   });
 
