@@ -1,7 +1,7 @@
 import { VectorTile, type VectorTileFeature } from "@mapbox/vector-tile";
 import { addProtocol } from "maplibre-gl";
 import { PbfReader } from "pbf";
-import { PMTiles, Protocol } from "pmtiles";
+import { PMTiles, Protocol, type Source } from "pmtiles";
 import type { ViewerArchive } from "../viewer-api.js";
 
 const LAYER = "fields";
@@ -27,11 +27,27 @@ function open({ url }: ViewerArchive): PMTiles {
   const absolute = new URL(url, document.baseURI).href;
   let archive = opened.get(absolute);
   if (archive === undefined) {
-    archive = new PMTiles(absolute);
+    archive = new PMTiles(rangesOf(absolute));
     opened.set(absolute, archive);
     protocol.add(archive);
   }
   return archive;
+}
+
+/**
+ * Ranges of an archive, past the browser's cache: that one lets the requests for one address wait for
+ * each other, and fails some of them where many are under way. Decoded directories and tiles are kept anyway.
+ */
+function rangesOf(url: string): Source {
+  return {
+    getKey: () => url,
+    getBytes: async (offset, length, signal) => {
+      const headers = { range: `bytes=${offset}-${offset + length - 1}` };
+      const response = await fetch(url, { headers, cache: "no-store", signal: signal ?? null });
+      if (response.status !== 206) throw new Error(`${url}: ${response.status} ${await response.text()}`);
+      return { data: await response.arrayBuffer() };
+    },
+  };
 }
 
 /** URL of an archive for a source of the map. */
