@@ -1,4 +1,4 @@
-// The only source that knows N-API: checks arguments, calls the kernels, hands arrays back.
+// With addon_burn.cc the only source that knows N-API: checks arguments, calls the kernels, hands arrays back.
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 
@@ -6,8 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "addon.h"
 #include "arguments.h"
-#include "burn.h"
 #include "count_weighted.h"
 #include "geojson.h"
 #include "wkb.h"
@@ -15,126 +15,6 @@
 namespace {
 
 using namespace fields;
-
-template <typename Array, typename T>
-Array copy_of(Napi::Env env, const std::vector<T>& from) {
-  Array array = Array::New(env, from.size());
-  if (!from.empty()) std::memcpy(array.Data(), from.data(), from.size() * sizeof(T));
-  return array;
-}
-
-// An Arrow binary column: values, offsets (n + 1), validity bits from `validityOffset` on, or none.
-struct WkbColumn {
-  const uint8_t* values;
-  const int32_t* offsets;
-  const uint8_t* validity = nullptr;
-  size_t validity_offset = 0;
-  uint32_t count;
-
-  explicit WkbColumn(const Napi::Object& from) {
-    const auto value_array = array_of<Napi::Uint8Array>(from.Get("values"), "values");
-    const auto offset_array = array_of<Napi::Int32Array>(from.Get("offsets"), "offsets");
-    if (offset_array.ElementLength() == 0) fail(from.Env(), "offsets: at least one element was expected");
-    check_offsets(offset_array, value_array.ElementLength(), "offsets");
-    values = value_array.Data();
-    offsets = offset_array.Data();
-    count = static_cast<uint32_t>(offset_array.ElementLength() - 1);
-    if (!from.Get("validity").IsUndefined()) {
-      const auto bits = array_of<Napi::Uint8Array>(from.Get("validity"), "validity");
-      validity_offset = integer_of(from.Get("validityOffset"), "validityOffset", 0, uint64_t{1} << 32);
-      if (bits.ElementLength() * 8 < validity_offset + count) fail(from.Env(), "validity: shorter than the column");
-      validity = bits.Data();
-    }
-  }
-
-  bool is_null(uint32_t i) const {
-    if (validity == nullptr) return false;
-    const size_t bit = validity_offset + i;
-    return ((validity[bit >> 3] >> (bit & 7)) & 1) == 0;
-  }
-  const uint8_t* bytes(uint32_t i) const { return values + offsets[i]; }
-  size_t size(uint32_t i) const { return static_cast<size_t>(offsets[i + 1] - offsets[i]); }
-};
-
-Grid grid_of(const Napi::Object& from) {
-  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
-  const auto size = [&](const char* name) {
-    return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, 0x7fffffff));
-  };
-  const Grid grid{number("a"), number("c"), number("e"), number("f"), size("width"), size("height")};
-  if (grid.a == 0 || grid.e == 0) fail(from.Env(), "grid: a pixel has no size");
-  return grid;
-}
-
-Albers albers_of(const Napi::Object& from) {
-  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
-  return {number("lon0"), number("a"),    number("e2"), number("n"),
-          number("c"),    number("rho0"), number("x0"), number("y0")};
-}
-
-// As PIXEL_RULES in src/kernel/kernel.ts; the centre rule when left out.
-PixelRule rule_of(Napi::Value value) {
-  if (value.IsUndefined()) return PixelRule::kCentre;
-  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
-  if (name == "centre") return PixelRule::kCentre;
-  if (name == "touched") return PixelRule::kTouched;
-  if (name == "small-touched") return PixelRule::kSmallTouched;
-  if (name == "coverage") return PixelRule::kCoverage;
-  fail(value.Env(), "rule: one of centre, touched, small-touched, coverage was expected");
-}
-
-// burn(column, grid, albers | null, firstRow, rule) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
-Napi::Value burn(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const WkbColumn column(object_of(info[0], "column"));
-  const Grid grid = grid_of(object_of(info[1], "grid"));
-  const bool projected = !info[2].IsNull();
-  const Albers albers = projected ? albers_of(object_of(info[2], "albers")) : Albers{};
-  const auto first_row =
-      static_cast<uint32_t>(integer_of(info[3], "firstRow", 0, (uint64_t{1} << 32) - std::max(column.count, 1u)));
-
-  const PixelRule rule = rule_of(info[4]);
-
-  Burner burner(grid, projected ? &albers : nullptr, rule);
-  auto status = Napi::Uint8Array::New(env, column.count);
-  for (uint32_t i = 0; i < column.count; i++) {
-    status[i] = column.is_null(i) ? kNull : burner.burn(i, column.bytes(i), column.size(i));
-  }
-  burner.sort_entries();
-
-  const size_t n = burner.entries.size();
-  auto field = Napi::Uint32Array::New(env, n);
-  auto shape = Napi::Uint32Array::New(env, n);
-  auto run = Napi::Uint32Array::New(env, burner.runs.size());
-  uint32_t* const field_out = field.Data();
-  uint32_t* const shape_out = shape.Data();
-  uint32_t* const runs_out = run.Data();
-  uint32_t* run_out = runs_out;
-  std::vector<uint32_t> chunks, entry_end, run_end;
-  for (size_t i = 0; i < n; i++) {
-    const Entry& entry = burner.entries[i];
-    field_out[i] = first_row + entry.field;
-    shape_out[i] = static_cast<uint32_t>(entry.runs) << 16 | entry.parts;
-    run_out = std::copy_n(burner.runs.data() + entry.run_begin, entry.runs, run_out);
-    if (i + 1 == n || burner.entries[i + 1].chunk != entry.chunk) {
-      chunks.push_back(entry.chunk);
-      entry_end.push_back(static_cast<uint32_t>(i + 1));
-      run_end.push_back(static_cast<uint32_t>(run_out - runs_out));
-    }
-  }
-  auto extent = Napi::Float64Array::New(env, 4);
-  for (size_t i = 0; i < 4; i++) extent[i] = burner.extent[i] + 0.0;  // -0 and 0 are one
-  auto result = Napi::Object::New(env);
-  result.Set("status", status);
-  result.Set("extent", extent);
-  result.Set("chunks", copy_of<Napi::Uint32Array>(env, chunks));
-  result.Set("entryEnd", copy_of<Napi::Uint32Array>(env, entry_end));
-  result.Set("runEnd", copy_of<Napi::Uint32Array>(env, run_end));
-  result.Set("field", field);
-  result.Set("shape", shape);
-  result.Set("run", run);
-  return result;
-}
 
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
 std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uint32Array& layout, size_t& entries) {
@@ -300,7 +180,7 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("burn", Napi::Function::New(env, burn));
+  export_burn(env, exports);
   exports.Set("count", Napi::Function::New(env, count));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
   exports.Set("geojson", Napi::Function::New(env, geojson));

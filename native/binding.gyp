@@ -2,14 +2,33 @@
   "targets": [
     {
       "target_name": "fields",
-      "sources": ["addon.cc", "wkb.cc", "albers.cc", "burn.cc", "count.cc", "count_weighted.cc", "geojson.cc"],
+      "sources": [
+        "addon.cc",
+        "addon_burn.cc",
+        "wkb.cc",
+        "albers.cc",
+        "burn.cc",
+        "codec.cc",
+        "parquet_file.cc",
+        "parquet_column.cc",
+        "count.cc",
+        "count_weighted.cc",
+        "geojson.cc"
+      ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
       # No fused multiply-add: the pixel rule is exact to the last rounding.
       "cflags_cc": ["-std=c++17", "-O3", "-ffp-contract=off", "-fexceptions", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
-      "conditions": [["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }]],
+      "conditions": [
+        ["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }],
+        # Parquet's compressions, as far as they are installed; other files are read by way of parquet-wasm.
+        ["'<!(sh has-header.sh zstd.h)' == 'yes'", { "defines": ["WITH_ZSTD"], "libraries": ["-lzstd"] }],
+        ["'<!(sh has-header.sh snappy-c.h)' == 'yes'", { "defines": ["WITH_SNAPPY"], "libraries": ["-lsnappy"] }],
+        ["'<!(sh has-header.sh libdeflate.h)' == 'yes'", { "defines": ["WITH_LIBDEFLATE"], "libraries": ["-ldeflate"] }],
+        ["'<!(sh has-header.sh lz4.h)' == 'yes'", { "defines": ["WITH_LZ4"], "libraries": ["-llz4"] }]
+      ],
       "xcode_settings": {
         "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
         "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

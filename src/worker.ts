@@ -7,9 +7,9 @@ import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
 import { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
-import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
+import type { FieldSlice } from "./fields/field-slice.js";
+import { idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
-import type { Slice } from "./fields/slice.js";
 import type {
   AlbersConstants,
   Burned,
@@ -21,17 +21,26 @@ import type {
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
+import { nativeKernel } from "./kernel/native.js";
+import { type ColumnChunk, type IdOrder, isUnsupported, type PagedSlice, type PageIndex } from "./kernel/pages.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
+import { shareRuns, wordsIn } from "./zones/run-buffers.js";
+import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
 
 export interface SliceColumns {
   readonly path: string;
-  readonly slice: Slice;
+  readonly slice: FieldSlice;
   readonly idColumn: string;
   readonly geometryColumn: string;
+}
+
+/** Data pages of one column chunk. */
+export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {
+  return nativeKernel().parquetPages(task.path, task.name, task.chunk);
 }
 
 export interface BurnTarget {
@@ -39,37 +48,78 @@ export interface BurnTarget {
   readonly grid: KernelGrid;
   readonly albers: AlbersConstants | null;
   readonly rule: PixelRule;
+  /** For the runs; where it is too small they come in a larger one. */
+  readonly buffer: SharedArrayBuffer;
 }
 
 export interface BurnedSlice {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  /** Why the kernel could not read the file by itself, where it tried. */
+  readonly unsupported?: string | undefined;
 }
 
 /** Read a slice of fields and burn it. */
 export async function burnSlice(task: SliceColumns & BurnTarget): Promise<BurnedSlice> {
-  const { column, ids } = await readGeometry(task);
-  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow, task.rule);
-  return moved({ burned, ids }, Object.values(burned));
+  const { grid, albers, rule, buffer, slice } = task;
+  const paged = readPaged(task, (pages) =>
+    nativeKernel().burnPages(pages, grid, albers, slice.firstRow, rule, (words) => wordsIn(buffer, words)),
+  );
+  if (paged.result !== undefined) {
+    const { ids, ...burned } = paged.result;
+    return moved({ burned, ids }, ownArrays(burned));
+  }
+  const { column, ids } = await readByArrow(task);
+  return { burned: await burnColumn({ ...task, column, firstRow: slice.firstRow }), ids, ...paged };
 }
 
 export interface GeometrySlice {
   readonly column: WkbColumn;
   readonly ids: IdOrder;
+  readonly unsupported?: string | undefined;
 }
 
 /** Read a slice of fields, for the main thread to reproject. */
 export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
-  const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
-  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(columnData(table, task.idColumn)) };
+  const { result, unsupported } = readPaged(task, (pages) => nativeKernel().readPages(pages));
+  return result ?? { ...(await readByArrow(task)), unsupported };
+}
+
+async function readByArrow({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<GeometrySlice> {
+  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
+  return { column: wkbColumn(columnData(table, geometryColumn)), ids: idOrder(columnData(table, idColumn)) };
+}
+
+/** By the kernel, where the slice's pages are known and of a kind that it reads. */
+function readPaged<T>(
+  { path, slice, idColumn, geometryColumn }: SliceColumns,
+  read: (pages: PagedSlice) => T,
+): { result?: T; unsupported?: string } {
+  if (slice.pages === undefined) return {};
+  try {
+    return { result: read({ path, idColumn, geometryColumn, ...slice.pages }) };
+  } catch (error) {
+    if (!isUnsupported(error)) throw error;
+    return { unsupported: (error as Error).message };
+  }
 }
 
 /** Burn a column that is in the raster's CRS already. */
 export async function burnColumn(
   task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
 ): Promise<Burned> {
-  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
-  return moved(burned, Object.values(burned));
+  const { column, grid, albers, firstRow, rule, buffer } = task;
+  return shareRuns((await loadKernel(task.kernel)).burn(column, grid, albers, firstRow, rule), buffer);
+}
+
+/** Arrays of a batch that are not in shared memory. */
+function ownArrays({ status, extent, chunks, entryEnd, runEnd }: Burned): ArrayBufferView[] {
+  return [status, extent, chunks, entryEnd, runEnd];
+}
+
+/** Write a range of a zone index's segments. */
+export function storeSegments(task: { path: string; range: SegmentRange; batches: readonly ChunkRuns[] }): Uint32Array {
+  return writeSegments(task.path, task.range, task.batches);
 }
 
 export interface CountTask {

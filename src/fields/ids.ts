@@ -1,17 +1,11 @@
 import { type Data, Type } from "apache-arrow";
+import type { IdOrder } from "../kernel/pages.js";
 import type { FieldsFile } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
 
 /** A field's id: a bigint for integer columns of any width, else a string. */
 export type FieldId = bigint | string;
-
-/** Whether a slice's ids rise from row to row; the first and last for the join with its neighbours. */
-export interface IdOrder {
-  readonly first: FieldId;
-  readonly last: FieldId;
-  readonly rising: boolean;
-}
 
 /** Ids of an Arrow column; null where a row has none. */
 export function idReader(data: Data): (row: number) => FieldId | null {
@@ -30,6 +24,12 @@ function valueReader(data: Data): (row: number) => FieldId {
   return (row) => bytes.toString("utf8", Number(offsets[row]), Number(offsets[row + 1]));
 }
 
+/** Below 0 where `a` comes first; strings by their bytes, as the kernel has it. Both are of one column. */
+export function compareIds(a: FieldId, b: FieldId): number {
+  if (typeof a === "string" || typeof b === "string") return Buffer.compare(Buffer.from(`${a}`), Buffer.from(`${b}`));
+  return a < b ? -1 : Number(a > b);
+}
+
 export function idOrder(data: Data): IdOrder {
   const id = valueReader(data);
   let rising = data.nullCount === 0;
@@ -37,7 +37,7 @@ export function idOrder(data: Data): IdOrder {
   let last = first;
   for (let row = 1; row < data.length && rising; row++) {
     const next = id(row);
-    rising = next > last;
+    rising = compareIds(last, next) < 0;
     last = next;
   }
   return { first, last: id(data.length - 1), rising };
