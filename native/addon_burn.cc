@@ -10,6 +10,7 @@
 #include "burn.h"
 #include "parquet_column.h"
 #include "parquet_file.h"
+#include "repeated_ids.h"
 #include "wkb.h"
 
 namespace fields {
@@ -366,12 +367,42 @@ Napi::Value read_pages(const Napi::CallbackInfo& info) {
   });
 }
 
+// repeatedIds(path, name, parts, partition, partitions) -> {rows, first, nulls}; parts are whole chunks, all of them.
+Napi::Value repeated_ids(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = text_of(info[0], "path"), name = text_of(info[1], "name");
+  if (!info[2].IsArray()) fail(env, "parts: an array was expected");
+  const auto list = info[2].As<Napi::Array>();
+  std::vector<ColumnPart> parts;
+  for (uint32_t i = 0; i < list.Length(); i++) parts.push_back(part_of(object_of(list.Get(i), "parts")));
+  const auto partitions = static_cast<uint32_t>(integer_of(info[4], "partitions", 1, 1 << 20));
+  const auto partition = static_cast<uint32_t>(integer_of(info[3], "partition", 0, partitions - 1));
+  RepeatedIds ids(partition, partitions);
+  naming(env, name, [&] {
+    const File file(path);
+    uint64_t row = 0;
+    for (const ColumnPart& part : parts) {
+      ColumnReader reader(file, part);
+      for (Rows rows; reader.next(rows); row += rows.count) {
+        if (row + rows.count > UINT32_MAX) throw std::runtime_error("more rows than can be told apart");
+        ids.add(rows, static_cast<uint32_t>(row));
+      }
+    }
+  });
+  auto result = Napi::Object::New(env);
+  result.Set("rows", copy_of<Napi::Uint32Array>(env, ids.rows));
+  result.Set("first", copy_of<Napi::Uint32Array>(env, ids.first));
+  result.Set("nulls", copy_of<Napi::Uint32Array>(env, ids.nulls));
+  return result;
+}
+
 }  // namespace
 
 void export_burn(Napi::Env env, Napi::Object exports) {
   exports.Set("burn", Napi::Function::New(env, burn));
   exports.Set("burnPages", Napi::Function::New(env, burn_pages));
   exports.Set("readPages", Napi::Function::New(env, read_pages));
+  exports.Set("repeatedIds", Napi::Function::New(env, repeated_ids));
   exports.Set("parquetColumns", Napi::Function::New(env, parquet_columns));
   exports.Set("parquetPages", Napi::Function::New(env, parquet_pages));
 }

@@ -11,6 +11,7 @@
         "codec.cc",
         "parquet_file.cc",
         "parquet_column.cc",
+        "repeated_ids.cc",
         "count.cc",
         "count_weighted.cc",
         "geojson.cc"

@@ -54,12 +54,13 @@ void read_hybrid(const uint8_t* at, const uint8_t* end, uint32_t width, size_t c
     const uint64_t head = read_varint(at, end);
     const uint64_t length = head >> 1;
     if ((head & 1) != 0) {
-      if (length > count) damaged("more values than rows");
-      // The last group may be cut where its values end.
-      const size_t n = std::min<uint64_t>(length * 8, count - done);
+      if (length == 0) damaged("an empty run of values");
+      // Writers fill up the last group, some with whole groups more, or cut it where its values end.
+      const size_t n = length > count ? count - done : std::min<uint64_t>(length * 8, count - done);
       if ((n * width + 7) / 8 > static_cast<size_t>(end - at)) damaged("values are cut short");
       for (size_t i = 0; i < n; i++) out[done + i] = static_cast<uint32_t>(packed(at, end, i, width));
-      at += std::min<uint64_t>(length * width, static_cast<uint64_t>(end - at));
+      const auto left = static_cast<uint64_t>(end - at);
+      if (width > 0) at += length > left ? left : std::min<uint64_t>(length * width, left);
       done += n;
     } else {
       const uint32_t size = (width + 7) / 8;

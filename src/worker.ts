@@ -22,7 +22,15 @@ import type {
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
 import { nativeKernel } from "./kernel/native.js";
-import { type ColumnChunk, type IdOrder, isUnsupported, type PagedSlice, type PageIndex } from "./kernel/pages.js";
+import {
+  type ColumnChunk,
+  type ColumnPart,
+  type IdOrder,
+  isUnsupported,
+  type PagedSlice,
+  type PageIndex,
+  type RepeatedIds,
+} from "./kernel/pages.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
 import { shareRuns, wordsIn } from "./zones/run-buffers.js";
@@ -41,6 +49,23 @@ export interface SliceColumns {
 /** Data pages of one column chunk. */
 export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {
   return nativeKernel().parquetPages(task.path, task.name, task.chunk);
+}
+
+/** Repeated ids of one partition; undefined where the kernel does not read the column. */
+export function findRepeatedIds(task: {
+  path: string;
+  name: string;
+  parts: readonly ColumnPart[];
+  partition: number;
+  partitions: number;
+}): RepeatedIds | undefined {
+  try {
+    return nativeKernel().repeatedIds(task.path, task.name, task.parts, task.partition, task.partitions);
+  } catch (error) {
+    // Said here, for an error loses its code on the way to another thread.
+    if (isUnsupported(error)) return undefined;
+    throw error;
+  }
 }
 
 export interface BurnTarget {

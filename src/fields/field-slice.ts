@@ -13,6 +13,13 @@ export interface FieldSlice extends Slice {
   readonly pages?: { readonly ids: ColumnPart; readonly geometry: ColumnPart };
 }
 
+/** How a file of fields is read: slice by slice, and its ids alone. */
+export interface FieldPlan {
+  readonly slices: readonly FieldSlice[];
+  /** The id column by row group, where the kernel reads it. */
+  readonly ids?: readonly ColumnPart[];
+}
+
 /** Slices of a small file are smaller, so that workers end together. */
 const LEAST_SLICES = 64;
 const LEAST_ROWS = 1024;
@@ -26,15 +33,15 @@ const LEAST_ROWS = 1024;
  *
  * @throws {PipelineError} input, naming the row group whose pages cannot be found.
  */
-export async function planFieldSlices(
+export async function planFields(
   fields: FieldsFile,
   batch: number,
   kernel: KernelName,
   pool: Pool,
   ctx: Context,
-): Promise<readonly FieldSlice[]> {
+): Promise<FieldPlan> {
   const columns = kernel === "native" ? openColumns(fields, ctx) : undefined;
-  if (columns === undefined) return planSlices(fields, batch);
+  if (columns === undefined) return { slices: planSlices(fields, batch) };
   const { ids, geometry } = columns;
   const rows = Math.max(LEAST_ROWS, Math.min(batch, Math.ceil(fields.rows / LEAST_SLICES)));
   const groups = fields.rowGroups.map(async (groupRows, rowGroup): Promise<Omit<FieldSlice, "firstRow">[]> => {
@@ -62,11 +69,12 @@ export async function planFieldSlices(
     }));
   });
   let firstRow = 0;
-  return (await Promise.all(groups)).flat().map((slice) => {
+  const slices = (await Promise.all(groups)).flat().map((slice) => {
     const placed = { ...slice, firstRow };
     firstRow += slice.rows;
     return placed;
   });
+  return { slices, ids: fields.rowGroups.map((_, rowGroup) => wholeChunk(ids, rowGroup)) };
 }
 
 interface ColumnOfFields {

@@ -43,45 +43,6 @@ export function idOrder(data: Data): IdOrder {
   return { first, last: id(data.length - 1), rising };
 }
 
-/**
- * Rows whose id stood in an earlier row, and rows without an id, ascending.
- *
- * Only needed when ids do not simply rise; takes 16 bytes a row.
- */
-export async function duplicateRows(fields: FieldsFile, batch: number): Promise<Uint32Array> {
-  const hashes = new BigUint64Array(fields.rows);
-  let nulls = 0;
-  for (const slice of planSlices(fields, batch)) {
-    const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
-    nulls += data.nullCount;
-    for (let i = 0; i < slice.rows; i++) hashes[slice.firstRow + i] = hash64(id(i) ?? 0n);
-  }
-  const sorted = hashes.slice().sort();
-  const repeated = new Set<bigint>();
-  for (let i = 1; i < sorted.length; i++) {
-    if (sorted[i] === sorted[i - 1]) repeated.add(sorted[i] as bigint);
-  }
-  if (repeated.size === 0 && nulls === 0) return new Uint32Array(0);
-  // Hashes only say where to look: two different ids may share one.
-  const seen = new Set<FieldId>();
-  const rows: number[] = [];
-  for (const slice of planSlices(fields, batch)) {
-    const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
-    for (let i = 0; i < slice.rows; i++) {
-      const row = slice.firstRow + i;
-      const value = id(i);
-      if (value === null) rows.push(row);
-      else if (repeated.has(hashes[row] as bigint)) {
-        if (seen.has(value)) rows.push(row);
-        seen.add(value);
-      }
-    }
-  }
-  return Uint32Array.from(rows);
-}
-
 /** An integer is its own hash; a string's is FNV-1a over its UTF-16 units, in 64 bits. */
 export function hash64(id: FieldId): bigint {
   if (typeof id === "bigint") return BigInt.asUintN(64, id);

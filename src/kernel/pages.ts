@@ -61,6 +61,13 @@ export interface IdOrder {
   readonly rising: boolean;
 }
 
+/** Rows whose id stood before, each with the first row that had it (or a string of the same hash); and null ids. */
+export interface RepeatedIds {
+  readonly rows: Uint32Array;
+  readonly first: Uint32Array;
+  readonly nulls: Uint32Array;
+}
+
 /**
  * What the native kernel reads of parquet by itself. A file of a kind that it does not know (nested, encrypted,
  * a rare encoding or compression) is an Error with code `PARQUET_UNSUPPORTED`; a damaged one is an Error that
@@ -83,6 +90,18 @@ export interface PageKernel {
     rule: PixelRule,
     allocate: (words: number) => Uint32Array,
   ): Burned & { readonly ids: IdOrder };
+  /**
+   * Of the ids of one partition; each id belongs to one.
+   *
+   * @param parts  all chunks of the column, whole, in order.
+   */
+  repeatedIds(
+    path: string,
+    name: string,
+    parts: readonly ColumnPart[],
+    partition: number,
+    partitions: number,
+  ): RepeatedIds;
   readPages(slice: PagedSlice): { readonly column: WkbColumn; readonly ids: IdOrder };
 }
 

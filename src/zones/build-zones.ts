@@ -1,7 +1,8 @@
 import type { KernelName } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { type FieldSlice, planFieldSlices } from "../fields/field-slice.js";
-import { compareIds, duplicateRows } from "../fields/ids.js";
+import { duplicateRows } from "../fields/duplicate-rows.js";
+import { type FieldSlice, planFields } from "../fields/field-slice.js";
+import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
 import type { Burned, KernelGrid } from "../kernel/kernel.js";
 import type { IdOrder } from "../kernel/pages.js";
@@ -53,7 +54,7 @@ export async function buildZones(
   const buffers = new RunBuffers();
   const burn = burner(fields, grid, options, buffers, pool, ctx);
   const task = ctx.progress.start("fields burned", fields.rows);
-  const slices = await planFieldSlices(fields, options.batch, options.kernel, pool, ctx);
+  const { slices, ids: idChunks } = await planFields(fields, options.batch, options.kernel, pool, ctx);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
   const writer = await ZoneWriter.open(
     path,
@@ -74,7 +75,7 @@ export async function buildZones(
       await writer.add(burned, order.note);
       task.update(writer.rows);
     }
-    const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
+    const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, idChunks, options.batch, pool);
     return await writer.finish(duplicates);
   } catch (error) {
     await writer.close().catch(() => {});
