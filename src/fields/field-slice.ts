@@ -1,7 +1,13 @@
 import { DataType } from "apache-arrow";
 import type { KernelName } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
-import { type ColumnChunk, type ColumnChunks, type ColumnPart, isUnsupported, type PageIndex } from "../kernel/pages.js";
+import {
+  type ColumnChunk,
+  type ColumnChunks,
+  type ColumnPart,
+  isUnsupported,
+  type PageIndex,
+} from "../kernel/pages.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";

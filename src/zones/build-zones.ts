@@ -1,7 +1,7 @@
 import type { KernelName } from "../config/options.js";
-import type { FieldsFile } from "../fields/fields-file.js";
 import { duplicateRows } from "../fields/duplicate-rows.js";
 import { type FieldSlice, planFields } from "../fields/field-slice.js";
+import type { FieldsFile } from "../fields/fields-file.js";
 import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
 import type { Burned, KernelGrid } from "../kernel/kernel.js";
