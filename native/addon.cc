@@ -1,13 +1,16 @@
-// With addon_burn.cc the only source that knows N-API: checks arguments, calls the kernels, hands arrays back.
+// With addon_burn.cc and addon_table.cc the only source that knows N-API: checks arguments, calls the kernels,
+// hands arrays back.
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 #include "addon.h"
 #include "arguments.h"
+#include "count.h"
 #include "count_weighted.h"
 #include "geojson.h"
 #include "wkb.h"
@@ -80,34 +83,48 @@ struct CountArguments {
 
 constexpr char kMisfit[] = "words: runs lie outside the window, or a segment's lengths disagree";
 
-// count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
-Napi::Value count(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const CountArguments in(info);
-  const bool histograms = info[6].ToBoolean();
+// The type of a band's pixels as N-API has it.
+template <typename T>
+constexpr napi_typedarray_type pixel_type() {
+  if constexpr (std::is_same<T, uint8_t>::value) return napi_uint8_array;
+  if constexpr (std::is_same<T, int8_t>::value) return napi_int8_array;
+  if constexpr (std::is_same<T, uint16_t>::value) return napi_uint16_array;
+  if constexpr (std::is_same<T, int16_t>::value) return napi_int16_array;
+  if constexpr (std::is_same<T, uint32_t>::value) return napi_uint32_array;
+  if constexpr (std::is_same<T, int32_t>::value) return napi_int32_array;
+  if constexpr (std::is_same<T, float>::value) return napi_float32_array;
+  return napi_float64_array;
+}
 
-  Complete complete;
-  Partial partial;
-  for (auto* list : {&complete.field, &complete.pixels, &complete.valid, &complete.covered, &complete.second_pixels}) {
-    list->reserve(in.entries);
-  }
-  for (auto* list : {&complete.code, &complete.second}) list->reserve(in.entries);
-  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
-    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
-      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
-                           histograms, complete, partial);
-    });
-  });
-  if (!fits) fail(env, kMisfit);
+template <typename T>
+Answers<T> answers_of(const Napi::Object& from) {
+  const auto array = [&](const char* name, napi_typedarray_type type) {
+    const auto value = from.Get(name);
+    auto found = value.IsTypedArray() ? value.As<Napi::TypedArray>().TypedArrayType() : napi_biguint64_array;
+    if (found == napi_uint8_clamped_array) found = napi_uint8_array;
+    if (found != type) {
+      fail(from.Env(), std::string("answers.") + name + ": an array of another type was expected");
+    }
+    return value.As<Napi::TypedArray>();
+  };
+  const auto data = [](const Napi::TypedArray& of) {
+    void* at = nullptr;
+    napi_get_typedarray_info(of.Env(), of, nullptr, nullptr, &at, nullptr, nullptr);
+    return at;
+  };
+  const auto code = array("code", pixel_type<T>()), second = array("second", pixel_type<T>());
+  const auto counts = [&](const char* name) {
+    const auto value = array(name, napi_uint32_array);
+    if (value.ElementLength() != code.ElementLength()) fail(from.Env(), "answers: arrays of one length were expected");
+    return static_cast<uint32_t*>(data(value));
+  };
+  if (second.ElementLength() != code.ElementLength()) fail(from.Env(), "answers: arrays of one length were expected");
+  return {static_cast<T*>(data(code)), static_cast<T*>(data(second)), counts("pixels"),
+          counts("valid"),             counts("secondPixels"),        counts("covered"),
+          static_cast<uint32_t>(code.ElementLength())};
+}
 
-  auto whole = Napi::Object::New(env);
-  whole.Set("field", copy_of<Napi::Uint32Array>(env, complete.field));
-  whole.Set("code", copy_of<Napi::Float64Array>(env, complete.code));
-  whole.Set("pixels", copy_of<Napi::Uint32Array>(env, complete.pixels));
-  whole.Set("valid", copy_of<Napi::Uint32Array>(env, complete.valid));
-  whole.Set("covered", copy_of<Napi::Uint32Array>(env, complete.covered));
-  whole.Set("second", copy_of<Napi::Float64Array>(env, complete.second));
-  whole.Set("secondPixels", copy_of<Napi::Uint32Array>(env, complete.second_pixels));
+Napi::Object object_of_partial(Napi::Env env, const Partial& partial) {
   auto part = Napi::Object::New(env);
   part.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
   part.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
@@ -115,10 +132,64 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   part.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
   part.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
   part.Set("pixels", copy_of<Napi::Uint32Array>(env, partial.pixels));
-  auto result = Napi::Object::New(env);
-  result.Set("complete", whole);
-  result.Set("partial", part);
-  return result;
+  return part;
+}
+
+// count(pixels, stride, words, layout, skip, clip, answers | null) -> {field, parts, covered, end, code, pixels}
+Napi::Value count(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CountArguments in(info);
+  Partial partial;
+  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    Answers<T> answers{};
+    if (!info[6].IsNull()) answers = answers_of<T>(object_of(info[6], "answers"));
+    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
+      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
+                           info[6].IsNull() ? nullptr : &answers, partial);
+    });
+  });
+  if (!fits) fail(env, kMisfit);
+  return object_of_partial(env, partial);
+}
+
+PartialView partial_of(const Napi::Object& from) {
+  const auto words = [&](const char* name) { return array_of<Napi::Uint32Array>(from.Get(name), name); };
+  const auto field = words("field"), parts = words("parts"), covered = words("covered"), end = words("end");
+  const auto pixels = words("pixels");
+  const auto code = array_of<Napi::Float64Array>(from.Get("code"), "code");
+  const size_t entries = field.ElementLength();
+  if (parts.ElementLength() != entries || covered.ElementLength() != entries || end.ElementLength() != entries) {
+    fail(from.Env(), "lists: arrays of one length were expected");
+  }
+  uint32_t before = 0;
+  for (size_t i = 0; i < entries; i++) {
+    if (end[i] < before) fail(from.Env(), "lists: pairs do not follow one another");
+    before = end[i];
+  }
+  if (code.ElementLength() != before || pixels.ElementLength() != before) {
+    fail(from.Env(), "lists: pairs do not follow one another");
+  }
+  return {field.Data(), parts.Data(),  covered.Data(), end.Data(),
+          code.Data(),  pixels.Data(), static_cast<uint32_t>(entries)};
+}
+
+// merge(lists, answers, last) -> {field, parts, covered, end, code, pixels}
+Napi::Value merge(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) fail(env, "lists: an array was expected");
+  const auto lists = info[0].As<Napi::Array>();
+  std::vector<PartialView> views;
+  for (uint32_t i = 0; i < lists.Length(); i++) views.push_back(partial_of(object_of(lists.Get(i), "lists")));
+  const auto answers = object_of(info[1], "answers");
+  if (!answers.Get("code").IsTypedArray()) fail(env, "answers.code: an array of another type was expected");
+  Partial open;
+  const bool fits = with_pixels(answers.Get("code").As<Napi::TypedArray>(), [&](const auto* data) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    return merge_partial(views, answers_of<T>(answers), info[2].ToBoolean(), open);
+  });
+  if (!fits) fail(env, "lists: a field is beyond the answers");
+  return object_of_partial(env, open);
 }
 
 // countWeighted(pixels, stride, words, layout, skip, clip, rowWeights) -> {field, parts, covered, end, code, pixels}
@@ -182,7 +253,9 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_burn(env, exports);
   exports.Set("count", Napi::Function::New(env, count));
+  exports.Set("merge", Napi::Function::New(env, merge));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
+  export_table(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
   return exports;
 }

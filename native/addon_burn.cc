@@ -236,57 +236,105 @@ Napi::Value parquet_pages(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// {first, last, rising} of a part's ids; strings are compared by their bytes. A null id does not rise.
-Napi::Object id_order(Napi::Env env, const File& file, const ColumnPart& part) {
-  const bool text = part.type == PhysicalType::kByteArray;
-  ColumnReader reader(file, part);
-  bool rising = true, begun = false;
-  std::string first_text, last_text;
-  int64_t first_number = 0, last_number = 0;
-  // 64-bit ids without a sign: the order of the bits with the first one turned.
-  const uint64_t turn = part.is_unsigned && part.type == PhysicalType::kInt64 ? uint64_t{1} << 63 : 0;
-  const auto key = [&](int64_t value) { return static_cast<int64_t>(static_cast<uint64_t>(value) ^ turn); };
-  const auto string_of = [](const Bytes& value) {
-    return std::string(reinterpret_cast<const char*>(value.at), value.size);
-  };
-  for (Rows rows; reader.next(rows);) {
-    if (rows.present != nullptr) rising = false;
-    if (text) {
-      if (!begun) first_text = last_text = string_of(rows.bytes[0]);
-      for (size_t i = begun ? 0 : 1; i < rows.count && rising; i++) {
-        const Bytes& before = i > 0 ? rows.bytes[i - 1] : Bytes{reinterpret_cast<const uint8_t*>(last_text.data()),
-                                                               last_text.size()};
-        const Bytes& value = rows.bytes[i];
-        const size_t shared = std::min(before.size, value.size);
-        const int order = shared > 0 ? std::memcmp(before.at, value.at, shared) : 0;
-        rising = order < 0 || (order == 0 && before.size < value.size);
+// Ids of consecutive rows, as they come.
+struct Ids {
+  bool text, is_unsigned, wide;
+  uint32_t rows = 0;
+  bool rising = true;
+  std::vector<int64_t> numbers;
+  std::vector<uint8_t> texts;
+  std::vector<uint32_t> lengths;
+  std::vector<uint8_t> valid;  // empty as long as every row has one
+
+  explicit Ids(const ColumnPart& part)
+      : text(part.type == PhysicalType::kByteArray),
+        is_unsigned(part.is_unsigned),
+        wide(part.type == PhysicalType::kInt64) {}
+
+  void add(const Rows& from) {
+    for (size_t i = 0; i < from.count; i++, rows++) {
+      const bool there = from.present == nullptr || from.present[i] != 0;
+      if (!there && valid.empty()) valid.assign(rows, 1);
+      if (!there || !valid.empty()) valid.push_back(there);
+      rising = rising && there;
+      if (text) {
+        add(there ? from.bytes[i] : Bytes{nullptr, 0});
+      } else {
+        add(there ? from.integers[i] : 0);
       }
-      last_text = string_of(rows.bytes[rows.count - 1]);
-    } else {
-      if (!begun) first_number = last_number = rows.integers[0];
-      for (size_t i = begun ? 0 : 1; i < rows.count && rising; i++) {
-        const int64_t value = rows.integers[i];
-        rising = key(last_number) < key(value);
-        last_number = value;
-      }
-      last_number = rows.integers[rows.count - 1];
     }
-    begun = true;
   }
-  auto result = Napi::Object::New(env);
-  const auto set = [&](const char* name, const std::string& string, int64_t number) {
-    if (text) {
-      result.Set(name, Napi::String::New(env, string));
-    } else if (turn != 0) {
-      result.Set(name, Napi::BigInt::New(env, static_cast<uint64_t>(number)));
-    } else {
-      result.Set(name, Napi::BigInt::New(env, number));
+
+ private:
+  // Strings by their bytes.
+  void add(const Bytes& value) {
+    if (rising && rows > 0) {
+      const size_t before = lengths.back(), shared = std::min(before, value.size);
+      const int order = shared > 0 ? std::memcmp(texts.data() + texts.size() - before, value.at, shared) : 0;
+      rising = order < 0 || (order == 0 && before < value.size);
     }
+    texts.insert(texts.end(), value.at, value.at + value.size);
+    lengths.push_back(static_cast<uint32_t>(value.size));
+  }
+
+  void add(int64_t value) {
+    // 64 bits without a sign: the order of the bits with the first one turned.
+    const uint64_t turn = is_unsigned && wide ? uint64_t{1} << 63 : 0;
+    const auto key = [&](int64_t number) { return static_cast<int64_t>(static_cast<uint64_t>(number) ^ turn); };
+    rising = rising && (rows == 0 || key(numbers.back()) < key(value));
+    numbers.push_back(value);
+  }
+};
+
+// Numbers in a type of their own width and sign.
+template <typename Array, typename T>
+Napi::TypedArray narrowed(Napi::Env env, const std::vector<int64_t>& numbers) {
+  auto array = Array::New(env, numbers.size());
+  for (size_t i = 0; i < numbers.size(); i++) array[i] = static_cast<T>(numbers[i]);
+  return array;
+}
+
+Napi::TypedArray numbers_of(Napi::Env env, const Ids& ids) {
+  if (!ids.wide && ids.is_unsigned) return narrowed<Napi::Uint32Array, uint32_t>(env, ids.numbers);
+  if (!ids.wide) return narrowed<Napi::Int32Array, int32_t>(env, ids.numbers);
+  if (ids.is_unsigned) return narrowed<Napi::BigUint64Array, uint64_t>(env, ids.numbers);
+  return copy_of<Napi::BigInt64Array>(env, ids.numbers);
+}
+
+// Reads a part's ids; sets in `result` ids: {first, last, rising} and idColumn: {values, lengths?, valid?}.
+void read_ids(Napi::Env env, const File& file, const ColumnPart& part, const std::string& name, Napi::Object result) {
+  Ids ids(part);
+  naming(env, name, [&] {
+    ColumnReader reader(file, part);
+    for (Rows rows; reader.next(rows);) ids.add(rows);
+  });
+  auto column = Napi::Object::New(env);
+  auto order = Napi::Object::New(env);
+  if (ids.text) {
+    column.Set("values", copy_of<Napi::Uint8Array>(env, ids.texts));
+    column.Set("lengths", copy_of<Napi::Uint32Array>(env, ids.lengths));
+  } else {
+    column.Set("values", numbers_of(env, ids));
+  }
+  if (!ids.valid.empty()) column.Set("valid", copy_of<Napi::Uint8Array>(env, ids.valid));
+  const auto set = [&](const char* key, bool last) {
+    if (ids.text) {
+      const size_t size = last ? ids.lengths.back() : ids.lengths.front();
+      const auto* at = reinterpret_cast<const char*>(ids.texts.data()) + (last ? ids.texts.size() - size : 0);
+      order.Set(key, size == 0 ? Napi::String::New(env, "") : Napi::String::New(env, at, size));
+      return;
+    }
+    const int64_t number = last ? ids.numbers.back() : ids.numbers.front();
+    order.Set(key, ids.is_unsigned && ids.wide ? Napi::BigInt::New(env, static_cast<uint64_t>(number))
+                                               : Napi::BigInt::New(env, number));
   };
-  set("first", first_text, first_number);
-  set("last", last_text, last_number);
-  result.Set("rising", rising);
-  return result;
+  if (ids.rows > 0) {
+    set("first", false);
+    set("last", true);
+  }
+  order.Set("rising", ids.rising);
+  result.Set("ids", order);
+  result.Set("idColumn", column);
 }
 
 // What the readers of a slice take: {path, idColumn, ids, geometryColumn, geometry}.
@@ -305,7 +353,7 @@ struct SliceArguments {
 };
 
 // burnPages({path, idColumn, ids, geometryColumn, geometry}, grid, albers | null, firstRow, rule, allocate)
-//   -> as burn, and ids: {first, last, rising}
+//   -> as burn, and ids and idColumn as of read_ids
 Napi::Value burn_pages(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const SliceArguments slice(object_of(info[0], "slice"));
@@ -325,12 +373,12 @@ Napi::Value burn_pages(const Napi::CallbackInfo& info) {
     }
     auto result = burned_of(env, burner, in.first_row, info[5]);
     result.Set("status", status);
-    result.Set("ids", naming(env, slice.id_column, [&] { return id_order(env, file, slice.ids); }));
+    read_ids(env, file, slice.ids, slice.id_column, result);
     return result;
   });
 }
 
-// readPages(slice) -> {column: {values, offsets, validity?}, ids}
+// readPages(slice) -> {column: {values, offsets, validity?}, ids, idColumn}
 Napi::Value read_pages(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const SliceArguments slice(object_of(info[0], "slice"));
@@ -362,7 +410,7 @@ Napi::Value read_pages(const Napi::CallbackInfo& info) {
     }
     auto result = Napi::Object::New(env);
     result.Set("column", column);
-    result.Set("ids", naming(env, slice.id_column, [&] { return id_order(env, file, slice.ids); }));
+    read_ids(env, file, slice.ids, slice.id_column, result);
     return result;
   });
 }

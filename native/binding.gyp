@@ -5,6 +5,7 @@
       "sources": [
         "addon.cc",
         "addon_burn.cc",
+        "addon_table.cc",
         "wkb.cc",
         "albers.cc",
         "burn.cc",
@@ -14,7 +15,9 @@
         "repeated_ids.cc",
         "count.cc",
         "count_weighted.cc",
-        "geojson.cc"
+        "geojson.cc",
+        "encode.cc",
+        "tally.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.

@@ -8,14 +8,16 @@ import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/
 import { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
 import type { FieldSlice } from "./fields/field-slice.js";
-import { idOrder, idReader } from "./fields/ids.js";
+import { idColumn, idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type {
   AlbersConstants,
+  AnswerArrays,
   Burned,
-  Counted,
   FeatureText,
+  IdColumn,
   KernelGrid,
+  PartialCounts,
   PixelRule,
   TextColumn,
   WkbColumn,
@@ -80,6 +82,7 @@ export interface BurnTarget {
 export interface BurnedSlice {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
   /** Why the kernel could not read the file by itself, where it tried. */
   readonly unsupported?: string | undefined;
 }
@@ -91,16 +94,17 @@ export async function burnSlice(task: SliceColumns & BurnTarget): Promise<Burned
     nativeKernel().burnPages(pages, grid, albers, slice.firstRow, rule, (words) => wordsIn(buffer, words)),
   );
   if (paged.result !== undefined) {
-    const { ids, ...burned } = paged.result;
-    return moved({ burned, ids }, ownArrays(burned));
+    const { ids, idColumn, ...burned } = paged.result;
+    return moved({ burned, ids, idColumn }, [...ownArrays(burned), ...Object.values(idColumn)]);
   }
-  const { column, ids } = await readByArrow(task);
-  return { burned: await burnColumn({ ...task, column, firstRow: slice.firstRow }), ids, ...paged };
+  const { column, ...ids } = await readByArrow(task);
+  return { burned: await burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };
 }
 
 export interface GeometrySlice {
   readonly column: WkbColumn;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
   readonly unsupported?: string | undefined;
 }
 
@@ -110,9 +114,10 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
   return result ?? { ...(await readByArrow(task)), unsupported };
 }
 
-async function readByArrow({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<GeometrySlice> {
-  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
-  return { column: wkbColumn(columnData(table, geometryColumn)), ids: idOrder(columnData(table, idColumn)) };
+async function readByArrow(task: SliceColumns): Promise<GeometrySlice> {
+  const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
+  const ids = columnData(table, task.idColumn);
+  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
 }
 
 /** By the kernel, where the slice's pages are known and of a kind that it reads. */
@@ -160,24 +165,23 @@ export interface CountTask {
   readonly layout: Uint32Array;
   readonly skip: Float64Array;
   readonly clip: boolean;
-  /** Every field's histogram is wanted, not its majority alone. */
-  readonly histograms: boolean;
+  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
+  readonly answers: AnswerArrays | null;
   /** Weights of the window's rows, where pixels do not count alike. */
   readonly rowWeights: Float64Array | undefined;
 }
 
 /** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<Partial<Counted>> {
+export async function countWindow(task: CountTask): Promise<PartialCounts> {
   const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
   const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, histograms, rowWeights } = task;
+  const { stride, layout, skip, clip, answers, rowWeights } = task;
   const kernel = await loadKernel(task.kernel);
-  if (rowWeights !== undefined) {
-    const partial = kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
-    return moved({ partial }, Object.values(partial));
-  }
-  const counted = kernel.count(pixels, stride, words, layout, skip, clip, histograms);
-  return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
+  const partial =
+    rowWeights === undefined
+      ? kernel.count(pixels, stride, words, layout, skip, clip, answers)
+      : kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
+  return moved(partial, Object.values(partial));
 }
 
 export interface FeatureTask extends SliceColumns {

@@ -1,4 +1,5 @@
 import { type Data, Type } from "apache-arrow";
+import type { IdColumn, IntegerArray } from "../kernel/kernel.js";
 import type { IdOrder } from "../kernel/pages.js";
 import type { FieldsFile } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
@@ -41,6 +42,26 @@ export function idOrder(data: Data): IdOrder {
     last = next;
   }
   return { first, last: id(data.length - 1), rising };
+}
+
+/** Ids of an Arrow column as the zone index takes them, in buffers of their own. */
+export function idColumn(data: Data): IdColumn {
+  const { length, values, valueOffsets: offsets, typeId } = data;
+  const valid =
+    data.nullCount === 0 ? undefined : Uint8Array.from({ length }, (_, row) => (data.getValid(row) ? 1 : 0));
+  const ids =
+    typeId === Type.Int
+      ? { values: (values as IntegerArray).slice(0, length) as IntegerArray }
+      : stringIds(values as Uint8Array, offsets.subarray(0, length + 1));
+  return { ...ids, ...(valid && { valid }) };
+}
+
+function stringIds(values: Uint8Array, offsets: Int32Array | BigInt64Array): IdColumn {
+  const [begin, end] = [Number(offsets[0]), Number(offsets.at(-1))];
+  const lengths = Uint32Array.from({ length: offsets.length - 1 }, (_, row) =>
+    Number((offsets[row + 1] as number) - (offsets[row] as number)),
+  );
+  return { values: values.slice(begin, end), lengths };
 }
 
 /** An integer is its own hash; a string's is FNV-1a over its UTF-16 units, in 64 bits. */

@@ -1,4 +1,4 @@
-import type { AlbersConstants, Burned, KernelGrid, PixelRule, WkbColumn } from "./kernel.js";
+import type { AlbersConstants, Burned, IdColumn, KernelGrid, PixelRule, WkbColumn } from "./kernel.js";
 
 /** A column's chunks, one a row group, as the footer has them; see native/parquet_file.h. */
 export interface ColumnChunks {
@@ -61,6 +61,11 @@ export interface IdOrder {
   readonly rising: boolean;
 }
 
+export interface PagedIds {
+  readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
+}
+
 /** Rows whose id stood before, each with the first row that had it (or a string of the same hash); and null ids. */
 export interface RepeatedIds {
   readonly rows: Uint32Array;
@@ -89,7 +94,7 @@ export interface PageKernel {
     firstRow: number,
     rule: PixelRule,
     allocate: (words: number) => Uint32Array,
-  ): Burned & { readonly ids: IdOrder };
+  ): Burned & PagedIds;
   /**
    * Of the ids of one partition; each id belongs to one.
    *
@@ -102,7 +107,7 @@ export interface PageKernel {
     partition: number,
     partitions: number,
   ): RepeatedIds;
-  readPages(slice: PagedSlice): { readonly column: WkbColumn; readonly ids: IdOrder };
+  readPages(slice: PagedSlice): PagedIds & { readonly column: WkbColumn };
 }
 
 export function isUnsupported(error: unknown): boolean {

@@ -1,4 +1,6 @@
 import type { KernelName } from "../config/options.js";
+import type { Kernel } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -8,7 +10,7 @@ import { pixelArray } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
 import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
-import { type AnswerRule, Answers, needsHistograms } from "./answers.js";
+import { type AnswerRule, Answers } from "./answers.js";
 
 /** Handles beyond libuv's four threads only wait for one another. */
 const MAX_HANDLES = 4;
@@ -38,11 +40,12 @@ export async function scanRasters(
   placed: readonly PlacedRaster[],
   zones: ZoneReader,
   rule: AnswerRule,
-  kernel: KernelName,
+  kernelName: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<Answers[]> {
-  const targets = placed.map((target) => new ScanTarget(target, zones, rule, pool));
+  const kernel = await loadKernel(kernelName);
+  const targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, pool));
   const groups = new Map<string, { windows: PlannedWindow[]; targets: ScanTarget[] }>();
   for (const target of targets) {
     const key = JSON.stringify(target.windows.map(({ window }) => window));
@@ -61,7 +64,7 @@ export async function scanRasters(
         ctx.signal.throwIfAborted();
         const words = await zones.read(planned.chunks);
         for (const target of alike) {
-          await target.count(planned, words, kernel);
+          await target.count(planned, words, kernelName);
           done += planned.window.width * planned.window.height;
           task.update(done);
         }
@@ -82,7 +85,6 @@ class ScanTarget {
   readonly pixels: number;
   /** Chunks that the raster's edge cuts have runs outside of it. */
   readonly #clip: boolean;
-  readonly #histograms: boolean;
   readonly #reader: RasterReader;
   readonly #largest: number;
   readonly #buffers: SharedArrayBuffer[] = [];
@@ -93,13 +95,13 @@ class ScanTarget {
     { raster, shift, skip, rowWeights }: PlacedRaster,
     zones: ZoneReader,
     rule: AnswerRule,
+    kernel: Kernel,
     private readonly pool: Pool,
   ) {
     const { grid, rows } = zones.header;
     this.raster = raster;
     this.#rowWeights = rowWeights;
-    this.answers = new Answers(rows, raster.type, rule);
-    this.#histograms = needsHistograms(rule);
+    this.answers = new Answers(rows, raster.type, kernel, rule);
     this.windows = planWindows(raster, grid, shift)
       .map(({ window, chunks }) => ({ window, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
       .filter(({ chunks }) => chunks.length > 0);
@@ -136,7 +138,7 @@ class ScanTarget {
         layout,
         skip: this.#skip,
         clip: this.#clip,
-        histograms: this.#histograms,
+        answers: this.answers.arrays,
         rowWeights: this.#rowWeights?.slice(window.row, window.row + height),
       };
       this.answers.add(await this.pool.run("countWindow", task));

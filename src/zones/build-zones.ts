@@ -4,7 +4,8 @@ import { type FieldSlice, planFields } from "../fields/field-slice.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
-import type { Burned, KernelGrid } from "../kernel/kernel.js";
+import type { Burned, IdColumn, KernelGrid } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
 import type { IdOrder } from "../kernel/pages.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
@@ -56,12 +57,14 @@ export async function buildZones(
   const task = ctx.progress.start("fields burned", fields.rows);
   const { slices, ids: idChunks } = await planFields(fields, options.batch, options.kernel, pool, ctx);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
+  const kernel = await loadKernel(options.kernel);
   const writer = await ZoneWriter.open(
     path,
     fieldsFingerprint(fields, options),
     grid,
     fields.rows,
     (row) => begins.has(row),
+    kernel.encodeIds,
     segmentStore(buffers, pool),
     options.bufferBytes,
   );
@@ -69,10 +72,10 @@ export async function buildZones(
   if (writer.rows > 0) ctx.log.info(`goes on after ${writer.rows} of ${fields.rows} fields`);
   try {
     const left = slices.filter(({ firstRow }) => firstRow >= writer.rows);
-    for await (const { burned, ids } of mapOrdered(left, pool.threads + AHEAD, burn)) {
+    for await (const { burned, ids, idColumn } of mapOrdered(left, pool.threads + AHEAD, burn)) {
       ctx.signal.throwIfAborted();
       order.add(ids);
-      await writer.add(burned, order.note);
+      await writer.add(burned, idColumn, order.note);
       task.update(writer.rows);
     }
     const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, idChunks, options.batch, pool);
@@ -88,6 +91,7 @@ export async function buildZones(
 interface BurnResult {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
 }
 
 function burner(
@@ -121,7 +125,7 @@ function burner(
         tellOnce(unsupported);
         return result;
       }
-      const { column, ids, unsupported } = await pool.run("readGeometry", source);
+      const { column, unsupported, ...ids } = await pool.run("readGeometry", source);
       tellOnce(unsupported);
       const burned = await pool.run("burnColumn", {
         ...target,
@@ -129,7 +133,7 @@ function burner(
         firstRow: slice.firstRow,
         buffer,
       });
-      return { burned, ids };
+      return { burned, ...ids };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Fields cannot be read", {
         path,

@@ -1,11 +1,20 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { type Burned, CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
+import { type Burned, CHUNK_COLS, CHUNK_ROWS, type EncodedChunk, type IdColumn } from "../kernel/kernel.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { publishFile } from "../pipeline/output.js";
 import type { Grid } from "../raster/grid.js";
-import { DIRECTORY_ENTRY_BYTES, MAGIC, type Section, TRAILER_BYTES, VERSION, type ZoneHeader } from "./format.js";
+import {
+  DIRECTORY_ENTRY_BYTES,
+  type IdGroup,
+  MAGIC,
+  type Section,
+  TRAILER_BYTES,
+  VERSION,
+  type ZoneHeader,
+} from "./format.js";
+import { type HeldIds, IdGroups } from "./id-groups.js";
 import { type ChunkRuns, planSegments, type SegmentRange } from "./segments.js";
 
 /** Runs held back before they go to disk sorted by chunk. */
@@ -56,6 +65,8 @@ export class ZoneWriter {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #note = "";
+  readonly #ids: IdGroups;
+  #idGroups: IdGroup[] = [];
 
   private constructor(
     private readonly path: string,
@@ -63,10 +74,12 @@ export class ZoneWriter {
     private readonly fieldsPrint: string,
     private readonly grid: Grid,
     rows: number,
+    encodeIds: (ids: IdColumn) => EncodedChunk,
     private readonly store: SegmentStore,
     private readonly bufferBytes: number,
   ) {
     this.#status = new Uint8Array(rows);
+    this.#ids = new IdGroups(encodeIds);
   }
 
   /**
@@ -75,6 +88,7 @@ export class ZoneWriter {
    * @param fieldsPrint  what the index is made from, beside the grid; a checkpoint of another is dropped.
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
+   * @param encodeIds    the kernel's.
    * @param bufferBytes  runs held back before they go to disk sorted by chunk; up to eight times as many where
    *                     fields lie scattered.
    */
@@ -84,13 +98,14 @@ export class ZoneWriter {
     grid: Grid,
     rows: number,
     beginsAt: (row: number) => boolean,
+    encodeIds: (ids: IdColumn) => EncodedChunk,
     store: SegmentStore,
     bufferBytes = BUFFER_BYTES,
   ): Promise<ZoneWriter> {
     const found = readCheckpoint(path, fingerprint({ fieldsPrint, grid: { ...grid } }), rows);
     const checkpoint = found && beginsAt(found.head.rows) ? found : undefined;
     const file = await open(path, checkpoint ? "r+" : "w");
-    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, store, bufferBytes);
+    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, encodeIds, store, bufferBytes);
     if (checkpoint) await writer.#resume(checkpoint);
     else await writer.#append(MAGIC);
     return writer;
@@ -109,10 +124,12 @@ export class ZoneWriter {
   /**
    * Add the next batch; batches come in row order.
    *
+   * @param ids   of its rows.
    * @param note  what the caller must know to go on after this batch.
    */
-  async add(burned: Burned, note = ""): Promise<void> {
+  async add(burned: Burned, ids: IdColumn, note = ""): Promise<void> {
     this.#note = note;
+    for (const group of this.#ids.add(ids)) await this.#putIds(group);
     this.#status.set(burned.status, this.#rows);
     this.#rows += burned.status.length;
     for (let i = 0; i < 2; i++) {
@@ -139,6 +156,8 @@ export class ZoneWriter {
    * @param duplicates  rows whose id stood in an earlier row.
    */
   async finish(duplicates: Uint32Array): Promise<ZoneHeader> {
+    const rest = this.#ids.finish();
+    if (rest !== undefined) await this.#putIds(rest);
     await this.#flushSegments();
     const status = await this.#section(this.#status);
     const repeated = await this.#section(bytesOf(duplicates));
@@ -154,6 +173,7 @@ export class ZoneWriter {
       extent: Number.isFinite(this.#extent[0]) ? (this.#extent as [number, number, number, number]) : null,
       status,
       duplicates: repeated,
+      ids: this.#idGroups,
       directory,
     };
     const { offset, bytes, crc } = await this.#section(Buffer.from(JSON.stringify(header)));
@@ -179,6 +199,8 @@ export class ZoneWriter {
     this.#directory = head.directory;
     this.#extent = head.extent.map((bound, i) => bound ?? (i < 2 ? Infinity : -Infinity));
     this.#status.set(status);
+    this.#idGroups = head.idGroups;
+    this.#ids.resume(head.heldIds);
     [this.#rows, this.#runs, this.#offset, this.#note] = [head.rows, head.runs, head.offset, head.note];
   }
 
@@ -191,6 +213,8 @@ export class ZoneWriter {
       note: this.#note,
       extent: this.#extent,
       directory: this.#directory,
+      idGroups: this.#idGroups,
+      heldIds: this.#ids.held,
     };
     const json = Buffer.from(JSON.stringify(head));
     const length = Buffer.alloc(4);
@@ -228,6 +252,12 @@ export class ZoneWriter {
       this.#directory.push({ ...segment, offset: this.#offset });
       this.#offset += 4 * (2 * segment.entries + segment.runs);
     });
+  }
+
+  async #putIds({ chunk, rows }: { chunk: EncodedChunk; rows: number }): Promise<void> {
+    const [min, max] = [chunk.min, chunk.max].map((bound) => Buffer.from(bound).toString("base64")) as [string, string];
+    const section = await this.#section(chunk.bytes);
+    this.#idGroups.push({ ...section, rows, encoding: chunk.encoding, nulls: chunk.nulls, min, max });
   }
 
   #directoryBytes(): Buffer {
@@ -276,6 +306,8 @@ interface CheckpointHead {
   /** Null stands for an infinity, which JSON does not have. */
   readonly extent: (number | null)[];
   readonly directory: DirectoryEntry[];
+  readonly idGroups: IdGroup[];
+  readonly heldIds: HeldIds | undefined;
 }
 
 interface Checkpoint {

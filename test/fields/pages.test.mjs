@@ -75,6 +75,16 @@ async function byDuck({ path, idColumn, geometryColumn, idType }) {
 
 const digest = (bytes) => (bytes === null ? null : createHash("sha1").update(bytes).digest("hex"));
 
+/** An IdColumn as plain values. */
+function idsOf({ values, lengths, valid }) {
+  let at = 0;
+  return Array.from(lengths ?? values, (value, row) => {
+    const text = lengths && Buffer.from(values.subarray(at, at + value)).toString();
+    at += lengths ? value : 0;
+    return valid && valid[row] === 0 ? null : (text ?? BigInt(value));
+  });
+}
+
 /**
  * Holds what the kernel reads of a file against DuckDB and parquet-wasm; returns its slices.
  *
@@ -90,7 +100,7 @@ async function check(path, { batch = 400, arrow = true, duck = true } = {}) {
     assert.equal(slice.firstRow, row);
     assert.ok(slice.pages, "the kernel reads this file");
     const source = { path, idColumn: fields.idColumn, geometryColumn: fields.geometryColumn, ...slice.pages };
-    const { column, ids } = kernel.readPages(source);
+    const { column, ids, idColumn } = kernel.readPages(source);
     assert.equal(column.offsets.length, slice.rows + 1);
     for (let i = 0; i < slice.rows; i++) {
       const valid = column.validity === undefined || (column.validity[i >> 3] >> (i & 7)) & 1;
@@ -98,6 +108,7 @@ async function check(path, { batch = 400, arrow = true, duck = true } = {}) {
       assert.equal(digest(got), expected.wkb[row + i], `row ${row + i}`);
     }
     const own = expected.ids.slice(row, row + slice.rows);
+    assert.deepEqual(idsOf(idColumn), own);
     const rising = own.every((id, i) => id !== null && (i === 0 || (own[i - 1] !== null && own[i - 1] < id)));
     assert.equal(ids.rising, rising);
     if (own[0] !== null) assert.equal(ids.first, own[0]);
