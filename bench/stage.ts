@@ -120,10 +120,9 @@ function decode(raster: Raster): void {
 
 /** Workers start when tasks wait for them, and load their modules and the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
-  const nothing = { path: task.fields, name: "", parts: [], partition: 0, partitions: 1 };
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
-    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("findRepeatedIds", nothing)));
+    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", "native")));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { user, system } = process.cpuUsage(before);
     busy = user + system > 10_000;

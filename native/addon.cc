@@ -119,8 +119,12 @@ Answers<T> answers_of(const Napi::Object& from) {
     return static_cast<uint32_t*>(data(value));
   };
   if (second.ElementLength() != code.ElementLength()) fail(from.Env(), "answers: arrays of one length were expected");
-  return {static_cast<T*>(data(code)), static_cast<T*>(data(second)), counts("pixels"),
-          counts("valid"),             counts("secondPixels"),        counts("covered"),
+  return {static_cast<T*>(data(code)),
+          static_cast<T*>(data(second)),
+          counts("pixels"),
+          counts("valid"),
+          counts("secondPixels"),
+          counts("covered"),
           static_cast<uint32_t>(code.ElementLength())};
 }
 
@@ -170,8 +174,13 @@ PartialView partial_of(const Napi::Object& from) {
   if (code.ElementLength() != before || pixels.ElementLength() != before) {
     fail(from.Env(), "lists: pairs do not follow one another");
   }
-  return {field.Data(), parts.Data(),  covered.Data(), end.Data(),
-          code.Data(),  pixels.Data(), static_cast<uint32_t>(entries)};
+  return {field.Data(),
+          parts.Data(),
+          covered.Data(),
+          end.Data(),
+          code.Data(),
+          pixels.Data(),
+          static_cast<uint32_t>(entries)};
 }
 
 // merge(lists, answers, last) -> {field, parts, covered, end, code, pixels}

@@ -17,6 +17,7 @@
         "count_weighted.cc",
         "geojson.cc",
         "encode.cc",
+        "table.cc",
         "tally.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

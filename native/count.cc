@@ -281,9 +281,8 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
   const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
   const Place place{static_cast<uint32_t>(segment.row), static_cast<uint32_t>(segment.col), stride, height};
   // As a number: it may lie outside the window, where asking does no harm but a pointer must not point.
-  const uintptr_t corner =
-      reinterpret_cast<uintptr_t>(pixels) +
-      static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
+  const uintptr_t corner = reinterpret_cast<uintptr_t>(pixels) +
+                           static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
   const uint32_t* run = segment.run;
   const uint32_t* const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
@@ -295,8 +294,8 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
     for (const uint32_t* const stop = run + runs; run < stop; run++) {
       // Every run lies in another row, so in another page of memory: asked for long before it is needed.
       const uint32_t ahead = runs_end - run > kAhead ? run[kAhead] : 0;
-      __builtin_prefetch(reinterpret_cast<const void*>(
-          corner + (uintptr_t{ahead >> 22} * stride + (ahead >> 11 & 2047)) * sizeof(T)));
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(corner + (uintptr_t{ahead >> 22} * stride + (ahead >> 11 & 2047)) * sizeof(T)));
       const uint32_t row = place.top + (*run >> 22);
       uint32_t col = place.left + (*run >> 11 & 2047);
       uint32_t length = (*run & 2047) + 1;
@@ -383,9 +382,9 @@ bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answ
   return true;
 }
 
-#define FIELDS_COUNT(T)                                                                                       \
+#define FIELDS_COUNT(T)                                                                                     \
   template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, \
-                                 const Answers<T>*, Partial&);                                                \
+                                 const Answers<T>*, Partial&);                                              \
   template bool merge_partial<T>(const std::vector<PartialView>&, const Answers<T>&, bool, Partial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)

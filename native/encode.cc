@@ -232,6 +232,9 @@ class Distinct {
   // False when there are more than `most`.
   bool find(const std::vector<T>& values, size_t most) {
     index.resize(values.size());
+    if constexpr (std::is_integral<T>::value) {
+      if (find_in_table(values)) return found.size() <= most;
+    }
     for (size_t i = 0; i < values.size(); i++) {
       if (i > 0 && pattern(values[i]) == pattern(values[i - 1])) {
         index[i] = index[i - 1];
@@ -259,6 +262,26 @@ class Distinct {
     while (slots_[at] != 0 && pattern(found[slots_[at] - 1]) != bits) at = (at + 1) & (slots_.size() - 1);
     return at;
   }
+
+  // Whole numbers that lie near one another, as pixels and classes do; false where they do not.
+  bool find_in_table(const std::vector<T>& values) {
+    if (values.empty()) return true;
+    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+    const uint64_t range = static_cast<uint64_t>(*greatest) - static_cast<uint64_t>(*least);
+    if (range > kTable) return false;
+    std::vector<uint32_t> place(range + 1);
+    for (size_t i = 0; i < values.size(); i++) {
+      uint32_t& at = place[static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(*least)];
+      if (at == 0) {
+        found.push_back(values[i]);
+        at = static_cast<uint32_t>(found.size());
+      }
+      index[i] = at - 1;
+    }
+    return true;
+  }
+
+  static constexpr uint64_t kTable = 1 << 16;
 
   void grow() {
     slots_.assign(slots_.size() * 2, 0);
@@ -292,8 +315,8 @@ Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows
     put_indices(chunk, distinct.index, order.size(), valid, rows);
     return chunk;
   }
-  const auto [least, most] = std::minmax_element(values.begin(), values.end(),
-                                                 [&](T a, T b) { return before(a, b, is_unsigned); });
+  const auto [least, most] =
+      std::minmax_element(values.begin(), values.end(), [&](T a, T b) { return before(a, b, is_unsigned); });
   put_bounds(chunk, *least, *most);
   ByteList plain(values.size() * sizeof(T));
   std::memcpy(plain.data(), values.data(), plain.size());
@@ -308,8 +331,8 @@ Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows,
   ByteList packed;
   put_delta(packed, values.data(), values.size());
   if (!values.empty()) {
-    const auto [least, most] = std::minmax_element(values.begin(), values.end(),
-                                                   [&](T a, T b) { return before(a, b, is_unsigned); });
+    const auto [least, most] =
+        std::minmax_element(values.begin(), values.end(), [&](T a, T b) { return before(a, b, is_unsigned); });
     put_bounds(chunk, *least, *most);
   }
   put_data_page(chunk, packed, valid, rows, values.size());

@@ -8,17 +8,18 @@ import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/
 import { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
 import type { FieldSlice } from "./fields/field-slice.js";
-import { idColumn, idOrder, idReader } from "./fields/ids.js";
-import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
 import type {
   AlbersConstants,
-  AnswerArrays,
   Burned,
+  EncodedChunk,
+  EncodedRows,
   FeatureText,
   IdColumn,
   KernelGrid,
   PartialCounts,
   PixelRule,
+  TableArrays,
+  TableWords,
   TextColumn,
   WkbColumn,
 } from "./kernel/kernel.js";
@@ -33,13 +34,25 @@ import {
   type PageIndex,
   type RepeatedIds,
 } from "./kernel/pages.js";
-import { type BandType, pixelArray } from "./raster/pixels.js";
 import { propertyTexts } from "./tiles/properties.js";
 import { shareRuns, wordsIn } from "./zones/run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
+import { type LaneTask, runLane } from "./zonal/scan-lane.js";
+import type { IdGroup } from "./zones/format.js";
+import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
+
+/** Only for tasks that need it: parquet-wasm and Arrow are most of what a worker that has them costs at its start. */
+async function arrow(): Promise<typeof import("./fields/ids.js") & typeof import("./fields/read-slice.js")> {
+  return { ...(await import("./fields/ids.js")), ...(await import("./fields/read-slice.js")) };
+}
+
+/** Load the kernel, and nothing else. */
+export async function wake(kernel: KernelName): Promise<void> {
+  await loadKernel(kernel);
+}
 
 export interface SliceColumns {
   readonly path: string;
@@ -115,6 +128,7 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
 }
 
 async function readByArrow(task: SliceColumns): Promise<GeometrySlice> {
+  const { columnData, idColumn, idOrder, readSlice, wkbColumn } = await arrow();
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const ids = columnData(table, task.idColumn);
   return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
@@ -152,36 +166,48 @@ export function storeSegments(task: { path: string; range: SegmentRange; batches
   return writeSegments(task.path, task.range, task.batches);
 }
 
-export interface CountTask {
-  readonly kernel: KernelName;
-  readonly type: BandType;
-  /** Shared; `stride × height` pixels of the window from its start. */
-  readonly pixels: SharedArrayBuffer;
-  readonly stride: number;
-  readonly height: number;
-  /** Shared; segments of the zone index. */
-  readonly words: SharedArrayBuffer;
-  readonly wordCount: number;
-  readonly layout: Uint32Array;
-  readonly skip: Float64Array;
-  readonly clip: boolean;
-  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
-  readonly answers: AnswerArrays | null;
-  /** Weights of the window's rows, where pixels do not count alike. */
-  readonly rowWeights: Float64Array | undefined;
+/** Count the windows of a scan until there are no more. */
+export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
+  const waiting = await runLane(task);
+  return moved(waiting, waiting.flat().flatMap(Object.values));
 }
 
-/** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<PartialCounts> {
-  const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
-  const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, answers, rowWeights } = task;
-  const kernel = await loadKernel(task.kernel);
-  const partial =
-    rowWeights === undefined
-      ? kernel.count(pixels, stride, words, layout, skip, clip, answers)
-      : kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
-  return moved(partial, Object.values(partial));
+export interface RowsTask {
+  readonly kernel: KernelName;
+  readonly arrays: TableArrays;
+  readonly from: number;
+  readonly to: number;
+  /** As the kernel's encodeRows takes them, without the ids. */
+  readonly columns: Uint8Array;
+  readonly words: TableWords;
+  /** Where the ids come from: the zone index. */
+  readonly index: { readonly path: string; readonly fd: number };
+  readonly ids: IdGroup;
+  /** Place of the ids among the columns. */
+  readonly idPlace: number;
+}
+
+/** A row group of the zonal table: its columns' pages one after the other. */
+export interface RowGroup extends Omit<EncodedRows, "columns"> {
+  readonly bytes: Uint8Array;
+  readonly columns: readonly Omit<EncodedChunk, "bytes">[];
+  readonly lengths: readonly number[];
+}
+
+/** Encode a row group of the zonal table. */
+export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
+  const { arrays, from, to, columns, words, index, ids, idPlace } = task;
+  const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
+  const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0));
+  const lengths: number[] = [];
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk.bytes, at);
+    lengths.push(chunk.bytes.length);
+    at += chunk.bytes.length;
+  }
+  return moved({ ...facts, bytes, columns: chunks.map(({ bytes: _, ...rest }) => rest), lengths }, [bytes]);
 }
 
 export interface FeatureTask extends SliceColumns {
@@ -200,6 +226,7 @@ export interface FeatureSource {
 
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
+  const { columnData, idReader, readSlice, wkbColumn } = await arrow();
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);

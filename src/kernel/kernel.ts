@@ -164,6 +164,61 @@ export interface EncodedChunk {
   readonly max: Uint8Array;
 }
 
+/** What a column of the zonal table can tell; native/table.h numbers them. */
+export const TABLE_SOURCES = ["code", "pixels", "valid", "share", "second", "secondPixels", "rule", "reason"] as const;
+/** As what; `text` for `rule` and `reason`, and for those alone. */
+export const TABLE_TYPES = [
+  "int8",
+  "uint8",
+  "int16",
+  "uint16",
+  "int32",
+  "uint32",
+  "int64",
+  "uint64",
+  "float32",
+  "float64",
+  "text",
+] as const;
+export type TableSource = (typeof TABLE_SOURCES)[number];
+export type TableType = (typeof TABLE_TYPES)[number];
+
+/** All that the table is made from; numbers of pixels, or weights. */
+export interface TableArrays {
+  readonly code: Pixels;
+  readonly second: Pixels;
+  readonly pixels: Uint32Array | Float64Array;
+  readonly valid: Uint32Array | Float64Array;
+  readonly covered: Uint32Array | Float64Array;
+  readonly secondPixels: Uint32Array | Float64Array;
+  /** FIELD_STATUS codes. */
+  readonly status: Uint8Array;
+}
+
+/** Words of the columns `rule` and `reason`, by status. */
+export interface TableWords {
+  readonly rules: readonly string[];
+  /** One more, the last: the field has pixels, but none that is counted. */
+  readonly reasons: readonly string[];
+  /** 1 for a status that has pixels. */
+  readonly hasPixels: Uint8Array;
+  /** The reason when such a field has none on this raster. */
+  readonly outside: number;
+}
+
+/** Some rows of the table. */
+export interface EncodedRows {
+  readonly columns: readonly EncodedChunk[];
+  /** Rows with a class. */
+  readonly answered: number;
+  /** Sum of `valid`. */
+  readonly valid: number;
+  /** Rows without one, by reason. */
+  readonly reasons: Uint32Array;
+  /** The first number that is not of its column's type: then the columns are of no use. */
+  readonly misfit: { readonly column: number; readonly row: number; readonly value: number } | null;
+}
+
 /** Newline-delimited features of a batch, and what came of each geometry. */
 export interface FeatureText {
   readonly text: Uint8Array;
@@ -253,6 +308,15 @@ export interface Kernel {
    * @see native/encode.h
    */
   encodeIds(ids: IdColumn): EncodedChunk;
+
+  /**
+   * Rows `from .. to` of the zonal table but for the ids, as parquet columns: by a dictionary where
+   * that is shorter. Classes, shares and texts are optional, numbers of pixels are not.
+   *
+   * @param columns  two numbers each: places in TABLE_SOURCES and TABLE_TYPES.
+   * @see native/table.h
+   */
+  encodeRows(answers: TableArrays, from: number, to: number, columns: Uint8Array, words: TableWords): EncodedRows;
 
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.

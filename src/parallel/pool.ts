@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { PipelineError } from "../pipeline/errors.js";
 import type * as worker from "../worker.js";
@@ -15,7 +16,7 @@ export interface Pool {
   run<K extends TaskName>(
     name: K,
     argument: Parameters<Tasks[K]>[0],
-    transfer?: readonly ArrayBuffer[],
+    transfer?: readonly (ArrayBuffer | MessagePort)[],
   ): Promise<Awaited<ReturnType<Tasks[K]>>>;
   close(): Promise<void>;
 }
@@ -56,7 +57,8 @@ export function openPool(threads: number): Pool {
   };
 }
 
-function isWorkerDeath(error: unknown): boolean {
+/** Whether a worker ended that should not have. */
+export function isWorkerDeath(error: unknown): boolean {
   const code = (error as { code?: string }).code ?? "";
   return (
     /^ERR_WORKER_(OUT_OF_MEMORY|UNSERIALIZABLE_ERROR|EXIT)/.test(code) ||

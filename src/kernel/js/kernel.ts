@@ -20,10 +20,11 @@ import { WeightedCounter } from "./count-weighted.js";
 import { encodeRising, encodeStrings } from "./encode.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
+import { encodeTable } from "./table.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = { burn, count, merge, countWeighted, encodeIds, geojson };
+export const jsKernel: Kernel = { burn, count, merge, countWeighted, encodeIds, encodeRows: encodeTable, geojson };
 
 function burn(
   column: WkbColumn,
