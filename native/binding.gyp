@@ -30,10 +30,10 @@
       "conditions": [
         ["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }],
         # Parquet's compressions, as far as they are installed; other files are read by way of parquet-wasm.
-        ["'<!(sh has-header.sh zstd.h)' == 'yes'", { "defines": ["WITH_ZSTD"], "libraries": ["-lzstd"] }],
-        ["'<!(sh has-header.sh snappy-c.h)' == 'yes'", { "defines": ["WITH_SNAPPY"], "libraries": ["-lsnappy"] }],
-        ["'<!(sh has-header.sh libdeflate.h)' == 'yes'", { "defines": ["WITH_LIBDEFLATE"], "libraries": ["-ldeflate"] }],
-        ["'<!(sh has-header.sh lz4.h)' == 'yes'", { "defines": ["WITH_LZ4"], "libraries": ["-llz4"] }]
+        ["'<!(sh has-library.sh zstd.h zstd)' == '1'", { "defines": ["FIELDS_ZSTD"], "libraries": ["-lzstd"] }],
+        ["'<!(sh has-library.sh snappy-c.h snappy)' == '1'", { "defines": ["FIELDS_SNAPPY"], "libraries": ["-lsnappy"] }],
+        ["'<!(sh has-library.sh libdeflate.h deflate)' == '1'", { "defines": ["FIELDS_LIBDEFLATE"], "libraries": ["-ldeflate"] }],
+        ["'<!(sh has-library.sh lz4.h lz4)' == '1'", { "defines": ["FIELDS_LZ4"], "libraries": ["-llz4"] }]
       ],
       "xcode_settings": {
         "GCC_ENABLE_CPP_EXCEPTIONS": "YES",

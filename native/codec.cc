@@ -1,19 +1,19 @@
-// binding.gyp defines WITH_... for each library whose header it finds.
+// binding.gyp defines FIELDS_... for each library whose header it finds.
 #include "codec.h"
 
 #include <cstring>
 #include <new>
 
-#ifdef WITH_ZSTD
+#ifdef FIELDS_ZSTD
 #include <zstd.h>
 #endif
-#ifdef WITH_SNAPPY
+#ifdef FIELDS_SNAPPY
 #include <snappy-c.h>
 #endif
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
 #include <libdeflate.h>
 #endif
-#ifdef WITH_LZ4
+#ifdef FIELDS_LZ4
 #include <lz4.h>
 #endif
 
@@ -22,16 +22,16 @@ namespace fields {
 bool can_decompress(int64_t codec) {
   switch (codec) {
     case static_cast<int64_t>(Codec::kNone):
-#ifdef WITH_SNAPPY
+#ifdef FIELDS_SNAPPY
     case static_cast<int64_t>(Codec::kSnappy):
 #endif
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
     case static_cast<int64_t>(Codec::kGzip):
 #endif
-#ifdef WITH_ZSTD
+#ifdef FIELDS_ZSTD
     case static_cast<int64_t>(Codec::kZstd):
 #endif
-#ifdef WITH_LZ4
+#ifdef FIELDS_LZ4
     case static_cast<int64_t>(Codec::kLz4Raw):
 #endif
       return true;
@@ -40,19 +40,19 @@ bool can_decompress(int64_t codec) {
 }
 
 Decompressor::Decompressor(Codec codec) : codec_(codec) {
-#ifdef WITH_ZSTD
+#ifdef FIELDS_ZSTD
   if (codec == Codec::kZstd && (state_ = ZSTD_createDCtx()) == nullptr) throw std::bad_alloc();
 #endif
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
   if (codec == Codec::kGzip && (state_ = libdeflate_alloc_decompressor()) == nullptr) throw std::bad_alloc();
 #endif
 }
 
 Decompressor::~Decompressor() {
-#ifdef WITH_ZSTD
+#ifdef FIELDS_ZSTD
   if (codec_ == Codec::kZstd) ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(state_));
 #endif
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
   if (codec_ == Codec::kGzip) libdeflate_free_decompressor(static_cast<libdeflate_decompressor*>(state_));
 #endif
 }
@@ -63,7 +63,7 @@ bool Decompressor::run(const uint8_t* from, size_t from_size, uint8_t* to, size_
       if (from_size != size) return false;
       std::memcpy(to, from, size);
       return true;
-#ifdef WITH_SNAPPY
+#ifdef FIELDS_SNAPPY
     case Codec::kSnappy: {
       const auto* bytes = reinterpret_cast<const char*>(from);
       size_t length = 0;
@@ -71,7 +71,7 @@ bool Decompressor::run(const uint8_t* from, size_t from_size, uint8_t* to, size_
       return snappy_uncompress(bytes, from_size, reinterpret_cast<char*>(to), &length) == SNAPPY_OK && length == size;
     }
 #endif
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
     case Codec::kGzip: {
       // Several members may follow one another.
       auto* state = static_cast<libdeflate_decompressor*>(state_);
@@ -89,10 +89,10 @@ bool Decompressor::run(const uint8_t* from, size_t from_size, uint8_t* to, size_
       return true;
     }
 #endif
-#ifdef WITH_ZSTD
+#ifdef FIELDS_ZSTD
     case Codec::kZstd: return ZSTD_decompressDCtx(static_cast<ZSTD_DCtx*>(state_), to, size, from, from_size) == size;
 #endif
-#ifdef WITH_LZ4
+#ifdef FIELDS_LZ4
     case Codec::kLz4Raw:
       if (from_size > LZ4_MAX_INPUT_SIZE || size > LZ4_MAX_INPUT_SIZE) return false;
       return LZ4_decompress_safe(reinterpret_cast<const char*>(from), reinterpret_cast<char*>(to),

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
 #include <libdeflate.h>
 #endif
 
@@ -110,7 +110,7 @@ void read_deltas(const uint8_t*& at, const uint8_t* end, size_t count, std::vect
 }
 
 uint32_t crc_of(const uint8_t* bytes, size_t size) {
-#ifdef WITH_LIBDEFLATE
+#ifdef FIELDS_LIBDEFLATE
   return libdeflate_crc32(0, bytes, size);
 #else
   uint32_t crc = ~0u;

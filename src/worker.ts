@@ -1,11 +1,14 @@
 /**
  * What workers do: receive, call, return. Each export is one task; arguments are
  * plain data and shared or transferred buffers.
+ *
+ * A worker loads at its start what burning and counting need; other tasks load theirs when they are asked for, as
+ * there may be 128 workers.
  */
 import { statSync } from "node:fs";
 import { Piscina } from "piscina";
-import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
-import { Archive } from "./archive/reader.js";
+import type { Census, CensusPlan } from "./archive/census.js";
+import type { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
 import type { FieldSlice } from "./fields/field-slice.js";
 import type {
@@ -34,7 +37,6 @@ import {
   type PageIndex,
   type RepeatedIds,
 } from "./kernel/pages.js";
-import { propertyTexts } from "./tiles/properties.js";
 import { shareRuns, wordsIn } from "./zones/run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
 import { type LaneTask, runLane } from "./zonal/scan-lane.js";
@@ -44,7 +46,7 @@ import { readIds } from "./zones/zone-reader.js";
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
 
-/** Only for tasks that need it: parquet-wasm and Arrow are most of what a worker that has them costs at its start. */
+/** Parquet-wasm and Arrow are most of what a worker that has them costs. */
 async function arrow(): Promise<typeof import("./fields/ids.js") & typeof import("./fields/read-slice.js")> {
   return { ...(await import("./fields/ids.js")), ...(await import("./fields/read-slice.js")) };
 }
@@ -227,6 +229,7 @@ export interface FeatureSource {
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   const { columnData, idReader, readSlice, wkbColumn } = await arrow();
+  const { propertyTexts } = await import("./tiles/properties.js");
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
@@ -264,6 +267,8 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
+  const { addToCensus, newCensus } = await import("./archive/census.js");
+  const { Archive } = await import("./archive/reader.js");
   const { ino, mtimeNs } = statSync(path, { bigint: true });
   const version = `${path} ${ino} ${mtimeNs}`;
   if (archive?.version !== version) {

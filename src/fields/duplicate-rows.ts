@@ -7,8 +7,10 @@ import { type FieldId, hash64, idReader, idsOfRows } from "./ids.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
 
-/** Ids that a worker holds against each other at a time, 24 to 48 bytes each. */
+/** Ids that a worker holds against each other at a time at most, 24 to 48 bytes each ... */
 const PARTITION_ROWS = 2 ** 20;
+/** ... and as many at least, for each worker reads all ids. */
+const LEAST_ROWS = 2 ** 15;
 
 /**
  * Rows whose id stood in an earlier row, and rows without an id, ascending.
@@ -25,7 +27,8 @@ export async function duplicateRows(
   pool: Pool,
 ): Promise<Uint32Array> {
   if (chunks === undefined) return duplicatesByArrow(fields, batch);
-  const partitions = Math.max(pool.threads, Math.ceil(fields.rows / PARTITION_ROWS));
+  const shared = Math.min(pool.threads, Math.ceil(fields.rows / LEAST_ROWS));
+  const partitions = Math.max(shared, Math.ceil(fields.rows / PARTITION_ROWS));
   const tasks = Array.from({ length: partitions }, (_, partition) =>
     pool.run("findRepeatedIds", { path: fields.path, name: fields.idColumn, parts: chunks, partition, partitions }),
   );
