@@ -37,10 +37,10 @@ import {
   type PageIndex,
   type RepeatedIds,
 } from "./kernel/pages.js";
-import { shareRuns, wordsIn } from "./zones/run-buffers.js";
-import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
 import { type LaneTask, runLane } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
+import { shareRuns, wordsIn } from "./zones/run-buffers.js";
+import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
 import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */

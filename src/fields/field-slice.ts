@@ -10,7 +10,7 @@ import {
 } from "../kernel/pages.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
 import { planSlices, type Slice } from "./slice.js";
 
@@ -58,7 +58,7 @@ export async function planFields(
     }
     const index = async (name: string, { chunks }: ColumnOfFields) =>
       pool.run("findPages", { path: fields.path, name, chunk: chunkOf(chunks, rowGroup) }).catch((cause) => {
-        throw new PipelineError("input", "Fields cannot be read", { path: fields.path, rowGroup }, { cause });
+        throw asPipelineError(cause, "input", "Fields cannot be read", { path: fields.path, rowGroup });
       });
     const [idPages, geometryPages] = await Promise.all([
       index(fields.idColumn, ids),
