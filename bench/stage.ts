@@ -120,23 +120,9 @@ function decode(raster: Raster): void {
 
 /** Workers start when tasks wait for them, and load their modules and the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
-  const nothing = {
-    kernel: "native",
-    type: "Byte",
-    pixels: new SharedArrayBuffer(1),
-    stride: 1,
-    height: 1,
-    words: new SharedArrayBuffer(0),
-    wordCount: 0,
-    layout: new Uint32Array(0),
-    skip: new Float64Array(0),
-    clip: false,
-    histograms: false,
-    rowWeights: undefined,
-  } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
-    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("countWindow", nothing)));
+    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", "native")));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { user, system } = process.cpuUsage(before);
     busy = user + system > 10_000;

@@ -43,10 +43,12 @@ install_compilers() {
   command -v g++ > /dev/null || missing+=(g++)
   command -v make > /dev/null || missing+=(make)
   command -v python3 > /dev/null || missing+=(python3)
-  if grep -qs deflate native/binding.gyp; then missing+=(libdeflate-dev); fi
   if [ ${#missing[@]} -gt 0 ]; then
     install_packages "${missing[@]}" || die "apt cannot install: ${missing[*]}"
   fi
+  # The kernel's own; without one of them it goes a slower way.
+  install_packages libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev ||
+    warn "not all compression libraries can be had: tiles or parquet files take longer"
 }
 
 # npm ci would remove the native module that gdal-async was given, and refuses a lock file that leaves

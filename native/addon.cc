@@ -1,4 +1,5 @@
-// The only source that knows N-API: checks arguments, calls the kernels, hands arrays back.
+// With addon_burn.cc and addon_table.cc the only source that knows N-API: checks arguments, calls the kernels,
+// hands arrays back.
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 #include <time.h>
@@ -6,9 +7,11 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
+#include "addon.h"
 #include "arguments.h"
-#include "burn.h"
+#include "count.h"
 #include "count_weighted.h"
 #include "geojson.h"
 #include "swap.h"
@@ -17,126 +20,6 @@
 namespace {
 
 using namespace fields;
-
-template <typename Array, typename T>
-Array copy_of(Napi::Env env, const std::vector<T>& from) {
-  Array array = Array::New(env, from.size());
-  if (!from.empty()) std::memcpy(array.Data(), from.data(), from.size() * sizeof(T));
-  return array;
-}
-
-// An Arrow binary column: values, offsets (n + 1), validity bits from `validityOffset` on, or none.
-struct WkbColumn {
-  const uint8_t* values;
-  const int32_t* offsets;
-  const uint8_t* validity = nullptr;
-  size_t validity_offset = 0;
-  uint32_t count;
-
-  explicit WkbColumn(const Napi::Object& from) {
-    const auto value_array = array_of<Napi::Uint8Array>(from.Get("values"), "values");
-    const auto offset_array = array_of<Napi::Int32Array>(from.Get("offsets"), "offsets");
-    if (offset_array.ElementLength() == 0) fail(from.Env(), "offsets: at least one element was expected");
-    check_offsets(offset_array, value_array.ElementLength(), "offsets");
-    values = value_array.Data();
-    offsets = offset_array.Data();
-    count = static_cast<uint32_t>(offset_array.ElementLength() - 1);
-    if (!from.Get("validity").IsUndefined()) {
-      const auto bits = array_of<Napi::Uint8Array>(from.Get("validity"), "validity");
-      validity_offset = integer_of(from.Get("validityOffset"), "validityOffset", 0, uint64_t{1} << 32);
-      if (bits.ElementLength() * 8 < validity_offset + count) fail(from.Env(), "validity: shorter than the column");
-      validity = bits.Data();
-    }
-  }
-
-  bool is_null(uint32_t i) const {
-    if (validity == nullptr) return false;
-    const size_t bit = validity_offset + i;
-    return ((validity[bit >> 3] >> (bit & 7)) & 1) == 0;
-  }
-  const uint8_t* bytes(uint32_t i) const { return values + offsets[i]; }
-  size_t size(uint32_t i) const { return static_cast<size_t>(offsets[i + 1] - offsets[i]); }
-};
-
-Grid grid_of(const Napi::Object& from) {
-  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
-  const auto size = [&](const char* name) {
-    return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, 0x7fffffff));
-  };
-  const Grid grid{number("a"), number("c"), number("e"), number("f"), size("width"), size("height")};
-  if (grid.a == 0 || grid.e == 0) fail(from.Env(), "grid: a pixel has no size");
-  return grid;
-}
-
-Albers albers_of(const Napi::Object& from) {
-  const auto number = [&](const char* name) { return number_of(from.Get(name), name); };
-  return {number("lon0"), number("a"),    number("e2"), number("n"),
-          number("c"),    number("rho0"), number("x0"), number("y0")};
-}
-
-// As PIXEL_RULES in src/kernel/kernel.ts; the centre rule when left out.
-PixelRule rule_of(Napi::Value value) {
-  if (value.IsUndefined()) return PixelRule::kCentre;
-  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
-  if (name == "centre") return PixelRule::kCentre;
-  if (name == "touched") return PixelRule::kTouched;
-  if (name == "small-touched") return PixelRule::kSmallTouched;
-  if (name == "coverage") return PixelRule::kCoverage;
-  fail(value.Env(), "rule: one of centre, touched, small-touched, coverage was expected");
-}
-
-// burn(column, grid, albers | null, firstRow, rule) -> {status, extent, chunks, entryEnd, runEnd, field, shape, run}
-Napi::Value burn(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const WkbColumn column(object_of(info[0], "column"));
-  const Grid grid = grid_of(object_of(info[1], "grid"));
-  const bool projected = !info[2].IsNull();
-  const Albers albers = projected ? albers_of(object_of(info[2], "albers")) : Albers{};
-  const auto first_row =
-      static_cast<uint32_t>(integer_of(info[3], "firstRow", 0, (uint64_t{1} << 32) - std::max(column.count, 1u)));
-
-  const PixelRule rule = rule_of(info[4]);
-
-  Burner burner(grid, projected ? &albers : nullptr, rule);
-  auto status = Napi::Uint8Array::New(env, column.count);
-  for (uint32_t i = 0; i < column.count; i++) {
-    status[i] = column.is_null(i) ? kNull : burner.burn(i, column.bytes(i), column.size(i));
-  }
-  burner.sort_entries();
-
-  const size_t n = burner.entries.size();
-  auto field = Napi::Uint32Array::New(env, n);
-  auto shape = Napi::Uint32Array::New(env, n);
-  auto run = Napi::Uint32Array::New(env, burner.runs.size());
-  uint32_t* const field_out = field.Data();
-  uint32_t* const shape_out = shape.Data();
-  uint32_t* const runs_out = run.Data();
-  uint32_t* run_out = runs_out;
-  std::vector<uint32_t> chunks, entry_end, run_end;
-  for (size_t i = 0; i < n; i++) {
-    const Entry& entry = burner.entries[i];
-    field_out[i] = first_row + entry.field;
-    shape_out[i] = static_cast<uint32_t>(entry.runs) << 16 | entry.parts;
-    run_out = std::copy_n(burner.runs.data() + entry.run_begin, entry.runs, run_out);
-    if (i + 1 == n || burner.entries[i + 1].chunk != entry.chunk) {
-      chunks.push_back(entry.chunk);
-      entry_end.push_back(static_cast<uint32_t>(i + 1));
-      run_end.push_back(static_cast<uint32_t>(run_out - runs_out));
-    }
-  }
-  auto extent = Napi::Float64Array::New(env, 4);
-  for (size_t i = 0; i < 4; i++) extent[i] = burner.extent[i] + 0.0;  // -0 and 0 are one
-  auto result = Napi::Object::New(env);
-  result.Set("status", status);
-  result.Set("extent", extent);
-  result.Set("chunks", copy_of<Napi::Uint32Array>(env, chunks));
-  result.Set("entryEnd", copy_of<Napi::Uint32Array>(env, entry_end));
-  result.Set("runEnd", copy_of<Napi::Uint32Array>(env, run_end));
-  result.Set("field", field);
-  result.Set("shape", shape);
-  result.Set("run", run);
-  return result;
-}
 
 // layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
 std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uint32Array& layout, size_t& entries) {
@@ -200,34 +83,52 @@ struct CountArguments {
 
 constexpr char kMisfit[] = "words: runs lie outside the window, or a segment's lengths disagree";
 
-// count(pixels, stride, words, layout, skip, clip, histograms) -> {complete: {...}, partial: {...}}
-Napi::Value count(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const CountArguments in(info);
-  const bool histograms = info[6].ToBoolean();
+// The type of a band's pixels as N-API has it.
+template <typename T>
+constexpr napi_typedarray_type pixel_type() {
+  if constexpr (std::is_same<T, uint8_t>::value) return napi_uint8_array;
+  if constexpr (std::is_same<T, int8_t>::value) return napi_int8_array;
+  if constexpr (std::is_same<T, uint16_t>::value) return napi_uint16_array;
+  if constexpr (std::is_same<T, int16_t>::value) return napi_int16_array;
+  if constexpr (std::is_same<T, uint32_t>::value) return napi_uint32_array;
+  if constexpr (std::is_same<T, int32_t>::value) return napi_int32_array;
+  if constexpr (std::is_same<T, float>::value) return napi_float32_array;
+  return napi_float64_array;
+}
 
-  Complete complete;
-  Partial partial;
-  for (auto* list : {&complete.field, &complete.pixels, &complete.valid, &complete.covered, &complete.second_pixels}) {
-    list->reserve(in.entries);
-  }
-  for (auto* list : {&complete.code, &complete.second}) list->reserve(in.entries);
-  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
-    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
-      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
-                           histograms, complete, partial);
-    });
-  });
-  if (!fits) fail(env, kMisfit);
+template <typename T>
+Answers<T> answers_of(const Napi::Object& from) {
+  const auto array = [&](const char* name, napi_typedarray_type type) {
+    const auto value = from.Get(name);
+    auto found = value.IsTypedArray() ? value.As<Napi::TypedArray>().TypedArrayType() : napi_biguint64_array;
+    if (found == napi_uint8_clamped_array) found = napi_uint8_array;
+    if (found != type) {
+      fail(from.Env(), std::string("answers.") + name + ": an array of another type was expected");
+    }
+    return value.As<Napi::TypedArray>();
+  };
+  const auto data = [](const Napi::TypedArray& of) {
+    void* at = nullptr;
+    napi_get_typedarray_info(of.Env(), of, nullptr, nullptr, &at, nullptr, nullptr);
+    return at;
+  };
+  const auto code = array("code", pixel_type<T>()), second = array("second", pixel_type<T>());
+  const auto counts = [&](const char* name) {
+    const auto value = array(name, napi_uint32_array);
+    if (value.ElementLength() != code.ElementLength()) fail(from.Env(), "answers: arrays of one length were expected");
+    return static_cast<uint32_t*>(data(value));
+  };
+  if (second.ElementLength() != code.ElementLength()) fail(from.Env(), "answers: arrays of one length were expected");
+  return {static_cast<T*>(data(code)),
+          static_cast<T*>(data(second)),
+          counts("pixels"),
+          counts("valid"),
+          counts("secondPixels"),
+          counts("covered"),
+          static_cast<uint32_t>(code.ElementLength())};
+}
 
-  auto whole = Napi::Object::New(env);
-  whole.Set("field", copy_of<Napi::Uint32Array>(env, complete.field));
-  whole.Set("code", copy_of<Napi::Float64Array>(env, complete.code));
-  whole.Set("pixels", copy_of<Napi::Uint32Array>(env, complete.pixels));
-  whole.Set("valid", copy_of<Napi::Uint32Array>(env, complete.valid));
-  whole.Set("covered", copy_of<Napi::Uint32Array>(env, complete.covered));
-  whole.Set("second", copy_of<Napi::Float64Array>(env, complete.second));
-  whole.Set("secondPixels", copy_of<Napi::Uint32Array>(env, complete.second_pixels));
+Napi::Object object_of_partial(Napi::Env env, const Partial& partial) {
   auto part = Napi::Object::New(env);
   part.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
   part.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
@@ -235,10 +136,69 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   part.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
   part.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
   part.Set("pixels", copy_of<Napi::Uint32Array>(env, partial.pixels));
-  auto result = Napi::Object::New(env);
-  result.Set("complete", whole);
-  result.Set("partial", part);
-  return result;
+  return part;
+}
+
+// count(pixels, stride, words, layout, skip, clip, answers | null) -> {field, parts, covered, end, code, pixels}
+Napi::Value count(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CountArguments in(info);
+  Partial partial;
+  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    Answers<T> answers{};
+    if (!info[6].IsNull()) answers = answers_of<T>(object_of(info[6], "answers"));
+    return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
+      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
+                           info[6].IsNull() ? nullptr : &answers, partial);
+    });
+  });
+  if (!fits) fail(env, kMisfit);
+  return object_of_partial(env, partial);
+}
+
+PartialView partial_of(const Napi::Object& from) {
+  const auto words = [&](const char* name) { return array_of<Napi::Uint32Array>(from.Get(name), name); };
+  const auto field = words("field"), parts = words("parts"), covered = words("covered"), end = words("end");
+  const auto pixels = words("pixels");
+  const auto code = array_of<Napi::Float64Array>(from.Get("code"), "code");
+  const size_t entries = field.ElementLength();
+  if (parts.ElementLength() != entries || covered.ElementLength() != entries || end.ElementLength() != entries) {
+    fail(from.Env(), "lists: arrays of one length were expected");
+  }
+  uint32_t before = 0;
+  for (size_t i = 0; i < entries; i++) {
+    if (end[i] < before) fail(from.Env(), "lists: pairs do not follow one another");
+    before = end[i];
+  }
+  if (code.ElementLength() != before || pixels.ElementLength() != before) {
+    fail(from.Env(), "lists: pairs do not follow one another");
+  }
+  return {field.Data(),
+          parts.Data(),
+          covered.Data(),
+          end.Data(),
+          code.Data(),
+          pixels.Data(),
+          static_cast<uint32_t>(entries)};
+}
+
+// merge(lists, answers, last) -> {field, parts, covered, end, code, pixels}
+Napi::Value merge(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) fail(env, "lists: an array was expected");
+  const auto lists = info[0].As<Napi::Array>();
+  std::vector<PartialView> views;
+  for (uint32_t i = 0; i < lists.Length(); i++) views.push_back(partial_of(object_of(lists.Get(i), "lists")));
+  const auto answers = object_of(info[1], "answers");
+  if (!answers.Get("code").IsTypedArray()) fail(env, "answers.code: an array of another type was expected");
+  Partial open;
+  const bool fits = with_pixels(answers.Get("code").As<Napi::TypedArray>(), [&](const auto* data) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    return merge_partial(views, answers_of<T>(answers), info[2].ToBoolean(), open);
+  });
+  if (!fits) fail(env, "lists: a field is beyond the answers");
+  return object_of_partial(env, open);
 }
 
 // countWeighted(pixels, stride, words, layout, skip, clip, rowWeights) -> {field, parts, covered, end, code, pixels}
@@ -431,9 +391,11 @@ Napi::Value swap(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("burn", Napi::Function::New(env, burn));
+  export_burn(env, exports);
   exports.Set("count", Napi::Function::New(env, count));
+  exports.Set("merge", Napi::Function::New(env, merge));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
+  export_table(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
   exports.Set("gzipLibrary", Napi::String::New(env, Gzip::library()));
   exports.Set("swap", Napi::Function::New(env, swap));

@@ -6,9 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "tally.h"
 
 namespace fields {
 namespace {
@@ -39,12 +37,9 @@ class Direct {
     count += n;
   }
 
-  // By class: the order in which classes come depends on how runs are walked.
-  void sort() { std::sort(touched_.begin(), touched_.end()); }
-
   // f(class, pixels) for all that is counted; leaves the histogram empty.
   template <typename F>
-  void drain(F&& f) {
+  void drain(uint32_t, F&& f) {
     for (const T code : touched_) {
       uint32_t& count = counts_[index(code)];
       if (skip_[index(code)] == 0) f(static_cast<double>(code), count);
@@ -52,6 +47,15 @@ class Direct {
     }
     touched_.clear();
   }
+
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
+    std::sort(touched_.begin(), touched_.end());
+    drain(held, f);
+  }
+
+ protected:
+  bool skips(T code) const { return skip_[index(code)] != 0; }
 
  private:
   static size_t index(T code) { return static_cast<typename std::make_unsigned<T>::type>(code); }
@@ -83,13 +87,15 @@ class Hashed {
     slots_[at].count += n;
   }
 
-  void sort() {
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
     std::sort(touched_.begin(), touched_.end(),
               [this](uint32_t a, uint32_t b) { return slots_[a].code < slots_[b].code; });
+    drain(held, f);
   }
 
   template <typename F>
-  void drain(F&& f) {
+  void drain(uint32_t, F&& f) {
     for (const uint32_t at : touched_) {
       Slot& slot = slots_[at];
       const auto code = static_cast<double>(slot.code);
@@ -127,73 +133,64 @@ class Hashed {
   std::vector<uint32_t> touched_;
 };
 
-#ifdef __SSE2__
-// Bytes, the usual case: a field's pixels are gathered first and then compared sixteen at a time with one of
-// them, so that only those that differ are counted one by one. Gathering decides nothing by what it reads, so
-// the processor fetches many rows at once; counting as it reads, it would wait for each.
+// Bytes, the usual case: a field's pixels are gathered first and then counted together. Gathering decides
+// nothing by what it reads, so the processor fetches many rows at once; counting as it reads, it would wait for each.
 template <>
 class Histogram<uint8_t> : public Direct<uint8_t> {
  public:
   using Direct::Direct;
 
-  // `end` is where the window's memory ends.
-  void add_run(const uint8_t* run, uint32_t length, const uint8_t* end) {
-    if (held_ + length > kHeld) flush();
-    if (length > kHeld) {
-      for (uint32_t i = 0; i < length; i++) add(run[i], 1);
-      return;
-    }
-    uint8_t* to = bytes_ + held_;
-    if (length <= 32 && end - run >= 32) {
-      // More than the run, in two moves of one size: what is too much is written over by the next run.
-      std::memcpy(to, run, 32);
+  // `end` is where the window's memory ends. Takes and gives how many bytes are held: were that kept here, it
+  // would be stored and loaded again for every run, as bytes may be written over it for all that a compiler knows.
+  uint32_t add_run(const uint8_t* run, uint32_t length, const uint8_t* end, uint32_t held) {
+    if (held + length > kTallyMost) held = spill(held);
+    uint8_t* to = bytes_ + held;
+    if (length <= kTallySlack && end - run >= kTallySlack) {
+      // More than the run, in moves of one size: what is too much is written over by the next run.
+      std::memcpy(to, run, kTallySlack);
     } else {
       std::memcpy(to, run, length);
     }
-    held_ += length;
+    return held + length;
   }
 
-  void sort() {
-    flush();
-    Direct::sort();
+  // By class: the order in which classes come depends on how runs are walked.
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
+    spill(held);
+    Direct::drain_sorted(0, f);
+    spilled_ = false;
   }
 
   template <typename F>
-  void drain(F&& f) {
-    flush();
-    Direct::drain(f);
+  void drain(uint32_t held, F&& f) {
+    if (!spilled_) {
+      const uint32_t found = held == 0 ? 0 : tally_(bytes_, held, classes_, counts_);
+      for (uint32_t i = 0; i < found; i++) {
+        if (!skips(classes_[i])) f(static_cast<double>(classes_[i]), counts_[i]);
+      }
+      return;
+    }
+    spill(held);
+    Direct::drain(0, f);
+    spilled_ = false;
   }
 
  private:
-  static constexpr uint32_t kHeld = 4096;
-
-  void flush() {
-    if (held_ == 0) return;
-    const uint8_t common = bytes_[held_ / 2];
-    const __m128i sought = _mm_set1_epi8(static_cast<char>(common));
-    uint32_t others = 0;
-    for (uint32_t i = 0; i < held_; i += 16) {
-      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes_ + i));
-      uint32_t other = ~static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, sought))) & 0xffff;
-      if (held_ - i < 16) other &= (1u << (held_ - i)) - 1;
-      for (; other != 0; other &= other - 1) {
-        add(bytes_[i + static_cast<uint32_t>(__builtin_ctz(other))], 1);
-        others++;
-      }
-    }
-    add(common, held_ - others);
-    held_ = 0;
+  // Into the table: a field of many pixels.
+  uint32_t spill(uint32_t held) {
+    spilled_ = true;
+    const uint32_t found = held == 0 ? 0 : tally_(bytes_, held, classes_, counts_);
+    for (uint32_t i = 0; i < found; i++) add(classes_[i], counts_[i]);
+    return 0;
   }
 
-  uint8_t bytes_[kHeld + 32] = {};
-  uint32_t held_ = 0;
+  const Tally tally_ = choose_tally();
+  uint8_t bytes_[kTallyMost + kTallySlack] = {};
+  uint8_t classes_[256] = {};
+  uint32_t counts_[256] = {};
+  bool spilled_ = false;
 };
-#else
-template <>
-class Histogram<uint8_t> : public Direct<uint8_t> {
-  using Direct::Direct;
-};
-#endif
 template <>
 class Histogram<int8_t> : public Direct<int8_t> {
   using Direct::Direct;
@@ -214,86 +211,113 @@ class Histogram : public Hashed<T> {
 // Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with
 // itself shifted by one pixel tells faster than counting does.
 template <typename T>
-inline void add_run(Histogram<T>& histogram, const T* run, uint32_t length, const T*) {
+inline uint32_t add_run(Histogram<T>& histogram, const T* run, uint32_t length, const T*, uint32_t) {
   if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
     histogram.add(run[0], length);
-    return;
+  } else {
+    for (uint32_t i = 0; i < length; i++) histogram.add(run[i], 1);
   }
-  for (uint32_t i = 0; i < length; i++) histogram.add(run[i], 1);
+  return 0;
 }
 
-#ifdef __SSE2__
-inline void add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t length, const uint8_t* end) {
-  histogram.add_run(run, length, end);
+inline uint32_t add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t length, const uint8_t* end,
+                        uint32_t held) {
+  return histogram.add_run(run, length, end, held);
 }
-#endif
+
+// Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
+template <typename T>
+class Majority {
+ public:
+  void add(double c, uint32_t count) {
+    valid_ += count;
+    if (count > n_ || (count == n_ && c < code_)) {
+      second_ = code_;
+      m_ = n_;
+      code_ = c;
+      n_ = count;
+    } else if (count > m_ || (count == m_ && c < second_)) {
+      second_ = c;
+      m_ = count;
+    }
+  }
+
+  void answer(const Answers<T>& answers, uint32_t row, uint32_t covered) const {
+    answers.code[row] = static_cast<T>(code_);
+    answers.second[row] = static_cast<T>(second_);
+    answers.pixels[row] = n_;
+    answers.second_pixels[row] = m_;
+    answers.valid[row] = valid_;
+    answers.covered[row] = covered;
+  }
+
+ private:
+  double code_ = 0, second_ = 0;
+  uint32_t n_ = 0, m_ = 0, valid_ = 0;
+};
 
 }  // namespace
 
+// Where a segment's runs lie in the window. What lies above or left of it wraps around to far beyond it.
+struct Place {
+  uint32_t top, left, stride, height;
+
+  // Moves a run's begin and end into the window; false where none of it lies there.
+  bool clip(uint32_t row, uint32_t& col, uint32_t& length) const {
+    const int64_t from = static_cast<int32_t>(col);
+    const int64_t begin = std::max<int64_t>(from, 0);
+    const int64_t end = std::min<int64_t>(from + length, stride);
+    if (row >= height || begin >= end) return false;
+    col = static_cast<uint32_t>(begin);
+    length = static_cast<uint32_t>(end - begin);
+    return true;
+  }
+};
+
 template <typename T>
 bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+                   size_t skips, bool clip, const Answers<T>* answers, Partial& partial) {
   Histogram<T> histogram(skip, skips);
   const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
+  const Place place{static_cast<uint32_t>(segment.row), static_cast<uint32_t>(segment.col), stride, height};
+  // As a number: it may lie outside the window, where asking does no harm but a pointer must not point.
+  const uintptr_t corner = reinterpret_cast<uintptr_t>(pixels) +
+                           static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
   const uint32_t* run = segment.run;
   const uint32_t* const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
+    const uint32_t field = segment.field[entry];
     const uint32_t runs = segment.shape[entry] >> 16;
     const uint32_t parts = segment.shape[entry] & 0xffff;
-    uint32_t covered = 0;
+    uint32_t covered = 0, held = 0;
     if (runs > static_cast<size_t>(runs_end - run)) return false;
     for (const uint32_t* const stop = run + runs; run < stop; run++) {
       // Every run lies in another row, so in another page of memory: asked for long before it is needed.
-      if (run + kAhead < runs_end) {
-        // It may lie outside the window, where asking does no harm but a pointer must not point: as a number.
-        const uint64_t row = static_cast<uint64_t>(segment.row) + (run[kAhead] >> 22);
-        const uint64_t col = static_cast<uint64_t>(segment.col) + ((run[kAhead] >> 11) & 2047);
-        const uint64_t at = reinterpret_cast<uintptr_t>(pixels) + (row * stride + col) * sizeof(T);
-        __builtin_prefetch(reinterpret_cast<const void*>(static_cast<uintptr_t>(at)));
-      }
-      const int64_t row = int64_t{segment.row} + (*run >> 22);
-      int64_t col = int64_t{segment.col} + ((*run >> 11) & 2047);
-      int64_t end = col + (*run & 2047) + 1;
-      if (row < 0 || row >= height || col < 0 || end > stride) {
+      const uint32_t ahead = runs_end - run > kAhead ? run[kAhead] : 0;
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(corner + (uintptr_t{ahead >> 22} * stride + (ahead >> 11 & 2047)) * sizeof(T)));
+      const uint32_t row = place.top + (*run >> 22);
+      uint32_t col = place.left + (*run >> 11 & 2047);
+      uint32_t length = (*run & 2047) + 1;
+      if (static_cast<unsigned>(row >= height) | static_cast<unsigned>(col >= stride) |
+          static_cast<unsigned>(length > stride - col)) {
         if (!clip) return false;
-        col = std::max<int64_t>(col, 0);
-        end = std::min<int64_t>(end, stride);
-        if (row < 0 || row >= height || col >= end) continue;
+        if (!place.clip(row, col, length)) continue;
       }
-      covered += static_cast<uint32_t>(end - col);
-      add_run(histogram, pixels + row * stride + col, static_cast<uint32_t>(end - col), pixels_end);
+      covered += length;
+      held = add_run(histogram, pixels + static_cast<size_t>(row) * stride + col, length, pixels_end, held);
     }
-    if (parts == 1 && !histograms) {
-      // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
-      double code = kNone, second = kNone;
-      uint32_t n = 0, m = 0, valid = 0;
-      histogram.drain([&](double c, uint32_t count) {
-        valid += count;
-        if (count > n || (count == n && c < code)) {
-          second = code;
-          m = n;
-          code = c;
-          n = count;
-        } else if (count > m || (count == m && c < second)) {
-          second = c;
-          m = count;
-        }
-      });
-      complete.field.push_back(segment.field[entry]);
-      complete.pixels.push_back(n);
-      complete.valid.push_back(valid);
-      complete.covered.push_back(covered);
-      complete.second_pixels.push_back(m);
-      complete.code.push_back(code);
-      complete.second.push_back(second);
+    if (parts == 1 && answers != nullptr) {
+      if (field >= answers->rows) return false;
+      Majority<T> majority;
+      histogram.drain(held, [&](double c, uint32_t count) { majority.add(c, count); });
+      majority.answer(*answers, field, covered);
     } else {
-      histogram.sort();
-      histogram.drain([&](double c, uint32_t count) {
+      histogram.drain_sorted(held, [&](double c, uint32_t count) {
         partial.code.push_back(c);
         partial.pixels.push_back(count);
       });
-      partial.field.push_back(segment.field[entry]);
+      partial.field.push_back(field);
       partial.parts.push_back(parts);
       partial.covered.push_back(covered);
       partial.end.push_back(static_cast<uint32_t>(partial.code.size()));
@@ -302,9 +326,66 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
   return run == runs_end;
 }
 
-#define FIELDS_COUNT(T)                                                                                           \
-  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, bool, \
-                                 Complete&, Partial&);
+template <typename T>
+bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answers, bool last, Partial& open) {
+  // By field, then as they came.
+  struct Place {
+    uint32_t field, list, entry;
+  };
+  std::vector<Place> order;
+  for (uint32_t list = 0; list < lists.size(); list++) {
+    for (uint32_t entry = 0; entry < lists[list].entries; entry++) {
+      order.push_back({lists[list].field[entry], list, entry});
+    }
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Place& a, const Place& b) { return a.field < b.field; });
+  const auto begin_of = [&](const Place& place) {
+    return place.entry == 0 ? 0 : lists[place.list].end[place.entry - 1];
+  };
+  std::vector<std::pair<double, uint32_t>> pairs;
+  for (size_t at = 0, next = 0; at < order.size(); at = next) {
+    const uint32_t field = order[at].field;
+    if (field >= answers.rows) return false;
+    while (next < order.size() && order[next].field == field) next++;
+    const bool complete = last || next - at >= lists[order[at].list].parts[order[at].entry];
+    uint32_t covered = 0;
+    pairs.clear();
+    for (size_t i = at; i < next; i++) {
+      const PartialView& list = lists[order[i].list];
+      const uint32_t entry = order[i].entry;
+      if (complete) covered += list.covered[entry];
+      for (uint32_t k = begin_of(order[i]); k < list.end[entry]; k++) {
+        if (complete) {
+          pairs.push_back({list.code[k], list.pixels[k]});
+        } else {
+          open.code.push_back(list.code[k]);
+          open.pixels.push_back(list.pixels[k]);
+        }
+      }
+      if (complete) continue;
+      open.field.push_back(field);
+      open.parts.push_back(list.parts[entry]);
+      open.covered.push_back(list.covered[entry]);
+      open.end.push_back(static_cast<uint32_t>(open.code.size()));
+    }
+    if (!complete) continue;
+    std::sort(pairs.begin(), pairs.end());
+    Majority<T> majority;
+    for (size_t i = 0; i < pairs.size();) {
+      uint32_t count = 0;
+      const double code = pairs[i].first;
+      for (; i < pairs.size() && pairs[i].first == code; i++) count += pairs[i].second;
+      majority.add(code, count);
+    }
+    majority.answer(answers, field, covered);
+  }
+  return true;
+}
+
+#define FIELDS_COUNT(T)                                                                                     \
+  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, \
+                                 const Answers<T>*, Partial&);                                              \
+  template bool merge_partial<T>(const std::vector<PartialView>&, const Answers<T>&, bool, Partial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)
 FIELDS_COUNT(uint16_t)

@@ -16,11 +16,13 @@ struct Segment {
   int32_t row, col;  // chunk's corner in the window, pixels; negative where the window begins inside the chunk
 };
 
-// Answers of fields that lie wholly in one chunk; parallel arrays.
-struct Complete {
-  std::vector<uint32_t> field, pixels, valid, second_pixels;
-  std::vector<uint32_t> covered;     // pixels of the window under the field, whatever their class
-  std::vector<double> code, second;  // class, NaN when there is none
+// Answers of all fields by row; classes mean nothing where there are no pixels of them. `T` is the band's type.
+template <typename T>
+struct Answers {
+  T *code, *second;
+  uint32_t *pixels, *valid, *second_pixels;
+  uint32_t* covered;  // pixels of the raster under the field, whatever their class
+  uint32_t rows;
 };
 
 // Histograms of fields that other chunks share in, classes ascending; to be added up by field.
@@ -31,12 +33,25 @@ struct Partial {
   std::vector<uint32_t> pixels;  // and count
 };
 
-// Counts one segment. `T` is the band's type; `stride` the window's width, `height` its rows. `skip` are
-// classes that are not counted (NaN never is). `histograms`: fields that lie wholly in the chunk come as partial
-// histograms too. False when a run leaves the window or the segment's own lengths
-// disagree: the index is not of this grid.
+// The same as it lies in arrays of someone else.
+struct PartialView {
+  const uint32_t *field, *parts, *covered, *end;
+  const double* code;
+  const uint32_t* pixels;
+  uint32_t entries;
+};
+
+// Counts one segment. `stride` is the window's width, `height` its rows. `skip` are classes that are not
+// counted (NaN never is). Fields that lie wholly in the chunk are answered; without `answers` they come as
+// partial histograms too. False when a run leaves the window, a field is beyond the answers' rows or the
+// segment's own lengths disagree: the index is not of this grid.
 template <typename T>
 bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, bool histograms, Complete& complete, Partial& partial);
+                   size_t skips, bool clip, const Answers<T>* answers, Partial& partial);
+
+// Adds partial histograms up and answers the fields of which all parts have come, or all fields at the end.
+// Those of the others go to `open` as they are. False when a field is beyond the answers' rows.
+template <typename T>
+bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answers, bool last, Partial& open);
 
 }  // namespace fields

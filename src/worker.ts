@@ -1,44 +1,95 @@
 /**
  * What workers do: receive, call, return. Each export is one task; arguments are
  * plain data and shared or transferred buffers.
+ *
+ * A worker loads at its start what burning and counting need; other tasks load theirs when they are asked for, as
+ * there may be 128 workers.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { threadId } from "node:worker_threads";
 import { Piscina } from "piscina";
-import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
-import { Mbtiles, type MbtilesKeys } from "./archive/mbtiles.js";
-import { Archive } from "./archive/reader.js";
-import { tileName } from "./archive/tile-id.js";
+import type { Census, CensusPlan } from "./archive/census.js";
+import type { Mbtiles, MbtilesKeys } from "./archive/mbtiles.js";
+import type { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
-import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
-import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
-import type { Slice } from "./fields/slice.js";
+import type { FieldSlice } from "./fields/field-slice.js";
 import type {
   AlbersConstants,
   Burned,
-  Counted,
+  EncodedChunk,
+  EncodedRows,
   FeatureText,
+  IdColumn,
   KernelGrid,
+  PartialCounts,
   PixelRule,
   SwapPlan,
   Swapped,
+  TableArrays,
+  TableWords,
   TextColumn,
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
-import { type Boxes, boxesOf } from "./lookup/boxes.js";
+import { nativeKernel } from "./kernel/native.js";
+import {
+  type ColumnChunk,
+  type ColumnPart,
+  type IdOrder,
+  isUnsupported,
+  type PagedSlice,
+  type PageIndex,
+  type RepeatedIds,
+} from "./kernel/pages.js";
+import type { Boxes } from "./lookup/boxes.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { type BandType, pixelArray } from "./raster/pixels.js";
-import { type PropertyChoice, propertyTexts } from "./tiles/properties.js";
+import type { PropertyChoice } from "./tiles/properties.js";
+import { type LaneTask, runLane } from "./zonal/scan-lane.js";
+import type { IdGroup } from "./zones/format.js";
+import { shareRuns, wordsIn } from "./zones/run-buffers.js";
+import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
+import { readIds } from "./zones/zone-reader.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
 
+/** Parquet-wasm and Arrow are most of what a worker that has them costs. */
+async function arrow(): Promise<typeof import("./fields/ids.js") & typeof import("./fields/read-slice.js")> {
+  return { ...(await import("./fields/ids.js")), ...(await import("./fields/read-slice.js")) };
+}
+
+/** Load the kernel, and nothing else. */
+export async function wake(kernel: KernelName): Promise<void> {
+  await loadKernel(kernel);
+}
+
 export interface SliceColumns {
   readonly path: string;
-  readonly slice: Slice;
+  readonly slice: FieldSlice;
   readonly idColumn: string;
   readonly geometryColumn: string;
+}
+
+/** Data pages of one column chunk. */
+export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {
+  return nativeKernel().parquetPages(task.path, task.name, task.chunk);
+}
+
+/** Repeated ids of one partition; undefined where the kernel does not read the column. */
+export function findRepeatedIds(task: {
+  path: string;
+  name: string;
+  parts: readonly ColumnPart[];
+  partition: number;
+  partitions: number;
+}): RepeatedIds | undefined {
+  try {
+    return nativeKernel().repeatedIds(task.path, task.name, task.parts, task.partition, task.partitions);
+  } catch (error) {
+    // Said here, for an error loses its code on the way to another thread.
+    if (isUnsupported(error)) return undefined;
+    throw error;
+  }
 }
 
 export interface BurnTarget {
@@ -46,77 +97,135 @@ export interface BurnTarget {
   readonly grid: KernelGrid;
   readonly albers: AlbersConstants | null;
   readonly rule: PixelRule;
+  /** For the runs; where it is too small they come in a larger one. */
+  readonly buffer: SharedArrayBuffer;
 }
 
 export interface BurnedSlice {
   readonly burned: Burned;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
+  /** Why the kernel could not read the file by itself, where it tried. */
+  readonly unsupported?: string | undefined;
 }
 
 /** Read a slice of fields and burn it. */
 export async function burnSlice(task: SliceColumns & BurnTarget): Promise<BurnedSlice> {
-  const { column, ids } = await readGeometry(task);
-  const burned = (await loadKernel(task.kernel)).burn(column, task.grid, task.albers, task.slice.firstRow, task.rule);
-  return moved({ burned, ids }, Object.values(burned));
+  const { grid, albers, rule, buffer, slice } = task;
+  const paged = readPaged(task, (pages) =>
+    nativeKernel().burnPages(pages, grid, albers, slice.firstRow, rule, (words) => wordsIn(buffer, words)),
+  );
+  if (paged.result !== undefined) {
+    const { ids, idColumn, ...burned } = paged.result;
+    return moved({ burned, ids, idColumn }, [...ownArrays(burned), ...Object.values(idColumn)]);
+  }
+  const { column, ...ids } = await readByArrow(task);
+  return { burned: await burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };
 }
 
 export interface GeometrySlice {
   readonly column: WkbColumn;
   readonly ids: IdOrder;
+  readonly idColumn: IdColumn;
+  readonly unsupported?: string | undefined;
 }
 
 /** Read a slice of fields, for the main thread to reproject. */
 export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
+  const { result, unsupported } = readPaged(task, (pages) => nativeKernel().readPages(pages));
+  return result ?? { ...(await readByArrow(task)), unsupported };
+}
+
+async function readByArrow(task: SliceColumns): Promise<GeometrySlice> {
+  const { columnData, idColumn, idOrder, readSlice, wkbColumn } = await arrow();
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
-  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(columnData(table, task.idColumn)) };
+  const ids = columnData(table, task.idColumn);
+  return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
+}
+
+/** By the kernel, where the slice's pages are known and of a kind that it reads. */
+function readPaged<T>(
+  { path, slice, idColumn, geometryColumn }: SliceColumns,
+  read: (pages: PagedSlice) => T,
+): { result?: T; unsupported?: string } {
+  if (slice.pages === undefined) return {};
+  try {
+    return { result: read({ path, idColumn, geometryColumn, ...slice.pages }) };
+  } catch (error) {
+    if (!isUnsupported(error)) throw error;
+    return { unsupported: (error as Error).message };
+  }
 }
 
 /** Burn a column that is in the raster's CRS already. */
 export async function burnColumn(
   task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
 ): Promise<Burned> {
-  const burned = (await loadKernel(task.kernel)).burn(task.column, task.grid, task.albers, task.firstRow, task.rule);
-  return moved(burned, Object.values(burned));
+  const { column, grid, albers, firstRow, rule, buffer } = task;
+  return shareRuns((await loadKernel(task.kernel)).burn(column, grid, albers, firstRow, rule), buffer);
 }
 
 /** Read a slice of fields for the lookup index. */
 export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
+  const { columnData, idReader, readSlice, wkbColumn } = await arrow();
+  const { boxesOf } = await import("./lookup/boxes.js");
   const table = await readSlice(path, slice, [idColumn, geometryColumn]);
   const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
   return moved(boxes, [boxes.box, boxes.idHash]);
 }
 
-export interface CountTask {
-  readonly kernel: KernelName;
-  readonly type: BandType;
-  /** Shared; `stride × height` pixels of the window from its start. */
-  readonly pixels: SharedArrayBuffer;
-  readonly stride: number;
-  readonly height: number;
-  /** Shared; segments of the zone index. */
-  readonly words: SharedArrayBuffer;
-  readonly wordCount: number;
-  readonly layout: Uint32Array;
-  readonly skip: Float64Array;
-  readonly clip: boolean;
-  /** Every field's histogram is wanted, not its majority alone. */
-  readonly histograms: boolean;
-  /** Weights of the window's rows, where pixels do not count alike. */
-  readonly rowWeights: Float64Array | undefined;
+/** Arrays of a batch that are not in shared memory. */
+function ownArrays({ status, extent, chunks, entryEnd, runEnd }: Burned): ArrayBufferView[] {
+  return [status, extent, chunks, entryEnd, runEnd];
 }
 
-/** Count the fields of one window. */
-export async function countWindow(task: CountTask): Promise<Partial<Counted>> {
-  const pixels = pixelArray(task.type, task.pixels, task.stride * task.height);
-  const words = new Uint32Array(task.words, 0, task.wordCount);
-  const { stride, layout, skip, clip, histograms, rowWeights } = task;
-  const kernel = await loadKernel(task.kernel);
-  if (rowWeights !== undefined) {
-    const partial = kernel.countWeighted(pixels, stride, words, layout, skip, clip, rowWeights);
-    return moved({ partial }, Object.values(partial));
+/** Write a range of a zone index's segments. */
+export function storeSegments(task: { path: string; range: SegmentRange; batches: readonly ChunkRuns[] }): Uint32Array {
+  return writeSegments(task.path, task.range, task.batches);
+}
+
+/** Count the windows of a scan until there are no more. */
+export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
+  const waiting = await runLane(task);
+  return moved(waiting, waiting.flat().flatMap(Object.values));
+}
+
+export interface RowsTask {
+  readonly kernel: KernelName;
+  readonly arrays: TableArrays;
+  readonly from: number;
+  readonly to: number;
+  /** As the kernel's encodeRows takes them, without the ids. */
+  readonly columns: Uint8Array;
+  readonly words: TableWords;
+  /** Where the ids come from: the zone index. */
+  readonly index: { readonly path: string; readonly fd: number };
+  readonly ids: IdGroup;
+  /** Place of the ids among the columns. */
+  readonly idPlace: number;
+}
+
+/** A row group of the zonal table: its columns' pages one after the other. */
+export interface RowGroup extends Omit<EncodedRows, "columns"> {
+  readonly bytes: Uint8Array;
+  readonly columns: readonly Omit<EncodedChunk, "bytes">[];
+  readonly lengths: readonly number[];
+}
+
+/** Encode a row group of the zonal table. */
+export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
+  const { arrays, from, to, columns, words, index, ids, idPlace } = task;
+  const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
+  const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0));
+  const lengths: number[] = [];
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk.bytes, at);
+    lengths.push(chunk.bytes.length);
+    at += chunk.bytes.length;
   }
-  const counted = kernel.count(pixels, stride, words, layout, skip, clip, histograms);
-  return moved(counted, [...Object.values(counted.complete), ...Object.values(counted.partial)]);
+  return moved({ ...facts, bytes, columns: chunks.map(({ bytes: _, ...rest }) => rest), lengths }, [bytes]);
 }
 
 export interface FeatureTask extends SliceColumns {
@@ -136,6 +245,8 @@ export interface FeatureSource {
 
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
+  const { columnData, idReader, readSlice, wkbColumn } = await arrow();
+  const { propertyTexts } = await import("./tiles/properties.js");
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
@@ -174,6 +285,8 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
+  const { addToCensus, newCensus } = await import("./archive/census.js");
+  const { Archive } = await import("./archive/reader.js");
   const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
@@ -197,6 +310,7 @@ export interface MbtilesTask {
 
 /** Read some tiles of MBTiles, as gzip. */
 export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  const { Mbtiles } = await import("./archive/mbtiles.js");
   const version = `${versionOf(path)} ${versionOf(folder)}`;
   if (mbtiles?.version !== version) {
     mbtiles?.file.close();
@@ -244,6 +358,7 @@ export async function swapTiles(task: SwapTask): Promise<Swapped> {
   } catch (cause) {
     const { tile } = cause as { tile?: number };
     if (tile === undefined) throw cause;
+    const { tileName } = await import("./archive/tile-id.js");
     throw new PipelineError(
       "input",
       "Tile cannot be read",

@@ -102,15 +102,20 @@ export type Pixels =
   | Float32Array
   | Float64Array;
 
-/** Answers of fields that lie wholly in one chunk. Parallel arrays; class NaN where there is none. */
-export interface CompleteCounts {
-  readonly field: Uint32Array;
-  readonly code: Float64Array;
+/**
+ * Answers of all fields by row, which count and merge write in place: parallel arrays, shared
+ * between threads, as no two chunks answer the same field. Classes mean nothing where
+ * there are no pixels of them.
+ */
+export interface AnswerArrays {
+  /** Of the band's type, as is `second`. */
+  readonly code: Pixels;
   readonly pixels: Uint32Array;
+  /** Pixels of any class that is counted. */
   readonly valid: Uint32Array;
-  /** Pixels of the window under the field, whatever their class. */
+  /** Pixels of the raster under the field, whatever their class. */
   readonly covered: Uint32Array;
-  readonly second: Float64Array;
+  readonly second: Pixels;
   readonly secondPixels: Uint32Array;
 }
 
@@ -125,9 +130,93 @@ export interface PartialCounts {
   readonly pixels: Uint32Array | Float64Array;
 }
 
-export interface Counted {
-  readonly complete: CompleteCounts;
-  readonly partial: PartialCounts;
+/** Ids of rows that follow one another. */
+export interface IdColumn {
+  /** One integer a row, whatever stands where a row has none; or the UTF-8 of all strings. */
+  readonly values: IntegerArray | Uint8Array;
+  /** Bytes of each row in `values`, 0 where a row has none; absent for integers. */
+  readonly lengths?: Uint32Array;
+  /** One byte a row, 0 where it has none; absent when every row has one. */
+  readonly valid?: Uint8Array;
+}
+
+export type IntegerArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A column of a row group as a parquet file holds it. */
+export interface EncodedChunk {
+  /** The dictionary page, if any, and the one data page. */
+  readonly bytes: Uint8Array;
+  /** Of the dictionary page and its header; 0 without one. */
+  readonly dictionaryBytes: number;
+  /** Of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
+  readonly encoding: number;
+  readonly nulls: number;
+  /** As PLAIN has them, strings without length; empty where no row has a value. */
+  readonly min: Uint8Array;
+  readonly max: Uint8Array;
+}
+
+/** What a column of the zonal table can tell; native/table.h numbers them. */
+export const TABLE_SOURCES = ["code", "pixels", "valid", "share", "second", "secondPixels", "rule", "reason"] as const;
+/** As what; `text` for `rule` and `reason`, and for those alone. */
+export const TABLE_TYPES = [
+  "int8",
+  "uint8",
+  "int16",
+  "uint16",
+  "int32",
+  "uint32",
+  "int64",
+  "uint64",
+  "float32",
+  "float64",
+  "text",
+] as const;
+export type TableSource = (typeof TABLE_SOURCES)[number];
+export type TableType = (typeof TABLE_TYPES)[number];
+
+/** All that the table is made from; numbers of pixels, or weights. */
+export interface TableArrays {
+  readonly code: Pixels;
+  readonly second: Pixels;
+  readonly pixels: Uint32Array | Float64Array;
+  readonly valid: Uint32Array | Float64Array;
+  readonly covered: Uint32Array | Float64Array;
+  readonly secondPixels: Uint32Array | Float64Array;
+  /** FIELD_STATUS codes. */
+  readonly status: Uint8Array;
+}
+
+/** Words of the columns `rule` and `reason`, by status. */
+export interface TableWords {
+  readonly rules: readonly string[];
+  /** One more, the last: the field has pixels, but none that is counted. */
+  readonly reasons: readonly string[];
+  /** 1 for a status that has pixels. */
+  readonly hasPixels: Uint8Array;
+  /** The reason when such a field has none on this raster. */
+  readonly outside: number;
+}
+
+/** Some rows of the table. */
+export interface EncodedRows {
+  readonly columns: readonly EncodedChunk[];
+  /** Rows with a class. */
+  readonly answered: number;
+  /** Sum of `valid`. */
+  readonly valid: number;
+  /** Rows without one, by reason. */
+  readonly reasons: Uint32Array;
+  /** The first number that is not of its column's type: then the columns are of no use. */
+  readonly misfit: { readonly column: number; readonly row: number; readonly value: number } | null;
 }
 
 /** Newline-delimited features of a batch, and what came of each geometry. */
@@ -190,6 +279,8 @@ export interface Kernel {
   /**
    * Count classes along runs and find each field's majority.
    *
+   * Fields that lie wholly in a chunk are answered; the histograms of others come back, to be merged.
+   *
    * @param pixels  window of the raster, row-major; its type is the band's.
    * @param stride  the window's width, pixels.
    * @param words   chunk segments of the zone index.
@@ -198,9 +289,9 @@ export interface Kernel {
    *                (in two's complement) where the window begins inside the chunk.
    * @param skip    classes that are not counted.
    * @param clip    cut runs at the window's edges instead of taking them for a mistake.
-   * @param histograms  give every field's histogram, as of those that chunks share, and no majorities.
-   * @throws {TypeError} when a run leaves the window: the index is of another grid.
-   * @see native/count.cc
+   * @param answers written; null: every field's histogram comes back, and none is answered.
+   * @throws {TypeError} when a run leaves the window or a field has no row: the index is of another grid.
+   * @see native/count.cc, native/tally.cc
    */
   count(
     pixels: Pixels,
@@ -208,9 +299,19 @@ export interface Kernel {
     words: Uint32Array,
     layout: Uint32Array,
     skip: Float64Array,
-    clip?: boolean,
-    histograms?: boolean,
-  ): Counted;
+    clip: boolean,
+    answers: AnswerArrays | null,
+  ): PartialCounts;
+
+  /**
+   * Add up histograms that chunks share in, and answer the fields of which all parts are there.
+   *
+   * @param lists  of count; in any order.
+   * @param last   no more will come: answer the others too.
+   * @returns those of fields that wait for parts, as they were.
+   * @see native/count.cc
+   */
+  merge(lists: readonly PartialCounts[], answers: AnswerArrays, last: boolean): PartialCounts;
 
   /**
    * Add up weights of pixels instead of pixels: every field's histogram. A pixel weighs what
@@ -229,6 +330,23 @@ export interface Kernel {
     clip: boolean,
     rowWeights: Float64Array,
   ): PartialCounts;
+
+  /**
+   * Ids as a parquet column of optional values: integers as differences, strings by what
+   * differs from the one before.
+   *
+   * @see native/encode.h
+   */
+  encodeIds(ids: IdColumn): EncodedChunk;
+
+  /**
+   * Rows `from .. to` of the zonal table but for the ids, as parquet columns: by a dictionary where
+   * that is shorter. Classes, shares and texts are optional, numbers of pixels are not.
+   *
+   * @param columns  two numbers each: places in TABLE_SOURCES and TABLE_TYPES.
+   * @see native/table.h
+   */
+  encodeRows(answers: TableArrays, from: number, to: number, columns: Uint8Array, words: TableWords): EncodedRows;
 
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.

@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { PipelineError } from "../pipeline/errors.js";
 import type * as worker from "../worker.js";
@@ -15,7 +16,7 @@ export interface Pool {
   run<K extends TaskName>(
     name: K,
     argument: Parameters<Tasks[K]>[0],
-    transfer?: readonly ArrayBuffer[],
+    transfer?: readonly (ArrayBuffer | MessagePort)[],
   ): Promise<Awaited<ReturnType<Tasks[K]>>>;
   close(): Promise<void>;
 }
@@ -36,10 +37,22 @@ export function openPool(threads: number): Pool {
     // Atomics.wait would hold the worker's event loop, on which reading parquet depends.
     atomics: "disabled",
   });
+  // A worker that fails without a task (at its start, say) would leave the others' tasks waiting for ever.
+  const open = new Set<(error: PipelineError) => void>();
+  pool.on("error", (cause) => {
+    for (const fail of open) fail(new PipelineError("failed", "A worker cannot be started", {}, { cause }));
+  });
+  const submitted = <T>(run: () => Promise<T>) =>
+    new Promise<T>((resolve, reject) => {
+      open.add(reject);
+      run()
+        .then(resolve, reject)
+        .finally(() => open.delete(reject));
+    });
   return {
     threads,
     async run(name, argument, transfer = []) {
-      const submit = () => pool.run(argument, { name, transferList: [...transfer] });
+      const submit = () => submitted(() => pool.run(argument, { name, transferList: [...transfer] }));
       try {
         return await submit();
       } catch (error) {
@@ -56,7 +69,8 @@ export function openPool(threads: number): Pool {
   };
 }
 
-function isWorkerDeath(error: unknown): boolean {
+/** Whether a worker ended that should not have. */
+export function isWorkerDeath(error: unknown): boolean {
   const code = (error as { code?: string }).code ?? "";
   return (
     /^ERR_WORKER_(OUT_OF_MEMORY|UNSERIALIZABLE_ERROR|EXIT)/.test(code) ||

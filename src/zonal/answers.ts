@@ -1,4 +1,4 @@
-import type { CompleteCounts, Counted, PartialCounts, Pixels } from "../kernel/kernel.js";
+import type { AnswerArrays, Kernel, PartialCounts, Pixels } from "../kernel/kernel.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 import { type Counts, Histograms } from "./histograms.js";
 
@@ -25,7 +25,10 @@ interface OpenField {
   readonly histogram: Map<number, number>;
 }
 
-/** Every field's majority, by row: parallel arrays, 18 bytes a field for a raster of bytes. */
+/** Histograms of shared fields are added up when so many entries wait; of a national raster few wait at a time. */
+const MERGE_ENTRIES = 65_536;
+
+/** Every field's majority, by row: parallel arrays in shared memory, 18 bytes a field for a raster of bytes. */
 export class Answers {
   /** Class; meaningless where `pixels` is 0. */
   readonly code: Pixels;
@@ -38,56 +41,68 @@ export class Answers {
   readonly secondPixels: Counts;
   /** Where they are kept. */
   readonly histograms: Histograms | undefined;
+  /** What the kernel fills in place; null where it gives histograms instead. */
+  readonly arrays: AnswerArrays | null;
   /** Fields that chunks share and that not all chunks have reported yet. */
   readonly #open = new Map<number, OpenField>();
+  /** The same, as the kernel gives and merges them. */
+  #waiting: PartialCounts[] = [];
+  #mergeAt = MERGE_ENTRIES;
 
   constructor(
     readonly rows: number,
     readonly type: BandType,
+    private readonly kernel: Pick<Kernel, "merge">,
     private readonly rule: AnswerRule = DEFAULT_RULE,
   ) {
     const countType = rule.unit === undefined ? Uint32Array : Float64Array;
     this.histograms = rule.classes ? new Histograms(rows, type, countType) : undefined;
-    this.code = new PIXEL_ARRAYS[type](rows);
-    this.second = new PIXEL_ARRAYS[type](rows);
-    this.pixels = new countType(rows);
-    this.valid = new countType(rows);
-    this.covered = new countType(rows);
-    this.secondPixels = new countType(rows);
+    const pixelType = PIXEL_ARRAYS[type];
+    const codes = () => new pixelType(new SharedArrayBuffer(rows * pixelType.BYTES_PER_ELEMENT) as never);
+    const counts = () => new countType(new SharedArrayBuffer(rows * countType.BYTES_PER_ELEMENT) as never);
+    [this.code, this.second] = [codes(), codes()];
+    [this.pixels, this.valid, this.covered, this.secondPixels] = [counts(), counts(), counts(), counts()];
+    const { code, second, pixels, valid, covered, secondPixels } = this;
+    const inPlace = rule.unit === undefined && !needsHistograms(rule);
+    this.arrays = inPlace ? ({ code, second, pixels, valid, covered, secondPixels } as AnswerArrays) : null;
   }
 
-  /** Take in one window's counts; windows may come in any order. */
-  add({ complete, partial }: Partial<Counted>): void {
-    if (complete) this.#addComplete(complete);
-    if (partial) this.#addPartial(partial);
+  /** Take in the histograms of one window; windows may come in any order. */
+  add(counts: PartialCounts): void {
+    if (this.arrays === null) {
+      this.#addHistograms(counts);
+      return;
+    }
+    this.#waiting.push(counts);
+    if (this.#entries() < this.#mergeAt) return;
+    this.#waiting = [this.kernel.merge(this.#waiting, this.arrays, false)];
+    // What is still open would be sorted again and again.
+    this.#mergeAt = Math.max(MERGE_ENTRIES, 2 * this.#entries());
   }
 
   /**
    * Decide the fields that still wait for chunks: chunks outside the raster never come.
    *
-   * @returns how many there were.
+   * @returns how many histograms there were of them.
    */
   finish(): number {
+    if (this.arrays !== null) {
+      const open = this.kernel.merge(this.#waiting, this.arrays, false);
+      this.kernel.merge([open], this.arrays, true);
+      this.#waiting = [];
+      return open.field.length;
+    }
     for (const [row, { histogram }] of this.#open) this.#decideMerged(row, histogram);
     const left = this.#open.size;
     this.#open.clear();
     return left;
   }
 
-  #addComplete(counts: CompleteCounts): void {
-    const { field, code, pixels, valid, covered, second, secondPixels } = counts;
-    for (let i = 0; i < field.length; i++) {
-      const row = field[i] as number;
-      this.code[row] = code[i] as number;
-      this.pixels[row] = pixels[i] as number;
-      this.valid[row] = valid[i] as number;
-      this.covered[row] = covered[i] as number;
-      this.second[row] = second[i] as number;
-      this.secondPixels[row] = secondPixels[i] as number;
-    }
+  #entries(): number {
+    return this.#waiting.reduce((sum, { field }) => sum + field.length, 0);
   }
 
-  #addPartial(counts: PartialCounts): void {
+  #addHistograms(counts: PartialCounts): void {
     let pair = 0;
     for (let i = 0; i < counts.field.length; i++) {
       const row = counts.field[i] as number;

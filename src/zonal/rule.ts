@@ -60,3 +60,9 @@ export function columnNames(rule: Pick<ZonalRule, "classes" | "area">): string[]
   ];
   return names.map((name) => amountName(name, rule));
 }
+
+/** Whether whole histograms are to be written. */
+export function hasLists(rule: ZonalRule): boolean {
+  const names = rule.columns?.map(({ source }) => source) ?? columnNames(rule);
+  return names.some((name) => name.startsWith("class_"));
+}

@@ -22,14 +22,12 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { BandType } from "../raster/pixels.js";
 import { writeParquet } from "../table/parquet-writer.js";
+import { ID_GROUP_ROWS } from "../zones/format.js";
 import { answeringRule, nullReason } from "../zones/pixel-rule.js";
 import type { Answers } from "./answers.js";
 import { castColumn, outputField } from "./columns.js";
 import type { Histograms } from "./histograms.js";
 import { amountName, columnNames, type ZonalRule } from "./rule.js";
-
-/** Rows of a row group; a reader of one field's row decodes about a megabyte. */
-const ROW_GROUP_ROWS = 122_880;
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
@@ -101,7 +99,7 @@ export async function* zonalBatches(
   }
 }
 
-/** Write the zonal table to a parquet file. */
+/** Write the zonal table with its lists, which only this way knows, to a parquet file. See write-table.ts for the other. */
 export async function writeZonalTable(
   path: string,
   fields: FieldsFile,
@@ -124,7 +122,7 @@ export async function writeZonalTable(
   }
   try {
     await writeParquet(path, schema, watched(), {
-      rowGroupRows: ROW_GROUP_ROWS,
+      rowGroupRows: ID_GROUP_ROWS,
       dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== idName),
       // Integers that rise from row to row; strings would only grow.
       delta: fields.idType.typeId === Type.Int ? [idName] : [],

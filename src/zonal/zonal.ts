@@ -15,11 +15,11 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { openRaster, type Raster } from "../raster/raster.js";
 import { fitRaster } from "../zones/fit.js";
-import { nullReason } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
-import { columnNames, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
+import { columnNames, hasLists, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
+import { type TableFacts, tableFacts, writeTable } from "./write-table.js";
 import { writeZonalTable } from "./zonal-table.js";
 
 /** What a zonal table holds. */
@@ -110,12 +110,17 @@ async function countFitting(
 ): Promise<ZonalFacts[]> {
   const rasters = targets.map(({ raster }) => raster);
   const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, options, pool, ctx);
+  const write = async (out: string, answer: Answers): Promise<TableFacts> => {
+    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, options.kernel, pool, ctx);
+    await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
+    return tableFacts(answer, status, rule, options.kernel);
+  };
   const facts: ZonalFacts[] = [];
   for (const [i, { out }] of targets.entries()) {
     const answer = answers[i] as Answers;
-    await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
+    const table = await write(out, answer);
     if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
-    facts.push(summarise(status, answer, dirty));
+    facts.push(factsOf(status.length, table, dirty));
   }
   if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, { ...countProblems(dirty) });
   return facts;
@@ -156,20 +161,9 @@ export async function countRasters(
   return { status, dirty, answers: await scanRasters(placed, zones, rule, options.kernel, pool, ctx) };
 }
 
-function summarise(status: Uint8Array, answers: Answers, dirty: readonly DirtyRow[]): ZonalFacts {
-  const unanswered: Record<string, number> = {};
-  let [answered, validPixels] = [0, 0];
-  status.forEach((code, row) => {
-    validPixels += answers.valid[row] as number;
-    if ((answers.pixels[row] as number) > 0) answered++;
-    else {
-      const reason = nullReason(code, answers.covered[row] as number);
-      unanswered[reason] = (unanswered[reason] ?? 0) + 1;
-    }
-  });
-  const rows = status.length;
+function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirty: readonly DirtyRow[]): ZonalFacts {
   const dirtyCount = new Set(dirty.map(({ row }) => row)).size;
-  return { rows, answered, unanswered, dirty: countProblems(dirty), dirtyRows: dirtyCount, validPixels };
+  return { rows, answered, unanswered, dirty: countProblems(dirty), dirtyRows: dirtyCount, validPixels: valid };
 }
 
 /** Fields that all lie elsewhere are a CRS mistake, not an answer. */

@@ -42,9 +42,12 @@ export function answeringRule(rule: PixelRule, status: number): string {
 export function nullReason(status: number, covered: number): string {
   if (!hasPixels(status)) return FIELD_STATUS[status] as string;
   // The index may know pixels that this raster does not have.
-  return covered === 0 ? (FIELD_STATUS[STATUS_OUTSIDE] as string) : "only background or nodata";
+  return covered === 0 ? (FIELD_STATUS[STATUS_OUTSIDE] as string) : ONLY_BACKGROUND;
 }
 
-function hasPixels(status: number): boolean {
+export const ONLY_BACKGROUND = "only background or nodata";
+
+/** Whether the index may hold pixels of a field of this status. */
+export function hasPixels(status: number): boolean {
   return status === STATUS_OK || status === STATUS_SMALL;
 }

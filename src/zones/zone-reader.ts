@@ -1,8 +1,17 @@
+import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, type EncodedChunk } from "../kernel/kernel.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { DIRECTORY_ENTRY_BYTES, MAGIC, type Section, TRAILER_BYTES, VERSION, type ZoneHeader } from "./format.js";
+import {
+  DIRECTORY_ENTRY_BYTES,
+  type IdGroup,
+  MAGIC,
+  type Section,
+  TRAILER_BYTES,
+  VERSION,
+  type ZoneHeader,
+} from "./format.js";
 
 interface Segment {
   readonly entries: number;
@@ -11,12 +20,11 @@ interface Segment {
   readonly offset: number;
 }
 
-/** A window's segments, as the kernel's count takes them. */
-export interface ZoneWords {
-  /** Shared, so that workers read it in place. */
-  readonly words: SharedArrayBuffer;
-  readonly wordCount: number;
-  readonly layout: Uint32Array;
+/** A segment of a chunk, to be read and placed at the chunk's corner in a window. */
+export interface PlacedSegment extends Segment {
+  readonly chunk: number;
+  readonly row: number;
+  readonly col: number;
 }
 
 /** Reads a zone index; every part is checked by its CRC before it is used. */
@@ -51,9 +59,15 @@ export class ZoneReader {
     }
   }
 
-  /** One FIELD_STATUS code per field. */
+  /** One FIELD_STATUS code per field, in shared memory. */
   readStatus(): Promise<Uint8Array> {
-    return readSection(this.path, this.file, this.header.status, "status");
+    const { status } = this.header;
+    return readSection(this.path, this.file, status, "status", new Uint8Array(new SharedArrayBuffer(status.bytes)));
+  }
+
+  /** The file's descriptor, which is that of all threads. */
+  get fd(): number {
+    return this.file.fd;
   }
 
   /** Rows whose id stood in an earlier row, ascending. */
@@ -66,29 +80,15 @@ export class ZoneReader {
     return this.segments.has(chunk);
   }
 
-  /** Segments of some chunks, each placed at its corner in a window. */
-  async read(
+  /** Segments of some chunks, each placed at its corner in a window, in the order of the file. */
+  segmentsOf(
     chunks: readonly { readonly chunk: number; readonly row: number; readonly col: number }[],
-  ): Promise<ZoneWords> {
-    const wanted = chunks.flatMap(({ chunk, row, col }) =>
-      (this.segments.get(chunk) ?? []).map((segment) => ({ chunk, row, col, ...segment })),
-    );
-    const wordCount = wanted.reduce((sum, { entries, runs }) => sum + 2 * entries + runs, 0);
-    const words = new SharedArrayBuffer(wordCount * 4);
-    const layout = new Uint32Array(7 * wanted.length);
-    let at = 0;
-    for (const [i, segment] of wanted.entries()) {
-      const length = 2 * segment.entries + segment.runs;
-      const bytes = new Uint8Array(words, at * 4, length * 4);
-      await readFully(this.path, this.file, bytes, segment.offset);
-      if (crc32(bytes) !== segment.crc) throw damaged(this.path, `segment of chunk ${segment.chunk}`);
-      layout.set(
-        [at, at + segment.entries, at + 2 * segment.entries, segment.entries, segment.runs, segment.row, segment.col],
-        7 * i,
-      );
-      at += length;
-    }
-    return { words, wordCount, layout };
+  ): PlacedSegment[] {
+    return chunks
+      .flatMap(({ chunk, row, col }) =>
+        (this.segments.get(chunk) ?? []).map((segment) => ({ chunk, row, col, ...segment })),
+      )
+      .sort((a, b) => a.offset - b.offset);
   }
 
   async close(): Promise<void> {
@@ -127,13 +127,13 @@ async function readHeader(path: string, file: FileHandle): Promise<ZoneHeader> {
   return header;
 }
 
-async function readSection(
+async function readSection<B extends ArrayBufferLike = ArrayBuffer>(
   path: string,
   file: FileHandle,
   section: Section,
   name: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(section.bytes);
+  bytes = new Uint8Array(section.bytes) as Uint8Array<B>,
+): Promise<Uint8Array<B>> {
   await readFully(path, file, bytes, section.offset);
   if (crc32(bytes) !== section.crc) throw damaged(path, name);
   return bytes;
@@ -167,4 +167,73 @@ function parseDirectory(bytes: Uint8Array): Map<number, Segment[]> {
 
 function damaged(path: string, part: string): PipelineError {
   return new PipelineError("input", "Zone index is damaged: checksum differs", { path, part });
+}
+
+/**
+ * The ids of a row group, in any thread.
+ *
+ * @param fd  ZoneReader's.
+ * @throws {PipelineError} input: cut short, damaged.
+ */
+export function readIds(path: string, fd: number, group: IdGroup): EncodedChunk {
+  const bytes = new Uint8Array(group.bytes);
+  readFullySync(path, fd, bytes, group.offset);
+  if (crc32(bytes) !== group.crc) throw damaged(path, "ids");
+  const [min, max] = [group.min, group.max].map((text) => new Uint8Array(Buffer.from(text, "base64"))) as [
+    Uint8Array,
+    Uint8Array,
+  ];
+  return { bytes, dictionaryBytes: 0, encoding: group.encoding, nulls: group.nulls, min, max };
+}
+
+/** Reads the segments of one window after the other, in any thread, into memory that is used again. */
+export class SegmentReader {
+  #words = new Uint32Array(0);
+
+  /** @param fd  ZoneReader's. */
+  constructor(
+    private readonly path: string,
+    private readonly fd: number,
+  ) {}
+
+  /**
+   * @param segments  of one window, in the order of the file.
+   * @returns words and layout as the kernel's count takes them; valid until the next call.
+   * @throws {PipelineError} input: cut short, damaged.
+   */
+  read(segments: readonly PlacedSegment[]): { words: Uint32Array; layout: Uint32Array } {
+    const lengths = segments.map(({ entries, runs }) => 2 * entries + runs);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    if (total > this.#words.length) this.#words = new Uint32Array(Math.ceil(1.25 * total));
+    const words = this.#words.subarray(0, total);
+    const layout = new Uint32Array(7 * segments.length);
+    let [at, begin] = [0, 0];
+    for (const [i, { entries, runs, offset, row, col }] of segments.entries()) {
+      layout.set([at, at + entries, at + 2 * entries, entries, runs, row, col], 7 * i);
+      at += lengths[i] as number;
+      // Neighbours in the file are read together.
+      const next = segments[i + 1]?.offset;
+      if (next === offset + 4 * (lengths[i] as number)) continue;
+      const bytes = new Uint8Array(words.buffer, 4 * begin, 4 * (at - begin));
+      readFullySync(this.path, this.fd, bytes, offset + 4 * (lengths[i] as number) - bytes.length);
+      begin = at;
+    }
+    at = 0;
+    for (const [i, { chunk, crc }] of segments.entries()) {
+      const length = lengths[i] as number;
+      if (crc32(new Uint8Array(words.buffer, 4 * at, 4 * length)) !== crc) {
+        throw damaged(this.path, `segment of chunk ${chunk}`);
+      }
+      at += length;
+    }
+    return { words, layout };
+  }
+}
+
+function readFullySync(path: string, fd: number, into: Uint8Array, offset: number): void {
+  for (let at = 0; at < into.length; ) {
+    const count = readSync(fd, into, at, into.length - at, offset + at);
+    if (count === 0) throw new PipelineError("input", "Zone index is cut short", { path, offset: offset + at });
+    at += count;
+  }
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { albersConstants } from "../../dist/kernel/albers.js";
 import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
 import { loadKernel } from "../../dist/kernel/load.js";
-import { pixelsOf, segmentsOf } from "../support/burned.mjs";
+import { answerArrays, pixelsOf, segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
@@ -254,13 +254,22 @@ const TYPES = {
   Float64Array: () => (random) => random.pick([Number.NaN, 0, -0, 0.1, -9999, 1e300, -Infinity, random.next()]),
 };
 
+/** What count() writes and gives, fields that chunks share merged too. */
+function counted(kernel, pixels, width, words, layout, skip, clip, rows) {
+  const answers = answerArrays(rows, pixels.constructor);
+  const partial = kernel.count(pixels, width, words, layout, skip, clip, answers);
+  const open = kernel.merge([partial], answers, false);
+  kernel.merge([open], answers, true);
+  return { partial, open, answers };
+}
+
 function countBoth(burned, grid, pixels, skip) {
   const { words, layout } = segmentsOf(burned, grid.width);
-  const count = (histograms) => (kernel) =>
-    kernel.count(pixels, grid.width, words, layout, Float64Array.from(skip), false, histograms);
-  const { partial } = both(count(true)).value;
-  assert.equal(partial.field.length, burned.field.length, "every entry's histogram");
-  return both(count(false)).value;
+  const rows = Math.max(...burned.field) + 1;
+  const skipped = Float64Array.from(skip);
+  const all = both((kernel) => kernel.count(pixels, grid.width, words, layout, skipped, false, null)).value;
+  assert.equal(all.field.length, burned.field.length, "every entry's histogram");
+  return both((kernel) => counted(kernel, pixels, grid.width, words, layout, skipped, false, rows)).value;
 }
 
 test("every band type counts alike: few classes and many, ties, skipped classes, NaN", () => {
@@ -283,10 +292,14 @@ test("every band type counts alike: few classes and many, ties, skipped classes,
         pixels[i] = value;
       }
       for (const skip of [[], [0], [palette[0], 255, -9999, 1e30, Number.NaN, 0.1, -0.5, Infinity]]) {
-        const { complete, partial } = countBoth(burned, grid, pixels, skip);
-        assert.ok(complete.field.length > 0 && partial.field.length > 0);
-        for (const code of [...complete.code, ...complete.second, ...partial.code])
-          assert.ok(!skip.includes(code) || Number.isNaN(code));
+        const { answers, partial, open } = countBoth(burned, grid, pixels, skip);
+        assert.ok(partial.field.length > 0 && open.field.length === 0);
+        assert.ok(answers.pixels.some((n) => n > 0) || palette.every((code) => skip.includes(code)));
+        for (const code of partial.code) assert.ok(!skip.includes(code) && !Number.isNaN(code));
+        answers.pixels.forEach((n, row) => {
+          assert.ok(n === 0 || !skip.includes(answers.code[row]));
+          assert.ok(answers.secondPixels[row] === 0 || !skip.includes(answers.second[row]));
+        });
       }
     }
   }
@@ -310,22 +323,18 @@ test("a window cut out of the raster counts what lies in it", () => {
       pixels.set(whole.subarray(begin, begin + width), r * width);
     }
     const shifted = layout.map((v, k) => (k % 7 === 5 ? v - row : k % 7 === 6 ? v - col : v));
-    const { value } = both((kernel) => kernel.count(pixels, width, words, shifted, Float64Array.of(0), true));
-    const covered = new Map();
-    for (const { field, covered: counts } of [value.complete, value.partial]) {
-      field.forEach((f, k) => {
-        covered.set(f, (covered.get(f) ?? 0) + counts[k]);
-      });
-    }
+    const skip = Float64Array.of(0);
+    const { value } = both((kernel) => counted(kernel, pixels, width, words, shifted, skip, true, geometries.length));
+    const { covered } = value.answers;
     for (const [field, all] of pixelsOf(burned, grid.width)) {
       const within = all.filter((at) => {
         const [c, r] = [(at % grid.width) - col, Math.floor(at / grid.width) - row];
         return c >= 0 && c < width && r >= 0 && r < height;
       });
-      assert.equal(covered.get(field), within.length, `field ${field}`);
+      assert.equal(covered[field], within.length, `field ${field}`);
     }
     // Without clipping it is a mistake.
-    const { error } = both((kernel) => kernel.count(pixels, width, words, shifted, Float64Array.of(0)));
+    const { error } = both((kernel) => kernel.count(pixels, width, words, shifted, skip, false, null));
     assert.match(error, /^TypeError: words: runs lie outside the window/);
   }
 });
@@ -343,15 +352,18 @@ test("a tie goes to the lowest class, the runner-up's too", () => {
   const cases = [
     { pixels: [9, 9, 5, 5, 7, 7, 1, 0], expected: [5, 2, 7, 7, 2] },
     { pixels: [3, 3, 3, 3, 8, 8, 4, 4], expected: [3, 4, 8, 4, 2] },
-    { pixels: [0, 0, 0, 0, 0, 0, 0, 6], expected: [6, 1, 1, Number.NaN, 0] },
-    { pixels: [0, 0, 0, 0, 0, 0, 0, 0], expected: [Number.NaN, 0, 0, Number.NaN, 0] },
+    { pixels: [0, 0, 0, 0, 0, 0, 0, 6], expected: [6, 1, 1, 0, 0] },
+    { pixels: [0, 0, 0, 0, 0, 0, 0, 0], expected: [0, 0, 0, 0, 0] },
   ];
   for (const { pixels, expected } of cases) {
-    const { complete } = countBoth(burned, grid, Int16Array.from(pixels), [0]);
-    assert.deepEqual(
-      [complete.code, complete.pixels, complete.valid, complete.second, complete.secondPixels].map(([v]) => v),
-      expected,
-    );
+    for (const type of [Int16Array, Uint8Array]) {
+      const { answers } = countBoth(burned, grid, type.from(pixels), [0]);
+      const { code, pixels: most, valid, second, secondPixels } = answers;
+      assert.deepEqual(
+        [code, most, valid, second, secondPixels].map(([v]) => v),
+        expected,
+      );
+    }
   }
 });
 
@@ -470,9 +482,69 @@ test("coordinates that are not degrees are no GeoJSON", () => {
   );
 });
 
+test("many pixels of many classes in one field, to the last of 256", () => {
+  const random = new Random(9);
+  for (const [width, height, classes] of [
+    [64, 1, 3],
+    [65, 1, 65],
+    [64, 64, 2],
+    [64, 64, 256],
+    [65, 64, 9],
+    [300, 300, 256],
+  ]) {
+    const grid = { a: 1, c: 0, e: -1, f: 0, width, height };
+    const burned = burnBoth([writeWkb(onGrid([rectangle(0, 0, width, height)], grid))], grid);
+    for (let i = 0; i < 20; i++) {
+      const pixels = Uint8Array.from({ length: width * height }, () => random.integer(0, random.integer(1, classes)));
+      const { answers } = countBoth(burned, grid, pixels, i % 2 === 0 ? [0] : []);
+      assert.equal(answers.covered[0], pixels.length);
+    }
+  }
+});
+
+const LIMITS = {
+  Int8Array: [-128, 127],
+  Uint8Array: [0, 255],
+  Int16Array: [-32768, 32767],
+  Uint16Array: [0, 65535],
+  Int32Array: [-(2 ** 31), 2 ** 31 - 1],
+  Uint32Array: [0, 2 ** 32 - 1],
+};
+
+test("ids of every type are encoded alike: rising, random, repeated, extreme, none", () => {
+  const random = new Random(10);
+  for (const rows of [0, 1, 2, 32, 33, 129, 1000]) {
+    const valid = Uint8Array.from({ length: rows }, () => (random.chance(0.8) ? 1 : 0));
+    for (const [name, limits] of Object.entries(LIMITS)) {
+      const type = globalThis[name];
+      const draws = [(i) => i, () => random.pick(limits), () => random.integer(...limits), () => 7];
+      for (const draw of draws) {
+        const values = type.from({ length: rows }, (_, i) => draw(i));
+        const { value } = both((kernel) => kernel.encodeIds({ values }));
+        both((kernel) => kernel.encodeIds({ values, valid }));
+        assert.equal(value.nulls, 0);
+      }
+    }
+    const extremes = [0n, 1n, -1n, 2n ** 63n - 1n, -(2n ** 63n)];
+    for (const draw of [(i) => BigInt(i) * 10n ** 15n, () => random.pick(extremes)]) {
+      const values = BigInt64Array.from({ length: rows }, (_, i) => draw(i));
+      both((kernel) => kernel.encodeIds({ values, valid }));
+      both((kernel) => kernel.encodeIds({ values: new BigUint64Array(values.buffer) }));
+    }
+    for (const text of [(i) => `2017240${1000 + i}`, () => "x".repeat(random.integer(0, 40)), () => "Größe"]) {
+      const pieces = Array.from({ length: rows }, (_, i) => (valid[i] ? Buffer.from(text(i)) : Buffer.alloc(0)));
+      const lengths = Uint32Array.from(pieces, (piece) => piece.length);
+      both((kernel) => kernel.encodeIds({ values: new Uint8Array(Buffer.concat(pieces)), lengths, valid }));
+    }
+  }
+});
+
 test("wrong arguments are the same TypeError", () => {
   const grid = GRIDS[0];
   const column = wkbColumnOf([writeWkb(onGrid([rectangle(0, 0, 9, 9)], grid))]);
+  const [none, skip, answers] = [new Uint32Array(0), new Float64Array(0), answerArrays(2, Uint8Array)];
+  const one = Uint32Array.of(1);
+  const list = { field: one, parts: one, covered: one, end: one, code: Float64Array.of(7), pixels: one };
   const bad = [
     (k) => k.burn(null, grid, null, 0),
     (k) => k.burn({ ...column, values: [1] }, grid, null, 0),
@@ -507,6 +579,21 @@ test("wrong arguments are the same TypeError", () => {
     (k) => k.count(new Uint8Array(4), 2, new Uint8Array(0), new Uint32Array(0), new Float64Array(0)),
     (k) => k.count(new Uint8Array(4), 2, new Uint32Array(0), new Uint32Array(6), new Float64Array(0)),
     (k) => k.count(new Uint8Array(4), 2, new Uint32Array(0), new Uint32Array(7), [0]),
+    (k) => k.count(new Uint8Array(4), 2, none, none, new Float64Array(0), false, undefined),
+    (k) => k.count(new Uint8Array(4), 2, none, none, new Float64Array(0), false, answerArrays(1, Int16Array)),
+    (k) => k.count(new Uint8Array(4), 2, none, none, skip, false, { ...answers, valid: new Float64Array(2) }),
+    (k) => k.count(new Uint8Array(4), 2, none, none, skip, false, { ...answers, valid: new Uint32Array(3) }),
+    (k) => k.merge(list, answers, false),
+    (k) => k.merge([{ ...list, parts: none }], answers, false),
+    (k) => k.merge([{ ...list, end: Uint32Array.of(2) }], answers, false),
+    (k) => k.merge([{ ...list, field: Uint32Array.of(2) }], answers, false),
+    (k) => k.merge([list], { ...answers, second: new Int8Array(2) }, false),
+    (k) => k.merge([list], undefined, false),
+    (k) => k.encodeIds({ values: new Float64Array(1) }),
+    (k) => k.encodeIds({ values: [1] }),
+    (k) => k.encodeIds({ values: new Int32Array(2), valid: new Uint8Array(1) }),
+    (k) => k.encodeIds({ values: new Uint8Array(2), lengths: Uint32Array.of(1) }),
+    (k) => k.encodeIds({ values: new Uint8Array(1), lengths: Uint32Array.of(1), valid: Uint8Array.of(0) }),
     (k) => k.geojson(column, -1, texts(1), 6),
     (k) => k.geojson(column, 2 ** 53, texts(1), 6),
     (k) => k.geojson(column, 0, texts(2), 6),
@@ -521,8 +608,17 @@ test("wrong arguments are the same TypeError", () => {
   const run =
     (layout, stride = 4, length = 8) =>
     (k) =>
-      k.count(new Uint8Array(length).fill(3), stride, words, Uint32Array.from(layout), new Float64Array(0));
-  assert.equal(both(run([0, 1, 2, 1, 1, 0, 0])).value.complete.pixels[0], 2);
+      counted(
+        k,
+        new Uint8Array(length).fill(3),
+        stride,
+        words,
+        Uint32Array.from(layout),
+        new Float64Array(0),
+        false,
+        1,
+      );
+  assert.equal(both(run([0, 1, 2, 1, 1, 0, 0])).value.answers.pixels[0], 2);
   for (const layout of [
     [0, 1, 2, 4, 1, 0, 0], // more entries than words
     [0, 1, 2, 1, 2, 0, 0], // more runs than words
@@ -545,8 +641,8 @@ test("no field, no pixel, no segment", () => {
   assert.equal(burned.run.length, 0);
   assert.deepEqual([...burned.extent], [Infinity, Infinity, -Infinity, -Infinity]);
   const { value } = both((kernel) =>
-    kernel.count(new Uint8Array(0), 5, new Uint32Array(0), new Uint32Array(0), new Float64Array(0)),
+    counted(kernel, new Uint8Array(0), 5, new Uint32Array(0), new Uint32Array(0), new Float64Array(0), false, 0),
   );
-  assert.equal(value.complete.field.length, 0);
+  assert.equal(value.partial.field.length, 0);
   assert.equal(both((kernel) => kernel.geojson(wkbColumnOf([]), 0, texts(0), 6)).value.text.length, 0);
 });

@@ -1,4 +1,5 @@
 // What a kernel's burn() says, for tests: as segments for count(), and as plain pixels.
+import assert from "node:assert/strict";
 import { CHUNK_COLS, CHUNK_ROWS } from "../../dist/kernel/kernel.js";
 
 /** A batch's runs as count() takes them, for a window that is the whole raster. */
@@ -22,21 +23,37 @@ export function segmentsOf(burned, gridWidth) {
   return { words, layout };
 }
 
-/** Counts of a batch over a whole raster, by field: {code, pixels, valid, second, secondPixels}; code null when none. */
+/** Arrays that count() and merge() write. */
+export function answerArrays(rows, PixelArray) {
+  const counts = () => new Uint32Array(new SharedArrayBuffer(4 * rows));
+  const codes = () => new PixelArray(new SharedArrayBuffer(PixelArray.BYTES_PER_ELEMENT * rows));
+  return {
+    code: codes(),
+    second: codes(),
+    pixels: counts(),
+    valid: counts(),
+    covered: counts(),
+    secondPixels: counts(),
+  };
+}
+
+/** The answer of a row: {code, pixels, valid, second, secondPixels}; code null when none. */
+function answerOf(arrays, row) {
+  const [pixels, secondPixels] = [arrays.pixels[row], arrays.secondPixels[row]];
+  return {
+    code: pixels > 0 ? arrays.code[row] : null,
+    pixels,
+    valid: arrays.valid[row],
+    second: secondPixels > 0 ? arrays.second[row] : null,
+    secondPixels,
+  };
+}
+
+/** Counts of a batch over a whole raster, by field. Fields that chunks share are added up here, and by the kernel. */
 export function countFields(kernel, burned, pixels, gridWidth, skip) {
   const { words, layout } = segmentsOf(burned, gridWidth);
-  const { complete, partial } = kernel.count(pixels, gridWidth, words, layout, Float64Array.from(skip));
-  const answers = new Map();
-  const none = (code) => (Number.isNaN(code) ? null : code);
-  complete.field.forEach((field, i) => {
-    answers.set(field, {
-      code: none(complete.code[i]),
-      pixels: complete.pixels[i],
-      valid: complete.valid[i],
-      second: none(complete.second[i]),
-      secondPixels: complete.secondPixels[i],
-    });
-  });
+  const arrays = answerArrays(Math.max(0, ...burned.field) + 1, pixels.constructor);
+  const partial = kernel.count(pixels, gridWidth, words, layout, Float64Array.from(skip), false, arrays);
   const histograms = new Map();
   partial.field.forEach((field, i) => {
     const histogram = histograms.get(field) ?? new Map();
@@ -45,10 +62,13 @@ export function countFields(kernel, burned, pixels, gridWidth, skip) {
       histogram.set(partial.code[k], (histogram.get(partial.code[k]) ?? 0) + partial.pixels[k]);
     }
   });
+  const open = kernel.merge([partial], arrays, false);
+  assert.equal(open.field.length, 0);
+  const answers = new Map([...new Set(burned.field)].map((field) => [field, answerOf(arrays, field)]));
   for (const [field, histogram] of histograms) {
     const [first, second] = [...histogram].sort(([c, n], [d, m]) => m - n || c - d);
     const valid = [...histogram.values()].reduce((sum, n) => sum + n, 0);
-    answers.set(field, {
+    assert.deepEqual(answers.get(field), {
       code: first?.[0] ?? null,
       pixels: first?.[1] ?? 0,
       valid,

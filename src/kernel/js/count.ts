@@ -1,4 +1,4 @@
-import type { Counted, Pixels } from "../kernel.js";
+import type { AnswerArrays, PartialCounts, Pixels } from "../kernel.js";
 import { float64s, uint32s } from "./growing-array.js";
 
 /** One chunk's share of the zone index, and where the chunk lies in the window; see native/count.h. */
@@ -10,25 +10,9 @@ export interface Segment {
   readonly col: number;
 }
 
-/** Answers of all segments that were counted so far. */
+/** Counts segments, one after the other. */
 export class Counter {
-  readonly #complete = {
-    field: uint32s(),
-    code: float64s(),
-    pixels: uint32s(),
-    valid: uint32s(),
-    covered: uint32s(),
-    second: float64s(),
-    secondPixels: uint32s(),
-  };
-  readonly #partial = {
-    field: uint32s(),
-    parts: uint32s(),
-    covered: uint32s(),
-    end: uint32s(),
-    code: float64s(),
-    pixels: uint32s(),
-  };
+  readonly #partial = new PartialList();
   /** Pixels of the window under the field that is being counted. */
   #covered = 0;
   /** Pixels of each class of one field. */
@@ -40,7 +24,7 @@ export class Counter {
     private readonly stride: number,
     skip: Float64Array,
     private readonly clip: boolean,
-    private readonly histograms: boolean,
+    private readonly answers: AnswerArrays | null,
   ) {
     // A set has one zero, and finds NaN where == does not: NaN is never counted anyway.
     this.#skip = new Set(skip);
@@ -57,8 +41,14 @@ export class Counter {
         if (!this.#countRun(segment, segment.run[run] as number)) return false;
       }
       const parts = shape & 0xffff;
-      if (parts === 1 && !this.histograms) this.#finish(segment.field[entry] as number);
-      else this.#keep(segment.field[entry] as number, parts);
+      const field = segment.field[entry] as number;
+      if (parts === 1 && this.answers !== null) {
+        if (field >= this.answers.code.length) return false;
+        for (const code of this.#skip) this.#histogram.delete(code);
+        answer(this.answers, field, this.#histogram, this.#covered);
+      } else {
+        this.#keep(field, parts);
+      }
       this.#histogram.clear();
       this.#covered = 0;
     }
@@ -84,64 +74,102 @@ export class Counter {
     return true;
   }
 
-  /** The majority of a field that lies wholly in this chunk: most pixels, a tie to the lowest class. */
-  #finish(field: number): void {
-    let [code, second, n, m, valid] = [Number.NaN, Number.NaN, 0, 0, 0];
-    for (const [c, count] of this.#histogram) {
-      if (this.#skip.has(c)) continue;
-      valid += count;
-      if (count > n || (count === n && c < code)) {
-        [second, m] = [code, n];
-        [code, n] = [c, count];
-      } else if (count > m || (count === m && c < second)) {
-        [second, m] = [c, count];
-      }
-    }
-    const complete = this.#complete;
-    complete.field.push(field);
-    complete.code.push(code);
-    complete.pixels.push(n);
-    complete.valid.push(valid);
-    complete.covered.push(this.#covered);
-    complete.second.push(second);
-    complete.secondPixels.push(m);
-  }
-
-  /** The histogram of a field that other chunks share in. */
+  /** The histogram of a field that is not answered here, classes ascending. */
   #keep(field: number, parts: number): void {
-    const partial = this.#partial;
-    for (const [code, count] of [...this.#histogram].sort(([a], [b]) => a - b)) {
-      if (this.#skip.has(code)) continue;
-      partial.code.push(code);
-      partial.pixels.push(count);
-    }
-    partial.field.push(field);
-    partial.parts.push(parts);
-    partial.covered.push(this.#covered);
-    partial.end.push(partial.code.length);
+    const histogram = [...this.#histogram].filter(([code]) => !this.#skip.has(code)).sort(([a], [b]) => a - b);
+    this.#partial.add(field, parts, this.#covered, histogram);
   }
 
-  counted(): Counted {
-    const { field, code, pixels, valid, covered, second, secondPixels } = this.#complete;
-    const partial = this.#partial;
+  counted(): PartialCounts {
+    return this.#partial.take();
+  }
+}
+
+/** Histograms of fields that chunks share, one after the other. */
+export class PartialList {
+  readonly #field = uint32s();
+  readonly #parts = uint32s();
+  readonly #covered = uint32s();
+  readonly #end = uint32s();
+  readonly #code = float64s();
+  readonly #pixels = uint32s();
+
+  add(field: number, parts: number, covered: number, histogram: Iterable<readonly [number, number]>): void {
+    for (const [code, pixels] of histogram) {
+      this.#code.push(code);
+      this.#pixels.push(pixels);
+    }
+    this.#field.push(field);
+    this.#parts.push(parts);
+    this.#covered.push(covered);
+    this.#end.push(this.#code.length);
+  }
+
+  take(): PartialCounts {
     return {
-      complete: {
-        field: field.take(),
-        code: code.take(),
-        pixels: pixels.take(),
-        valid: valid.take(),
-        covered: covered.take(),
-        second: second.take(),
-        secondPixels: secondPixels.take(),
-      },
-      partial: {
-        field: partial.field.take(),
-        parts: partial.parts.take(),
-        covered: partial.covered.take(),
-        end: partial.end.take(),
-        code: partial.code.take(),
-        pixels: partial.pixels.take(),
-      },
+      field: this.#field.take(),
+      parts: this.#parts.take(),
+      covered: this.#covered.take(),
+      end: this.#end.take(),
+      code: this.#code.take(),
+      pixels: this.#pixels.take(),
     };
   }
+}
+
+/** The majority of a field: most pixels, a tie to the lowest class. */
+export function answer(
+  answers: AnswerArrays,
+  row: number,
+  histogram: ReadonlyMap<number, number>,
+  covered: number,
+): void {
+  let [code, second, n, m, valid] = [0, 0, 0, 0, 0];
+  for (const [c, count] of histogram) {
+    valid += count;
+    if (count > n || (count === n && c < code)) {
+      [second, m] = [code, n];
+      [code, n] = [c, count];
+    } else if (count > m || (count === m && c < second)) {
+      [second, m] = [c, count];
+    }
+  }
+  answers.code[row] = code;
+  answers.second[row] = second;
+  answers.pixels[row] = n;
+  answers.secondPixels[row] = m;
+  answers.valid[row] = valid;
+  answers.covered[row] = covered;
+}
+
+/** Histograms added up by field; see the kernel's merge. */
+export function mergePartial(lists: readonly PartialCounts[], answers: AnswerArrays, last: boolean): PartialCounts {
+  const open = new PartialList();
+  const fields = new Map<number, { parts: number; covered: number; pairs: (readonly [number, number])[] }[]>();
+  for (const { field, parts, covered, end, code, pixels } of lists) {
+    field.forEach((row, i) => {
+      if (row >= answers.code.length) throw new TypeError("lists: a field is beyond the answers");
+      const pairs: (readonly [number, number])[] = [];
+      for (let k = i === 0 ? 0 : (end[i - 1] as number); k < (end[i] as number); k++) {
+        pairs.push([code[k] as number, pixels[k] as number]);
+      }
+      const part = { parts: parts[i] as number, covered: covered[i] as number, pairs };
+      const known = fields.get(row);
+      if (known) known.push(part);
+      else fields.set(row, [part]);
+    });
+  }
+  for (const [row, found] of [...fields].sort(([a], [b]) => a - b)) {
+    if (!last && found.length < (found[0]?.parts as number)) {
+      for (const { parts, covered, pairs } of found) open.add(row, parts, covered, pairs);
+      continue;
+    }
+    const histogram = new Map<number, number>();
+    for (const [code, count] of found.flatMap(({ pairs }) => pairs)) {
+      histogram.set(code, (histogram.get(code) ?? 0) + count);
+    }
+    const covered = found.reduce((sum, part) => sum + part.covered, 0);
+    answer(answers, row, histogram, covered);
+  }
+  return open.take();
 }

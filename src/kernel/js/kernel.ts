@@ -1,8 +1,10 @@
 import {
   type AlbersConstants,
+  type AnswerArrays,
   type Burned,
-  type Counted,
+  type EncodedChunk,
   type FeatureText,
+  type IdColumn,
   type Kernel,
   type KernelGrid,
   type PartialCounts,
@@ -13,18 +15,23 @@ import {
   type WkbColumn,
 } from "../kernel.js";
 import { Burner } from "./burn.js";
-import { Counter } from "./count.js";
+import { Counter, mergePartial } from "./count.js";
 import { WeightedCounter } from "./count-weighted.js";
+import { encodeRising, encodeStrings } from "./encode.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
 import { swap } from "./swap.js";
+import { encodeTable } from "./table.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
 export const jsKernel: Kernel = {
   burn,
   count,
+  merge,
   countWeighted,
+  encodeIds,
+  encodeRows: encodeTable,
   geojson,
   gzipLibrary: `zlib ${process.versions.zlib}`,
   swap,
@@ -83,9 +90,9 @@ function count(
   words: Uint32Array,
   layout: Uint32Array,
   skip: Float64Array,
-  clip = false,
-  histograms = false,
-): Counted {
+  clip: boolean,
+  answers: AnswerArrays | null,
+): PartialCounts {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
@@ -94,9 +101,48 @@ function count(
   if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
-  const counter = new Counter(pixels, stride, skip, clip, histograms);
+  if (answers !== null) checkAnswers(answers, pixels.constructor as new () => Pixels);
+  const counter = new Counter(pixels, stride, skip, clip, answers);
   countSegments(counter, words, layout);
   return counter.counted();
+}
+
+function merge(lists: readonly PartialCounts[], answers: AnswerArrays, last: boolean): PartialCounts {
+  if (!Array.isArray(lists)) throw new TypeError("lists: an array was expected");
+  for (const list of lists) checkPartial(list);
+  checkObject("answers", answers);
+  if (!PIXEL_TYPES.some((type) => answers.code instanceof type)) {
+    throw new TypeError("answers.code: an array of another type was expected");
+  }
+  checkAnswers(answers, answers.code.constructor as new () => Pixels);
+  return mergePartial(lists, answers, last);
+}
+
+function checkPartial(list: PartialCounts): void {
+  checkObject("lists", list);
+  for (const name of ["field", "parts", "covered", "end", "pixels"] as const) checkType(name, list[name], Uint32Array);
+  checkType("code", list.code, Float64Array);
+  const { field, parts, covered, end, code, pixels } = list;
+  if (![parts, covered, end].every(({ length }) => length === field.length)) {
+    throw new TypeError("lists: arrays of one length were expected");
+  }
+  const pairs = end.at(-1) ?? 0;
+  if (end.some((at, i) => at < (end[i - 1] ?? 0)) || code.length !== pairs || pixels.length !== pairs) {
+    throw new TypeError("lists: pairs do not follow one another");
+  }
+}
+
+function checkAnswers(answers: AnswerArrays, type: new () => Pixels): void {
+  checkObject("answers", answers);
+  const types = { code: type, second: type, pixels: Uint32Array, valid: Uint32Array, secondPixels: Uint32Array };
+  for (const [name, expected] of Object.entries({ ...types, covered: Uint32Array })) {
+    const array = answers[name as keyof AnswerArrays];
+    if (!(array instanceof expected)) throw new TypeError(`answers.${name}: an array of another type was expected`);
+  }
+  const { length } = answers.code;
+  if (!Object.keys(types).every((name) => answers[name as keyof AnswerArrays].length === length)) {
+    throw new TypeError("answers: arrays of one length were expected");
+  }
 }
 
 function countWeighted(
@@ -145,6 +191,32 @@ function countSegments(counter: Counter | WeightedCounter, words: Uint32Array, l
   }
 }
 
+function encodeIds(ids: IdColumn): EncodedChunk {
+  checkObject("ids", ids);
+  const { values, lengths, valid } = ids;
+  if (lengths !== undefined) checkType("lengths", lengths, Uint32Array);
+  if (valid !== undefined) checkType("valid", valid, Uint8Array);
+  const rows = lengths?.length ?? values.length;
+  if (valid !== undefined && valid.length !== rows) throw new TypeError("valid: one byte a row was expected");
+  const present = valid === undefined ? undefined : (_: unknown, row: number) => valid[row] !== 0;
+  const all = valid ?? new Uint8Array(rows).fill(1);
+  if (lengths !== undefined) {
+    checkType("values", values, Uint8Array);
+    if (lengths.reduce((sum, length) => sum + length, 0) !== values.length) {
+      throw new TypeError("lengths: not those of values");
+    }
+    if (lengths.some((length, row) => length > 0 && all[row] === 0))
+      throw new TypeError("lengths: a row without id has some");
+    return encodeStrings(values as Uint8Array, present ? lengths.filter(present) : lengths, all, rows);
+  }
+  if (!INTEGER_TYPES.some((type) => values instanceof type)) throw new TypeError("values: integers were expected");
+  const kept = present ? (values as Int32Array).filter(present) : values;
+  const unsigned = UNSIGNED_TYPES.some((type) => values instanceof type);
+  const wide = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  const column = wide ? BigInt64Array.from(kept as BigInt64Array) : Int32Array.from(kept as Int32Array);
+  return encodeRising(column, all, rows, unsigned);
+}
+
 function geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText {
   const rows = checkColumn(column);
   checkInteger("firstId", firstId, 0, Number.MAX_SAFE_INTEGER - rows);
@@ -189,6 +261,9 @@ const PIXEL_TYPES = [
   Float32Array,
   Float64Array,
 ];
+
+const UNSIGNED_TYPES = [Uint8Array, Uint16Array, Uint32Array, BigUint64Array];
+const INTEGER_TYPES = [Int8Array, Int16Array, Int32Array, BigInt64Array, ...UNSIGNED_TYPES];
 
 function isNull(column: WkbColumn, row: number): boolean {
   if (column.validity === undefined) return false;

@@ -1,0 +1,18 @@
+// How many of each class there are in a row of bytes.
+#pragma once
+#include <cstdint>
+
+namespace fields {
+
+// Bytes that may be read beyond those that are counted.
+constexpr uint32_t kTallySlack = 32;
+constexpr uint32_t kTallyMost = 4096;
+
+// The classes of the first `n` bytes (1 to kTallyMost) and how often each comes, in any order, 256 at most.
+// Returns how many classes there are.
+using Tally = uint32_t (*)(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts);
+
+// The fastest for this processor.
+Tally choose_tally();
+
+}  // namespace fields

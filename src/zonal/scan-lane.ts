@@ -1,0 +1,128 @@
+import type { MessagePort } from "node:worker_threads";
+import type { KernelName } from "../config/options.js";
+import type { AnswerArrays, PartialCounts } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
+import { type BandType, pixelArray } from "../raster/pixels.js";
+import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
+import { type ScanQueue, takeItem } from "./scan-queue.js";
+
+/** One raster as workers see it. */
+export interface LaneTarget {
+  readonly type: BandType;
+  readonly skip: Float64Array;
+  readonly clip: boolean;
+  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
+  readonly answers: AnswerArrays | null;
+  /** Shared; weights of the raster's rows, where pixels do not count alike. */
+  readonly rowWeights: Float64Array | undefined;
+}
+
+/** A window of one raster. */
+export interface LaneWindow {
+  readonly target: number;
+  readonly col: number;
+  readonly row: number;
+  readonly width: number;
+  readonly height: number;
+  readonly segments: readonly PlacedSegment[];
+}
+
+const WINDOW_NUMBERS = 6;
+const SEGMENT_NUMBERS = 7;
+
+/** All windows of a scan as numbers in shared memory: a copy of the objects for each of many workers would take long. */
+export interface LaneWindows {
+  readonly windows: Float64Array;
+  readonly segments: Float64Array;
+}
+
+export function packWindows(all: readonly LaneWindow[]): LaneWindows {
+  const count = all.reduce((sum, { segments }) => sum + segments.length, 0);
+  const windows = new Float64Array(new SharedArrayBuffer(8 * WINDOW_NUMBERS * all.length));
+  const segments = new Float64Array(new SharedArrayBuffer(8 * SEGMENT_NUMBERS * count));
+  let end = 0;
+  all.forEach(({ target, col, row, width, height, segments: own }, i) => {
+    for (const segment of own) {
+      const { chunk, offset, entries, runs, crc } = segment;
+      segments.set([chunk, segment.row, segment.col, offset, entries, runs, crc], SEGMENT_NUMBERS * end++);
+    }
+    windows.set([target, col, row, width, height, end], WINDOW_NUMBERS * i);
+  });
+  return { windows, segments };
+}
+
+function unpackWindow({ windows, segments }: LaneWindows, item: number): LaneWindow {
+  const at = WINDOW_NUMBERS * item;
+  const [target, col, row, width, height, end] = windows.subarray(at, at + WINDOW_NUMBERS) as unknown as SixNumbers;
+  const begin = item === 0 ? 0 : (windows[at - 1] as number);
+  const own: PlacedSegment[] = [];
+  for (let i = begin; i < end; i++) {
+    const numbers = segments.subarray(SEGMENT_NUMBERS * i, SEGMENT_NUMBERS * (i + 1));
+    const [chunk, chunkRow, chunkCol, offset, entries, runs, crc] = numbers as unknown as [...SixNumbers, number];
+    own.push({ chunk, row: chunkRow, col: chunkCol, offset, entries, runs, crc });
+  }
+  return { target, col, row, width, height, segments: own };
+}
+
+type SixNumbers = [number, number, number, number, number, number];
+
+export interface LaneTask {
+  readonly kernel: KernelName;
+  readonly queue: ScanQueue;
+  readonly targets: readonly LaneTarget[];
+  readonly windows: LaneWindows;
+  /** Shared; each as large as the largest window. */
+  readonly slots: readonly SharedArrayBuffer[];
+  readonly index: { readonly path: string; readonly fd: number };
+  /** Tells of every window that is done. */
+  readonly port: MessagePort;
+}
+
+/** A window is counted; its slot is free again. */
+export interface LaneReport {
+  readonly item: number;
+  readonly slot: number;
+  /** Histograms for the main thread to add up, if any. */
+  readonly partial?: PartialCounts;
+}
+
+/** Histograms of fields that chunks share are put together when there are so many. */
+const MERGE_ENTRIES = 16_384;
+
+/** What a worker does in a scan: take window after window until there are no more. */
+export async function runLane(task: LaneTask): Promise<PartialCounts[][]> {
+  const { queue, targets, windows, slots, index, port } = task;
+  const kernel = await loadKernel(task.kernel);
+  const reader = new SegmentReader(index.path, index.fd);
+  const waiting = targets.map((): PartialCounts[] => []);
+  const entries = targets.map(() => 0);
+  try {
+    for (let next = takeItem(queue); next !== undefined; next = takeItem(queue)) {
+      const window = unpackWindow(windows, next.item);
+      const { type, skip, clip, answers, rowWeights } = targets[window.target] as LaneTarget;
+      const pixels = pixelArray(type, slots[next.slot] as SharedArrayBuffer, window.width * window.height);
+      const { words, layout } = reader.read(window.segments);
+      const weights = rowWeights?.slice(window.row, window.row + window.height);
+      const partial = weights
+        ? kernel.countWeighted(pixels, window.width, words, layout, skip, clip, weights)
+        : kernel.count(pixels, window.width, words, layout, skip, clip, answers);
+      if (answers === null) {
+        port.postMessage({ ...next, partial } satisfies LaneReport);
+        continue;
+      }
+      port.postMessage(next satisfies LaneReport);
+      const held = waiting[window.target] as PartialCounts[];
+      held.push(partial);
+      const count = (entries[window.target] as number) + partial.field.length;
+      entries[window.target] = count;
+      if (count < MERGE_ENTRIES || held.length < 2) continue;
+      // Only what other workers have parts of stays: to be merged again when it has doubled.
+      const open = kernel.merge(held, answers, false);
+      waiting[window.target] = [open];
+      entries[window.target] = open.field.length > MERGE_ENTRIES / 2 ? 0 : open.field.length;
+    }
+  } finally {
+    port.close();
+  }
+  return waiting;
+}
