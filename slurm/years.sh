@@ -87,7 +87,10 @@ ended() {
 }
 
 listen USR1
-say "job ${SLURM_JOB_ID:-} on $SLURM_JOB_NODELIST: ${QUEUE[*]}${SLURM_RESTART_COUNT:+ (requeued $SLURM_RESTART_COUNT times)}"
+# What an earlier run of this job, or another one, has done needs no node. Any other code than 0 and 3: not known.
+STATE=$(bash "$RUN" cluster check "$LIST" "${OPTIONS[@]}" 2> /dev/null)
+[[ ! $? =~ ^(0|3)$ ]] || mapfile -t QUEUE < <(sed -n 's/^\([0-9]\{4\}\) *NOT DONE.*/\1/p' <<< "$STATE")
+say "job ${SLURM_JOB_ID:-} on $SLURM_JOB_NODELIST: ${QUEUE[*]:-all years are done}${SLURM_RESTART_COUNT:+ (requeued $SLURM_RESTART_COUNT times)}"
 while :; do
   while [ -z "$STOP" ] && [ ${#QUEUE[@]} -gt 0 ] && [ ${#FREE[@]} -gt 0 ]; do
     start "${QUEUE[0]}"

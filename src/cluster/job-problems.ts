@@ -43,6 +43,12 @@ export function jobProblems(job: Directives, profile: ClusterProfile, name: stri
     problems.push(`--time=${text("time")}: ${on} run ${walltimeText(type.maxWalltimeMinutes)} at most`);
   }
 
+  const noticeS = Number(/@(\d+)$/.exec(text("signal") ?? "")?.[1] ?? 0);
+  // Slurm may be a minute early with it.
+  if (minutes !== undefined && minutes * 60 <= noticeS + 60) {
+    problems.push(`--time=${text("time")}: the notice of its end comes ${noticeS} s ahead, nothing would ever begin`);
+  }
+
   const cpus = read("cpus-per-task", wholeNumber) ?? 1;
   const tasks = read("ntasks-per-node", wholeNumber) ?? 1;
   if (cpus * tasks > type.cores) {

@@ -198,9 +198,9 @@ function placeProblems(
   return problems;
 }
 
-/** `20261122T084500Z`, for names of files. */
+/** `20261122T084500123Z`, for names of files. */
 function timeStamp(): string {
-  return new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  return new Date().toISOString().replace(/[-:.]/g, "");
 }
 
 /** The options that differ from their defaults, as typed: the job keeps what the submission was given. */

@@ -56,6 +56,7 @@ describe("submit", () => {
     ["memory on whole nodes", { given: { mem: "100G" } }, /--mem must not be used/],
     ["memory by core on whole nodes", { given: { "mem-per-cpu": "1G" } }, /--mem-per-cpu must not/],
     ["too long", { given: { time: "4-00:00:01" } }, /run 4 d at most/],
+    ["too short", { given: { time: "15" } }, /notice of its end comes 900 s ahead, nothing would ever begin/],
     ["no walltime at all", { given: { time: "soon" } }, /--time: Not a walltime/],
     ["hyperthreads taken for cores", { given: { "cpus-per-task": "256" } }, /has 128 cores/],
     ["no account", { account: undefined }, /no account: pass --account/],

@@ -78,7 +78,7 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     );
     await cluster.assertAllDone(turn, [2016, 2017]);
     await cluster.assertAllDone(array, [2018, 2019]);
-    const outputs = readdirSync(join(array, "logs")).filter((name) => name.startsWith("fields-years_"));
+    const outputs = readdirSync(join(array, "logs")).filter((name) => /^fields-years_.*\.out$/.test(name));
     assert.deepEqual(
       outputs.sort(),
       [0, 1].map((task) => `fields-years_${jobs[1]}_${task}.out`),
