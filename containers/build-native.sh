@@ -20,6 +20,8 @@ origin() {
   sha256sum node_modules/node-addon-api/package.json
   node -p '[process.version, process.versions.modules, process.platform, process.arch].join(" ")'
   g++ -dumpfullversion
+  # It compresses tiles where it is there; else zlib does.
+  (cd native && sh has-libdeflate.sh)
 }
 
 STAMP=native/build/Release/fields.node.origin

@@ -2,10 +2,13 @@
  * What workers do: receive, call, return. Each export is one task; arguments are
  * plain data and shared or transferred buffers.
  */
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { threadId } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./archive/census.js";
+import { Mbtiles, type MbtilesKeys } from "./archive/mbtiles.js";
 import { Archive } from "./archive/reader.js";
+import { tileName } from "./archive/tile-id.js";
 import type { KernelName } from "./config/options.js";
 import { type IdOrder, idOrder, idReader } from "./fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "./fields/read-slice.js";
@@ -17,13 +20,16 @@ import type {
   FeatureText,
   KernelGrid,
   PixelRule,
+  SwapPlan,
+  Swapped,
   TextColumn,
   WkbColumn,
 } from "./kernel/kernel.js";
 import { loadKernel } from "./kernel/load.js";
 import { type Boxes, boxesOf } from "./lookup/boxes.js";
+import { PipelineError } from "./pipeline/errors.js";
 import { type BandType, pixelArray } from "./raster/pixels.js";
-import { propertyTexts } from "./tiles/properties.js";
+import { type PropertyChoice, propertyTexts } from "./tiles/properties.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
 const DECIMALS = 6;
@@ -117,8 +123,9 @@ export interface FeatureTask extends SliceColumns {
   readonly kernel: KernelName;
   /** Shared; hectares by row of the file, NaN where unknown. */
   readonly area: SharedArrayBuffer;
-  /** Shared; CDL codes as doubles by row of the file, NaN where there is none. */
-  readonly crop: SharedArrayBuffer;
+  /** Shared; CDL codes as doubles by row of the file, NaN where there is none; undefined without a year. */
+  readonly crop: SharedArrayBuffer | undefined;
+  readonly choice: PropertyChoice;
 }
 
 /** A slice's geometry and the properties of its features. */
@@ -132,13 +139,14 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
-  const crop = new Float64Array(task.crop, firstRow * 8, rows);
+  const crop = task.crop && new Float64Array(task.crop, firstRow * 8, rows);
   const id = idReader(columnData(table, task.idColumn));
   const properties = propertyTexts(
     rows,
     id,
     (row) => area[row] as number,
-    (row) => crop[row] as number,
+    (row) => crop?.[row] ?? Number.NaN,
+    task.choice,
   );
   return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
 }
@@ -166,8 +174,7 @@ export interface CensusTask {
 
 /** Open a range of an archive's tiles and count what is in them. */
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
-  const { ino, mtimeNs } = statSync(path, { bigint: true });
-  const version = `${path} ${ino} ${mtimeNs}`;
+  const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
     archive = undefined;
@@ -180,6 +187,96 @@ export async function censusRange({ path, plan, from, to }: CensusTask): Promise
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
+
+export interface MbtilesTask {
+  readonly path: string;
+  /** Scratch, for the library's marks. */
+  readonly folder: string;
+  readonly keys: MbtilesKeys;
+}
+
+/** Read some tiles of MBTiles, as gzip. */
+export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  const version = `${versionOf(path)} ${versionOf(folder)}`;
+  if (mbtiles?.version !== version) {
+    mbtiles?.file.close();
+    mbtiles = undefined;
+    mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
+  }
+  const { bytes, lengths } = mbtiles.file.tiles(keys);
+  return moved({ bytes, lengths }, [bytes, lengths]);
+}
+
+/** The MBTiles opened last in this thread. */
+let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;
+
+/** Tells a file from one that has replaced it. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs, mtimeNs } = statSync(path, { bigint: true });
+  return `${path} ${ino} ${statSync(path).isFile() ? mtimeNs : birthtimeNs}`;
+}
+
+export interface SwapTask {
+  readonly kernel: KernelName;
+  /** The base archive. */
+  readonly path: string;
+  /** Where the contents lie: pairs of offset and length, bytes from the file's start, in the tiles' order. */
+  readonly spans: Float64Array;
+  readonly tileIds: Float64Array;
+  /** Ends of the contents, once the spans are read one behind the other. */
+  readonly ends: Uint32Array;
+  readonly compressed: boolean;
+  readonly markFrom: number;
+  readonly plan: SwapPlan;
+}
+
+/** Give a range of an archive's tiles their attributes. */
+export async function swapTiles(task: SwapTask): Promise<Swapped> {
+  const { path, spans, ends, compressed, markFrom, plan } = task;
+  const stored = readSpans(path, spans, ends.at(-1) ?? 0);
+  const kernel = await loadKernel(task.kernel);
+  try {
+    const swapped = kernel.swap(stored, ends, compressed, markFrom, plan);
+    return moved(
+      swapped,
+      swapped.outputs.flatMap(({ content, ends: tileEnds }) => [content, tileEnds]),
+    );
+  } catch (cause) {
+    const { tile } = cause as { tile?: number };
+    if (tile === undefined) throw cause;
+    throw new PipelineError(
+      "input",
+      "Tile cannot be read",
+      { tile: tileName(task.tileIds[tile] as number) },
+      { cause },
+    );
+  }
+}
+
+/** Kept by each thread: a new one for every task would keep the garbage collector busy. */
+let spanBuffer = new Uint8Array();
+
+/** @returns a view that holds until the next call. */
+function readSpans(path: string, spans: Float64Array, length: number): Uint8Array {
+  if (spanBuffer.length < length) spanBuffer = new Uint8Array(length);
+  const bytes = spanBuffer.subarray(0, length);
+  const fd = openSync(path, "r");
+  try {
+    let filled = 0;
+    for (let i = 0; i < spans.length; i += 2) {
+      const [offset, size] = [spans[i] as number, spans[i + 1] as number];
+      for (let done = 0; done < size; ) {
+        const n = readSync(fd, bytes, filled, size - done, offset + done);
+        if (n === 0) throw new PipelineError("input", "Archive ends inside its tile data", { at: offset + done });
+        done += n;
+        filled += n;
+      }
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Hand a result over with its buffers moved, not copied. */
 function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {

@@ -35,7 +35,11 @@ export interface AttributeStats {
 const MOST_COUNTED = 1000;
 const MOST_LISTED = 100;
 
-/** Statistics of one attribute of numbers or of strings; `values` are all different ones, in the order to list. */
+/**
+ * Statistics of one attribute of numbers or of strings.
+ *
+ * @param values  all different ones, in the order to list; one or more.
+ */
 export function attributeStats(attribute: string, values: readonly number[] | readonly string[]): AttributeStats {
   const count = Math.min(values.length, MOST_COUNTED);
   const listed = values.slice(0, MOST_LISTED);

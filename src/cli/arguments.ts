@@ -40,6 +40,7 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   for (const name of command.options) {
     config[flagName(name)] = { type: (OPTIONS[name] as OptionSpec).type === "boolean" ? "boolean" : "string" };
   }
+  if (config.quiet !== undefined) config.quiet = { ...config.quiet, short: "q" };
   for (const [flag, spec] of Object.entries(command.own ?? {})) {
     config[flag] = { type: spec.type, multiple: spec.multiple ?? false };
   }
@@ -121,7 +122,11 @@ function helpText(command: Command): string {
   for (const name of command.options) {
     const spec = OPTIONS[name] as OptionSpec;
     const standard = spec.default === undefined || spec.default === false ? "" : ` [${spec.default}]`;
-    rows.push([`--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`, spec.help + standard]);
+    const short = name === "quiet" ? "-q, " : "";
+    rows.push([
+      `${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`,
+      spec.help + standard,
+    ]);
   }
   rows.push(["--config FILE", "JSON file of the same options, by name as in the README"], ["-h, --help", "this text"]);
   const width = Math.max(...rows.map(([left]) => left.length));

@@ -94,6 +94,21 @@ export const OPTIONS = {
     help: "worker threads (default: SLURM_CPUS_PER_TASK, else physical cores this process may use)",
   },
   // Tiles
+  tiles: {
+    type: "string",
+    default: "swap",
+    choices: ["swap", "full"],
+    help: "how a year is tiled: its attributes put into the base archive, or everything by tippecanoe",
+  },
+  base: {
+    type: "string",
+    help: "base archive of the same fields (default: in data/base under the root, made where there is none)",
+  },
+  cropNames: {
+    type: "boolean",
+    default: false,
+    help: "crop names in the tiles too, not only in the legend of the metadata",
+  },
   minZoom: { type: "integer", default: 4, min: 0, max: 16, help: "lowest zoom" },
   maxZoom: { type: "integer", default: 14, min: 0, max: 16, help: "highest zoom" },
   tippecanoe: { type: "string", default: "tippecanoe", help: "the tippecanoe program" },

@@ -59,6 +59,16 @@ export function isAlive(owner: Holder): boolean {
   return ticks === undefined ? isHidden(owner.pid) : ticks === owner.startTicks;
 }
 
+/** Whether a holder's process is gone for certain: it ran here, or before this machine was started anew. */
+export function isGone(owner: Holder): boolean {
+  if (owner.host !== hostname()) return false;
+  return isHere(owner) ? !isAlive(owner) : bootOf(owner.namespace) !== bootOf(namespace());
+}
+
+function bootOf(text: string): string | undefined {
+  return text.split(" ")[0];
+}
+
 /** Another user's process where /proc is mounted with hidepid: it exists, more cannot be seen. */
 function isHidden(pid: number): boolean {
   try {

@@ -48,11 +48,12 @@ export function writeRecord(path: string, record: StepRecord): void {
 
 /**
  * Small JSON file by temporary name, fsync and rename. The name is fixed, so that the next
- * write takes what a kill left; whoever writes holds the year's lock.
+ * write takes what a kill left; whoever writes holds the year's lock. Where several may write,
+ * each gives a name of its own as `writer`.
  */
-export function writeJsonAtomic(path: string, value: unknown): void {
+export function writeJsonAtomic(path: string, value: unknown, writer = ""): void {
   mkdirSync(dirname(path), { recursive: true });
-  const partial = `${path}.partial`;
+  const partial = `${path}${writer && `.${writer}`}.partial`;
   try {
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
     publishFile(partial, path);

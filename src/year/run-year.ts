@@ -11,6 +11,7 @@ import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/publish.js";
+import { sweepTempDirs } from "../tiles/temp-dir.js";
 import { tilesStep } from "../tiles/tiles.js";
 import { zonalStep } from "../zonal/zonal.js";
 import { ensureZones } from "../zones/zones.js";
@@ -46,6 +47,8 @@ export async function runYear(
 ): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
   const run = async (own: Context, begin: (stage: Stage) => void): Promise<YearResult> => {
+    logWhere(year, own);
+    for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
@@ -136,7 +139,7 @@ function stepMakers(
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
+    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, options, layout, pool),
     publish: ({ tiles }) =>
       publishStep(year, options, layout, {
         ...outputOf(tiles, "tiles"),
@@ -144,6 +147,13 @@ function stepMakers(
         builtAt: tiles?.finishedAt,
       }),
   };
+}
+
+/** In a Slurm job, where this is: the first thing to know of a year that went wrong. */
+function logWhere(year: number, ctx: Context): void {
+  const { SLURM_JOB_ID: job, SLURM_STEP_ID: step, SLURMD_NODENAME: node, SLURM_RESTART_COUNT: restarts } = process.env;
+  if (job === undefined) return;
+  ctx.log.info(`in Slurm job ${job}, step ${step} on ${node}`, { year, job, jobStep: step, node, restarts });
 }
 
 /** The record of a stage that is not selected but whose output the next one, which is, takes. */

@@ -90,10 +90,10 @@ export function leftovers(root, year, region = "us") {
   const inRoot = readdirSync(root, { recursive: true }).filter((path) =>
     /\.scratch|\.lock|\.partial|\.part$|\.tmp$|-journal$/.test(path),
   );
-  const shm = join("/dev/shm", tempDirName(root, region, year));
+  const shm = [year, "base"].map((what) => join("/dev/shm", tempDirName(root, region, what)));
   return [
     ...inRoot,
-    ...(existsSync(shm) ? [shm] : []),
+    ...shm.filter((path) => existsSync(path)),
     ...processesAt(root).map(({ pid, line }) => `process ${pid}: ${line}`),
   ];
 }

@@ -19,7 +19,7 @@ import { endChild, freePorts, spawnTied } from "./ports.mjs";
 
 /**
  * A real Slurm cluster on this machine for tests: munged, slurmctld and a slurmd for each node, which claims
- * 128 CPUs, 244 GiB and 4 GPUs whatever the machine has. No systemd, no cgroups, no accounting (so no quality
+ * 128 CPUs, 494.5 GiB and 4 GPUs whatever the machine has. No systemd, no cgroups, no accounting (so no quality
  * of service: what Betzy asks for by --qos are partitions here). It runs as the user who starts it, as do its jobs.
  *
  * Partitions: normal (whole nodes, 4 at least), preproc, accel, saga. What the sites refuse is refused by
@@ -81,21 +81,35 @@ export async function startSlurm({ nodes = 4 } = {}) {
     },
     /** Wait for the end of a job, and of its requeues; what Slurm knows of it. */
     async ended(id, limitMs = 120_000) {
-      await until(async () => ENDED.has(await cluster.state(id)), `job ${id}`, limitMs);
+      const isOver = async () => {
+        const states = (await cluster.state(id)).split("\n");
+        return states.every((state) => ENDED.has(state));
+      };
+      await until(isOver, `job ${id}`, limitMs);
       return cluster.job(id);
     },
-    /** All processes of a node are gone at once, as when it loses power. */
-    killNode(name) {
+    /** A node loses power: all of its processes are gone at once, and Slurm finds it down (by itself, in 30 s). */
+    async killNode(name) {
       slurmd[name].kill("SIGKILL");
       for (const pid of processesOf(name, conf)) kill(pid);
+      await run("scontrol", ["update", `nodename=${name}`, "state=down", "reason=test"], { env });
     },
-    startNode,
+    /** A node that died is back and takes steps. */
+    async revive(name) {
+      startNode(name);
+      await run("scontrol", ["update", `nodename=${name}`, "state=resume"], { env });
+      await until(async () => {
+        const { stdout } = await run("sinfo", ["-h", "-n", name, "-p", "normal", "-o", "%T"], { env });
+        return /^(idle|mixed|allocated)$/.test(stdout.trim());
+      }, name);
+    },
     async stop() {
       await run("scancel", ["--signal=KILL", "--full", "-u", userInfo().username], { env });
       await run("scancel", ["-u", userInfo().username], { env });
-      for (const name of names) for (const pid of processesOf(name, conf)) kill(pid);
       await Promise.all([...Object.values(slurmd), controller].map(endChild));
       await endChild(munged);
+      // Step daemons that lost their node outlive it.
+      for (const pid of processesWith([`SLURM_CONF=${conf}`])) kill(pid);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -139,17 +153,22 @@ function run(program, args, { env, cwd }) {
   });
 }
 
-/** Tasks of a node, their children and their step daemons. */
-function processesOf(node, conf) {
-  const tasks = readdirSync("/proc").filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
+/** Processes that were started with all of these variables. */
+function processesWith(variables) {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
     try {
-      const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-      return variables.includes(`SLURMD_NODENAME=${node}`) && variables.includes(`SLURM_CONF=${conf}`);
+      const own = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+      return variables.every((variable) => own.includes(variable));
     } catch {
       return false;
     }
   });
+}
+
+/** Tasks of a node, their children and their step daemons. */
+function processesOf(node, conf) {
+  const tasks = processesWith([`SLURMD_NODENAME=${node}`, `SLURM_CONF=${conf}`]);
   const daemons = tasks.map(parentOf).filter((pid) => pid !== undefined && nameOf(pid).startsWith("slurmstepd"));
   return [...new Set([...daemons, ...tasks].map(Number))];
 }
@@ -197,13 +216,13 @@ async function configure(folder, names) {
   const nodeLines = names.map(
     (name, i) =>
       `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${nodePorts[i]} CPUs=128 Sockets=2 ` +
-      "CoresPerSocket=64 ThreadsPerCore=1 RealMemory=249856 Gres=gpu:4 State=UNKNOWN",
+      "CoresPerSocket=64 ThreadsPerCore=1 RealMemory=506368 Gres=gpu:4 State=UNKNOWN",
   );
   const text = `ClusterName=test
 SlurmctldHost=${hostname()}(127.0.0.1)
 SlurmctldPort=${port}
 AuthType=auth/munge
-AuthInfo=socket=${folder}/munge/socket,cred_expire=60
+AuthInfo=socket=${folder}/munge/socket,cred_expire=10
 SlurmUser=${user}
 SlurmdUser=${user}
 StateSaveLocation=${folder}/state
@@ -219,7 +238,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=1,sched_min_interval=0,batch_sched_delay=0,requeue_delay=1
+SchedulerParameters=bf_interval=1,sched_min_interval=0,batch_sched_delay=0
 SlurmdParameters=config_overrides
 EnforcePartLimits=ALL
 ReturnToService=2

@@ -17,10 +17,18 @@ import { Counter } from "./count.js";
 import { WeightedCounter } from "./count-weighted.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
+import { swap } from "./swap.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = { burn, count, countWeighted, geojson };
+export const jsKernel: Kernel = {
+  burn,
+  count,
+  countWeighted,
+  geojson,
+  gzipLibrary: `zlib ${process.versions.zlib}`,
+  swap,
+};
 
 function burn(
   column: WkbColumn,
