@@ -14,7 +14,7 @@ import { command } from "../support/command.mjs";
 import { query } from "../support/duck.mjs";
 import { readPng } from "../support/png.mjs";
 import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
-import { noTippecanoe } from "../support/tippecanoe.mjs";
+import { decodeZoom, noTippecanoe } from "../support/tippecanoe.mjs";
 import { archiveName, startTestViewer, writeManifest } from "../support/viewer.mjs";
 
 const YEARS = [2017, 2018, 2020];
@@ -507,6 +507,49 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     ]);
     assert.deepEqual(await cardRows(page), expected);
     assert.deepEqual(page.complaints, []);
+  });
+
+  test("at low zooms, whose tiles hold one field of many, points cover the ground", async (t) => {
+    const folder = join(world.folder, "thinned");
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, archiveName(2020));
+    const lines = fields.flatMap(({ row, crops, polygon, centre }) =>
+      [polygon, centre].map((geometry, i) =>
+        JSON.stringify({
+          type: "Feature",
+          id: row,
+          tippecanoe: { layer: ["fields", "centroids"][i] },
+          properties: crops[2020] === null ? {} : { crop_code: crops[2020] },
+          geometry: JSON.parse(geometry.toJSON()),
+        }),
+      ),
+    );
+    await execa("tippecanoe", ["-Z6", "-z10", "-B9", "-r3", "--drop-polygons", "-o", path, "-q"], {
+      input: lines.join("\n"),
+    });
+    writeFileSync(join(folder, "us_full_years.json"), "[2020]");
+    const viewer = await startTestViewer(t, `file:${folder}`);
+    for (const zoom of [7, 8]) {
+      const kept = decodeZoom(path, zoom).fields.size;
+      assert.ok(kept < 0.5 * fields.length, `${kept} of ${fields.length} at zoom ${zoom}`);
+      const page = await browser.open(`${viewer.url}${placeOf(2020, { ...view, zoom })}`);
+      await settled(page, 2020);
+      const png = join(world.folder, "page.png");
+      await page.screenshot({ path: png });
+      const { at } = await screen(page);
+      const bounds = extent(fields);
+      const [left, top] = at(bounds.west, bounds.north).map(Math.ceil);
+      const [right, bottom] = at(bounds.east, bounds.south).map(Math.floor);
+      const picture = readPng(png);
+      let covered = 0;
+      for (let y = top; y < bottom; y++) {
+        for (let x = left; x < right; x++) if (picture.at(x, y) !== LIGHT.ground) covered++;
+      }
+      const share = covered / ((right - left) * (bottom - top));
+      assert.ok(share > 0.6, `${share} of the ground at zoom ${zoom}`);
+      assert.deepEqual(page.complaints, []);
+      await page.context().close();
+    }
   });
 
   test("over a bucket's URL the page talks to this server alone", async (t) => {
