@@ -225,7 +225,8 @@ export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
     lengths.push(chunk.bytes.length);
     at += chunk.bytes.length;
   }
-  return moved({ ...facts, bytes, columns: chunks.map(({ bytes: _, ...rest }) => rest), lengths }, [bytes]);
+  const described = chunks.map(({ bytes: _bytes, ...rest }) => rest);
+  return moved({ ...facts, bytes, columns: described, lengths }, [bytes]);
 }
 
 export interface FeatureTask extends SliceColumns {

@@ -16,9 +16,14 @@ test("crops and shares of 6,682 real fields in 2010 and 2019 are rasterio's", ne
   }
   for (const year of [2010, 2019]) {
     const zonal = await command("zonal", [
-      ...["--fields", join(root, "data/fields_raw.parquet"), "--threads", "1"],
-      ...["--raster", realPath(`rasters/barton_county_ks_${year}.tif`)],
-      ...["--out", join(root, `outputs/zonal/zonal_us_${year}.parquet`)],
+      "--fields",
+      join(root, "data/fields_raw.parquet"),
+      "--threads",
+      "1",
+      "--raster",
+      realPath(`rasters/barton_county_ks_${year}.tif`),
+      "--out",
+      join(root, `outputs/zonal/zonal_us_${year}.parquet`),
     ]);
     assert.equal(zonal.code, 0, zonal.stderr);
   }

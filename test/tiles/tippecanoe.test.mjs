@@ -360,8 +360,8 @@ test("every ending has a name: the real program's exit codes", { skip: noTippeca
     [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /opened/, 111],
     [["-z4", "-o", join(folder, "nowhere", "t.pmtiles")], /opened|SQLite/],
   ];
-  for (const [args, name, code, more] of endings) {
-    const ended = tippecanoe(["-q", ...args], { input, ...more });
+  for (const [args, name, code, more = {}] of endings) {
+    const ended = tippecanoe(["-q", ...args], Object.assign({ input }, more));
     assert.notEqual(ended.status, 0, args.join(" "));
     if (code !== undefined) assert.equal(ended.status, code, args.join(" "));
     const error = failureOf({ exitCode: ended.status }, ended.stderr, true, {});
