@@ -216,7 +216,8 @@ Napi::Value parquet_columns(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// parquetPages(path, name, {offset, bytes, values, indexOffset, indexBytes}) -> {offset, firstRow}, one more than pages.
+// parquetPages(path, name, {offset, bytes, values, indexOffset, indexBytes}) -> {offset, firstRow}, one more than
+// pages.
 Napi::Value parquet_pages(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = text_of(info[0], "path"), name = text_of(info[1], "name");

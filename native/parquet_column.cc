@@ -174,7 +174,8 @@ bool ColumnReader::next(Rows& rows) {
 
 // The page's bytes, decompressed; without version 2's levels.
 const uint8_t* ColumnReader::plain_of(const PageHeader& page, const uint8_t* body, size_t& size) {
-  if (page.level_bytes > page.compressed_bytes || page.level_bytes > page.plain_bytes) damaged("levels beyond the page");
+  if (page.level_bytes > page.compressed_bytes || page.level_bytes > page.plain_bytes)
+    damaged("levels beyond the page");
   const uint8_t* from = body + page.level_bytes;
   const size_t from_size = page.compressed_bytes - page.level_bytes;
   size = page.plain_bytes - page.level_bytes;

@@ -135,7 +135,8 @@ Column read_column(const uint8_t* footer, size_t size, const std::string& name, 
     chunk.bytes = not_negative(bytes, "size");
     chunk.values = not_negative(values, "count");
     chunk.codec = static_cast<uint8_t>(codec);
-    if (chunk.offset > file_size || chunk.bytes > file_size - chunk.offset) damaged("column lies beyond the file's end");
+    if (chunk.offset > file_size || chunk.bytes > file_size - chunk.offset)
+      damaged("column lies beyond the file's end");
     if (chunk.values != rows) damaged("column has " + std::to_string(values) + " values for " + std::to_string(rows));
     if (index > 0 && index_bytes > 0 && static_cast<uint64_t>(index) < file_size &&
         static_cast<uint64_t>(index_bytes) <= file_size - static_cast<uint64_t>(index)) {
@@ -366,7 +367,8 @@ PageIndex walk_pages(const File& file, const ColumnChunk& chunk) {
     }
     at = stream.offset() + page.compressed_bytes;
   }
-  if (rows != chunk.values) damaged("pages hold " + std::to_string(rows) + " values of " + std::to_string(chunk.values));
+  if (rows != chunk.values)
+    damaged("pages hold " + std::to_string(rows) + " values of " + std::to_string(chunk.values));
   index.offset.push_back(end);
   index.first_row.push_back(rows);
   return index;
