@@ -15,7 +15,10 @@
         "repeated_ids.cc",
         "count.cc",
         "count_weighted.cc",
+        "antimeridian.cc",
         "geojson.cc",
+        "gzip.cc",
+        "swap.cc",
         "encode.cc",
         "table.cc",
         "tally.cc"

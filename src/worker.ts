@@ -5,9 +5,11 @@
  * A worker loads at its start what burning and counting need; other tasks load theirs when they are asked for, as
  * there may be 128 workers.
  */
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { threadId } from "node:worker_threads";
 import { Piscina } from "piscina";
 import type { Census, CensusPlan } from "./archive/census.js";
+import type { Mbtiles, MbtilesKeys } from "./archive/mbtiles.js";
 import type { Archive } from "./archive/reader.js";
 import type { KernelName } from "./config/options.js";
 import type { FieldSlice } from "./fields/field-slice.js";
@@ -21,6 +23,8 @@ import type {
   KernelGrid,
   PartialCounts,
   PixelRule,
+  SwapPlan,
+  Swapped,
   TableArrays,
   TableWords,
   TextColumn,
@@ -37,6 +41,9 @@ import {
   type PageIndex,
   type RepeatedIds,
 } from "./kernel/pages.js";
+import type { Boxes } from "./lookup/boxes.js";
+import { PipelineError } from "./pipeline/errors.js";
+import type { PropertyChoice } from "./tiles/properties.js";
 import { type LaneTask, runLane } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
 import { shareRuns, wordsIn } from "./zones/run-buffers.js";
@@ -158,6 +165,15 @@ export async function burnColumn(
   return shareRuns((await loadKernel(task.kernel)).burn(column, grid, albers, firstRow, rule), buffer);
 }
 
+/** Read a slice of fields for the lookup index. */
+export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
+  const { columnData, idReader, readSlice, wkbColumn } = await arrow();
+  const { boxesOf } = await import("./lookup/boxes.js");
+  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
+  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
+  return moved(boxes, [boxes.box, boxes.idHash]);
+}
+
 /** Arrays of a batch that are not in shared memory. */
 function ownArrays({ status, extent, chunks, entryEnd, runEnd }: Burned): ArrayBufferView[] {
   return [status, extent, chunks, entryEnd, runEnd];
@@ -209,15 +225,17 @@ export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
     lengths.push(chunk.bytes.length);
     at += chunk.bytes.length;
   }
-  return moved({ ...facts, bytes, columns: chunks.map(({ bytes: _, ...rest }) => rest), lengths }, [bytes]);
+  const described = chunks.map(({ bytes: _bytes, ...rest }) => rest);
+  return moved({ ...facts, bytes, columns: described, lengths }, [bytes]);
 }
 
 export interface FeatureTask extends SliceColumns {
   readonly kernel: KernelName;
   /** Shared; hectares by row of the file, NaN where unknown. */
   readonly area: SharedArrayBuffer;
-  /** Shared; CDL codes as doubles by row of the file, NaN where there is none. */
-  readonly crop: SharedArrayBuffer;
+  /** Shared; CDL codes as doubles by row of the file, NaN where there is none; undefined without a year. */
+  readonly crop: SharedArrayBuffer | undefined;
+  readonly choice: PropertyChoice;
 }
 
 /** A slice's geometry and the properties of its features. */
@@ -233,13 +251,14 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   const { rows, firstRow } = task.slice;
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
-  const crop = new Float64Array(task.crop, firstRow * 8, rows);
+  const crop = task.crop && new Float64Array(task.crop, firstRow * 8, rows);
   const id = idReader(columnData(table, task.idColumn));
   const properties = propertyTexts(
     rows,
     id,
     (row) => area[row] as number,
-    (row) => crop[row] as number,
+    (row) => crop?.[row] ?? Number.NaN,
+    task.choice,
   );
   return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
 }
@@ -269,8 +288,7 @@ export interface CensusTask {
 export async function censusRange({ path, plan, from, to }: CensusTask): Promise<Census> {
   const { addToCensus, newCensus } = await import("./archive/census.js");
   const { Archive } = await import("./archive/reader.js");
-  const { ino, mtimeNs } = statSync(path, { bigint: true });
-  const version = `${path} ${ino} ${mtimeNs}`;
+  const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
     archive = undefined;
@@ -283,6 +301,98 @@ export async function censusRange({ path, plan, from, to }: CensusTask): Promise
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
+
+export interface MbtilesTask {
+  readonly path: string;
+  /** Scratch, for the library's marks. */
+  readonly folder: string;
+  readonly keys: MbtilesKeys;
+}
+
+/** Read some tiles of MBTiles, as gzip. */
+export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  const { Mbtiles } = await import("./archive/mbtiles.js");
+  const version = `${versionOf(path)} ${versionOf(folder)}`;
+  if (mbtiles?.version !== version) {
+    mbtiles?.file.close();
+    mbtiles = undefined;
+    mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
+  }
+  const { bytes, lengths } = mbtiles.file.tiles(keys);
+  return moved({ bytes, lengths }, [bytes, lengths]);
+}
+
+/** The MBTiles opened last in this thread. */
+let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;
+
+/** Tells a file from one that has replaced it. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs, mtimeNs } = statSync(path, { bigint: true });
+  return `${path} ${ino} ${statSync(path).isFile() ? mtimeNs : birthtimeNs}`;
+}
+
+export interface SwapTask {
+  readonly kernel: KernelName;
+  /** The base archive. */
+  readonly path: string;
+  /** Where the contents lie: pairs of offset and length, bytes from the file's start, in the tiles' order. */
+  readonly spans: Float64Array;
+  readonly tileIds: Float64Array;
+  /** Ends of the contents, once the spans are read one behind the other. */
+  readonly ends: Uint32Array;
+  readonly compressed: boolean;
+  readonly markFrom: number;
+  readonly plan: SwapPlan;
+}
+
+/** Give a range of an archive's tiles their attributes. */
+export async function swapTiles(task: SwapTask): Promise<Swapped> {
+  const { path, spans, ends, compressed, markFrom, plan } = task;
+  const stored = readSpans(path, spans, ends.at(-1) ?? 0);
+  const kernel = await loadKernel(task.kernel);
+  try {
+    const swapped = kernel.swap(stored, ends, compressed, markFrom, plan);
+    return moved(
+      swapped,
+      swapped.outputs.flatMap(({ content, ends: tileEnds }) => [content, tileEnds]),
+    );
+  } catch (cause) {
+    const { tile } = cause as { tile?: number };
+    if (tile === undefined) throw cause;
+    const { tileName } = await import("./archive/tile-id.js");
+    throw new PipelineError(
+      "input",
+      "Tile cannot be read",
+      { tile: tileName(task.tileIds[tile] as number) },
+      { cause },
+    );
+  }
+}
+
+/** Kept by each thread: a new one for every task would keep the garbage collector busy. */
+let spanBuffer = new Uint8Array();
+
+/** @returns a view that holds until the next call. */
+function readSpans(path: string, spans: Float64Array, length: number): Uint8Array {
+  if (spanBuffer.length < length) spanBuffer = new Uint8Array(length);
+  const bytes = spanBuffer.subarray(0, length);
+  const fd = openSync(path, "r");
+  try {
+    let filled = 0;
+    for (let i = 0; i < spans.length; i += 2) {
+      const [offset, size] = [spans[i] as number, spans[i + 1] as number];
+      for (let done = 0; done < size; ) {
+        const n = readSync(fd, bytes, filled, size - done, offset + done);
+        if (n === 0) throw new PipelineError("input", "Archive ends inside its tile data", { at: offset + done });
+        done += n;
+        filled += n;
+      }
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Hand a result over with its buffers moved, not copied. */
 function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fstatSync, openAsBlob, openSync, readSync } from "node:fs";
-import { type DataType, Type, tableFromIPC } from "apache-arrow";
-import { ParquetFile } from "parquet-wasm";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
+import { type DataType, Type } from "apache-arrow";
+import { parquetMetadata } from "hyparquet/src/metadata.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { arrowTypes } from "../table/arrow-types.js";
 
 /** A parquet file's shape, read from its footer alone. */
 export interface ParquetShape {
@@ -38,33 +39,31 @@ const MAGIC = "PAR1";
  * @throws {PipelineError} input: missing, not parquet, cut short (no PAR1 at its end), unreadable footer.
  */
 export async function openParquet(path: string): Promise<ParquetShape> {
-  checkMagic(path);
+  const footer = readFooter(path);
   try {
-    const file = await ParquetFile.fromFile(await openAsBlob(path));
-    const metadata = file.metadata();
-    const schema = tableFromIPC(file.schema().intoIPCStream()).schema;
-    const general = metadata.fileMetadata();
+    const metadata = parquetMetadata(footer, { geoparquet: false });
     return {
       path,
-      rows: general.numRows(),
-      rowGroups: metadata.rowGroups().map((group) => group.numRows()),
-      columns: new Map(schema.fields.map((field) => [field.name, field.type])),
-      metadata: new Map(general.keyValueMetadata() as Map<string, string>),
+      rows: Number(metadata.num_rows),
+      rowGroups: metadata.row_groups.map((group) => Number(group.num_rows)),
+      columns: arrowTypes(metadata),
+      metadata: new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value ?? ""])),
     };
   } catch (cause) {
     throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
   }
 }
 
-function checkMagic(path: string): void {
+/** The file's end, from its metadata on. */
+function readFooter(path: string): ArrayBuffer {
   if (!existsSync(path)) throw new PipelineError("input", "File not found", { path });
   const fd = openSync(path, "r");
   try {
     const { size } = fstatSync(fd);
-    const ends = Buffer.alloc(8);
+    const ends = Buffer.alloc(12);
     readSync(fd, ends, 0, 4, 0);
-    if (size >= 12) readSync(fd, ends, 4, 4, size - 4);
-    const [head, tail] = [ends.toString("latin1", 0, 4), ends.toString("latin1", 4)];
+    if (size >= 12) readSync(fd, ends, 4, 8, size - 8);
+    const [head, tail] = [ends.toString("latin1", 0, 4), ends.toString("latin1", 8)];
     if (head !== MAGIC)
       throw new PipelineError("input", "Not a parquet file", { path, expected: MAGIC, received: JSON.stringify(head) });
     if (tail !== MAGIC) {
@@ -74,6 +73,16 @@ function checkMagic(path: string): void {
         bytes: size,
       });
     }
+    const bytes = ends.readUInt32LE(4) + 8;
+    if (bytes > size - 4)
+      throw new PipelineError("input", "Parquet footer cannot be read", { path, footer: bytes, bytes: size });
+    const footer = new Uint8Array(bytes);
+    for (let at = 0; at < bytes; ) {
+      const count = readSync(fd, footer, at, bytes - at, size - bytes + at);
+      if (count === 0) throw new PipelineError("input", "Parquet footer cannot be read", { path, bytes: size });
+      at += count;
+    }
+    return footer.buffer;
   } finally {
     closeSync(fd);
   }

@@ -1,6 +1,6 @@
 import { openAsBlob } from "node:fs";
 import { type Data, type Table, Type, tableFromIPC, type Vector } from "apache-arrow";
-import { ParquetFile } from "parquet-wasm";
+import type { ParquetFile } from "parquet-wasm";
 import type { WkbColumn } from "../kernel/kernel.js";
 import type { Slice } from "./slice.js";
 
@@ -16,6 +16,8 @@ export async function readSlice(path: string, slice: Slice, columns: readonly st
   if (open?.path !== path) {
     open?.file.free();
     open = undefined;
+    // Not everyone who knows of this reads a slice, and it takes long to load.
+    const { ParquetFile } = await import("parquet-wasm");
     open = { path, file: await ParquetFile.fromFile(await openAsBlob(path)) };
   }
   const table = await open.file.read({

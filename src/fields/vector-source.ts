@@ -2,8 +2,6 @@ import { basename, join } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { openScratch, removeScratch } from "../pipeline/output.js";
-import { writeParquet } from "../table/parquet-writer.js";
-import { vectorBatches, vectorSchema } from "./vector-features.js";
 import { beginning, openVector, type VectorOptions } from "./vector-layer.js";
 
 const PARQUET_MAGIC = "PAR1";
@@ -52,6 +50,9 @@ export async function withFieldsParquet<T>(
  * @throws {PipelineError} input: no such file, layer or id column, an unreadable feature.
  */
 export async function importVector(path: string, options: VectorOptions, out: string, ctx: Context): Promise<string> {
+  // Only other sources than parquet need them, and they take long to load.
+  const { vectorBatches, vectorSchema } = await import("./vector-features.js");
+  const { writeParquet } = await import("../table/parquet-writer.js");
   const source = openVector(path, options);
   const { dataset, layer, id } = source;
   try {

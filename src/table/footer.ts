@@ -1,6 +1,6 @@
 import { DataType, type Field, type Int, RecordBatchStreamWriter, type Schema, Type } from "apache-arrow";
 import type { EncodedChunk } from "../kernel/kernel.js";
-import { ThriftStruct } from "./thrift.js";
+import { ThriftStruct } from "./thrift-writer.js";
 
 export const MAGIC = Buffer.from("PAR1", "latin1");
 

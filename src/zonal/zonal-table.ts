@@ -21,7 +21,6 @@ import type { Pixels } from "../kernel/kernel.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { BandType } from "../raster/pixels.js";
-import { writeParquet } from "../table/parquet-writer.js";
 import { ID_GROUP_ROWS } from "../zones/format.js";
 import { answeringRule, nullReason } from "../zones/pixel-rule.js";
 import type { Answers } from "./answers.js";
@@ -109,6 +108,7 @@ export async function writeZonalTable(
   batch: number,
   ctx: Context,
 ): Promise<void> {
+  const { writeParquet } = await import("../table/parquet-writer.js");
   const schema = zonalSchema(fields, answers, rule);
   const idName = rule.columns?.find(({ source }) => source === "field_id")?.name ?? "field_id";
   const task = ctx.progress.start("rows written", fields.rows);

@@ -64,7 +64,7 @@ export async function buildZones(
     grid,
     fields.rows,
     (row) => begins.has(row),
-    kernel.encodeIds,
+    (...column) => kernel.encodeIds(...column),
     segmentStore(buffers, pool),
     options.bufferBytes,
   );

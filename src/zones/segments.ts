@@ -30,8 +30,8 @@ export function planSegments(batches: readonly ChunkRuns[], offset: number, part
     let [entry, run] = [0, 0];
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i] as number;
-      let size = sizes.get(chunk);
-      if (size === undefined) sizes.set(chunk, (size = { entries: 0, runs: 0 }));
+      const size = sizes.get(chunk) ?? { entries: 0, runs: 0 };
+      sizes.set(chunk, size);
       size.entries += (entryEnd[i] as number) - entry;
       size.runs += (runEnd[i] as number) - run;
       [entry, run] = [entryEnd[i] as number, runEnd[i] as number];
