@@ -25,7 +25,13 @@
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
+      # A worker may be ended while it is in a call: what can no longer be thrown there must not end the process.
+      "defines": [
+        "NAPI_VERSION=8",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        "NODE_ADDON_API_CPP_EXCEPTIONS_ALL",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
       # No fused multiply-add: the pixel rule is exact to the last rounding. Nobody looks at floating-point traps or
       # errno, which would keep loops from being done several lanes at a time; no result depends on it.
