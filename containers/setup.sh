@@ -68,7 +68,7 @@ install_node_packages() {
 
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
-  install_packages python3-rasterio python3-pyproj || warn "no rasterio: the tests against it will be skipped"
+  install_packages python3-rasterio python3-pyproj python3-shapely || warn "no rasterio: the tests against it will be skipped"
   # Ubuntu's package of that name is a stub for a snap, which containers do not run.
   if ! command -v google-chrome > /dev/null; then
     install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"
