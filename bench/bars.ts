@@ -12,6 +12,7 @@ export interface Bar {
 }
 
 const RASTERIO = "rasterio.mask per field";
+const GEOPANDAS = "rasterio.mask per field of GeoPandas";
 
 /** The goals of the step, judged by the median. CPU times are those of the work; start-up has a line of its own. */
 export function barsOf(results: Results): Bar[] {
@@ -36,6 +37,7 @@ export function barsOf(results: Results): Bar[] {
       250,
     ),
     shown("the same, our start-up included", gain(at("direct tiled 1"), at(RASTERIO), processCpu), "x"),
+    shown("the same, rasterio given GeoPandas' geometries", gain(at("direct tiled 1"), at(GEOPANDAS)), "x"),
     atLeast(
       "end to end without an index: fields per CPU second of exactextract",
       gain(at("direct tiled 1"), at("exactextract")),
@@ -45,6 +47,7 @@ export function barsOf(results: Results): Bar[] {
     atLeast("index built: fields per CPU second", rate(at("build tiled 1")), "fields/s", 150_000),
     shown("the same, second pass in one process", rate(at("build tiled 1 again")), "fields/s"),
     atLeast("index built: fields per CPU second of rasterio", gain(at("build tiled 1"), at(RASTERIO)), "x", 250),
+    shown("the same, rasterio given GeoPandas' geometries", gain(at("build tiled 1"), at(GEOPANDAS)), "x"),
     ...["scan large", "scan tiled", "scan strips", "build tiled", "direct tiled"].map((name) =>
       atLeast(`${name}: 2 threads, speed-up`, quotient(at(`${name} 1`), at(`${name} 2`), workWall), "x", 1.8),
     ),

@@ -23,35 +23,40 @@ const MASK = fileURLToPath(new URL("../bench/rasterio_mask.py", import.meta.url)
 /** Rules differ (a covered share against a pixel's centre), so the majorities of a few narrow or mixed fields do, too. */
 const LEAST_AGREEMENT = 0.95;
 
-/** @returns undefined where this Python has no rasterio. */
-export async function openRasterio(
-  python: string,
-  world: World,
-  count: number,
-  folder: string,
-): Promise<Peer | undefined> {
-  const found = spawnSync(python, ["-c", "import rasterio, sys; sys.stdout.write(rasterio.__version__)"]);
-  if (found.status !== 0) return undefined;
+/** How mask() gets a geometry: see rasterio_mask.py. */
+const FORMS = {
+  geojson: { name: "rasterio.mask per field", says: "as dictionaries that are ready, the fastest way" },
+  shapely: { name: "rasterio.mask per field of GeoPandas", says: "as the shapely objects that GeoPandas holds" },
+} as const;
+
+/** rasterio, with geometries in each form that this Python knows; none where it has no rasterio. */
+export async function openRasterio(python: string, world: World, count: number, folder: string): Promise<Peer[]> {
+  const versionOf = (name: string) => {
+    const found = spawnSync(python, ["-c", `import ${name}, sys; sys.stdout.write(${name}.__version__)`]);
+    return found.status === 0 ? found.stdout.toString() : undefined;
+  };
+  const version = versionOf("rasterio");
+  if (version === undefined) return [];
   const subset = await readSubset(world, count);
   const [geometries, answers] = [join(folder, "subset.wkb"), join(folder, "subset.answers")];
   writeWkb(geometries, subset);
-  const version = found.stdout.toString();
-  return {
-    name: "rasterio.mask per field",
+  const forms = versionOf("shapely") === undefined ? (["geojson"] as const) : (["geojson", "shapely"] as const);
+  return forms.map((form) => ({
+    name: FORMS[form].name,
     how:
       `rasterio ${version}, ${count.toLocaleString("en")} fields; timed are mask(crop=True) and numpy.bincount alone: geometries ` +
-      "are read and projected beforehand and the raster lies in GDAL's cache, all in its favour",
+      `are read and projected beforehand, ${FORMS[form].says}, and the raster lies in GDAL's cache, all in its favour`,
     fields: count,
     async run(table, signal) {
       const { usage, stdout } = await measure(
-        [python, MASK, world.rasterPath, geometries, subset.crs, answers],
+        [python, MASK, world.rasterPath, geometries, subset.crs, answers, form],
         signal,
       );
       const { wallS, cpuS } = JSON.parse(stdout) as { wallS: number; cpuS: number };
       compareAll(subset, readAnswers(answers), await readRows(table, subset.rows));
       return { process: usage, work: { wallS, cpuS, mainS: wallS }, phases: [] };
     },
-  };
+  }));
 }
 
 /** As rasterio_mask.py writes them. */

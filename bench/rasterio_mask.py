@@ -1,6 +1,7 @@
-"""Majority per field as rasterio's users find it: rasterio_mask.py RASTER GEOMETRIES CRS ANSWERS (CRS is WKT)
+"""Majority per field as rasterio's users find it: rasterio_mask.py RASTER GEOMETRIES CRS ANSWERS FORM (CRS is WKT)
 
-GEOMETRIES holds WKB, each behind its length. All are read and projected beforehand, and all are counted twice:
+FORM is how mask() gets a geometry: `geojson`, a dictionary that is ready, or `shapely`, an object as GeoPandas
+holds it, which rasterio turns into one. GEOMETRIES holds WKB, each behind its length. All are read and projected beforehand, and all are counted twice:
 first with every figure, for ANSWERS (five int64 a field: code, pixels, all pixels, second code, its pixels; code -1
 where there is none), which also fills GDAL's block cache; then as users do it, timed. Prints the times as JSON.
 """
@@ -63,6 +64,12 @@ def projected(shapes, crs, target):
     return geometries
 
 
+def as_shapely(geometry):
+    import shapely.geometry
+
+    return shapely.geometry.MultiPolygon([(part[0], part[1:]) for part in geometry["coordinates"]])
+
+
 def all_figures(source, geometry):
     try:
         masked, _ = rasterio.mask.mask(source, [geometry], crop=True, filled=False)
@@ -88,7 +95,7 @@ def majority(source, geometry):
 
 
 def main():
-    raster, source_path, wkt, answers_path = sys.argv[1:]
+    raster, source_path, wkt, answers_path, form = sys.argv[1:]
     crs = rasterio.crs.CRS.from_wkt(wkt)
     with open(source_path, "rb") as file:
         data = file.read()
@@ -100,6 +107,8 @@ def main():
     warnings.simplefilter("ignore")
     with rasterio.open(raster) as source:
         geometries = projected(shapes, crs, source.crs)
+        if form == "shapely":
+            geometries = [as_shapely(geometry) for geometry in geometries]
         answers = numpy.array([all_figures(source, geometry) for geometry in geometries], "<i8")
         answers.tofile(answers_path)
         wall, cpu = time.perf_counter(), time.process_time()

@@ -81,10 +81,8 @@ export async function runSuite(options: BenchOptions, ctx: Context): Promise<Res
 }
 
 async function openPeers(options: BenchOptions, world: World, folder: string, ctx: Context): Promise<Peer[]> {
-  const peers: Peer[] = [];
-  const rasterio = await openRasterio(options.python, world, options.subset.rasterio, folder);
-  if (rasterio) peers.push(rasterio);
-  else
+  const peers = await openRasterio(options.python, world, options.subset.rasterio, folder);
+  if (peers.length === 0)
     ctx.log.warn("rasterio is left out: this Python has none (Debian: python3-rasterio)", { python: options.python });
   const program = options.exactextract;
   if (program !== undefined) peers.push(await openExactextract(program, world, options.subset.exactextract, folder));

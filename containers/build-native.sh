@@ -20,6 +20,11 @@ origin() {
   sha256sum node_modules/node-addon-api/package.json
   node -p '[process.version, process.versions.modules, process.platform, process.arch].join(" ")'
   g++ -dumpfullversion
+  # It compresses tiles where it is there; else zlib does.
+  (cd native && for library in 'zstd.h zstd' 'snappy-c.h snappy' 'libdeflate.h deflate' 'lz4.h lz4'; do
+    # shellcheck disable=SC2086 # header and name
+    sh has-library.sh $library
+  done)
 }
 
 STAMP=native/build/Release/fields.node.origin

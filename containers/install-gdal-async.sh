@@ -2,6 +2,7 @@
 # Give node_modules/gdal-async its native module, the quickest way that works:
 # the one that is there, one built before (cache), the project's prebuilt one, and last
 # one built here against the system's libgdal (a few minutes; the bundled GDAL would take an hour).
+# GDAL_PREBUILT=no leaves the prebuilt one out.
 set -euo pipefail
 
 PROJECT=$(cd "$(dirname "$0")/.." && pwd)
@@ -69,12 +70,14 @@ if from_cache; then
   exit 0
 fi
 rm -rf "$(dirname "$MODULE")"
-say "fetching gdal-async's prebuilt module"
-if prebuilt; then
-  say "$(version), prebuilt"
-  exit 0
+if [ "${GDAL_PREBUILT:-yes}" = yes ]; then
+  say "fetching gdal-async's prebuilt module"
+  if prebuilt; then
+    say "$(version), prebuilt"
+    exit 0
+  fi
+  say "not to be had here; using the system's libgdal instead"
 fi
-say "not to be had here; using the system's libgdal instead"
 rm -rf "$(dirname "$MODULE")"
 install_packages libgdal-dev || die "apt cannot install libgdal-dev, which gdal-async links to"
 if from_cache; then

@@ -43,10 +43,12 @@ install_compilers() {
   command -v g++ > /dev/null || missing+=(g++)
   command -v make > /dev/null || missing+=(make)
   command -v python3 > /dev/null || missing+=(python3)
-  if grep -qs deflate native/binding.gyp; then missing+=(libdeflate-dev); fi
   if [ ${#missing[@]} -gt 0 ]; then
     install_packages "${missing[@]}" || die "apt cannot install: ${missing[*]}"
   fi
+  # The kernel's own; without one of them it goes a slower way.
+  install_packages libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev ||
+    warn "not all compression libraries can be had: tiles or parquet files take longer"
 }
 
 # npm ci would remove the native module that gdal-async was given, and refuses a lock file that leaves
@@ -66,12 +68,23 @@ install_node_packages() {
 
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
-  install_packages python3-rasterio python3-pyproj || warn "no rasterio: the tests against it will be skipped"
+  install_packages python3-rasterio python3-pyproj python3-shapely || warn "no rasterio: the tests against it will be skipped"
+  # Ubuntu's package of that name is a stub for a snap, which containers do not run.
+  if ! command -v google-chrome > /dev/null; then
+    install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"
+  fi
+  install_packages bubblewrap || warn "no bubblewrap: the tests of items in it will be skipped"
+  install_slurm || warn "no Slurm: the tests on a cluster will be skipped"
   local tool
   for tool in swift moto; do
     [ ! -e "containers/install-$tool.sh" ] || bash "containers/install-$tool.sh" ||
       warn "no $tool: the tests against that S3 server will be skipped"
   done
+}
+
+# RUNLEVEL=1 keeps the packages' scripts from starting daemons: the tests start their own.
+install_slurm() {
+  RUNLEVEL=1 install_packages slurm-wlm munge rsync openssh-client shellcheck
 }
 
 check_machine

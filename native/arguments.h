@@ -23,6 +23,11 @@ struct ArrayType<Napi::Uint8Array> {
   static constexpr const char* name = "Uint8Array";
 };
 template <>
+struct ArrayType<Napi::Uint16Array> {
+  static constexpr napi_typedarray_type type = napi_uint16_array;
+  static constexpr const char* name = "Uint16Array";
+};
+template <>
 struct ArrayType<Napi::Uint32Array> {
   static constexpr napi_typedarray_type type = napi_uint32_array;
   static constexpr const char* name = "Uint32Array";
@@ -44,6 +49,24 @@ Array array_of(Napi::Value value, const char* name) {
     fail(value.Env(), std::string(name) + ": " + ArrayType<Array>::name + " was expected");
   }
   return value.As<Array>();
+}
+
+inline Napi::Array list_of(Napi::Value value, const char* name) {
+  if (!value.IsArray()) fail(value.Env(), std::string(name) + ": a list was expected");
+  return value.As<Napi::Array>();
+}
+
+inline std::string text_of(Napi::Value value, const char* name) {
+  if (!value.IsString()) fail(value.Env(), std::string(name) + ": a text was expected");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+// Elements of a typed array. Not by way of its ArrayBuffer: that call refuses shared memory.
+template <typename T>
+T* elements_of(const Napi::TypedArray& array) {
+  void* data = nullptr;
+  napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
+  return static_cast<T*>(data);
 }
 
 inline double number_of(Napi::Value value, const char* name) {

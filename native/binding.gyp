@@ -2,14 +2,48 @@
   "targets": [
     {
       "target_name": "fields",
-      "sources": ["addon.cc", "addon_table.cc", "wkb.cc", "albers.cc", "burn.cc", "count.cc", "count_weighted.cc", "geojson.cc", "encode.cc", "table.cc", "tally.cc"],
+      "sources": [
+        "addon.cc",
+        "addon_burn.cc",
+        "addon_table.cc",
+        "wkb.cc",
+        "albers.cc",
+        "burn.cc",
+        "codec.cc",
+        "parquet_file.cc",
+        "parquet_column.cc",
+        "repeated_ids.cc",
+        "count.cc",
+        "count_weighted.cc",
+        "antimeridian.cc",
+        "geojson.cc",
+        "gzip.cc",
+        "swap.cc",
+        "encode.cc",
+        "table.cc",
+        "tally.cc"
+      ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Every C++ exception (no memory for a monstrous polygon, say) becomes a JavaScript error.
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
+      # A worker may be ended while it is in a call: what can no longer be thrown there must not end the process.
+      "defines": [
+        "NAPI_VERSION=8",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        "NODE_ADDON_API_CPP_EXCEPTIONS_ALL",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
-      # No fused multiply-add: the pixel rule is exact to the last rounding.
-      "cflags_cc": ["-std=c++17", "-O3", "-ffp-contract=off", "-fexceptions", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
-      "conditions": [["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }]],
+      # No fused multiply-add: the pixel rule is exact to the last rounding. Nobody looks at floating-point traps or
+      # errno, which would keep loops from being done several lanes at a time; no result depends on it.
+      "cflags_cc": ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-fexceptions", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+      "conditions": [
+        ["target_arch == 'x64'", { "cflags_cc": ["-mpopcnt"] }],
+        # Parquet's compressions, as far as they are installed; other files are read by way of parquet-wasm.
+        ["'<!(sh has-library.sh zstd.h zstd)' == '1'", { "defines": ["FIELDS_ZSTD"], "libraries": ["-lzstd"] }],
+        ["'<!(sh has-library.sh snappy-c.h snappy)' == '1'", { "defines": ["FIELDS_SNAPPY"], "libraries": ["-lsnappy"] }],
+        ["'<!(sh has-library.sh libdeflate.h deflate)' == '1'", { "defines": ["FIELDS_LIBDEFLATE"], "libraries": ["-ldeflate"] }],
+        ["'<!(sh has-library.sh lz4.h lz4)' == '1'", { "defines": ["FIELDS_LZ4"], "libraries": ["-llz4"] }]
+      ],
       "xcode_settings": {
         "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
         "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

@@ -64,15 +64,6 @@ inline int32_t first_row_at(double y, int32_t least, int32_t most) {
   return row < t ? row + 1 : row;
 }
 
-// Most rows have two crossings, and a few have four.
-inline void sort_row(int32_t* begin, int32_t* end) {
-  if (end - begin == 2) {
-    if (begin[0] > begin[1]) std::swap(begin[0], begin[1]);
-  } else {
-    std::sort(begin, end);
-  }
-}
-
 }  // namespace
 
 Burner::Burner(const Grid& grid, const Albers* albers, PixelRule rule) : grid_(grid), albers_(albers), rule_(rule) {
@@ -262,24 +253,41 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
     }
   }
 
-  // After the fill row_at_[r] is where row r ends.
+  // After the fill row_at_[r] is where row r ends. Room for all pairs, so that each is written in place: a copy of
+  // one that was just put together stalls.
+  size_t count = spans_.size();
+  spans_.resize(count + total / 2);
+  const auto add = [&](uint32_t row, int32_t a, int32_t b) {
+    Span& span = spans_[count++];
+    span.row = row;
+    span.begin = col0_ + static_cast<uint32_t>(a);
+    span.end = col0_ + static_cast<uint32_t>(b);
+  };
   uint32_t at = 0;
   for (int32_t r = 0; r < rows; r++) {
     const uint32_t stop = row_at_[static_cast<size_t>(r)];
-    sort_row(crossings_.data() + at, crossings_.data() + stop);
     const uint32_t row = row0_ + static_cast<uint32_t>(row_min + r);
+    if (stop - at == 2) {
+      // Most rows. Which of the two comes first cannot be foretold, so nothing branches on it.
+      const int32_t a = std::min(crossings_[at], crossings_[at + 1]), b = std::max(crossings_[at], crossings_[at + 1]);
+      if (a < b) add(row, a, b);
+      at = stop;
+      continue;
+    }
+    std::sort(crossings_.data() + at, crossings_.data() + stop);
+    const size_t first_of_row = count;
     for (; at + 1 < stop; at += 2) {
       const int32_t a = crossings_[at], b = crossings_[at + 1];
       if (a >= b) continue;
-      const uint32_t from = col0_ + static_cast<uint32_t>(a), to = col0_ + static_cast<uint32_t>(b);
-      if (ordered_ && !spans_.empty() && spans_.back().row == row && spans_.back().end == from) {
-        spans_.back().end = to;
+      if (count > first_of_row && spans_[count - 1].end == col0_ + static_cast<uint32_t>(a)) {
+        spans_[count - 1].end = col0_ + static_cast<uint32_t>(b);
       } else {
-        spans_.push_back({row, from, to});
+        add(row, a, b);
       }
     }
     at = stop;
   }
+  spans_.resize(count);
 }
 
 // Spans as disjoint runs in row order, cut at chunk edges.

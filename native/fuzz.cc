@@ -1,4 +1,4 @@
-// Broken geometries and a broken zone index through every kernel, under the sanitizers: fuzz [rounds] [seed].
+// Broken geometries, zone indexes and tiles through every kernel, under the sanitizers: fuzz [rounds] [seed].
 // README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +11,7 @@
 #include "count_weighted.h"
 #include "encode.h"
 #include "geojson.h"
+#include "swap.h"
 #include "table.h"
 #include "tally.h"
 
@@ -177,6 +178,90 @@ void encode_some() {
   encode_strings(text.data(), lengths, valid.data(), rows);
 }
 
+void put_number(Bytes& out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
+  out.push_back(static_cast<uint8_t>(value));
+}
+
+void put_field(Bytes& out, uint32_t number, const Bytes& bytes) {
+  put_number(out, number << 3 | 2);
+  put_number(out, bytes.size());
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+Bytes text(const char* from) { return Bytes(from, from + std::strlen(from)); }
+
+constexpr uint32_t kRows = 500;
+
+// A vector tile, mostly sound before it is damaged.
+Bytes tile() {
+  Bytes out;
+  for (uint32_t layers = below(3); layers > 0; layers--) {
+    Bytes layer;
+    put_field(layer, 1, text(below(2) == 0 ? "fields" : "centroids"));
+    for (uint32_t features = below(6); features > 0; features--) {
+      Bytes feature, tags;
+      for (uint32_t pairs = below(3); pairs > 0; pairs--) {
+        put_number(tags, below(200));
+        put_number(tags, below(200));
+      }
+      put_number(feature, 1 << 3);
+      put_number(feature, below(50) == 0 ? engine() : below(kRows));
+      if (below(4) != 0) put_field(feature, 2, tags);
+      put_field(feature, below(4) == 0 ? 99 : 4, Bytes(below(200), 7));
+      put_field(layer, 2, feature);
+    }
+    for (uint32_t keys = below(3); keys > 0; keys--)
+      put_field(layer, 3, text(below(20) == 0 ? "crop_code" : "area_ha"));
+    for (uint32_t values = below(200); values > 0; values--) put_field(layer, 4, Bytes(below(4), 40));
+    put_field(out, 3, layer);
+  }
+  for (uint32_t flips = below(4); flips > 0 && !out.empty(); flips--) {
+    out[below(static_cast<uint32_t>(out.size()))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  if (below(4) == 0) out.resize(below(static_cast<uint32_t>(out.size()) + 1));
+  // Exactly as large as it is, so that one byte beyond is found.
+  out.shrink_to_fit();
+  return out;
+}
+
+// Rewrite a tile and what comes out of that, and compress and damage it: true when it was taken for a tile.
+bool swap_tile(Gzip& gzip) {
+  std::vector<uint8_t> index(kRows), seen(kRows);
+  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(4));
+  if (below(20) == 0) index[below(kRows)] = 200;
+  const uint32_t palette[] = {0, 1, 1, 2, 2, 0};
+  const uint8_t values[] = {40, 1, 40, 5, 10, 1, 'x'};
+  const int32_t offsets[] = {0, 2, 4, 7};
+  std::vector<SwapColumn> columns(1);
+  columns[0].keys = {"crop_code", "crop_name"};
+  columns[0].narrow = index.data();
+  columns[0].palette = palette;
+  columns[0].entries = 3;
+  TileSwapper swapper({{"fields", seen.data()}, {"centroids", seen.data()}}, {values, offsets, 3}, kRows);
+  Buffer out, packed, plain;
+  const Bytes bytes = tile();
+  try {
+    swapper.rewrite(bytes.data(), bytes.size(), columns, below(2) == 0, out);
+  } catch (const TileError&) {
+    return false;
+  }
+  gzip.deflate(out.data(), out.size, packed);
+  const bool damaged = below(2) == 0;
+  Bytes stored(packed.data(), packed.data() + packed.size);
+  if (damaged) stored[below(static_cast<uint32_t>(stored.size()))] ^= static_cast<uint8_t>(1 << below(8));
+  try {
+    gzip.inflate(stored.data(), stored.size(), plain);
+  } catch (const TileError&) {
+    if (!damaged) std::abort();
+    return true;
+  }
+  if (damaged) return true;
+  const bool same = plain.size == out.size && (out.size == 0 || std::memcmp(plain.data(), out.data(), out.size) == 0);
+  if (!same) std::abort();
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -184,9 +269,11 @@ int main(int argc, char** argv) {
   engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
   const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
-  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0;
+  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0, swapped = 0, corrupt = 0;
+  Gzip gzip(5);
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
+    (swap_tile(gzip) ? swapped : corrupt)++;
     const Grid& grid = grids[below(3)];
     if (!tallies_agree()) {
       std::printf("tallies differ, round %ld\n", round);
@@ -200,6 +287,12 @@ int main(int argc, char** argv) {
       statuses[burner.burn(i, wkb.data(), wkb.size())]++;
       if (read_wkb(wkb.data(), wkb.size(), polygons) == kOk && on_globe(polygons)) {
         std::string out;
+        // Over the antimeridian: beyond it, and written with jumps.
+        const bool east = below(2) == 0, jumps = below(2) == 0;
+        for (double& x : polygons.x) {
+          if (east) x += 260;
+          if (jumps && x > 180) x -= 360;
+        }
         append_features(polygons, below(1000), {"\"a\":1", 5}, static_cast<int>(below(10)), out);
         written++;
       }
@@ -234,6 +327,7 @@ int main(int argc, char** argv) {
   }
   std::printf("geometries by status:");
   for (const long n : statuses) std::printf(" %ld", n);
-  std::printf("\nsegments counted %ld, refused %ld; features written %ld\n", counted, refused, written);
+  std::printf("\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld\n", counted,
+              refused, written, swapped, corrupt);
   return 0;
 }

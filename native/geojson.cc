@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "antimeridian.h"
+
 namespace fields {
 namespace {
 
@@ -201,7 +203,11 @@ void point_inside(const Polygons& p, double& x, double& y) {
   }
 }
 
-void append_features(const Polygons& p, uint64_t id, Text properties, int decimals, std::string& out) {
+void append_features(const Polygons& polygons, uint64_t id, Text properties, int decimals, std::string& out) {
+  Polygons cut;
+  if (leaves_map(polygons)) cut_at_antimeridian(polygons, cut);
+  // Nothing is left of what is thinner than a rounding.
+  const Polygons& p = cut.part_end.empty() ? polygons : cut;
   Writer write(out, decimals);
   const auto head = [&](const char* layer) {
     write.text("{\"type\":\"Feature\",\"id\":");

@@ -1,49 +1,85 @@
+import { convertMbtiles } from "./archive/convert.js";
 import { decodeTile } from "./archive/decode.js";
 import { Archive } from "./archive/reader.js";
-import { summarizeArchive, summaryText } from "./archive/summary.js";
+import { headerJson, summarizeArchive, summaryText, tileJson } from "./archive/summary.js";
 import { MAX_ZOOM } from "./archive/tile-id.js";
 import { verifyArchive } from "./archive/verify.js";
 import type { Arguments, Command } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import { openPool } from "./parallel/pool.js";
+import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
 const COMMAND: Command = {
   name: "node dist/archive.js",
-  summary: "Look into a PMTiles archive, or check it.",
-  positionals: "verify|show FILE, or decode FILE Z X Y",
-  options: ["json", "quiet"],
-  own: { sample: { type: "string", help: "verify: open only this many tiles, the same ones every time" } },
+  summary: "Look into a PMTiles archive, check it, or make one of MBTiles.",
+  positionals: "verify|show FILE, decode FILE Z X Y, or convert FILE.mbtiles [OUT.pmtiles]",
+  options: ["threads", "publicUrl", "json", "quiet"],
+  own: {
+    sample: { type: "string", help: "verify: open only this many tiles, the same ones every time" },
+    "header-json": { type: "boolean", help: "show: the header alone, as JSON" },
+    metadata: { type: "boolean", help: "show: the metadata alone, as JSON" },
+    tilejson: { type: "boolean", help: "show: TileJSON for a server of the archive's tiles under --public-url" },
+  },
   examples: [
     "node dist/archive.js show work/outputs/tiles/fields_us_2020_full.pmtiles",
     "node dist/archive.js verify work/outputs/tiles/fields_us_2020_full.pmtiles --sample 1000",
     "node dist/archive.js decode work/outputs/tiles/fields_us_2020_full.pmtiles 14 3612 6201",
+    "node dist/archive.js convert old/fields_us_2020_full.mbtiles work/outputs/tiles/fields_us_2020_full.pmtiles",
   ],
 };
 
+/** Positional arguments of each action after the file: fewest and most. */
+const ACTIONS: Readonly<Record<string, readonly [number, number]>> = {
+  verify: [0, 0],
+  show: [0, 0],
+  decode: [3, 3],
+  convert: [0, 1],
+};
+
 async function run(args: Arguments, ctx: Context): Promise<unknown> {
-  const [action, file, ...rest] = args.positionals;
-  const wanted = { verify: 0, show: 0, decode: 3 }[action ?? ""];
-  if (wanted === undefined || file === undefined || rest.length !== wanted) {
+  const [action = "", file, ...rest] = args.positionals;
+  const count = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+  if (count === undefined || file === undefined || rest.length < count[0] || rest.length > count[1]) {
     throw new PipelineError("usage", `Expected ${COMMAND.positionals}`, { received: args.positionals.join(" ") });
   }
   if (action === "verify") return verify(file, args, ctx);
+  if (action === "convert") return convert(file, rest[0], args, ctx);
   const archive = new Archive(file);
   try {
-    if (action === "show") {
-      const summary = summarizeArchive(archive);
-      if (!args.options.json) process.stdout.write(`${summaryText(summary)}\n`);
-      return summary;
-    }
-    const [z = 0, x = 0, y = 0] = rest.map((text) => wholeNumber(text, "Z, X and Y must be a tile's address"));
-    if (z > MAX_ZOOM || x >= 2 ** z || y >= 2 ** z) {
-      throw new PipelineError("usage", "No such tile in the world", { received: rest.join(" ") });
-    }
-    process.stdout.write(`${JSON.stringify(decodeTile(archive, { z, x, y }))}\n`);
-    return undefined;
+    return action === "show" ? show(archive, args) : decode(archive, rest);
   } finally {
     archive.close();
   }
+}
+
+function show(archive: Archive, { own, options }: Arguments): unknown {
+  const parts = {
+    "header-json": () => headerJson(archive.header),
+    metadata: () => archive.metadata(),
+    tilejson: () => tileJson(archive, options.publicUrl),
+  };
+  const wanted = Object.entries(parts).filter(([flag]) => own[flag] === true);
+  if (wanted.length > 1) {
+    throw new PipelineError("usage", "One of --header-json, --metadata and --tilejson is expected");
+  }
+  const [part] = wanted;
+  if (part !== undefined) {
+    process.stdout.write(`${JSON.stringify(part[1](), undefined, options.json ? 0 : 2)}\n`);
+    return undefined;
+  }
+  const summary = summarizeArchive(archive);
+  if (!options.json) process.stdout.write(`${summaryText(summary)}\n`);
+  return summary;
+}
+
+function decode(archive: Archive, address: readonly string[]): undefined {
+  const [z = 0, x = 0, y = 0] = address.map((text) => wholeNumber(text, "Z, X and Y must be a tile's address"));
+  if (z > MAX_ZOOM || x >= 2 ** z || y >= 2 ** z) {
+    throw new PipelineError("usage", "No such tile in the world", { received: address.join(" ") });
+  }
+  process.stdout.write(`${JSON.stringify(decodeTile(archive, { z, x, y }))}\n`);
 }
 
 async function verify(file: string, args: Arguments, ctx: Context): Promise<unknown> {
@@ -60,6 +96,19 @@ async function verify(file: string, args: Arguments, ctx: Context): Promise<unkn
   if (!args.options.json)
     process.stdout.write(`${file}: valid (${opened}${sample === undefined ? "" : ", a sample"})\n`);
   return { path: file, valid: true, opened: census.entries };
+}
+
+async function convert(source: string, out: string | undefined, args: Arguments, ctx: Context): Promise<unknown> {
+  const target = out ?? `${source.replace(/\.mbtiles$/, "")}.pmtiles`;
+  const pool = openPool(availableThreads(args.options.threads));
+  try {
+    const { header, sourceTiles, emptyTiles } = await convertMbtiles(source, target, pool, ctx);
+    const counts = { tiles: sourceTiles, emptyTiles, contents: header.tileContents };
+    if (!args.options.json) process.stdout.write(`${target}: ${sourceTiles.toLocaleString("en")} tiles\n`);
+    return { path: target, ...counts };
+  } finally {
+    await pool.close();
+  }
 }
 
 function wholeNumber(text: string, sentence: string): number {

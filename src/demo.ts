@@ -4,12 +4,16 @@ import { execa } from "execa";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { historyStep } from "./history/history.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { runStep } from "./pipeline/step.js";
 import { makeSample } from "./sample/sample.js";
 import { runYear } from "./year/run-year.js";
 
 const SEED = 1;
+/** Of a pixel of the sample's rasters, as of the Cropland Data Layer's: 30 m by 30 m. */
+const PIXEL_HA = 0.09;
 
 /** Make a small world and take its years through every stage. */
 async function demo(args: Arguments, ctx: Context) {
@@ -36,6 +40,8 @@ async function demo(args: Arguments, ctx: Context) {
     const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
     results.push(await runYear(year, options, layout, selection, { ...ctx, log: ctx.log.with({ year }) }));
   }
+  const history = historyStep(options, { years, csv: false, pixelHa: PIXEL_HA });
+  await runStep(history, ctx);
   if (!args.options.json) process.stdout.write(farewell(options.region, root, years, tiler, args));
   return { root, years: results };
 }
@@ -47,16 +53,15 @@ async function hasTippecanoe(program: string): Promise<boolean> {
 
 function farewell(region: string, root: string, years: readonly number[], tiler: boolean, args: Arguments): string {
   const layout = layoutOf({ ...args.options, root }, years[0] as number);
-  const lines = ["", `zonal tables  ${join(root, "outputs", "zonal")}`];
+  const lines = ["", `zonal tables  ${join(root, "outputs", "zonal")}`, `history       ${layout.history}`];
   if (tiler) {
     lines.push(
       `archives      ${join(root, "outputs", "tiles")}`,
       `manifest      ${layout.manifest}`,
       "",
       "To look at them:",
+      `  node dist/serve.js --root ${root}    a map of all years in the browser`,
       `  node dist/archive.js show ${layout.archive}`,
-      `  node dist/archive.js verify ${layout.archive}`,
-      "  or drop an archive on https://pmtiles.io",
     );
   }
   if (existsSync(layout.zonal)) lines.push(`The sample knows its own truth: ${join(root, "data", "truth.parquet")}`);

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import { layoutOf } from "./config/config.js";
 import type { Options } from "./config/options.js";
 import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
@@ -12,12 +13,34 @@ import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
+import { ensureBase } from "./tiles/base-archive.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { fitRaster } from "./zones/fit.js";
 import { ZoneReader } from "./zones/zone-reader.js";
 
-/** Burn a field set once, on the grid of a raster, into a zone index that every year on that grid uses. */
+/** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
+  if (args.own.base === true) return prepareBase(args.options, ctx);
+  return prepareIndex(args, ctx);
+}
+
+/** Tile the root's fields without any year's crops, into the archive that every year is made from. */
+async function prepareBase(options: Options, ctx: Context) {
+  const pool = openPool(availableThreads(options.threads));
+  try {
+    // Of the layout only what all years share is used.
+    const layout = layoutOf(options, 0);
+    const { path, facts } = await ensureBase(undefined, { ...options, base: undefined }, layout, () => pool, ctx);
+    const { seen: _seen, ...known } = facts;
+    ctx.log.info(`${facts.rows} fields: ${path}`);
+    return { out: path, ...known };
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Burn a field set once, on the grid of a raster, into a zone index that every year on that grid uses. */
+async function prepareIndex(args: Arguments, ctx: Context) {
   const { options, own } = args;
   const [fieldsPath, rasterPath, out] = ["fields", "raster", "out"].map((flag) => {
     const value = own[flag];
@@ -60,8 +83,17 @@ await main(
   {
     name: "node dist/prepare.js",
     summary:
-      "Make the zone index of a field set: which pixels belong to which field. Once per field set and raster grid.",
+      "Make what a field set needs once: its zone index (which pixels belong to which field; once per raster grid), or, with --base, the base archive that every year's tiles are made from.",
     options: [
+      "root",
+      "region",
+      "fieldsRaw",
+      "fieldsClean",
+      "areaColumn",
+      "minZoom",
+      "maxZoom",
+      "tippecanoe",
+      "scratch",
       "idColumn",
       "geometryColumn",
       "fieldsCrs",
@@ -75,12 +107,14 @@ await main(
       "quiet",
     ],
     own: {
+      base: { type: "boolean", help: "make the base archive of the root's fields, in data/base under the root" },
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
       layer: { type: "string", help: "the layer of a source that has several" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
     },
     examples: [
+      "node dist/prepare.js --base --root work",
       "node dist/prepare.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out data/us.zones",
     ],
   },

@@ -2,15 +2,21 @@ import type { Bounds } from "./archive/header.js";
 import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { historyFiles } from "./history/format.js";
+import { readLegend } from "./history/read-legend.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { type Chart, drawChart } from "./view/crop-chart.js";
 import { drawPicture, type Picture } from "./view/picture.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 
+/** Bands of a chart that can be told apart. */
+const CROPS = { least: 1, most: 14, usual: 11 } as const;
+
 const COMMAND: Command = {
   name: "node dist/preview.js",
-  summary: "Draw the fields of an archive, or of several years side by side, into a PNG.",
+  summary: "Draw the fields of an archive, or of several years side by side, or a chart of crop areas, into a PNG.",
   positionals: "[YEAR ...]",
   options: ["root", "region", "json", "quiet"],
   own: {
@@ -20,15 +26,18 @@ const COMMAND: Command = {
     bbox: { type: "string", help: "what to show, as WEST,SOUTH,EAST,NORTH in degrees [all fields]" },
     zoom: { type: "string", help: "zoom of the tiles to draw [as detailed as the picture]" },
     title: { type: "string", help: "heading [Majority crop of every field]" },
+    chart: { type: "boolean", help: "a chart of crop areas by year, from the history, instead of maps" },
+    top: { type: "string", help: `with --chart: crops with a colour of their own [${CROPS.usual}]` },
   },
   examples: [
     "node dist/preview.js --archive work/outputs/tiles/fields_us_2020_full.pmtiles --out map.png",
     "node dist/preview.js 2018 2019 2020 --root work/demo --out strip.png",
+    "node dist/preview.js --chart --out crops.png",
     "node dist/preview.js 2020 --bbox=-98.6,38.2,-98.2,38.5 --out county.png",
   ],
 };
 
-async function preview(args: Arguments, ctx: Context): Promise<Picture> {
+async function preview(args: Arguments, ctx: Context): Promise<Picture | Chart> {
   const { own, options } = args;
   const text = (name: string) => own[name] as string | undefined;
   const out = text("out");
@@ -38,19 +47,42 @@ async function preview(args: Arguments, ctx: Context): Promise<Picture> {
       received: out,
     });
   }
-  const picture = await drawPicture(
+  const width = wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual;
+  const picture = own.chart === true ? await chart(args, out, width, ctx) : await map(args, out, width, ctx);
+  if (!options.json) process.stdout.write(`${out}: ${picture.width} × ${picture.height}\n`);
+  return picture;
+}
+
+async function chart(
+  { own, options, positionals }: Arguments,
+  out: string,
+  width: number,
+  ctx: Context,
+): Promise<Chart> {
+  for (const flag of ["archive", "bbox", "zoom"]) {
+    if (own[flag] !== undefined) throw new PipelineError("usage", `--${flag} does not go with --chart`);
+  }
+  const legend = readLegend(historyFiles(layoutOf(options, 0).history, options.region).legend);
+  const asked = positionals.flatMap((years) => parseYears(years));
+  const years = asked.length > 0 ? asked.sort((a, b) => a - b) : legend.years;
+  const top = wholeNumber("--top", own.top as string | undefined, CROPS.least, CROPS.most) ?? CROPS.usual;
+  return drawChart(legend, { out, width, top, years, title: own.title as string | undefined }, ctx);
+}
+
+async function map(args: Arguments, out: string, width: number, ctx: Context): Promise<Picture> {
+  const text = (name: string) => args.own[name] as string | undefined;
+  if (args.own.top !== undefined) throw new PipelineError("usage", "--top goes with --chart");
+  return drawPicture(
     {
       archives: chooseArchives(args, text("archive")),
       out,
-      width: wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual,
+      width,
       zoom: wholeNumber("--zoom", text("zoom"), 0, 26),
       bounds: readBox(text("bbox")),
       title: text("title"),
     },
     ctx,
   );
-  if (!options.json) process.stdout.write(`${out}: ${picture.width} × ${picture.height}\n`);
-  return picture;
 }
 
 function chooseArchives({ positionals, options }: Arguments, archive: string | undefined): string[] {

@@ -21,7 +21,10 @@ await main(
       "s3Region",
       "profile",
       "publicUrl",
+      "manifestFormat",
+      "allowRace",
       "distribution",
+      "waitInvalidation",
       "retries",
       "json",
       "quiet",
@@ -48,6 +51,6 @@ function finishedYear(year: number, options: Options) {
   const digest = fileDigest(path);
   const made = readRecord(recordPath(layout.state, options.region, year, "tiles"));
   // Facts of another archive than the one that lies there would be a lie.
-  const facts = made?.output.digest === digest ? made.facts : {};
-  return publishStep(year, options, layout, { path, digest, facts });
+  const known = made?.output.digest === digest ? made : undefined;
+  return publishStep(year, options, layout, { path, digest, facts: known?.facts ?? {}, builtAt: known?.finishedAt });
 }

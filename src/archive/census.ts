@@ -1,5 +1,6 @@
 import { PipelineError, type Where } from "../pipeline/errors.js";
-import { type FeatureView, featureView, type MvtLayer, readLayers } from "./mvt.js";
+import { geometryFault, type TileRange } from "./geometry.js";
+import { type FeatureView, featureView, type MvtLayer, type MvtValue, readLayers } from "./mvt.js";
 import type { Archive } from "./reader.js";
 import { tileName, tileOf } from "./tile-id.js";
 
@@ -12,6 +13,11 @@ export interface CensusPlan {
    */
   readonly rows?: number;
   readonly maxZoom: number;
+  /**
+   * How far geometry may reach beyond its tile, as a share of the tile's extent. Geometry and all
+   * attributes are walked when it is given, else only counted.
+   */
+  readonly buffer?: number;
   /** An attribute whose value is known for every row. */
   readonly attribute?: {
     readonly key: string;
@@ -24,6 +30,11 @@ export interface LayerPlan {
   readonly name: string;
   /** A value of GEOMETRY_TYPE; undefined for any. */
   readonly geometryType?: number;
+  /** Attributes as announced: name to type, as in vector_layers; undefined for any. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** Zooms that it is announced for. */
+  readonly minzoom?: number;
+  readonly maxzoom?: number;
 }
 
 /** Counts of a range of entries; ranges add up in any order. Plain data, to be sent between threads. */
@@ -62,6 +73,7 @@ export function addToCensus(census: Census, archive: Archive, plan: CensusPlan, 
     try {
       const layers = readLayers(tile);
       if (layers.length === 0) throw new RangeError("tile holds no layer");
+      if (new Set(layers.map(({ name }) => name)).size < layers.length) throw new RangeError("tile has a layer twice");
       for (const layer of layers) countLayer(census, plan, layer, tileOf(id).z, view);
     } catch (error) {
       if (error instanceof PipelineError) throw error.at(where);
@@ -80,7 +92,11 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
   if (counts === undefined || wanted === undefined) {
     fail("Tile has a layer that was not announced", { expected: plan.layers.map(({ name }) => name).join(" ") });
   }
-  const { rows } = plan;
+  if (zoom < (wanted.minzoom ?? 0) || zoom > (wanted.maxzoom ?? Infinity)) {
+    fail("Layer was not announced for this zoom", { expected: `${wanted.minzoom} to ${wanted.maxzoom}` });
+  }
+  const { rows, buffer } = plan;
+  const walk = buffer === undefined ? undefined : featureWalk(layer, wanted, buffer);
   const highest = zoom === plan.maxZoom;
   const value = highest && plan.attribute ? attributeReader(layer, plan.attribute.key) : undefined;
   counts.features += layer.featureCount;
@@ -89,6 +105,8 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
     if (wanted.geometryType !== undefined && view.type !== wanted.geometryType) {
       fail("Feature has the wrong geometry type", { id: view.id, expected: wanted.geometryType, received: view.type });
     }
+    const fault = walk?.(view);
+    if (fault !== undefined) fail(fault, { feature: f, id: view.id });
     if (rows === undefined) continue;
     const row = view.id;
     if (row === undefined || row >= rows) {
@@ -106,6 +124,53 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
       fail("Feature has another attribute than its row", { id: row, key: plan.attribute?.key, expected, received });
     }
   }
+}
+
+/** Walks all of a feature; tells what is wrong with it. */
+function featureWalk(
+  layer: MvtLayer,
+  { fields }: LayerPlan,
+  buffer: number,
+): (view: FeatureView) => string | undefined {
+  if (layer.extent < 1 || layer.version < 1 || layer.version > 2) {
+    return () => `Layer has version ${layer.version} and extent ${layer.extent}`;
+  }
+  const reach = Math.ceil(layer.extent * buffer);
+  const range: TileRange = { low: -reach, high: layer.extent + reach };
+  const attributes = attributeWalk(layer, fields);
+  const { bytes } = layer;
+  return (view) => attributes(view) ?? geometryFault(bytes, view.geometryStart, view.geometryEnd, view.type, range);
+}
+
+/** Whether a feature's attributes are announced, with their types; each pair of key and value is looked at once. */
+function attributeWalk(
+  layer: MvtLayer,
+  fields: Readonly<Record<string, string>> | undefined,
+): (view: FeatureView) => string | undefined {
+  const known = new Set<number>();
+  let fault: string | undefined;
+  const visit = (k: number, v: number) => {
+    const pair = k * layer.valueCount + v;
+    if (known.has(pair)) return;
+    known.add(pair);
+    const [key, value] = [layer.keys[k] as string, layer.value(v)];
+    if (value === undefined) fault = `Attribute ${key} has a value of no type`;
+    else if (fields === undefined) return;
+    else if (!Object.hasOwn(fields, key)) fault = `Attribute ${key} was not announced`;
+    else if (!admits(fields[key] as string, value)) {
+      fault = `Attribute ${key} was announced as ${fields[key]} and is a ${typeof value}`;
+    }
+  };
+  return (view) => {
+    layer.forEachTag(view, visit);
+    return fault;
+  };
+}
+
+/** Types as TileJSON names them; what it does not name ("Mixed", a description) may be anything. */
+function admits(announced: string, value: MvtValue): boolean {
+  const type = { number: "number", string: "string", boolean: "boolean" }[announced.toLowerCase()];
+  return type === undefined || typeof value === type;
 }
 
 /** Reads one numeric attribute of a layer's features; −1 where there is none. Each value is decoded once. */

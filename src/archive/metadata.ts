@@ -1,5 +1,9 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { PipelineError } from "../pipeline/errors.js";
+import type { Tilestats } from "./tilestats.js";
+
+/** `generator` of the archives that are made here. */
+export const GENERATOR = "fields-pipeline";
 
 /** One layer as viewers need it to offer styling: name, attributes with their types, zooms. */
 export interface VectorLayer {
@@ -13,6 +17,7 @@ export interface VectorLayer {
 /** The archive's JSON: what TileJSON knows, and whatever else the maker wants to say. */
 export interface Metadata {
   readonly vector_layers?: readonly VectorLayer[];
+  readonly tilestats?: Tilestats;
   readonly [key: string]: unknown;
 }
 

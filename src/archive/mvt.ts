@@ -102,6 +102,16 @@ export class MvtLayer {
     }
   }
 
+  /** Call `visit` with the indexes into keys and values of every attribute of a feature. */
+  forEachTag(view: FeatureView, visit: (key: number, value: number) => void): void {
+    const reader = new VarintReader(this.bytes, view.tagsStart, view.tagsEnd);
+    while (!reader.done) {
+      const [k, v] = [reader.next(), reader.next()];
+      if (k >= this.keys.length || v >= this.valueCount) throw new RangeError("tag points past the keys or values");
+      visit(k, v);
+    }
+  }
+
   /**
    * Index into the layer's values of a feature's attribute; −1 when the feature
    * does not have it.

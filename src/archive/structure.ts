@@ -34,6 +34,7 @@ export function checkStructure(archive: Archive, expected: Expectations = {}): v
   checkZooms(archive, expected, check);
   checkBounds(archive, expected, check);
   checkLayers(archive, expected, check);
+  checkTilestats(archive, check);
 }
 
 class Check {
@@ -235,6 +236,32 @@ function checkLayers(archive: Archive, expected: Expectations, check: Check): vo
   const names = (layers as { id: string }[]).map(({ id }) => id);
   if (expected.layers !== undefined && [...names].sort().join() !== [...expected.layers].sort().join()) {
     check.fail("Layers are not the expected ones", { expected: expected.layers.join(" "), received: names.join(" ") });
+  }
+}
+
+/** Statistics of layers or attributes that are not announced are of another archive. */
+function checkTilestats(archive: Archive, check: Check): void {
+  const { tilestats, vector_layers: announced = [] } = archive.metadata();
+  if (tilestats === undefined) return;
+  if (tilestats.layers === undefined) check.fail("Metadata's tilestats have no layers", {});
+  check.equal("Tilestats count other layers", tilestats.layerCount, tilestats.layers.length);
+  for (const { layer, attributes, attributeCount } of tilestats.layers) {
+    const fields = announced.find(({ id }) => id === layer)?.fields;
+    if (fields === undefined) {
+      check.fail("Tilestats have a layer that was not announced", {
+        layer,
+        expected: announced.map(({ id }) => id).join(" "),
+      });
+    }
+    check.equal("Tilestats count other attributes", attributeCount, attributes.length, { layer });
+    const stranger = attributes.find(({ attribute }) => !Object.hasOwn(fields, attribute));
+    if (stranger !== undefined) {
+      check.fail("Tilestats have an attribute that was not announced", {
+        layer,
+        attribute: stranger.attribute,
+        expected: Object.keys(fields).join(" "),
+      });
+    }
   }
 }
 

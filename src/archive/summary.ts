@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { COMPRESSION, type Header, TILE_TYPE } from "./header.js";
 import type { VectorLayer } from "./metadata.js";
 import type { Archive } from "./reader.js";
@@ -38,6 +39,43 @@ export function summarizeArchive(archive: Archive): ArchiveSummary {
       largest: zoom.largest < 0 ? "" : tileName(zoom.largest),
     })),
     metadataKeys: Object.keys(metadata).filter((key) => !SHOWN_KEYS.includes(key)),
+  };
+}
+
+/** The header under the names that go-pmtiles gives it. */
+export function headerJson({ tileCompression, tileType, minZoom, maxZoom, bounds, center }: Header): object {
+  return {
+    tile_compression: nameOf(COMPRESSION, tileCompression),
+    tile_type: nameOf(TILE_TYPE, tileType),
+    minzoom: minZoom,
+    maxzoom: maxZoom,
+    bounds: [bounds.west, bounds.south, bounds.east, bounds.north],
+    center: [center.lng, center.lat, center.zoom],
+  };
+}
+
+/**
+ * TileJSON 3.0 of a server that hands out the archive's tiles.
+ *
+ * @param publicUrl  under which the archive's name is a folder; relative when left out.
+ */
+export function tileJson(archive: Archive, publicUrl: string | undefined): object {
+  const { vector_layers: layers, name, description, attribution, version } = archive.metadata();
+  const { minzoom, maxzoom, bounds, center } = headerJson(archive.header) as Record<string, unknown>;
+  const folder = publicUrl === undefined ? "" : `${publicUrl.replace(/\/+$/, "")}/`;
+  return {
+    tilejson: "3.0.0",
+    scheme: "xyz",
+    tiles: [`${folder}${basename(archive.path, ".pmtiles")}/{z}/{x}/{y}.mvt`],
+    name,
+    description,
+    attribution,
+    version,
+    minzoom,
+    maxzoom,
+    bounds,
+    center,
+    vector_layers: layers,
   };
 }
 

@@ -8,9 +8,12 @@ export interface Tile {
 /** Highest zoom whose ids are exact as JavaScript numbers. */
 export const MAX_ZOOM = 26;
 
+/** Computed once: powers are slow, and this is asked for with every tile. */
+const FIRST_TILE_IDS = Float64Array.from({ length: MAX_ZOOM + 2 }, (_, z) => (4 ** z - 1) / 3);
+
 /** Id of a zoom's first tile: the number of all tiles of the zooms below, (4^z − 1) / 3. */
 export function firstTileId(z: number): number {
-  return (4 ** z - 1) / 3;
+  return FIRST_TILE_IDS[z] ?? (4 ** z - 1) / 3;
 }
 
 /**

@@ -1,11 +1,16 @@
 import { setImmediate as breathe } from "node:timers/promises";
 import { type ErrorKind, PipelineError } from "../pipeline/errors.js";
 import { addToCensus, type Census, type CensusPlan, missingRows, newCensus } from "./census.js";
+import { GENERATOR } from "./metadata.js";
 import { Archive } from "./reader.js";
 import { checkStructure, type Expectations } from "./structure.js";
 import { entriesOfZoom } from "./zooms.js";
 
 const ENTRIES_PER_TURN = 256;
+/** tippecanoe's buffer is 5 of 256 pixels; where it mends a polygon, vertices lie up to half a pixel beyond it. */
+export const OWN_BUFFER = 6 / 256;
+/** Archives of other makers: the widest buffer in use (PostGIS' ST_AsMVT). */
+const ANY_BUFFER = 1 / 16;
 
 export interface ArchiveExpectations extends Expectations {
   /** Each layer's geometry type and the rows that every layer must have; see CensusPlan. */
@@ -23,7 +28,7 @@ export interface VerifyOptions {
 
 /**
  * Check an archive: structure (see checkStructure), then that its tiles decompress
- * and parse and, where rows are expected and no sample was asked for, that every row
+ * and parse, with their geometry and attributes as announced, and, where rows are expected and no sample was asked for, that every row
  * is in every layer at the highest zoom.
  *
  * @returns what was counted.
@@ -38,8 +43,7 @@ export async function verifyArchive(
   try {
     archive = new Archive(path);
     checkStructure(archive, expected);
-    const layers = archive.metadata().vector_layers?.map(({ id }) => ({ name: id })) ?? [];
-    const plan: CensusPlan = { layers, ...expected.census, maxZoom: archive.header.maxZoom };
+    const plan = planOf(archive, expected.census);
     const census = newCensus(plan);
     const turns = options.sample === undefined ? allEntries(archive) : sampleEntries(archive, options.sample);
     for (const { from, to } of turns) {
@@ -56,6 +60,21 @@ export async function verifyArchive(
   } finally {
     archive?.close();
   }
+}
+
+/** What is expected, and what the archive's own metadata announce. */
+function planOf(archive: Archive, expected: ArchiveExpectations["census"] = { layers: [] }): CensusPlan {
+  const metadata = archive.metadata();
+  const announced = metadata.vector_layers ?? [];
+  const layers = announced.map(({ id, fields, minzoom, maxzoom }) => ({
+    name: id,
+    fields,
+    ...(minzoom !== undefined && { minzoom }),
+    ...(maxzoom !== undefined && { maxzoom }),
+    ...expected.layers.find(({ name }) => name === id),
+  }));
+  const buffer = metadata.generator === GENERATOR ? OWN_BUFFER : ANY_BUFFER;
+  return { buffer, ...expected, layers, maxZoom: archive.header.maxZoom };
 }
 
 /** @throws {PipelineError} input, when a layer lacks rows: how many, and the first twenty. */

@@ -40,6 +40,7 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   for (const name of command.options) {
     config[flagName(name)] = { type: (OPTIONS[name] as OptionSpec).type === "boolean" ? "boolean" : "string" };
   }
+  if (config.quiet !== undefined) config.quiet = { ...config.quiet, short: "q" };
   for (const [flag, spec] of Object.entries(command.own ?? {})) {
     config[flag] = { type: spec.type, multiple: spec.multiple ?? false };
   }
@@ -66,10 +67,22 @@ function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["op
     }
   }
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: joinNegatives(argv, options), options, allowPositionals: true, strict: true });
   } catch (cause) {
     throw new PipelineError("usage", (cause as Error).message.split("\n")[0] as string);
   }
+}
+
+/** `--at -98.5,38.4` as `--at=-98.5,38.4`: parseArgs takes a value that begins with a minus only so. */
+function joinNegatives(argv: readonly string[], options: NonNullable<ParseArgsConfig["options"]>): string[] {
+  const joined: string[] = [];
+  for (const arg of argv) {
+    const flag = joined.at(-1);
+    const takesText = flag?.startsWith("--") && options[flag.slice(2)]?.type === "string";
+    if (takesText && /^-\.?\d/.test(arg) && !joined.includes("--")) joined[joined.length - 1] = `${flag}=${arg}`;
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 function fromText(name: OptionName, text: unknown): unknown {
@@ -109,7 +122,11 @@ function helpText(command: Command): string {
   for (const name of command.options) {
     const spec = OPTIONS[name] as OptionSpec;
     const standard = spec.default === undefined || spec.default === false ? "" : ` [${spec.default}]`;
-    rows.push([`--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`, spec.help + standard]);
+    const short = name === "quiet" ? "-q, " : "";
+    rows.push([
+      `${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`,
+      spec.help + standard,
+    ]);
   }
   rows.push(["--config FILE", "JSON file of the same options, by name as in the README"], ["-h, --help", "this text"]);
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -123,7 +140,7 @@ function helpText(command: Command): string {
     ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
     "",
     "Exit codes: 0 done, 1 failed, 2 usage, 3 some years failed, 4 bad input, 5 too many dirty rows,",
-    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 130/143 signal.",
+    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 11 paused, 130/143 signal.",
     "",
   ].join("\n");
 }

@@ -17,6 +17,7 @@ export interface MainOptions {
  *
  * SIGTERM and SIGINT abort the context's signal, and the command ends its
  * children and removes its scratch on the way out; a second signal ends at once.
+ * SIGUSR1 aborts the context's drain.
  *
  * @param body  returns what `--json` prints on stdout (undefined for nothing).
  */
@@ -40,7 +41,8 @@ export async function main(
     clear = () => progress.clear();
     report = (message) => log.error(message);
     const signal = signalOnTermination();
-    const result = await body(args, { signal, log, progress });
+    const drain = drainOnNotice(() => log.warn("SIGUSR1: what is under way is finished, nothing new is begun"));
+    const result = await body(args, { signal, drain, log, progress });
     if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
   } catch (error) {
     const known = asPipelineError(error, "failed", "Unexpected error");
@@ -68,6 +70,20 @@ function signalOnTermination(): AbortSignal {
       setTimeout(() => process.exit(EXIT_CODES[kind]), CLEANUP_LIMIT_MS).unref();
     });
   }
+  return controller.signal;
+}
+
+/**
+ * Listens also for commands that have nothing to drain: without a listener Node takes SIGUSR1
+ * for a request to open its debugger, to anybody on the machine.
+ */
+function drainOnNotice(told: () => void): AbortSignal {
+  const controller = new AbortController();
+  process.on("SIGUSR1", () => {
+    if (controller.signal.aborted) return;
+    told();
+    controller.abort(new PipelineError("paused", "Ended early by SIGUSR1; the same command goes on from here"));
+  });
   return controller.signal;
 }
 

@@ -5,8 +5,9 @@ export interface Progress {
    *
    * @param label  what is counted, as in "fields burned".
    * @param total  how many there are in all; undefined when unknown.
+   * @param from  how many were done before; rate and remaining time are of the rest.
    */
-  start(label: string, total?: number): Task;
+  start(label: string, total?: number, from?: number): Task;
 }
 
 export interface Task {
@@ -29,7 +30,7 @@ export class TerminalProgress implements Progress {
     private readonly bar: boolean = process.stderr.isTTY === true && process.env.TERM !== "dumb",
   ) {}
 
-  start(label: string, total?: number): Task {
+  start(label: string, total?: number, from = 0): Task {
     const began = performance.now();
     let last = began;
     const show = (done: number, force: boolean) => {
@@ -37,7 +38,7 @@ export class TerminalProgress implements Progress {
       const interval = this.bar ? BAR_INTERVAL_S : LINE_INTERVAL_S;
       if (!force && (now - last) / 1000 < interval) return;
       last = now;
-      const text = progressText(label, done, total, (now - began) / 1000);
+      const text = progressText(label, done, total, (now - began) / 1000, from);
       if (this.bar) this.#draw(text);
       else this.print(text);
     };
@@ -66,8 +67,14 @@ export class TerminalProgress implements Progress {
 export const SILENT: Progress = { start: () => ({ update() {}, end() {} }) };
 
 /** `fields burned ██████░░░ 61 % 122,000/200,000 410,000/s ETA 0:12` */
-export function progressText(label: string, done: number, total: number | undefined, seconds: number): string {
-  const rate = seconds > 0 ? done / seconds : 0;
+export function progressText(
+  label: string,
+  done: number,
+  total: number | undefined,
+  seconds: number,
+  from = 0,
+): string {
+  const rate = seconds > 0 ? (done - from) / seconds : 0;
   const count =
     total === undefined ? done.toLocaleString("en") : `${done.toLocaleString("en")}/${total.toLocaleString("en")}`;
   const speed = `${Math.round(rate).toLocaleString("en")}/s`;

@@ -101,7 +101,11 @@ export interface Layout {
   readonly zonal: string;
   readonly archive: string;
   readonly manifest: string;
+  /** Folder of the history over all years. */
+  readonly history: string;
   readonly log: string;
+  /** How the year's run stands. */
+  readonly live: string;
   /** Step records and locks. */
   readonly state: string;
 }
@@ -117,7 +121,9 @@ export function layoutOf(options: Options, year: number): Layout {
     zonal: join(root, "outputs", "zonal", `zonal_${region}_${year}.parquet`),
     archive: join(root, "outputs", "tiles", `fields_${region}_${year}_full.pmtiles`),
     manifest: join(root, "outputs", "web", `${region}_full_years.json`),
+    history: join(root, "outputs", "history", region),
     log: join(root, "logs", `year_${year}.log`),
+    live: join(root, "logs", `year_${year}_live.json`),
     state: join(root, "outputs", "state"),
   };
 }

@@ -94,12 +94,33 @@ export const OPTIONS = {
     help: "worker threads (default: SLURM_CPUS_PER_TASK, else physical cores this process may use)",
   },
   // Tiles
+  tiles: {
+    type: "string",
+    default: "swap",
+    choices: ["swap", "full"],
+    help: "how a year is tiled: its attributes put into the base archive, or everything by tippecanoe",
+  },
+  base: {
+    type: "string",
+    help: "base archive of the same fields (default: in data/base under the root, made where there is none)",
+  },
+  cropNames: {
+    type: "boolean",
+    default: false,
+    help: "crop names in the tiles too, not only in the legend of the metadata",
+  },
   minZoom: { type: "integer", default: 4, min: 0, max: 16, help: "lowest zoom" },
   maxZoom: { type: "integer", default: 14, min: 0, max: 16, help: "highest zoom" },
   tippecanoe: { type: "string", default: "tippecanoe", help: "the tippecanoe program" },
   scratch: {
     type: "string",
     help: "folder for tippecanoe's temporary files (default: /dev/shm where it fits, else a local disk)",
+  },
+  stallSeconds: {
+    type: "integer",
+    default: 600,
+    min: 0,
+    help: "time without any movement (CPU, input, files) after which tippecanoe is ended with a diagnosis; 0: never",
   },
   // Publish
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
@@ -110,7 +131,27 @@ export const OPTIONS = {
     type: "string",
     help: "URL under which the target is served; prefixed to the archive's name in the manifest",
   },
+  manifestFormat: {
+    type: "string",
+    default: "full",
+    choices: ["full", "list"],
+    help: "the manifest: years with all that is known of their archives, or the bare JSON list of years",
+  },
+  allowRace: {
+    type: "boolean",
+    default: false,
+    help: "where the server refuses conditional writes, write the manifest without a lock object",
+  },
   distribution: { type: "string", help: "CloudFront distribution to invalidate after publishing" },
+  waitInvalidation: { type: "boolean", default: false, help: "end only when CloudFront says the invalidation is done" },
+  // Clusters
+  cluster: { type: "string", help: "the cluster: betzy, saga, laptop, or a name of one's own with --cluster-profile" },
+  clusterProfile: { type: "string", help: "JSON file of what differs from the cluster's built-in profile" },
+  account: { type: "string", help: "account that jobs are billed to (default: FIELDS_ACCOUNT of the environment)" },
+  container: {
+    type: "string",
+    help: "image that jobs run in (default: FIELDS_CONTAINER; without one, the node's own programs)",
+  },
   // How it speaks
   json: { type: "boolean", default: false, help: "result as one JSON object on stdout" },
   quiet: { type: "boolean", default: false, help: "only warnings and errors on stderr" },

@@ -1,18 +1,12 @@
 import { type Data, Type } from "apache-arrow";
 import type { IdColumn, IntegerArray } from "../kernel/kernel.js";
+import type { IdOrder } from "../kernel/pages.js";
 import type { FieldsFile } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
 
 /** A field's id: a bigint for integer columns of any width, else a string. */
 export type FieldId = bigint | string;
-
-/** Whether a slice's ids rise from row to row; the first and last for the join with its neighbours. */
-export interface IdOrder {
-  readonly first: FieldId;
-  readonly last: FieldId;
-  readonly rising: boolean;
-}
 
 /** Ids of an Arrow column; null where a row has none. */
 export function idReader(data: Data): (row: number) => FieldId | null {
@@ -31,6 +25,12 @@ function valueReader(data: Data): (row: number) => FieldId {
   return (row) => bytes.toString("utf8", Number(offsets[row]), Number(offsets[row + 1]));
 }
 
+/** Below 0 where `a` comes first; strings by their bytes, as the kernel has it. Both are of one column. */
+export function compareIds(a: FieldId, b: FieldId): number {
+  if (typeof a === "string" || typeof b === "string") return Buffer.compare(Buffer.from(`${a}`), Buffer.from(`${b}`));
+  return a < b ? -1 : Number(a > b);
+}
+
 export function idOrder(data: Data): IdOrder {
   const id = valueReader(data);
   let rising = data.nullCount === 0;
@@ -38,7 +38,7 @@ export function idOrder(data: Data): IdOrder {
   let last = first;
   for (let row = 1; row < data.length && rising; row++) {
     const next = id(row);
-    rising = next > last;
+    rising = compareIds(last, next) < 0;
     last = next;
   }
   return { first, last: id(data.length - 1), rising };
@@ -62,45 +62,6 @@ function stringIds(values: Uint8Array, offsets: Int32Array | BigInt64Array): IdC
     Number((offsets[row + 1] as number) - (offsets[row] as number)),
   );
   return { values: values.slice(begin, end), lengths };
-}
-
-/**
- * Rows whose id stood in an earlier row, and rows without an id, ascending.
- *
- * Only needed when ids do not simply rise; takes 16 bytes a row.
- */
-export async function duplicateRows(fields: FieldsFile, batch: number): Promise<Uint32Array> {
-  const hashes = new BigUint64Array(fields.rows);
-  let nulls = 0;
-  for (const slice of planSlices(fields, batch)) {
-    const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
-    nulls += data.nullCount;
-    for (let i = 0; i < slice.rows; i++) hashes[slice.firstRow + i] = hash64(id(i) ?? 0n);
-  }
-  const sorted = hashes.slice().sort();
-  const repeated = new Set<bigint>();
-  for (let i = 1; i < sorted.length; i++) {
-    if (sorted[i] === sorted[i - 1]) repeated.add(sorted[i] as bigint);
-  }
-  if (repeated.size === 0 && nulls === 0) return new Uint32Array(0);
-  // Hashes only say where to look: two different ids may share one.
-  const seen = new Set<FieldId>();
-  const rows: number[] = [];
-  for (const slice of planSlices(fields, batch)) {
-    const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
-    for (let i = 0; i < slice.rows; i++) {
-      const row = slice.firstRow + i;
-      const value = id(i);
-      if (value === null) rows.push(row);
-      else if (repeated.has(hashes[row] as bigint)) {
-        if (seen.has(value)) rows.push(row);
-        seen.add(value);
-      }
-    }
-  }
-  return Uint32Array.from(rows);
 }
 
 /** An integer is its own hash; a string's is FNV-1a over its UTF-16 units, in 64 bits. */

@@ -6,6 +6,9 @@ import { IdTable } from "./id-table.js";
 import { type FieldId, idReader } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
 
+/** A table with a row per field. */
+export type IdRows = ParquetShape & Pick<FieldsFile, "idColumn" | "idType">;
+
 /** A value per row of the fields, taken from another table by field id. */
 export interface Joined {
   /** Shared; NaN where the table has no such id or no value. */
@@ -34,7 +37,7 @@ const FIRST_IDS = 10;
  * @throws {PipelineError} input: ids of different types, a column that is not numeric, a damaged file.
  */
 export async function joinColumn(
-  fields: FieldsFile,
+  fields: IdRows,
   table: ParquetShape,
   idColumn: string,
   valueColumn: string,
@@ -62,7 +65,7 @@ export async function joinColumn(
 }
 
 /** Integers of any width agree with each other, and so do strings; one with the other never. */
-function checkIdTypes(fields: FieldsFile, table: ParquetShape, idColumn: string): void {
+function checkIdTypes(fields: IdRows, table: ParquetShape, idColumn: string): void {
   const received = table.columns.get(idColumn);
   if (received !== undefined && isInteger(received) === isInteger(fields.idType)) return;
   throw new PipelineError("input", "Ids are of another type than the fields'", {
@@ -79,7 +82,7 @@ function isInteger(type: DataType): boolean {
 
 /** False as soon as an id differs. */
 async function fillInStep(
-  fields: FieldsFile,
+  fields: IdRows,
   table: ParquetShape,
   idColumn: string,
   valueColumn: string,
@@ -130,7 +133,7 @@ async function* rowsOf(source: AsyncIterable<{ rows: number; data: Data[] }>): A
 }
 
 async function fillById(
-  fields: FieldsFile,
+  fields: IdRows,
   table: ParquetShape,
   idColumn: string,
   valueColumn: string,

@@ -144,6 +144,26 @@ function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReferen
   };
 }
 
+/** Single points between longitude and latitude (WGS 84) and a CRS, x first on both sides. */
+export function pointProjection(crs: string): {
+  readonly forward: (lngLat: readonly [number, number]) => [number, number];
+  readonly back: (point: readonly [number, number]) => [number, number];
+  /** Metres of the CRS's unit; of a degree, where it is geographic. */
+  readonly unitMetres: number;
+} {
+  const [degrees, other] = [spatialReference("OGC:CRS84"), spatialReference(crs)];
+  const way = (from: gdal.SpatialReference, to: gdal.SpatialReference) => {
+    const transformation = new gdal.CoordinateTransformation(from, to);
+    const [swapIn, swapOut] = [northFirst(from), northFirst(to)];
+    return ([x, y]: readonly [number, number]): [number, number] => {
+      const point = swapIn ? transformation.transformPoint(y, x) : transformation.transformPoint(x, y);
+      return swapOut ? [point.y, point.x] : [point.x, point.y];
+    };
+  };
+  const unitMetres = other.isGeographic() ? 111_000 : other.getLinearUnits().value;
+  return { forward: way(degrees, other), back: way(other, degrees), unitMetres };
+}
+
 function northFirst(srs: gdal.SpatialReference): boolean {
   return srs.isGeographic() ? srs.EPSGTreatsAsLatLong() : srs.EPSGTreatsAsNorthingEasting();
 }

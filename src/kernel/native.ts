@@ -2,13 +2,14 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { PipelineError } from "../pipeline/errors.js";
 import type { Kernel } from "./kernel.js";
+import type { PageKernel } from "./pages.js";
 
 const MODULE = fileURLToPath(new URL("../../native/build/Release/fields.node", import.meta.url));
 
 /** @throws {PipelineError} tool, with the build command, when the module is missing or of another Node. */
-export function nativeKernel(): Kernel {
+export function nativeKernel(): Kernel & PageKernel {
   try {
-    return createRequire(import.meta.url)(MODULE) as Kernel;
+    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel;
   } catch (cause) {
     throw new PipelineError(
       "tool",

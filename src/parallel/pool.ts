@@ -37,10 +37,22 @@ export function openPool(threads: number): Pool {
     // Atomics.wait would hold the worker's event loop, on which reading parquet depends.
     atomics: "disabled",
   });
+  // A worker that fails without a task (at its start, say) would leave the others' tasks waiting for ever.
+  const open = new Set<(error: PipelineError) => void>();
+  pool.on("error", (cause) => {
+    for (const fail of open) fail(new PipelineError("failed", "A worker cannot be started", {}, { cause }));
+  });
+  const submitted = <T>(run: () => Promise<T>) =>
+    new Promise<T>((resolve, reject) => {
+      open.add(reject);
+      run()
+        .then(resolve, reject)
+        .finally(() => open.delete(reject));
+    });
   return {
     threads,
     async run(name, argument, transfer = []) {
-      const submit = () => pool.run(argument, { name, transferList: [...transfer] });
+      const submit = () => submitted(() => pool.run(argument, { name, transferList: [...transfer] }));
       try {
         return await submit();
       } catch (error) {

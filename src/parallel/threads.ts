@@ -10,11 +10,15 @@ export interface ThreadSources {
   readonly cores: number;
 }
 
-/** Worker threads to use: what was asked for, else Slurm's share, else the physical cores; at most 128. */
+/**
+ * Worker threads to use: what was asked for, else Slurm's share, else the physical
+ * cores; at most 128. Slurm may count hyperthreads, and does not bind tasks
+ * everywhere, so its share never makes more of the cores that there are.
+ */
 export function threadCount(sources: ThreadSources): number {
   const slurm = Number(sources.slurmCpusPerTask);
-  const wanted = sources.threads ?? (Number.isInteger(slurm) && slurm > 0 ? slurm : sources.cores);
-  return Math.max(1, Math.min(MAX_THREADS, wanted));
+  const share = Number.isInteger(slurm) && slurm > 0 ? Math.min(slurm, sources.cores) : sources.cores;
+  return Math.max(1, Math.min(MAX_THREADS, sources.threads ?? share));
 }
 
 /** `threadCount` of this process. */
@@ -43,7 +47,8 @@ export function coreCpus(root = ""): number[] {
   return [...cores.values()];
 }
 
-function allowedCpus(root: string): number[] {
+/** CPUs that this process may run on (its affinity), hyperthreads counted. */
+export function allowedCpus(root = ""): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read(`${root}/proc/self/status`) ?? "")?.[1];
   if (list !== undefined) return parseCpuList(list);
   try {
@@ -58,19 +63,38 @@ function allowedCpus(root: string): number[] {
 /** `0-3,8` as numbers. */
 export function parseCpuList(list: string): number[] {
   return list.split(",").flatMap((part) => {
+    if (part.trim() === "") return [];
     const [first, last] = part.split("-").map(Number);
     if (first === undefined || Number.isNaN(first)) return [];
     return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
   });
 }
 
-/** CPUs by the cgroup's quota (version 2, then 1); infinite without one. */
-function cgroupCpus(root: string): number {
-  const [quota, period] = (read(`${root}/sys/fs/cgroup/cpu.max`) ?? "max 100000").split(" ");
-  if (quota !== "max" && Number(quota) > 0) return Math.max(1, Math.floor(Number(quota) / Number(period)));
-  const old = Number(read(`${root}/sys/fs/cgroup/cpu/cpu.cfs_quota_us`) ?? -1);
-  const oldPeriod = Number(read(`${root}/sys/fs/cgroup/cpu/cpu.cfs_period_us`) ?? 100_000);
-  return old > 0 ? Math.max(1, Math.floor(old / oldPeriod)) : Infinity;
+/**
+ * CPUs by the smallest quota of the process's own cgroup and those above it (version 2,
+ * then 1); infinite without one. In a container its own cgroup is the root.
+ */
+export function cgroupCpus(root = ""): number {
+  const groups = (read(`${root}/proc/self/cgroup`) ?? "").split("\n").map((line) => line.split(":"));
+  const unified = groups.find(([id]) => id === "0")?.[2] ?? "/";
+  const v1 = groups.find(([, controllers]) => controllers?.split(",").includes("cpu"))?.[2] ?? "/";
+  const quotas = [
+    ...withAncestors(unified).map((path) => read(`${root}/sys/fs/cgroup${path}/cpu.max`)),
+    ...withAncestors(v1).map((path) => {
+      const dir = `${root}/sys/fs/cgroup/cpu${path}`;
+      return `${read(`${dir}/cpu.cfs_quota_us`) ?? ""} ${read(`${dir}/cpu.cfs_period_us`) ?? ""}`;
+    }),
+  ].map((text) => {
+    const [quota, period] = (text ?? "").split(" ").map(Number);
+    return quota && period && quota > 0 ? Math.max(1, Math.floor(quota / period)) : Infinity;
+  });
+  return Math.min(Infinity, ...quotas);
+}
+
+/** `/a/b` gives `/a/b`, `/a` and the root, which is empty. */
+function withAncestors(path: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== "..");
+  return Array.from({ length: parts.length + 1 }, (_, i) => ["", ...parts.slice(0, parts.length - i)].join("/"));
 }
 
 function read(path: string): string | undefined {

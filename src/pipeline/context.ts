@@ -5,6 +5,11 @@ import type { Progress } from "../cli/progress.js";
 export interface Context {
   /** Aborted on SIGTERM and SIGINT; the reason is the PipelineError to end with. */
   readonly signal: AbortSignal;
+  /**
+   * Aborted on SIGUSR1, which Slurm sends some minutes ahead of a job's time limit: what is
+   * under way is finished, nothing new is begun. The reason is the PipelineError to end with.
+   */
+  readonly drain?: AbortSignal;
   readonly log: Log;
   readonly progress: Progress;
 }

@@ -24,6 +24,8 @@ export const EXIT_CODES = {
   network: 9,
   /** Upload, manifest or invalidation failed. */
   publish: 10,
+  /** Ended early by SIGUSR1, before a time limit; the same command goes on from there. */
+  paused: 11,
   interrupted: 130,
   terminated: 143,
 } as const;

@@ -1,20 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
-import {
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname } from "node:os";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "./context.js";
 import { asPipelineError, PipelineError } from "./errors.js";
+import { type Holder, holderNow, isAlive, isHere, parseHolder } from "./holder.js";
 
 /** How often a holder renews its lock. */
 const HEARTBEAT_MS = 5_000;
@@ -27,19 +17,6 @@ const STALE_MS = 60_000;
 
 /** Between two looks at a live holder's lock. */
 const WAIT_MS = 500;
-
-interface Holder {
-  readonly token: string;
-  readonly host: string;
-  readonly pid: number;
-  /** The holder's PID namespace and boot; a pid means nothing outside them. */
-  readonly namespace: string;
-  /** Start time in clock ticks since boot (/proc/pid/stat field 22); tells a reused pid. */
-  readonly startTicks: string;
-  readonly since: string;
-  /** Counts up with every heartbeat. */
-  readonly beat: number;
-}
 
 export interface LockOptions {
   readonly heartbeatMs?: number;
@@ -83,7 +60,7 @@ export async function withLock<T>(
     const state = readState(path);
     if (state === "unreadable") return; // A passing fault of the file system; the next beat tells.
     const owner = state && parseHolder(state.text);
-    if (owner?.token === token) writeHolder(path, holder(token, ++beat));
+    if (owner?.token === token) writeHolder(path, holderNow(token, ++beat));
     else
       lost.abort(
         new PipelineError("locked", "Lock was lost while working", { lock: path, host: owner?.host, pid: owner?.pid }),
@@ -102,7 +79,7 @@ export async function withLock<T>(
 function tryCreate(path: string, token: string): boolean {
   const partial = partialOf(path, token);
   try {
-    writeFileSync(partial, JSON.stringify(holder(token, 0)));
+    writeFileSync(partial, JSON.stringify(holderNow(token, 0)));
     linkSync(partial, path);
     return true;
   } catch (error) {
@@ -221,65 +198,4 @@ function lockedBy(path: string, owner: Holder | undefined): PipelineError {
     pid: owner?.pid,
     since: owner?.since,
   });
-}
-
-function parseHolder(text: string): Holder | undefined {
-  try {
-    const value = JSON.parse(text) as Holder;
-    return typeof value.token === "string" && typeof value.pid === "number" ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function holder(token: string, beat: number): Holder {
-  return {
-    token,
-    host: hostname(),
-    pid: process.pid,
-    namespace: namespace(),
-    startTicks: startTicks(process.pid) ?? "",
-    since: SINCE,
-    beat,
-  };
-}
-
-const SINCE = new Date().toISOString();
-
-function namespace(): string {
-  try {
-    return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return hostname();
-  }
-}
-
-function isHere(owner: Holder): boolean {
-  return owner.host === hostname() && owner.namespace === namespace();
-}
-
-function isAlive(owner: Holder): boolean {
-  const ticks = startTicks(owner.pid);
-  return ticks === undefined ? isHidden(owner.pid) : ticks === owner.startTicks;
-}
-
-/** Another user's process where /proc is mounted with hidepid: it exists, more cannot be seen. */
-function isHidden(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Start time of a process from /proc, or undefined when there is none (a zombie counts as none). */
-function startTicks(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
 }

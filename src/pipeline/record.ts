@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { publishFile } from "./output.js";
@@ -26,12 +26,16 @@ export function recordPath(stateDir: string, region: string, year: number, step:
 
 /** The record, or undefined where there is none or it cannot be read (then the step is made again). */
 export function readRecord(path: string): StepRecord | undefined {
-  if (!existsSync(path)) return undefined;
+  const record = readJson(path) as StepRecord | undefined;
+  const whole =
+    typeof record?.step === "string" && record.inputs && record.facts && typeof record.output?.digest === "string";
+  return whole ? record : undefined;
+}
+
+/** What a JSON file holds; undefined where there is none or it cannot be read. */
+export function readJson(path: string): unknown {
   try {
-    const record = JSON.parse(readFileSync(path, "utf8")) as StepRecord;
-    const whole =
-      typeof record.step === "string" && record.inputs && record.facts && typeof record.output?.digest === "string";
-    return whole ? record : undefined;
+    return JSON.parse(readFileSync(path, "utf8")) ?? undefined;
   } catch {
     return undefined;
   }
@@ -44,11 +48,12 @@ export function writeRecord(path: string, record: StepRecord): void {
 
 /**
  * Small JSON file by temporary name, fsync and rename. The name is fixed, so that the next
- * write takes what a kill left; whoever writes holds the year's lock.
+ * write takes what a kill left; whoever writes holds the year's lock. Where several may write,
+ * each gives a name of its own as `writer`.
  */
-export function writeJsonAtomic(path: string, value: unknown): void {
+export function writeJsonAtomic(path: string, value: unknown, writer = ""): void {
   mkdirSync(dirname(path), { recursive: true });
-  const partial = `${path}.partial`;
+  const partial = `${path}${writer && `.${writer}`}.partial`;
   try {
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
     publishFile(partial, path);

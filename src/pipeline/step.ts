@@ -13,7 +13,8 @@ import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } fro
  */
 export interface Step<F extends Facts = Facts> {
   readonly name: string;
-  readonly year: number;
+  /** Undefined for an output that is of no one year. */
+  readonly year: number | undefined;
   /** Raised whenever the same inputs would give another output. */
   readonly version: number;
   /** Absolute path of the output. */
@@ -95,6 +96,7 @@ function firstChange(before: Inputs, now: Inputs): string | undefined {
  *
  * @returns the facts of the output, fresh or on record.
  * @throws {PipelineError} naming step and year; the old output, if any, still stands.
+ *   paused, when the step would have to begin while the context drains.
  */
 export async function runStep<F extends Facts>(
   step: Step<F>,
@@ -112,6 +114,7 @@ export async function runStep<F extends Facts>(
       log.info(`valid, skipped: ${step.target}`);
       return verdict.record?.facts as F;
     }
+    ctx.drain?.throwIfAborted();
     log.info(`begins: ${verdict.reason}`);
     await step.validate(own);
     return await make(step, own);

@@ -1,10 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { CloudFrontClient, CreateInvalidationCommand } from "@aws-sdk/client-cloudfront";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CloudFrontClient, CreateInvalidationCommand, GetInvalidationCommand } from "@aws-sdk/client-cloudfront";
 import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
 import { type AwsAccess, awsClientConfig } from "./aws-client.js";
 
 /** CloudFront is one service for the world, signed for this region. */
 const CLOUDFRONT_REGION = "us-east-1";
+/** CloudFront takes minutes as a rule; its own waiter gives up after as long. */
+const WAIT_MS = 10 * 60_000;
+const POLL_MS = 10_000;
 
 /**
  * Have CloudFront forget its copies of these paths. The SDK's own settings
@@ -20,11 +25,7 @@ export async function invalidate(
   access: AwsAccess,
   ctx: Context,
 ): Promise<string> {
-  const client = new CloudFrontClient({
-    ...awsClientConfig(access),
-    region: CLOUDFRONT_REGION,
-  });
-  const answer = await client.send(
+  const answer = await clientOf(access).send(
     new CreateInvalidationCommand({
       DistributionId: distribution,
       InvalidationBatch: {
@@ -36,6 +37,40 @@ export async function invalidate(
     { abortSignal: ctx.signal },
   );
   return answer.Invalidation?.Id ?? "";
+}
+
+/**
+ * Wait until an invalidation has reached all of CloudFront.
+ *
+ * @throws {PipelineError} publish, when it is not done after ten minutes; or the SDK's error.
+ */
+export async function invalidationDone(
+  distribution: string,
+  id: string,
+  access: AwsAccess,
+  ctx: Context,
+): Promise<void> {
+  const client = clientOf(access);
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const answer = await client.send(new GetInvalidationCommand({ DistributionId: distribution, Id: id }), {
+      abortSignal: ctx.signal,
+    });
+    const status = answer.Invalidation?.Status ?? "";
+    if (status.toLowerCase() === "completed") return;
+    if (performance.now() > deadline) {
+      throw new PipelineError("publish", "CloudFront did not finish the invalidation in time", {
+        distribution,
+        id,
+        status,
+      });
+    }
+    await sleep(POLL_MS, undefined, { signal: ctx.signal });
+  }
+}
+
+function clientOf(access: AwsAccess): CloudFrontClient {
+  return new CloudFrontClient({ ...awsClientConfig(access), region: CLOUDFRONT_REGION });
 }
 
 /** The paths under which a distribution serves `keys`: below the public URL where there is one. */

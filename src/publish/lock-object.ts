@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { Standstill } from "../pipeline/standstill.js";
 
 /** Where claims are kept: one small object each, listed together. */
 export interface ClaimStore {
@@ -44,13 +45,13 @@ export async function withLockObject<T>(
 ): Promise<T> {
   const token = randomUUID();
   const deadline = performance.now() + WAIT_MS + leaseMs;
-  const watch = new Watch(leaseMs);
+  const watch = new Standstill();
   /** When the own claim was last written; undefined while there is none. */
   let claimed: number | undefined;
   try {
     for (;;) {
       const claims = await store.list();
-      const others = await dropDead(claims, token, watch, store, ctx);
+      const others = await dropDead(claims, token, watch, leaseMs, store, ctx);
       const mine = claims.some((claim) => claim.token === token);
       if (claimed !== undefined && mine && others.length === 0) {
         const since = claimed;
@@ -84,27 +85,19 @@ async function giveBack(store: ClaimStore, token: string, name: string, ctx: Con
   }
 }
 
-/** Remember since when, on this process's clock, a claim has stood as it stands. */
-class Watch {
-  readonly #since = new Map<string, number>();
-
-  constructor(private readonly leaseMs: number) {}
-
-  isDead({ token, writtenMs }: Claim): boolean {
-    const now = performance.now();
-    const seen = `${token} ${writtenMs}`;
-    const since = this.#since.get(seen) ?? now;
-    this.#since.set(seen, since);
-    return now - since > this.leaseMs;
-  }
-}
-
 /** Tokens of the other writers that are alive; claims of dead ones are removed. */
-async function dropDead(claims: readonly Claim[], own: string, watch: Watch, store: ClaimStore, ctx: Context) {
+async function dropDead(
+  claims: readonly Claim[],
+  own: string,
+  watch: Standstill,
+  leaseMs: number,
+  store: ClaimStore,
+  ctx: Context,
+) {
   const alive: string[] = [];
   for (const claim of claims) {
     if (claim.token === own) continue;
-    if (watch.isDead(claim)) {
+    if (watch.ms(claim.token, String(claim.writtenMs)) > leaseMs) {
       ctx.log.warn("a dead writer's lock is removed", { token: claim.token });
       await store.remove(claim.token);
     } else {

@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { type Manifest, manifestText, parseManifest } from "./manifest.js";
+import { type Manifest, type ManifestFormat, manifestText, parseManifest } from "./manifest.js";
 import type { Target } from "./target.js";
 import { FileTarget } from "./target-file.js";
 
@@ -18,10 +18,13 @@ export interface ManifestFile {
   readonly target: Target;
   readonly key: string;
   readonly region: string;
+  readonly format: ManifestFormat;
+  /** Where the store refuses conditional writes: write all the same, and look whether it stayed. */
+  readonly allowRace: boolean;
 }
 
 /** How the writes of others were kept out. */
-export type Guard = "conditional write" | "lock object" | "unchanged";
+export type Guard = "conditional write" | "lock object" | "none" | "unchanged";
 
 export async function readManifest(file: ManifestFile, ctx: Context): Promise<Manifest | undefined> {
   const stored = await file.target.getText(file.key, ctx);
@@ -34,7 +37,7 @@ export async function readManifest(file: ManifestFile, ctx: Context): Promise<Ma
  * Where the store has conditional writes (AWS, folders) a write goes through only
  * over the very text that was read; otherwise it is read and changed again. Where
  * it refuses them a lock object keeps other writers out (see lock-object.ts for
- * what that promises). A store that *ignores* conditions can lose a year; the
+ * what that promises), unless `allowRace` says to do without. A store that *ignores* conditions can lose a year; the
  * rerun of that year finds it missing and puts it back.
  *
  * @param change  pure; called once for each attempt.
@@ -48,10 +51,15 @@ export async function updateManifest(
   const { target, key } = file;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { manifest, text, stored } = await nextText(file, change, ctx);
-    if (text === stored?.text) return { manifest, guard: "unchanged" };
+    if (text === stored?.text) {
+      await target.clearDeadLock?.(key, ctx);
+      return { manifest, guard: "unchanged" };
+    }
     const condition = stored === undefined ? ({ ifNoneMatch: "*" } as const) : { ifMatch: stored.tag };
     const outcome = await target.putText(key, text, HEADERS, condition, ctx);
     if (outcome === "written") return { manifest, guard: "conditional write" };
+    if (outcome === "unsupported" && file.allowRace)
+      return { manifest: await updateRacing(file, change, ctx), guard: "none" };
     if (outcome === "unsupported") return { manifest: await updateUnderLock(file, change, ctx), guard: "lock object" };
     const limit = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** attempt);
     await sleep(limit * Math.random(), undefined, { signal: ctx.signal });
@@ -86,10 +94,37 @@ async function updateUnderLock(
   );
 }
 
+/** For credentials that may not make or list lock objects. A writer that is overtaken notices only if it is so before it looks. */
+async function updateRacing(
+  file: ManifestFile,
+  change: (current: Manifest | undefined) => Manifest,
+  ctx: Context,
+): Promise<Manifest> {
+  ctx.log.warn("the server refuses conditional writes: the manifest is written without any guard", whereOf(file));
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const { manifest, text, stored } = await nextText(file, change, ctx);
+    if (text === stored?.text) return manifest;
+    await file.target.putText(file.key, text, HEADERS, "always", ctx);
+  }
+  throw new PipelineError(
+    "publish",
+    "Other writers changed the manifest each time right after this one",
+    whereOf(file),
+  );
+}
+
 async function nextText(file: ManifestFile, change: (current: Manifest | undefined) => Manifest, ctx: Context) {
   const stored = await file.target.getText(file.key, ctx);
-  const manifest = change(stored && parseManifest(stored.text, file.region, whereOf(file)));
-  return { manifest, text: manifestText(manifest), stored };
+  const current = stored && parseManifest(stored.text, file.region, whereOf(file));
+  if (file.format === "list" && Object.keys(current?.archives ?? {}).length > 0) {
+    throw new PipelineError(
+      "publish",
+      "The manifest there tells of archives, which a bare list would lose; publish with --manifest-format full, or remove it first",
+      { ...whereOf(file), expected: "a list of years", received: "a full manifest" },
+    );
+  }
+  const manifest = change(current);
+  return { manifest, text: manifestText(manifest, file.format), stored };
 }
 
 /**

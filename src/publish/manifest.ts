@@ -1,3 +1,4 @@
+import type { OPTIONS } from "../config/options.js";
 import { CDL_LEGEND, type LegendEntry } from "../legend/cdl-legend.js";
 import { PipelineError, type Where } from "../pipeline/errors.js";
 
@@ -20,18 +21,39 @@ export interface ArchiveEntry {
   readonly minzoom: number;
   readonly maxzoom: number;
   readonly layers: readonly string[];
+  /** When the archive was made, ISO 8601 in UTC. */
+  readonly builtAt: string;
   /** Features by layer; absent where the archive's maker did not say. */
   readonly featureCounts?: Readonly<Record<string, number>>;
+}
+
+/** A published file. */
+export interface FileEntry {
+  /** Absolute, or relative to the manifest. */
+  readonly url: string;
+  readonly key: string;
+  readonly bytes: number;
+  /** `sha256:` and 64 hex digits. */
+  readonly checksum: string;
+}
+
+export interface HistoryEntry {
+  readonly years: readonly number[];
+  /** legend.json. */
+  readonly legend: FileEntry;
+  /** history_{region}.parquet. */
+  readonly table: FileEntry;
 }
 
 /**
  * The file that lists what is published: `{region}_full_years.json`.
  *
- * It holds no times: the same archives give the same bytes, in whatever order
- * and however often their years were published. The store's own time of last
- * change says when.
+ * The same archives give the same bytes, in whatever order and however often
+ * their years were published: its only times are those at which archives were made.
  */
 export interface Manifest {
+  /** The history over all years, where it is published. */
+  readonly history?: HistoryEntry;
   readonly version: number;
   readonly generator: string;
   readonly region: string;
@@ -55,8 +77,12 @@ const ENTRY_KEYS = new Set([
   "minzoom",
   "maxzoom",
   "layers",
+  "builtAt",
   "featureCounts",
 ]);
+
+/** `full`: the object below; `list`: its years alone, as a JSON list. */
+export type ManifestFormat = (typeof OPTIONS)["manifestFormat"]["choices"][number];
 
 /**
  * Read a manifest; a bare JSON list of years, its older form, is one without archives.
@@ -121,21 +147,33 @@ export function withArchive(
   };
 }
 
-/** Why a year is not in the manifest as it should be; undefined when it is. */
+/** The manifest with this history in place of any other; every year kept. */
+export function withHistory(
+  manifest: Manifest | undefined,
+  history: HistoryEntry,
+  by: { readonly region: string; readonly generator: string },
+): Manifest {
+  return { ...(manifest ?? { ...EMPTY, ...by, legend: CDL_LEGEND }), history };
+}
+
+/** Why a year is not in the manifest as it should be; undefined when it is. A bare list tells of the year alone. */
 export function entryProblem(
   manifest: Manifest | undefined,
+  format: ManifestFormat,
   year: number,
   checksum: string,
   url: string,
 ): string | undefined {
-  const entry = manifest?.archives[year];
-  if (entry === undefined || !manifest?.years.includes(year)) return "the manifest does not list the year";
+  if (!manifest?.years.includes(year)) return "the manifest does not list the year";
+  if (format === "list") return undefined;
+  const entry = manifest.archives[year];
+  if (entry === undefined) return "the manifest does not tell of the year's archive";
   if (entry.checksum !== checksum) return "the manifest lists another archive of the year";
   return entry.url === url ? undefined : "the manifest lists another URL";
 }
 
-export function manifestText(manifest: Manifest): string {
-  return `${JSON.stringify(manifest, null, 1)}\n`;
+export function manifestText(manifest: Manifest, format: ManifestFormat): string {
+  return format === "full" ? `${JSON.stringify(manifest, null, 1)}\n` : `${JSON.stringify(manifest.years)}\n`;
 }
 
 function ascending(years: readonly number[]): number[] {

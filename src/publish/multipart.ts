@@ -25,8 +25,8 @@ const MIB = 2 ** 20;
 const USUAL_PART_BYTES = 16 * MIB;
 /** Parts in flight; with 16 MiB parts 64 MiB of memory. */
 const PARALLEL_PARTS = 4;
-/** Of each part, for servers that check it; by zlib at several GB/s. */
-const CHECKSUM = "CRC32";
+/** Of each part: the same hash that its request is signed with, so that it is computed once. */
+const CHECKSUM = "SHA256";
 /** Uploads of this very object that nobody finished for so long are given up: their parts cost money. */
 const ORPHAN_AGE_MS = 7 * 24 * 3600 * 1000;
 
@@ -125,24 +125,17 @@ export async function uploadInParts(
     const partSignal = AbortSignal.any([ctx.signal, failed.signal]);
     let next = 0;
     const sendParts = async () => {
+      // One buffer a lane: fresh ones for every part cost as much as sending them.
+      const buffer = Buffer.allocUnsafeSlow(Math.min(partBytes, source.bytes));
       for (let index = next++; index < count && !partSignal.aborted; index = next++) {
-        const body = await readPart(file, source, index * partBytes, partBytes);
+        const body = await readPart(file, source, index * partBytes, buffer);
         const there = earlier?.parts.get(index + 1);
         if (there !== undefined && isSame(there, body)) {
           parts[index] = completed(index + 1, there);
           resumed += body.length;
         } else {
-          const answer = await client.send(
-            new UploadPartCommand({
-              ...upload,
-              PartNumber: index + 1,
-              Body: body,
-              ContentLength: body.length,
-              ChecksumAlgorithm: CHECKSUM,
-            }),
-            { abortSignal: partSignal },
-          );
-          parts[index] = completed(index + 1, answer);
+          const command = partCommand(upload, index + 1, body);
+          parts[index] = completed(index + 1, await client.send(command, { abortSignal: partSignal }));
         }
         sent += body.length;
         options.onProgress?.(sent);
@@ -252,9 +245,10 @@ async function giveUp(client: S3Client, upload: S3Object & { UploadId: string },
   }
 }
 
-async function readPart(file: FileHandle, source: SourceFile, offset: number, partBytes: number): Promise<Buffer> {
-  const length = Math.min(partBytes, source.bytes - offset);
-  const body = Buffer.allocUnsafe(length);
+/** The bytes from `offset` on, as many as the buffer takes or are left, as a view of the buffer. */
+async function readPart(file: FileHandle, source: SourceFile, offset: number, buffer: Buffer): Promise<Buffer> {
+  const length = Math.min(buffer.length, source.bytes - offset);
+  const body = buffer.subarray(0, length);
   for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(body, filled, length - filled, offset + filled);
     if (bytesRead === 0) {
@@ -269,6 +263,29 @@ async function readPart(file: FileHandle, source: SourceFile, offset: number, pa
   return body;
 }
 
+/**
+ * The SDK would hash the body twice, for the signature and for the checksum.
+ * Another thread (`crypto.subtle`) would copy it first, which costs as much as the hash.
+ */
+function partCommand(upload: S3Object & { UploadId: string }, PartNumber: number, body: Buffer) {
+  const hash = createHash("sha256").update(body).digest();
+  const command = new UploadPartCommand({
+    ...upload,
+    PartNumber,
+    Body: body,
+    ContentLength: body.length,
+    ChecksumSHA256: hash.toString("base64"),
+  });
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = hash.toString("hex");
+      return next(args);
+    },
+    { step: "build", name: "signedBodyHash" },
+  );
+  return command;
+}
+
 /** A part's ETag is its MD5, but for some kinds of encryption: then it never matches, and is sent again. */
 function isSame(part: Part, body: Buffer): boolean {
   if (part.Size !== body.length) return false;
@@ -276,10 +293,10 @@ function isSame(part: Part, body: Buffer): boolean {
 }
 
 /** What the server said of a part, as it wants it back; checksums only where it computed them. */
-function completed(PartNumber: number, said: Pick<Part, "ETag" | "ChecksumCRC32">): CompletedPart {
+function completed(PartNumber: number, said: Pick<Part, "ETag" | "ChecksumSHA256">): CompletedPart {
   return {
     PartNumber,
     ETag: said.ETag,
-    ...(said.ChecksumCRC32 !== undefined && { ChecksumCRC32: said.ChecksumCRC32 }),
+    ...(said.ChecksumSHA256 !== undefined && { ChecksumSHA256: said.ChecksumSHA256 }),
   };
 }

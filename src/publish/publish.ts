@@ -8,12 +8,12 @@ import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
 import { awsCode, firstLine } from "./aws-errors.js";
-import { fileChecksum } from "./checksum.js";
-import { invalidate, invalidationPaths } from "./invalidation.js";
+import { invalidate, invalidationDone, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
-import type { SourceFile, StoredObject, Target } from "./target.js";
+import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
+import type { Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 
 /** A finished archive, as the tiles step hands it on. */
@@ -21,6 +21,8 @@ export interface FinishedArchive {
   readonly path: string;
   /** `fileDigest` of it. */
   readonly digest: string;
+  /** When it was made, ISO 8601 in UTC; else its time of last change is taken. */
+  readonly builtAt?: string | undefined;
   /** Of the tiles step; `featureCounts` (features by layer) goes into the manifest. */
   readonly facts: Facts;
 }
@@ -36,14 +38,12 @@ export interface PublishFacts extends Facts {
   readonly guard: Guard;
   /** All years in the manifest after this one was published. */
   readonly years: readonly number[];
-  /** `none`, `created ID`, or `failed: REASON`; a failure does not undo the publish. */
+  /** `none`, `created ID`, `completed ID`, or `failed: REASON`; a failure does not undo the publish. */
   readonly invalidation: string;
 }
 
-const GENERATOR = `fields-pipeline ${packageVersion()}`;
-const CONTENT_TYPE = "application/vnd.pmtiles";
-/** A reader that has a part of an older archive notices by its ETag; an hour bounds how long it may not ask. */
-const CACHE_CONTROL = "public, max-age=3600";
+export const GENERATOR = `fields-pipeline ${packageVersion()}`;
+const HEADERS = { contentType: "application/vnd.pmtiles", cacheControl: CACHE_CONTROL } as const;
 const FAILED = "failed: ";
 
 /**
@@ -62,10 +62,16 @@ export function publishStep(
   archive: FinishedArchive,
   tuning: S3Tuning = {},
 ): Step<PublishFacts> {
-  const { region } = options;
+  const { region, manifestFormat, allowRace } = options;
   const target = openTarget(options, layout, tuning);
   const key = basename(layout.archive);
-  const manifest: ManifestFile = { target, key: basename(layout.manifest), region };
+  const manifest: ManifestFile = {
+    target,
+    key: basename(layout.manifest),
+    region,
+    format: manifestFormat,
+    allowRace,
+  };
   const receiptPath = join(layout.state, `${region}_${year}_published.json`);
   let description: ArchiveDescription | undefined;
 
@@ -83,6 +89,7 @@ export function publishStep(
       target: target.name,
       endpoint: options.endpoint ?? null,
       publicUrl: options.publicUrl ?? null,
+      manifestFormat,
       distribution: options.distribution ?? null,
     },
 
@@ -108,12 +115,13 @@ export function publishStep(
 
     async run(partial, ctx) {
       description ??= await describeArchive(archive.path, archive.facts);
-      const source = await sourceOf(archive, ctx);
+      const source = await sourceOf(archive.path, archive.digest, ctx);
       const resumePath = `${partial}.upload.json`;
-      const sent = await putArchive(target, key, source, resumePath, ctx);
+      const sent = await sendFile(target, key, source, { ...HEADERS, resumePath }, ctx);
       const url = options.publicUrl === undefined ? await target.url(key) : below(options.publicUrl, key);
       const checksum = `sha256:${source.checksum}`;
-      const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, ...description };
+      const builtAt = archive.builtAt ?? statSync(archive.path).mtime.toISOString();
+      const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, builtAt, ...description };
       const update = await updateManifest(
         manifest,
         (current) => withArchive(current, year, entry, { region, generator: GENERATOR }),
@@ -167,66 +175,20 @@ async function problemAt(
   if (stored === undefined) return "the archive is not at the target";
   const wanted = { bytes: facts.bytes, checksum: facts.checksum.replace("sha256:", ""), fingerprint: archive.digest };
   if (!isStored(stored, wanted)) return "the target holds another archive";
-  return entryProblem(await readManifest(manifest, ctx), year, facts.checksum, facts.url);
-}
-
-/** By whole-object checksum where the store keeps it, else by fingerprint. */
-function isStored(stored: StoredObject, wanted: Omit<SourceFile, "path">): boolean {
-  if (stored.bytes !== wanted.bytes) return false;
-  if (stored.checksum !== undefined) return stored.checksum === wanted.checksum;
-  return stored.fingerprint === wanted.fingerprint;
-}
-
-async function sourceOf(archive: FinishedArchive, ctx: Context): Promise<SourceFile> {
-  const bytes = statSync(archive.path).size;
-  const task = ctx.progress.start("bytes checksummed", bytes);
-  try {
-    const checksum = await fileChecksum(archive.path, ctx, (done) => task.update(done));
-    return { path: archive.path, bytes, checksum, fingerprint: archive.digest };
-  } finally {
-    task.end();
-  }
-}
-
-/** Send the archive unless the target has it, then look at it there. */
-async function putArchive(target: Target, key: string, source: SourceFile, resumePath: string, ctx: Context) {
-  const before = await target.stat(key, ctx);
-  if (before !== undefined && isStored(before, source)) {
-    ctx.log.info("the target has this archive already", { key });
-    return { transfer: "already there", resumedBytes: 0 } as const;
-  }
-  const task = ctx.progress.start("bytes published", source.bytes);
-  try {
-    const { how, resumedBytes } = await target.putFile(
-      key,
-      source,
-      { contentType: CONTENT_TYPE, cacheControl: CACHE_CONTROL, resumePath, onProgress: (done) => task.update(done) },
-      ctx,
-    );
-    const after = await target.stat(key, ctx);
-    if (after === undefined || !isStored(after, source)) {
-      throw new PipelineError("publish", "The target does not hold what was sent", {
-        target: target.name,
-        key,
-        expected: `${source.bytes} bytes, ${source.checksum}`,
-        received: after && `${after.bytes} bytes, ${after.checksum ?? after.fingerprint}`,
-      });
-    }
-    return { transfer: how, resumedBytes } as const;
-  } finally {
-    task.end();
-  }
+  return entryProblem(await readManifest(manifest, ctx), manifest.format, year, facts.checksum, facts.url);
 }
 
 /** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
-async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
-  const { distribution, publicUrl, profile, retries } = options;
+export async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
+  const { distribution, publicUrl, profile, retries, waitInvalidation } = options;
   if (distribution === undefined) return "none";
   try {
     const paths = invalidationPaths(keys, publicUrl, (key) => target.urlPath(key));
     const id = await invalidate(distribution, paths, { profile, retries }, ctx);
     ctx.log.info("CloudFront invalidation created", { distribution, id, paths: paths.join(" ") });
-    return `created ${id}`;
+    if (!waitInvalidation) return `created ${id}`;
+    await invalidationDone(distribution, id, { profile, retries }, ctx);
+    return `completed ${id}`;
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
     const reason = `${awsCode(error)}: ${firstLine(error)}`;
@@ -235,11 +197,11 @@ async function tryInvalidation(options: Options, target: Target, keys: string[],
   }
 }
 
-function localPath(target: Target, key: string): string | undefined {
+export function localPath(target: Target, key: string): string | undefined {
   return target.name.startsWith("file:") ? join(target.name.slice("file:".length), key) : undefined;
 }
 
-function below(publicUrl: string, key: string): string {
+export function below(publicUrl: string, key: string): string {
   return `${publicUrl.replace(/\/+$/, "")}/${encodeURIComponent(key)}`;
 }
 

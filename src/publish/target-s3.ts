@@ -104,8 +104,15 @@ export class S3Target implements Target {
 
   async getText(key: string, ctx: Context): Promise<StoredText | undefined> {
     return this.#told(key, "Cannot read the object", ctx, async () => {
-      const got = await this.#client.send(new GetObjectCommand(this.#object(key)), { abortSignal: ctx.signal });
-      return { text: (await got.Body?.transformToString("utf-8")) ?? "", tag: got.ETag ?? "" };
+      for (let attempt = 0; ; attempt++) {
+        const got = await this.#client.send(new GetObjectCommand(this.#object(key)), { abortSignal: ctx.signal });
+        try {
+          return { text: (await got.Body?.transformToString("utf-8")) ?? "", tag: got.ETag ?? "" };
+        } catch (error) {
+          // The SDK tries a request again, but not an answer that breaks off on its way.
+          if (attempt >= this.options.retries || ctx.signal.aborted) throw error;
+        }
+      }
     });
   }
 

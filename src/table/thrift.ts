@@ -1,104 +1,183 @@
-/** Types of Thrift's compact protocol, as far as parquet's footer needs them. */
-const [I16, I32, I64, BINARY, LIST, STRUCT] = [4, 5, 6, 8, 9, 12] as const;
-
 /**
- * A struct in Thrift's compact protocol; fields are added in the order of their numbers.
+ * Thrift's compact protocol, in which parquet writes its footer and page headers: structs are
+ * read without knowing their schema and written back as they were.
  *
  * @see https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
  */
-export class ThriftStruct {
-  readonly #bytes: number[] = [];
-  #last = 0;
 
-  i16(field: number, value: number): this {
-    return this.#key(field, I16).#varint(zigzag(value));
-  }
+export const THRIFT = {
+  stop: 0,
+  true: 1,
+  false: 2,
+  byte: 3,
+  i16: 4,
+  i32: 5,
+  i64: 6,
+  double: 7,
+  binary: 8,
+  list: 9,
+  set: 10,
+  map: 11,
+  struct: 12,
+} as const;
 
-  i32(field: number, value: number): this {
-    return this.#key(field, I32).#varint(zigzag(value));
-  }
+export type ThriftType = (typeof THRIFT)[keyof typeof THRIFT];
 
-  /** Below 2^53. */
-  i64(field: number, value: number): this {
-    return this.#key(field, I64).#varint(zigzag(value));
-  }
+/** Integers are bigints; doubles stay as their bytes. */
+export type ThriftValue = boolean | number | bigint | Uint8Array | ThriftList | ThriftStruct;
 
-  i8(field: number, value: number): this {
-    this.#key(field, 3).#bytes.push(value & 0xff);
-    return this;
-  }
+export interface ThriftList {
+  readonly of: ThriftType;
+  readonly items: readonly ThriftValue[];
+}
 
-  truth(field: number, value: boolean): this {
-    return this.#key(field, value ? 1 : 2);
-  }
+export interface ThriftField {
+  readonly type: ThriftType;
+  readonly value: ThriftValue;
+}
 
-  binary(field: number, value: string | Uint8Array): this {
-    return this.#key(field, BINARY).#put(value);
-  }
+/** Fields by number. */
+export type ThriftStruct = Map<number, ThriftField>;
 
-  struct(field: number, value: ThriftStruct): this {
-    return this.#key(field, STRUCT).#append(value.#finish());
-  }
+/** The bytes end before the struct does: more of them are to be read. */
+export class ThriftEnd extends Error {}
 
-  i32s(field: number, values: readonly number[]): this {
-    this.#list(field, I32, values.length);
-    for (const value of values) this.#varint(zigzag(value));
-    return this;
-  }
+/** @returns the struct at the beginning of `bytes`, and how many of them it takes. */
+export function readStruct(bytes: Uint8Array): { struct: ThriftStruct; length: number } {
+  const reader = new Reader(bytes);
+  const struct = reader.struct();
+  return { struct, length: reader.at };
+}
 
-  strings(field: number, values: readonly string[]): this {
-    this.#list(field, BINARY, values.length);
-    for (const value of values) this.#put(value);
-    return this;
-  }
+export function writeStruct(struct: ThriftStruct): Uint8Array {
+  const out: number[] = [];
+  putStruct(out, struct);
+  return Uint8Array.from(out);
+}
 
-  structs(field: number, values: readonly ThriftStruct[]): this {
-    this.#list(field, STRUCT, values.length);
-    for (const value of values) this.#append(value.#finish());
-    return this;
-  }
+/** A whole number field; undefined where it is absent. */
+export function numberField(struct: ThriftStruct, field: number): number | undefined {
+  const value = struct.get(field)?.value;
+  return typeof value === "bigint" ? Number(value) : undefined;
+}
 
-  bytes(): Uint8Array {
-    return Uint8Array.from(this.#finish());
-  }
+export function structField(struct: ThriftStruct, field: number): ThriftStruct | undefined {
+  const value = struct.get(field)?.value;
+  return value instanceof Map ? value : undefined;
+}
 
-  #finish(): readonly number[] {
-    return [...this.#bytes, 0];
-  }
+/** Structs of a list; none where it is absent. */
+export function structsField(struct: ThriftStruct, field: number): readonly ThriftStruct[] {
+  const value = struct.get(field)?.value as ThriftList | undefined;
+  return (value?.items ?? []) as readonly ThriftStruct[];
+}
 
-  #key(field: number, type: number): this {
-    this.#bytes.push(((field - this.#last) << 4) | type);
-    this.#last = field;
-    return this;
-  }
+export const i32 = (value: number): ThriftField => ({ type: THRIFT.i32, value: BigInt(value) });
+export const i64 = (value: number): ThriftField => ({ type: THRIFT.i64, value: BigInt(value) });
+export const structs = (items: readonly ThriftStruct[]): ThriftField => ({
+  type: THRIFT.list,
+  value: { of: THRIFT.struct, items },
+});
 
-  #list(field: number, type: number, length: number): void {
-    this.#key(field, LIST);
-    if (length < 15) this.#bytes.push((length << 4) | type);
-    else {
-      this.#bytes.push(0xf0 | type);
-      this.#varint(length);
+class Reader {
+  at = 0;
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  struct(): ThriftStruct {
+    const struct: ThriftStruct = new Map();
+    for (let field = 0; ; ) {
+      const head = this.#byte();
+      if (head === THRIFT.stop) return struct;
+      field = head >> 4 === 0 ? Number(this.#zigzag()) : field + (head >> 4);
+      const type = (head & 15) as ThriftType;
+      struct.set(field, { type, value: type <= THRIFT.false ? type === THRIFT.true : this.#value(type) });
     }
   }
 
-  #put(value: string | Uint8Array): this {
-    const bytes = typeof value === "string" ? Buffer.from(value) : value;
-    return this.#varint(bytes.length).#append(bytes);
+  #value(type: ThriftType): ThriftValue {
+    if (type === THRIFT.true || type === THRIFT.false) return this.#byte() === THRIFT.true;
+    if (type === THRIFT.byte) return this.#byte();
+    if (type === THRIFT.i16 || type === THRIFT.i32 || type === THRIFT.i64) return this.#zigzag();
+    if (type === THRIFT.double) return this.#take(8);
+    if (type === THRIFT.binary) return this.#take(Number(this.#varint()));
+    if (type === THRIFT.struct) return this.struct();
+    if (type === THRIFT.list || type === THRIFT.set) {
+      const head = this.#byte();
+      const of = (head & 15) as ThriftType;
+      const length = head >> 4 === 15 ? Number(this.#varint()) : head >> 4;
+      return { of, items: Array.from({ length }, () => this.#value(of)) };
+    }
+    throw new Error(`Thrift type ${type} is not known in parquet`);
   }
 
-  #varint(value: number): this {
-    let left = value;
-    for (; left >= 0x80; left = Math.floor(left / 0x80)) this.#bytes.push((left % 0x80) | 0x80);
-    this.#bytes.push(left);
-    return this;
+  #byte(): number {
+    const byte = this.bytes[this.at++];
+    if (byte === undefined) throw new ThriftEnd();
+    return byte;
   }
 
-  #append(bytes: ArrayLike<number>): this {
-    for (let i = 0; i < bytes.length; i++) this.#bytes.push(bytes[i] as number);
-    return this;
+  #take(length: number): Uint8Array {
+    if (this.at + length > this.bytes.length) throw new ThriftEnd();
+    this.at += length;
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+
+  #varint(): bigint {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = this.#byte();
+      value |= BigInt(byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  }
+
+  #zigzag(): bigint {
+    const value = this.#varint();
+    return (value >> 1n) ^ -(value & 1n);
   }
 }
 
-function zigzag(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value;
+function putStruct(out: number[], struct: ThriftStruct): void {
+  let last = 0;
+  for (const [field, { type, value }] of [...struct].sort(([a], [b]) => a - b)) {
+    const kind = typeof value === "boolean" ? (value ? THRIFT.true : THRIFT.false) : type;
+    if (field - last > 0 && field - last < 16) out.push(((field - last) << 4) | kind);
+    else {
+      out.push(kind);
+      putZigzag(out, BigInt(field));
+    }
+    if (typeof value !== "boolean") putValue(out, type, value);
+    last = field;
+  }
+  out.push(THRIFT.stop);
+}
+
+function putValue(out: number[], type: ThriftType, value: ThriftValue): void {
+  if (typeof value === "boolean") out.push(value ? THRIFT.true : THRIFT.false);
+  else if (typeof value === "number") out.push(value);
+  else if (typeof value === "bigint") putZigzag(out, value);
+  else if (value instanceof Map) putStruct(out, value);
+  else if (value instanceof Uint8Array) {
+    if (type === THRIFT.binary) putVarint(out, BigInt(value.length));
+    for (const byte of value) out.push(byte);
+  } else {
+    const { of, items } = value;
+    if (items.length < 15) out.push((items.length << 4) | of);
+    else {
+      out.push(0xf0 | of);
+      putVarint(out, BigInt(items.length));
+    }
+    for (const item of items) putValue(out, of, item);
+  }
+}
+
+function putZigzag(out: number[], value: bigint): void {
+  putVarint(out, BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+}
+
+function putVarint(out: number[], value: bigint): void {
+  let rest = value;
+  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128);
+  out.push(Number(rest));
 }

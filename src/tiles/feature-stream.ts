@@ -7,12 +7,14 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
+import type { PropertyChoice } from "./properties.js";
 
 export interface FeatureAttributes {
   /** Shared; hectares as floats by row, NaN where unknown. */
   readonly area: SharedArrayBuffer;
-  /** Shared; CDL codes as doubles by row, NaN where there is none. */
-  readonly crop: SharedArrayBuffer;
+  /** Shared; CDL codes as doubles by row, NaN where there is none; undefined for fields without any year. */
+  readonly crop: SharedArrayBuffer | undefined;
+  readonly choice: PropertyChoice;
 }
 
 /** Slices in work or waiting for the reader, beyond one a worker. */

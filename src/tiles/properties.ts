@@ -2,19 +2,18 @@ import type { FieldId } from "../fields/ids.js";
 import type { TextColumn } from "../kernel/kernel.js";
 import { cropName } from "../legend/cdl-legend.js";
 
-/** Attributes that a year's features carry, by name and type, as the archive's metadata lists them. */
-export const FEATURE_FIELDS = {
-  field_id: "Number or String",
-  area_ha: "Number",
-  crop_code: "Number",
-  crop_name: "String",
-} as const;
+/** Which attributes features carry, beside the area. */
+export interface PropertyChoice {
+  /** The field id; not needed where it is the row number, which is the feature's id. */
+  readonly fieldId: boolean;
+  readonly cropName: boolean;
+}
 
 /** Bytes that a row's properties take, beside its id; the buffer grows when one needs more. */
 const ROW_BYTES = 128;
 
 /**
- * Properties of a batch as JSON members: `"field_id":7,"area_ha":64.75,"crop_code":1,"crop_name":"Corn"`.
+ * Properties of a batch as JSON members: `"field_id":7,"area_ha":64.75,"crop_code":1`.
  *
  * Area is rounded to 0.01 ha, more than the polygons are good for: unrounded it takes a
  * sixth of the archive. What a field lacks is left out.
@@ -28,16 +27,18 @@ export function propertyTexts(
   id: (row: number) => FieldId | null,
   area: (row: number) => number,
   crop: (row: number) => number,
+  choice: PropertyChoice,
 ): TextColumn {
   let values = Buffer.allocUnsafe(rows * ROW_BYTES);
   const offsets = new Int32Array(rows + 1);
   let at = 0;
   for (let row = 0; row < rows; row++) {
-    let text = idMember(id(row));
+    let text = choice.fieldId ? idMember(id(row)) : "";
     const hectares = area(row);
     if (Number.isFinite(hectares)) text += `,"area_ha":${Math.round(hectares * 100) / 100}`;
     const code = crop(row);
-    if (!Number.isNaN(code)) text += cropMembers(code);
+    if (!Number.isNaN(code)) text += `,"crop_code":${code}`;
+    if (!Number.isNaN(code) && choice.cropName) text += nameMember(code);
     if (text.startsWith(",")) text = text.slice(1);
     if (at + text.length * 3 > values.length) values = Buffer.concat([values], values.length * 2 + text.length * 3);
     at += values.write(text, at);
@@ -51,13 +52,13 @@ function idMember(id: FieldId | null): string {
   return typeof id === "bigint" ? `"field_id":${id}` : `"field_id":${JSON.stringify(id)}`;
 }
 
-const members = new Map<number, string>();
+const names = new Map<number, string>();
 
-function cropMembers(code: number): string {
-  let text = members.get(code);
+function nameMember(code: number): string {
+  let text = names.get(code);
   if (text === undefined) {
-    text = `,"crop_code":${code},"crop_name":${JSON.stringify(cropName(code))}`;
-    members.set(code, text);
+    text = `,"crop_name":${JSON.stringify(cropName(code))}`;
+    names.set(code, text);
   }
   return text;
 }

@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { holderNow, isGone, parseHolder } from "../pipeline/holder.js";
 import { type FileSystem, fileSystemOf } from "./file-system.js";
 
 /**
@@ -10,6 +11,9 @@ import { type FileSystem, fileSystemOf } from "./file-system.js";
  * and the tiler and the workers need the other half.
  */
 const MEMORY_SHARE = 0.5;
+const PREFIX = "fields-pipeline-";
+/** Lies in the folder and tells whose it is. */
+const OWNER = "owner.json";
 
 export interface TempDirRequest {
   /** The folder to use and no other, as the user said. */
@@ -104,12 +108,45 @@ async function judge(
 }
 
 /**
- * Name of the temporary folder of one root, region and year: the same for every run
- * of them, different for any other.
+ * Name of the temporary folder of one root, region and year (or the base of them all): the
+ * same for every run of them, different for any other.
  */
-export function tempDirName(root: string, region: string, year: number): string {
+export function tempDirName(root: string, region: string, year: number | "base"): string {
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 12);
-  return `fields-pipeline-${hash}-${region}-${year}`;
+  return `${PREFIX}${hash}-${region}-${year}`;
+}
+
+/**
+ * Remove temporary folders of processes of this machine that are dead, whichever year or root they worked on: in
+ * /dev/shm they hold memory, and the year may be taken up on another node. A folder whose owner cannot be looked at
+ * (another container's) or is not known is left alone.
+ *
+ * @param parents  where such folders lie.
+ * @returns paths that were removed.
+ */
+export function sweepTempDirs(parents: readonly string[] = ["/dev/shm", tmpdir()]): string[] {
+  const removed: string[] = [];
+  for (const path of new Set(parents.flatMap(tempDirsIn))) {
+    try {
+      const owner = parseHolder(readFileSync(join(path, OWNER), "utf8"));
+      if (owner === undefined || !isGone(owner)) continue;
+      rmSync(path, { recursive: true, force: true });
+      removed.push(path);
+    } catch {
+      // Another user's, or swept by somebody else just now.
+    }
+  }
+  return removed;
+}
+
+function tempDirsIn(parent: string): string[] {
+  try {
+    return readdirSync(parent)
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => join(parent, name));
+  } catch {
+    return [];
+  }
 }
 
 /** Make the folder empty, for this user alone; what an earlier run left there goes. */
@@ -118,6 +155,7 @@ export function openTempDir(path: string): void {
     rmSync(path, { recursive: true, force: true });
     mkdirSync(dirname(path), { recursive: true });
     mkdirSync(path, { mode: 0o700 });
+    writeFileSync(join(path, OWNER), JSON.stringify(holderNow(randomUUID(), 0)));
   } catch (cause) {
     throw asPipelineError(cause, "tool", "Cannot make the folder for tippecanoe's temporary files", { path });
   }

@@ -1,22 +1,27 @@
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import type { Metadata } from "../archive/metadata.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
+import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
-import { type FieldsFile, findColumn, openFields, openParquet, type ParquetShape } from "../fields/fields-file.js";
-import { type Joined, joinColumn } from "../fields/join.js";
+import { openParquet } from "../fields/fields-file.js";
+import { cropName } from "../legend/cdl-legend.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
-import { recordPath } from "../pipeline/record.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { fingerprint } from "../pipeline/fingerprint.js";
+import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
-import { archiveMetadata, LAYERS } from "./archive-metadata.js";
+import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
+import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base-archive.js";
 import { takeCensus } from "./census.js";
-import { FeatureStream } from "./feature-stream.js";
-import { preflight } from "./preflight.js";
-import { tempDirName } from "./temp-dir.js";
-import { runTippecanoe } from "./tippecanoe.js";
+import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
+import { joinArea, joinCrop, openFieldSources } from "./sources.js";
+import { checkSample } from "./swap-check.js";
+import { type SwapMember, SwapPass } from "./swap-pass.js";
+import type { YearAttributes } from "./swap-plan.js";
+import { tileFields } from "./tile-fields.js";
 
 /** What an archive holds, and what of the inputs did not get into it. */
 export type TilesFacts = {
@@ -27,7 +32,8 @@ export type TilesFacts = {
   readonly notDrawn: number;
   /** Fields thinner than a tile unit: they have a centroid and no polygon at the highest zoom. */
   readonly tooThin: number;
-  readonly withoutCrop: number;
+  /** Of several years, in their order. */
+  readonly withoutCrop: number | readonly number[];
   /** Rows of one file only. */
   readonly unmatched: {
     readonly noArea: number;
@@ -38,156 +44,220 @@ export type TilesFacts = {
   readonly engine: string;
 };
 
-const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
+/** A year's zonal table. */
+export interface YearTable {
+  readonly year: number;
+  readonly path: string;
+  readonly digest: string;
+}
 
-/** The year's tiles: geometry, area and crop in step into tippecanoe, and out as a verified archive. */
+/**
+ * The year's tiles, as a verified archive: its crops put into the base's tiles, or geometry,
+ * area and crop in step into tippecanoe (`--tiles=full`).
+ *
+ * @param member  of a pass that it shares with other years.
+ */
 export function tilesStep(
-  year: number,
-  zonal: { readonly path: string; readonly digest: string },
+  zonal: YearTable,
+  options: Options,
+  layout: Layout,
+  pool: () => Pool,
+  member = new SwapPass().member(),
+): Step<TilesFacts> {
+  const { year } = zonal;
+  const inputs = { ...baseInputs(layout, options), zonal: zonal.digest, ...styleOf(options) };
+  return {
+    ...commonStep([zonal], inputs, options, layout),
+    year,
+    target: layout.archive,
+    record: recordPath(layout.state, options.region, year, "tiles"),
+    run: (partial, ctx) =>
+      options.tiles === "full"
+        ? tileYear(zonal, inputs, partial, options, layout, pool, ctx)
+        : swapYears([zonal], [cropKeys(options.cropNames)], inputs, partial, options, layout, pool, member, ctx),
+  };
+}
+
+/** All years' crops in one archive, as crop_2008, crop_2009 ... */
+export function singleArchiveStep(
+  zonals: readonly YearTable[],
   options: Options,
   layout: Layout,
   pool: () => Pool,
 ): Step<TilesFacts> {
-  const { region, minZoom, maxZoom, idColumn, geometryColumn, areaColumn, fieldsCrs } = options;
-  const digest = (path: string) => (existsSync(path) ? fileDigest(path) : "missing");
-  const inputs = {
-    raw: digest(layout.fieldsRaw),
-    clean: digest(layout.fieldsClean),
-    zonal: zonal.digest,
-    idColumn: idColumn ?? null,
-    geometryColumn: geometryColumn ?? null,
-    areaColumn,
-    fieldsCrs: fieldsCrs ?? null,
-    minZoom,
-    maxZoom,
+  const [first, last] = [zonals[0] as YearTable, zonals.at(-1) as YearTable];
+  const years = Object.fromEntries(zonals.map(({ year, digest }) => [`zonal_${year}`, digest]));
+  const inputs = { ...baseInputs(layout, options), ...years, ...styleOf(options) };
+  const span = `${first.year}-${last.year}`;
+  const keys = zonals.map(({ year }) => cropKeys(options.cropNames, year));
+  return {
+    ...commonStep(zonals, inputs, options, layout),
+    year: last.year,
+    target: join(layout.root, "outputs", "tiles", `fields_${options.region}_${span}_full.pmtiles`),
+    record: join(layout.state, `${options.region}_${span}_tiles.json`),
+    run: (partial, ctx) =>
+      swapYears(zonals, keys, inputs, partial, options, layout, pool, new SwapPass().member(), ctx),
   };
+}
+
+function styleOf({ tiles, cropNames }: Options): Inputs {
+  return { tiles, cropNames };
+}
+
+function commonStep(zonals: readonly YearTable[], inputs: Inputs, options: Options, layout: Layout) {
+  const { minZoom, maxZoom } = options;
   return {
     name: "tiles",
-    year,
-    version: 1,
-    target: layout.archive,
-    record: recordPath(layout.state, region, year, "tiles"),
+    version: 2,
     errorKind: "failed",
     inputs,
     async validate() {
-      await openSources(layout, zonal.path, options);
+      await openFieldSources(layout, options);
+      for (const { path } of zonals) await openParquet(path);
     },
-    async run(partial, ctx) {
-      const sources = await openSources(layout, zonal.path, options);
-      const [area, crop] = await joinSources(sources, options, ctx);
-      const stream = new FeatureStream(
-        sources.fields,
-        { area: area.values.buffer as SharedArrayBuffer, crop: crop.values.buffer as SharedArrayBuffer },
-        options,
-        pool(),
-        ctx,
-      );
-      const tiled = join(dirname(partial), "tippecanoe.pmtiles");
-      const ready = await preflight({
-        program: options.tippecanoe,
-        output: tiled,
-        maxZoom,
-        inputBytes: await stream.estimateBytes(),
-        threads: pool().threads,
-        scratch: options.scratch,
-        tempDirName: tempDirName(layout.root, region, year),
-      });
-      ctx.log.info("tippecanoe", { version: ready.version, threads: ready.plan.threads, tempDir: ready.tempDir.path });
-      const task = ctx.progress.start("tiles, % done", 100);
-      try {
-        await runTippecanoe({
-          features: stream,
-          output: tiled,
-          tempDir: ready.tempDir.path,
-          minZoom,
-          maxZoom,
-          program: ready.program,
-          plan: ready.plan,
-          signal: ctx.signal,
-          log: ctx.log,
-          onProgress: (percent) => task.update(percent),
-        });
-      } finally {
-        task.end();
-      }
-      const metadata = {
-        region,
-        year,
-        inputs: fingerprint(inputs),
-        minZoom,
-        maxZoom,
-        engine: ready.version,
-        crops: presentCrops(crop),
-      };
-      await rewriteMetadata(tiled, partial, () => archiveMetadata(metadata), { signal: ctx.signal });
-      const census = await takeCensus(partial, stream.status, crop.values, maxZoom, pool(), ctx);
-      if (census.thin > 0)
-        ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
-          firstRows: census.firstThin.join(" "),
-        });
-      return {
-        rows: sources.fields.rows,
-        featureCounts: { fields: census.fields, centroids: census.centroids },
-        notDrawn: sources.fields.rows - stream.drawn,
-        tooThin: census.thin,
-        withoutCrop: countMissing(crop),
-        unmatched: {
-          noArea: area.missing.rows,
-          areaOnly: area.extra.rows,
-          noZonal: crop.missing.rows,
-          zonalOnly: crop.extra.rows,
-        },
-        engine: ready.version,
-      };
-    },
-    async verify(partial) {
-      // The census has opened every tile already.
+    async verify(partial: string) {
+      // What the tiles hold was checked as they were made.
       await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
     },
+  } as const;
+}
+
+async function swapYears(
+  zonals: readonly YearTable[],
+  keys: readonly CropKeys[],
+  inputs: Inputs,
+  partial: string,
+  options: Options,
+  layout: Layout,
+  pool: () => Pool,
+  member: SwapMember,
+  ctx: Context,
+): Promise<TilesFacts> {
+  const { region, minZoom, maxZoom } = options;
+  const last = zonals.at(-1) as YearTable;
+  const { base, years, unmatched } = await member.inTurn(async () => {
+    const base = await ensureBase(last.year, options, layout, pool, ctx);
+    const { fields } = await openFieldSources(layout, options);
+    const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
+      [],
+      { noZonal: 0, zonalOnly: 0 },
+    ];
+    for (const { path } of zonals) {
+      const crop = await joinCrop(fields, path, options, ctx);
+      years.push(indexed(crop.values, path));
+      unmatched.noZonal += crop.missing.rows;
+      unmatched.zonalOnly += crop.extra.rows;
+    }
+    return { base, years, unmatched };
+  });
+  const attributes = years.map((crops, i) => ({ keys: keys[i] as CropKeys, crops }));
+  const { engine, facts } = base;
+  const metadata = archiveMetadata({
+    region,
+    years: zonals.map(({ year }) => year),
+    inputs: fingerprint(inputs),
+    minZoom,
+    maxZoom,
+    engine,
+    idType: facts.idType ?? undefined,
+    crops: keys,
+    codes: [...new Set(years.flatMap(({ codes }) => codes))].sort((a, b) => a - b),
+  });
+  const tilestats = base.tilestats && withCrops(base.tilestats, attributes, rowsOfLayer(base, "centroids"));
+  const output = {
+    path: partial,
+    years: attributes,
+    metadata: { ...metadata, ...(tilestats && { tilestats }) },
+  };
+  const report = await member.join(base, output, options.kernel, pool(), ctx);
+  const compared = await checkSample(partial, base.path, attributes, ctx);
+  ctx.log.info("tiles have their attributes", { tiles: report.tiles, compared, gzip: report.gzip });
+  const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
+  const withoutCrop = years.map((crops) => crops.withoutCrop);
+  return {
+    rows,
+    featureCounts,
+    notDrawn,
+    tooThin,
+    withoutCrop: withoutCrop.length === 1 ? (withoutCrop[0] as number) : withoutCrop,
+    unmatched: { noArea, areaOnly, ...unmatched },
+    engine,
   };
 }
 
-interface Sources {
-  readonly fields: FieldsFile;
-  readonly clean: ParquetShape;
-  readonly zonal: ParquetShape;
+/** @param drawn  a bit a row: fields that the tiles hold. */
+function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn: Uint8Array): Tilestats {
+  const fresh = years.flatMap(({ keys, crops }) => {
+    // In tippecanoe's order, that of their texts.
+    const codes = codesOfRows(crops, drawn).sort((a, b) => (String(a) < String(b) ? -1 : 1));
+    if (codes.length === 0) return [];
+    const names = [...new Set(codes.map(cropName))].sort();
+    return [attributeStats(keys.code, codes), ...(keys.name === undefined ? [] : [attributeStats(keys.name, names)])];
+  });
+  return withAttributes(tilestats, fresh);
 }
 
-async function openSources(layout: Layout, zonalPath: string, options: Options): Promise<Sources> {
-  const fields = await openFields(layout.fieldsRaw, options);
-  const clean = await openParquet(layout.fieldsClean);
-  findColumn(clean, "id", options.idColumn, ID_NAMES);
-  findColumn(clean, "area", options.areaColumn, []);
-  return { fields, clean, zonal: await openParquet(zonalPath) };
-}
-
-async function joinSources(
-  { fields, clean, zonal }: Sources,
+async function tileYear(
+  zonal: YearTable,
+  inputs: Inputs,
+  partial: string,
   options: Options,
+  layout: Layout,
+  pool: () => Pool,
   ctx: Context,
-): Promise<[Joined, Joined]> {
-  const cleanId = findColumn(clean, "id", options.idColumn, ID_NAMES);
-  const area = await joinColumn(fields, clean, cleanId, options.areaColumn, "float32", options.batch, ctx);
-  const crop = await joinColumn(fields, zonal, "field_id", "crop_code", "float64", options.batch, ctx);
-  report(ctx, area, fields.path, clean.path);
-  report(ctx, crop, fields.path, zonal.path);
-  return [area, crop];
+): Promise<TilesFacts> {
+  const { region, minZoom, maxZoom, cropNames } = options;
+  const sources = await openFieldSources(layout, options);
+  const { fields } = sources;
+  const area = await joinArea(sources, options, ctx);
+  const crop = await joinCrop(fields, zonal.path, options, ctx);
+  const idType = await idTypeOf(fields, options);
+  const attributes = {
+    area: area.values.buffer as SharedArrayBuffer,
+    crop: crop.values.buffer as SharedArrayBuffer,
+    choice: { fieldId: idType !== null, cropName: cropNames },
+  };
+  const tiled = await tileFields(fields, attributes, partial, zonal.year, options, layout, pool(), ctx);
+  const { codes, withoutCrop } = indexed(crop.values, zonal.path);
+  const metadata = archiveMetadata({
+    region,
+    years: [zonal.year],
+    inputs: fingerprint(inputs),
+    minZoom,
+    maxZoom,
+    engine: tiled.engine,
+    idType: idType ?? undefined,
+    crops: [cropKeys(cropNames)],
+    codes,
+  });
+  // tippecanoe's statistics are of this very year's features.
+  const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }) });
+  await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
+  const census = await takeCensus(partial, tiled.status, crop.values, maxZoom, pool(), ctx);
+  if (census.thin > 0)
+    ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
+      firstRows: census.firstThin.join(" "),
+    });
+  return {
+    rows: fields.rows,
+    featureCounts: { fields: census.fields, centroids: census.centroids },
+    notDrawn: fields.rows - tiled.drawn,
+    tooThin: census.thin,
+    withoutCrop,
+    unmatched: {
+      noArea: area.missing.rows,
+      areaOnly: area.extra.rows,
+      noZonal: crop.missing.rows,
+      zonalOnly: crop.extra.rows,
+    },
+    engine: tiled.engine,
+  };
 }
 
-function report(ctx: Context, { missing, extra }: Joined, fields: string, table: string): void {
-  if (missing.rows > 0) ctx.log.warn(`${missing.rows} fields are not in ${table}`, { firstIds: missing.ids.join(" ") });
-  if (extra.rows > 0)
-    ctx.log.warn(`${extra.rows} rows of ${table} are not in ${fields}`, { firstIds: extra.ids.join(" ") });
-}
-
-function countMissing({ values }: Joined): number {
-  let count = 0;
-  for (const value of values) if (Number.isNaN(value)) count++;
-  return count;
-}
-
-function presentCrops(crop: Joined): number[] {
-  const codes = new Set<number>();
-  for (const code of crop.values) if (!Number.isNaN(code)) codes.add(code);
-  return [...codes].sort((a, b) => a - b);
+function indexed(crop: ArrayLike<number>, path: string): CropIndex {
+  try {
+    return indexCrops(crop);
+  } catch (cause) {
+    throw new PipelineError("input", "Crops cannot go into tiles", { path }, { cause });
+  }
 }

@@ -54,6 +54,7 @@ export async function tippecanoeCommand(
 ): Promise<string[]> {
   const bound = ["setpriv", "--pdeathsig", "KILL"];
   const { exitCode } = await execa("setpriv", [...bound.slice(1), "true"], { reject: false, stdio: "ignore" });
-  const limited = ["sh", "-c", `ulimit -Sn ${plan.nofile} && exec "$@"`, "sh"];
+  // Slurm signals whole process groups: SIGUSR1 asks the parent to begin nothing new, and would end a child.
+  const limited = ["sh", "-c", `trap '' USR1; ulimit -Sn ${plan.nofile} && exec "$@"`, "sh"];
   return [...limited, ...(exitCode === 0 ? bound : []), program, ...tippecanoeArguments(options)];
 }

@@ -94,6 +94,9 @@ export function failureOf(
       : new PipelineError("tool", "tippecanoe ended before it had read all features, and called it success", said);
   }
   if (NO_SPACE.test(lastWords)) return new PipelineError("space", "tippecanoe ran out of space", said);
+  if (signal === "SIGBUS") {
+    return new PipelineError("space", "tippecanoe was killed by SIGBUS: no room for a file that it had mapped", said);
+  }
   if (signal !== undefined) {
     const hint = signal === "SIGKILL" ? "by hand, or for want of memory" : undefined;
     return new PipelineError("tool", `tippecanoe was killed by ${signal}`, { ...said, hint });

@@ -9,10 +9,12 @@ import type { Log } from "../cli/log.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileSystemOf } from "./file-system.js";
 import { OUTPUT_COPIES } from "./preflight.js";
+import { endGroup, signalGroup } from "./process-group.js";
 import { openTempDir } from "./temp-dir.js";
 import { type TileOptions, tippecanoeCommand } from "./tippecanoe-command.js";
-import { failureOf, StderrTail } from "./tippecanoe-errors.js";
+import { type Ending, failureOf, StderrTail } from "./tippecanoe-errors.js";
 import type { TippecanoePlan } from "./tippecanoe-plan.js";
+import { type Feeding, watch } from "./watchdog.js";
 
 /** A stopped process never sees SIGTERM. */
 const GRACE_MS = 5_000;
@@ -29,6 +31,8 @@ export interface TippecanoeRun extends TileOptions {
   readonly log: Log;
   /** From SIGTERM to SIGKILL, and what a producer gets to clean up when tippecanoe is gone. */
   readonly graceMs?: number;
+  /** Time without any movement after which it is ended, with a diagnosis; never when left out. */
+  readonly stallMs?: number | undefined;
   /** Told tippecanoe's own estimate, 0 to 100, about once a second. */
   readonly onProgress?: (percent: number) => void;
 }
@@ -60,8 +64,13 @@ export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: n
     return { inputBytes };
   } finally {
     rmSync(run.tempDir, { recursive: true, force: true });
-    if (!done) for (const suffix of ["", ".tmp", "-journal"]) rmSync(run.output + suffix, { force: true });
+    if (!done) for (const path of outputFiles(run.output)) rmSync(path, { force: true });
   }
+}
+
+/** What tippecanoe writes for an archive: SQLite under its name, that one's journal, then the archive itself. */
+function outputFiles(output: string): string[] {
+  return ["", ".tmp", "-journal"].map((suffix) => output + suffix);
 }
 
 async function tile(run: TippecanoeRun): Promise<number> {
@@ -74,34 +83,67 @@ async function tile(run: TippecanoeRun): Promise<number> {
     stdout: "ignore",
     stderr: "pipe",
     env: plan.env,
-    forceKillAfterDelay: graceMs,
+    // A group of its own: a wrapper around the program is ended together with it.
+    detached: true,
   });
   const tail = new StderrTail(run.log, run.onProgress);
   child.stderr.on("data", (chunk: Buffer) => tail.add(chunk));
   // A broken pipe is only the echo of an exit, which says why.
   child.stdin.on("error", () => {});
-  const abort = () => {
-    child.kill();
+  const feeding: Feeding = { bytes: 0, waitsFor: "features" };
+  const exited = child.then((result): Ending => result);
+  let stalled: PipelineError | undefined;
+  let given: (ending: Ending) => void;
+  // What does not die even of SIGKILL is given up.
+  const exit = Promise.race([
+    exited,
+    new Promise<Ending>((resolve) => {
+      given = resolve;
+    }),
+  ]);
+  const end = () => {
+    if (child.pid !== undefined) void endGroup(child.pid, exited, graceMs).then(() => given({ signal: "SIGKILL" }));
   };
-  signal.addEventListener("abort", abort, { once: true });
+  const endAtExit = () => {
+    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+  };
+  process.once("exit", endAtExit);
+  signal.addEventListener("abort", end, { once: true });
   // It may have come before there was anybody to hear it.
-  if (signal.aborted) abort();
+  if (signal.aborted) end();
+  const unwatch = watchFor(run, child.pid, feeding, (error) => {
+    stalled = error;
+    end();
+  });
   try {
-    const exit = child.then((result) => result);
-    const fed = await feed(run.features, child.stdin, exit, graceMs);
-    if (fed.failure !== undefined) child.kill();
-    const result = await exit;
+    const fed = await feed(run.features, child.stdin, exit, graceMs, feeding);
+    if (fed.failure !== undefined) end();
+    const ending = await exit;
     if (signal.aborted) throw signal.reason;
+    if (stalled !== undefined) throw stalled;
     if (fed.failure !== undefined) throw fed.failure;
     const complete = fed.complete && child.stdin.writableFinished;
-    const failure = failureOf(result, tail.text(), complete, { program, tempDir, output });
+    const failure = failureOf(ending, tail.text(), complete, { program, tempDir, output });
     if (failure !== undefined) throw failure;
-    return fed.bytes;
+    return feeding.bytes;
   } catch (error) {
     throw signal.aborted ? signal.reason : asPipelineError(error, "tool", "Tiling failed");
   } finally {
-    signal.removeEventListener("abort", abort);
+    unwatch();
+    signal.removeEventListener("abort", end);
+    process.removeListener("exit", endAtExit);
   }
+}
+
+function watchFor(
+  { stallMs, tempDir, output, log }: TippecanoeRun,
+  pid: number | undefined,
+  feeding: Feeding,
+  onStall: (error: PipelineError) => void,
+): () => void {
+  if (stallMs === undefined || pid === undefined) return () => {};
+  const watched = { name: "tippecanoe", pid, tempDir, outputs: outputFiles(output), feeding };
+  return watch(watched, { stallMs, log, onStall });
 }
 
 /**
@@ -139,7 +181,6 @@ function announcedBytes(path: string): number {
 }
 
 interface Feed {
-  readonly bytes: number;
   /** All features were written and the pipe was closed. */
   readonly complete: boolean;
   /** What the producer threw; the pipe is still open then. */
@@ -152,32 +193,36 @@ async function feed(
   stdin: Writable,
   exit: Promise<unknown>,
   graceMs: number,
+  feeding: Feeding,
 ): Promise<Feed> {
   const gone = exit.then(() => "gone" as const);
   const iterator = features[Symbol.asyncIterator]();
-  let bytes = 0;
   try {
     for (;;) {
+      feeding.waitsFor = "features";
       const next = await Promise.race([iterator.next(), gone]);
       if (next === "gone") break;
+      feeding.waitsFor = "reader";
       if (next.done) {
-        stdin.end();
-        return { bytes, complete: true };
+        stdin.end(() => {
+          feeding.waitsFor = "nothing";
+        });
+        return { complete: true };
       }
-      bytes += next.value.length;
       if (!stdin.write(next.value) && (await Promise.race([drained(stdin), gone])) === "gone") break;
+      feeding.bytes += next.value.length;
       // A pipe that takes every write at once would leave no turn for signals and timers.
       await breathe();
     }
   } catch (failure) {
-    return { bytes, complete: false, failure };
+    return { complete: false, failure };
   }
   // The producer's cleanup gets its chance, but one that hangs must not hide why the process ended.
   const waiting = new AbortController();
   const stopped = Promise.resolve(iterator.return?.()).catch(() => {});
   await Promise.race([stopped, sleep(graceMs, undefined, { signal: waiting.signal }).catch(() => {})]);
   waiting.abort();
-  return { bytes, complete: false };
+  return { complete: false };
 }
 
 /** Resolves when the pipe takes more; never, once the process is gone. */

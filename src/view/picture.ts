@@ -1,15 +1,12 @@
-import { writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { loadImage } from "@napi-rs/canvas";
 import type { Bounds } from "../archive/header.js";
 import { Archive } from "../archive/reader.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { PipelineError } from "../pipeline/errors.js";
 import { CropPalette } from "./crop-palette.js";
 import { drawFieldMap, type FieldMap } from "./field-map.js";
 import { findFont } from "./font.js";
 import { fitFrame, frameBounds, shapeOf, zoomFor } from "./frame.js";
+import { writePng } from "./png-file.js";
 import { drawSheet, planSheet } from "./sheet.js";
 
 const ATTRIBUTION = "Crops: USDA NASS Cropland Data Layer";
@@ -100,7 +97,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
     years,
     font,
   });
-  await writePng(canvas.toBuffer("image/png"), canvas, out);
+  await writePng(canvas, out);
   return {
     out,
     width,
@@ -151,25 +148,4 @@ function chooseZoom(
     expected: `${minZoom} to ${maxZoom}`,
     received: asked,
   });
-}
-
-/** Write, read back, and put in place. */
-async function writePng(png: Buffer, size: { width: number; height: number }, out: string): Promise<void> {
-  try {
-    const partial = join(openScratch(out), basename(out));
-    writeFileSync(partial, png);
-    const { width, height } = await loadImage(partial);
-    if (width !== size.width || height !== size.height) {
-      const expected = `${size.width} × ${size.height}`;
-      throw new PipelineError("failed", "The picture does not read back", {
-        expected,
-        received: `${width} × ${height}`,
-      });
-    }
-    publishFile(partial, out);
-  } catch (error) {
-    throw asPipelineError(error, "failed", "Cannot write the picture", { path: out });
-  } finally {
-    removeScratch(out);
-  }
 }

@@ -12,7 +12,7 @@ import { withLock } from "../pipeline/lock.js";
  *
  * @param positionals  years as typed: `2020`, `2018-2020`.
  * @throws {PipelineError} usage without a year; a single year's own error; partial, naming the years,
- *   when some of several failed; the first error when all did; the signal's reason at once.
+ *   when some of several failed; the first error when all did; the signal's reason at once; paused at once.
  */
 export async function eachYear<T>(
   positionals: readonly string[],
@@ -30,6 +30,7 @@ export async function eachYear<T>(
       results[year] = await withLock(lock, ctx, (own) => task(year, own));
     } catch (error) {
       ctx.signal.throwIfAborted();
+      if (error instanceof PipelineError && error.kind === "paused") throw error;
       errors.set(year, asPipelineError(error, "failed", "Year failed", { year }));
       if (years.length > 1) ctx.log.error(errors.get(year)?.message ?? "", { year });
     }

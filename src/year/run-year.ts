@@ -6,10 +6,12 @@ import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { withLiveState } from "../pipeline/live.js";
 import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/publish.js";
+import { sweepTempDirs } from "../tiles/temp-dir.js";
 import { tilesStep } from "../tiles/tiles.js";
 import { zonalStep } from "../zonal/zonal.js";
 import { ensureZones } from "../zones/zones.js";
@@ -44,12 +46,15 @@ export async function runYear(
   ctx: Context,
 ): Promise<YearResult> {
   const lock = join(layout.state, `${options.region}_${year}.lock`);
-  const run = async (own: Context): Promise<YearResult> => {
+  const run = async (own: Context, begin: (stage: Stage) => void): Promise<YearResult> => {
+    logWhere(year, own);
+    for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const pool = lazyPool(options);
     const makers = stepMakers(year, options, layout, selection, pool.get, own);
     const done: Partial<Record<Stage, StepRecord>> = {};
     try {
       for (const stage of STAGES) {
+        begin(stage);
         const step = makers[stage](done);
         if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
         else if (isBeyond(stage, selection)) break;
@@ -64,7 +69,7 @@ export async function runYear(
     return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
   };
   try {
-    return await withLock(lock, ctx, run);
+    return await withLock(lock, ctx, (held) => withLiveState(layout.live, year, held, run));
   } catch (error) {
     throw asPipelineError(error, "failed", "The year cannot be made", { year });
   }
@@ -134,10 +139,21 @@ function stepMakers(
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => tilesStep(year, outputOf(record, "zonal"), options, layout, pool),
+    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, options, layout, pool),
     publish: ({ tiles }) =>
-      publishStep(year, options, layout, { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {} }),
+      publishStep(year, options, layout, {
+        ...outputOf(tiles, "tiles"),
+        facts: tiles?.facts ?? {},
+        builtAt: tiles?.finishedAt,
+      }),
   };
+}
+
+/** In a Slurm job, where this is: the first thing to know of a year that went wrong. */
+function logWhere(year: number, ctx: Context): void {
+  const { SLURM_JOB_ID: job, SLURM_STEP_ID: step, SLURMD_NODENAME: node, SLURM_RESTART_COUNT: restarts } = process.env;
+  if (job === undefined) return;
+  ctx.log.info(`in Slurm job ${job}, step ${step} on ${node}`, { year, job, jobStep: step, node, restarts });
 }
 
 /** The record of a stage that is not selected but whose output the next one, which is, takes. */

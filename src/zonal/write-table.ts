@@ -71,7 +71,11 @@ export async function writeTable(
     idPlace,
   };
   let next = 0;
-  const groups = zones.header.ids.map((ids) => ({ ...shared, ids, from: next, to: (next += ids.rows) }));
+  const groups = zones.header.ids.map((ids) => {
+    const from = next;
+    next += ids.rows;
+    return { ...shared, ids, from, to: next };
+  });
   const encode = async (group: (typeof groups)[number]): Promise<RowGroup> => {
     ctx.signal.throwIfAborted();
     return pool.run("encodeRowGroup", group).catch((cause: unknown) => {
@@ -112,9 +116,9 @@ export async function tableFacts(
   kernel: KernelName,
 ): Promise<TableFacts> {
   const words = tableWords(rule);
-  const { encodeRows } = await loadKernel(kernel);
+  const loaded = await loadKernel(kernel);
   const arrays = tableArrays(answers, status);
-  const { answered, valid, reasons } = encodeRows(arrays, 0, answers.rows, new Uint8Array(0), words);
+  const { answered, valid, reasons } = loaded.encodeRows(arrays, 0, answers.rows, new Uint8Array(0), words);
   return { answered, valid, unanswered: reasonCounts(words, reasons) };
 }
 

@@ -1,10 +1,12 @@
 import type { KernelName } from "../config/options.js";
+import { duplicateRows } from "../fields/duplicate-rows.js";
+import { type FieldSlice, planFields } from "../fields/field-slice.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { duplicateRows, type IdOrder } from "../fields/ids.js";
+import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
-import { planSlices, type Slice } from "../fields/slice.js";
 import type { Burned, IdColumn, KernelGrid } from "../kernel/kernel.js";
 import { loadKernel } from "../kernel/load.js";
+import type { IdOrder } from "../kernel/pages.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -13,7 +15,8 @@ import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
 import { type PixelOptions, pixelRule } from "./pixel-rule.js";
-import { ZoneWriter } from "./zone-writer.js";
+import { RunBuffers } from "./run-buffers.js";
+import { type SegmentStore, ZoneWriter } from "./zone-writer.js";
 
 /** Slices handed out beyond the number of workers, so that none waits for the writer. */
 const AHEAD = 2;
@@ -37,9 +40,9 @@ export function fieldsFingerprint(fields: FieldsFile, options: PixelOptions): st
 /**
  * Burn a field set on a grid and write its zone index.
  *
- * Memory is bounded: a slice per worker, and the writer's buffer.
+ * Memory is bounded: a page or slice per worker, and the writer's buffer.
  *
- * @throws {PipelineError} input, naming file and rows, where the parquet is damaged.
+ * @throws {PipelineError} input, naming file, row group, rows and column, where the parquet is damaged.
  */
 export async function buildZones(
   fields: FieldsFile,
@@ -49,9 +52,10 @@ export async function buildZones(
   pool: Pool,
   ctx: Context,
 ): Promise<ZoneHeader> {
-  const burn = burner(fields, grid, options, pool);
+  const buffers = new RunBuffers();
+  const burn = burner(fields, grid, options, buffers, pool, ctx);
   const task = ctx.progress.start("fields burned", fields.rows);
-  const slices = planSlices(fields, options.batch);
+  const { slices, ids: idChunks } = await planFields(fields, options.batch, options.kernel, pool, ctx);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
   const kernel = await loadKernel(options.kernel);
   const writer = await ZoneWriter.open(
@@ -60,7 +64,8 @@ export async function buildZones(
     grid,
     fields.rows,
     (row) => begins.has(row),
-    kernel.encodeIds,
+    (...column) => kernel.encodeIds(...column),
+    segmentStore(buffers, pool),
     options.bufferBytes,
   );
   const order = new RisingIds(writer.note);
@@ -73,7 +78,7 @@ export async function buildZones(
       await writer.add(burned, idColumn, order.note);
       task.update(writer.rows);
     }
-    const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, options.batch);
+    const duplicates = order.rising ? new Uint32Array(0) : await duplicateRows(fields, idChunks, options.batch, pool);
     return await writer.finish(duplicates);
   } catch (error) {
     await writer.close().catch(() => {});
@@ -87,15 +92,16 @@ interface BurnResult {
   readonly burned: Burned;
   readonly ids: IdOrder;
   readonly idColumn: IdColumn;
-  readonly slice: Slice;
 }
 
 function burner(
   fields: FieldsFile,
   grid: Grid,
   options: ZoneOptions,
+  buffers: RunBuffers,
   pool: Pool,
-): (slice: Slice) => Promise<BurnResult> {
+  ctx: Context,
+): (slice: FieldSlice) => Promise<BurnResult> {
   const { path, idColumn, geometryColumn } = fields;
   const projection = planProjection(fields.crs, grid.crs);
   const target = {
@@ -104,23 +110,45 @@ function burner(
     grid: kernelGrid(grid),
     albers: projection.kind === "albers" ? projection.constants : null,
   };
+  const tellOnce = (unsupported: string | undefined) => {
+    if (unsupported === undefined || told) return;
+    told = true;
+    ctx.log.debug(`read by way of parquet-wasm: ${unsupported}`, { path });
+  };
+  let told = false;
   return async (slice) => {
     const source = { path, slice, idColumn, geometryColumn };
+    const buffer = buffers.take();
     try {
-      if (projection.kind !== "proj") return { slice, ...(await pool.run("burnSlice", { ...source, ...target })) };
-      const { column, ids, idColumn } = await pool.run("readGeometry", source);
+      if (projection.kind !== "proj") {
+        const { unsupported, ...result } = await pool.run("burnSlice", { ...source, ...target, buffer });
+        tellOnce(unsupported);
+        return result;
+      }
+      const { column, unsupported, ...ids } = await pool.run("readGeometry", source);
+      tellOnce(unsupported);
       const burned = await pool.run("burnColumn", {
         ...target,
         column: projection.reproject(column),
         firstRow: slice.firstRow,
+        buffer,
       });
-      return { slice, burned, ids, idColumn };
+      return { burned, ...ids };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Fields cannot be read", {
         path,
+        rowGroup: slice.rowGroup,
         rows: `${slice.firstRow}..${slice.firstRow + slice.rows}`,
       });
     }
+  };
+}
+
+function segmentStore(buffers: RunBuffers, pool: Pool): SegmentStore {
+  return {
+    lanes: pool.threads,
+    write: (path, range, batches) => pool.run("storeSegments", { path, range, batches }),
+    release: (batch) => buffers.give(batch),
   };
 }
 
@@ -143,7 +171,7 @@ class RisingIds {
   }
 
   add(ids: IdOrder): void {
-    this.rising &&= ids.rising && (this.#last === undefined || ids.first > this.#last);
+    this.rising &&= ids.rising && (this.#last === undefined || compareIds(this.#last, ids.first) < 0);
     this.#last = ids.last;
   }
 

@@ -15,15 +15,26 @@ import {
   type ZoneHeader,
 } from "./format.js";
 import { type HeldIds, IdGroups } from "./id-groups.js";
+import { type ChunkRuns, planSegments, type SegmentRange } from "./segments.js";
 
-/** Runs held back before they go to disk sorted by chunk, so that a chunk has few segments. */
-const BUFFER_BYTES = 256 * 2 ** 20;
+/** Runs held back before they go to disk sorted by chunk. */
+const BUFFER_BYTES = 32 * 2 ** 20;
+/** Where fields lie scattered, so that segments would be smaller than this part of the buffer ... */
+const SMALL_SEGMENT = 1 / 1024;
+/** ... so many buffers are held back, for a reader asks for each segment by itself. */
+const MOST_BUFFERS = 8;
+/** A checkpoint holds all that is known of the rows so far, so there is one for so many buffers that were written. */
+const CHECKPOINT_BUFFERS = 8;
 const WRITE_BYTES = 4 * 2 ** 20;
 
-interface Piece {
-  readonly field: Uint32Array;
-  readonly shape: Uint32Array;
-  readonly run: Uint32Array;
+/** Puts segments into the file: workers do, so that the main thread is free. */
+export interface SegmentStore {
+  /** Ranges that are written at the same time. */
+  readonly lanes: number;
+  /** @returns CRC-32 of each segment. */
+  write(path: string, range: SegmentRange, batches: readonly ChunkRuns[]): Promise<Uint32Array>;
+  /** The batch's runs are on disk. */
+  release(batch: Burned): void;
 }
 
 interface DirectoryEntry {
@@ -44,8 +55,10 @@ export class ZoneWriter {
   #directory: DirectoryEntry[] = [];
   readonly #status: Uint8Array;
   #extent = [Infinity, Infinity, -Infinity, -Infinity];
-  #held = new Map<number, Piece[]>();
+  #held: Burned[] = [];
   #heldBytes = 0;
+  readonly #heldChunks = new Set<number>();
+  #sinceCheckpoint = 0;
   #runs = 0;
   #rows = 0;
   #offset = 0;
@@ -62,6 +75,7 @@ export class ZoneWriter {
     private readonly grid: Grid,
     rows: number,
     encodeIds: (ids: IdColumn) => EncodedChunk,
+    private readonly store: SegmentStore,
     private readonly bufferBytes: number,
   ) {
     this.#status = new Uint8Array(rows);
@@ -75,7 +89,8 @@ export class ZoneWriter {
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
    * @param encodeIds    the kernel's.
-   * @param bufferBytes  runs held back before they go to disk sorted by chunk.
+   * @param bufferBytes  runs held back before they go to disk sorted by chunk; up to eight times as many where
+   *                     fields lie scattered.
    */
   static async open(
     path: string,
@@ -84,12 +99,13 @@ export class ZoneWriter {
     rows: number,
     beginsAt: (row: number) => boolean,
     encodeIds: (ids: IdColumn) => EncodedChunk,
+    store: SegmentStore,
     bufferBytes = BUFFER_BYTES,
   ): Promise<ZoneWriter> {
     const found = readCheckpoint(path, fingerprint({ fieldsPrint, grid: { ...grid } }), rows);
     const checkpoint = found && beginsAt(found.head.rows) ? found : undefined;
     const file = await open(path, checkpoint ? "r+" : "w");
-    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, encodeIds, bufferBytes);
+    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, encodeIds, store, bufferBytes);
     if (checkpoint) await writer.#resume(checkpoint);
     else await writer.#append(MAGIC);
     return writer;
@@ -120,27 +136,18 @@ export class ZoneWriter {
       this.#extent[i] = Math.min(this.#extent[i] as number, burned.extent[i] as number);
       this.#extent[i + 2] = Math.max(this.#extent[i + 2] as number, burned.extent[i + 2] as number);
     }
-    let [entry, run] = [0, 0];
-    burned.chunks.forEach((chunk, i) => {
-      const [entryEnd, runEnd] = [burned.entryEnd[i] as number, burned.runEnd[i] as number];
-      const piece = {
-        field: burned.field.subarray(entry, entryEnd),
-        shape: burned.shape.subarray(entry, entryEnd),
-        run: burned.run.subarray(run, runEnd),
-      };
-      const pieces = this.#held.get(chunk);
-      if (pieces) pieces.push(piece);
-      else this.#held.set(chunk, [piece]);
-      [entry, run] = [entryEnd, runEnd];
-    });
+    this.#held.push(burned);
+    for (const chunk of burned.chunks) this.#heldChunks.add(chunk);
     this.#runs += burned.run.length;
     this.#heldBytes += burned.field.byteLength + burned.shape.byteLength + burned.run.byteLength;
-    if (this.#heldBytes > this.bufferBytes) {
-      await this.#flushSegments();
-      await this.#flushBytes();
-      await this.file.datasync();
-      this.#writeCheckpoint();
-    }
+    const scattered = this.#heldBytes < this.#heldChunks.size * this.bufferBytes * SMALL_SEGMENT;
+    if (this.#heldBytes <= this.bufferBytes * (scattered ? MOST_BUFFERS : 1)) return;
+    this.#sinceCheckpoint += this.#heldBytes;
+    await this.#flushSegments();
+    if (this.#sinceCheckpoint <= this.bufferBytes * CHECKPOINT_BUFFERS) return;
+    this.#sinceCheckpoint = 0;
+    await this.file.datasync();
+    this.#writeCheckpoint();
   }
 
   /**
@@ -218,26 +225,33 @@ export class ZoneWriter {
   }
 
   async #flushSegments(): Promise<void> {
-    for (const chunk of [...this.#held.keys()].sort((a, b) => a - b)) {
-      const pieces = this.#held.get(chunk) as Piece[];
-      const entries = pieces.reduce((sum, piece) => sum + piece.field.length, 0);
-      const runs = pieces.reduce((sum, piece) => sum + piece.run.length, 0);
-      const words = new Uint32Array(2 * entries + runs);
-      let [field, shape, run] = [0, entries, 2 * entries];
-      for (const piece of pieces) {
-        words.set(piece.field, field);
-        words.set(piece.shape, shape);
-        words.set(piece.run, run);
-        field += piece.field.length;
-        shape += piece.shape.length;
-        run += piece.run.length;
-      }
-      const bytes = bytesOf(words);
-      this.#directory.push({ chunk, entries, runs, crc: crc32(bytes), offset: this.#offset });
-      await this.#append(bytes);
+    await this.#flushBytes();
+    const batches = this.#held.map(({ chunks, entryEnd, runEnd, field, shape, run }) => ({
+      chunks,
+      entryEnd,
+      runEnd,
+      field,
+      shape,
+      run,
+    }));
+    const ranges = planSegments(batches, this.#offset, this.store.lanes);
+    const written = await Promise.allSettled(ranges.map((range) => this.store.write(this.path, range, batches)));
+    for (const [i, result] of written.entries()) {
+      if (result.status === "rejected") throw result.reason;
+      this.#enter(ranges[i] as SegmentRange, result.value);
     }
-    this.#held = new Map();
+    for (const batch of this.#held) this.store.release(batch);
+    this.#held = [];
     this.#heldBytes = 0;
+    this.#heldChunks.clear();
+  }
+
+  #enter({ chunks, entries, runs }: SegmentRange, crcs: Uint32Array): void {
+    chunks.forEach((chunk, i) => {
+      const segment = { chunk, entries: entries[i] as number, runs: runs[i] as number, crc: crcs[i] as number };
+      this.#directory.push({ ...segment, offset: this.#offset });
+      this.#offset += 4 * (2 * segment.entries + segment.runs);
+    });
   }
 
   async #putIds({ chunk, rows }: { chunk: EncodedChunk; rows: number }): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { truncateSync } from "node:fs";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { rewriteMetadata } from "../../dist/archive/rewrite.js";
@@ -84,6 +84,59 @@ test("what is asked wrongly is told: exit code 2", async (t) => {
   }
   const absent = await command("archive", ["decode", path, "9", "0", "0"]);
   assert.deepEqual([absent.code, /no such tile.*9\/0\/0/.test(absent.stderr)], [4, true]);
+});
+
+test("show: header, metadata and TileJSON as other programs take them", async (t) => {
+  const path = join(tempFolder(t), "a.pmtiles");
+  writeFields(path);
+  const archive = await openPmtiles(t, path);
+  const shown = async (...args) => {
+    const { code, stdout, stderr } = await command("archive", ["show", path, ...args]);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+  const header = await archive.getHeader();
+  const bounds = [header.minLon, header.minLat, header.maxLon, header.maxLat];
+  const center = [header.centerLon, header.centerLat, header.centerZoom];
+  assert.deepEqual(await shown("--header-json"), {
+    tile_compression: "gzip",
+    tile_type: "mvt",
+    minzoom: 6,
+    maxzoom: 9,
+    bounds,
+    center,
+  });
+  const metadata = await archive.getMetadata();
+  assert.deepEqual(await shown("--metadata"), metadata);
+  // npm's pmtiles makes TileJSON too, of another file name and another version.
+  const theirs = await archive.getTileJson("https://tiles.example.org/a");
+  const tileJson = await shown("--tilejson", "--public-url", "https://tiles.example.org/");
+  assert.equal(tileJson.tilejson, "3.0.0");
+  for (const key of ["tiles", "vector_layers", "name", "bounds", "center", "minzoom", "maxzoom"]) {
+    assert.deepEqual(tileJson[key], theirs[key], key);
+  }
+  assert.deepEqual((await shown("--tilejson")).tiles, ["a/{z}/{x}/{y}.mvt"]);
+  const both = await command("archive", ["show", path, "--metadata", "--tilejson"]);
+  assert.equal(both.code, 2);
+});
+
+test("an archive cut short anywhere is refused by every action, and named", async (t) => {
+  const path = join(tempFolder(t), "a.pmtiles");
+  writeFields(path, { maxZoom: 10 });
+  const bytes = readFileSync(path);
+  for (const length of [0, 127, 16_384, (16_384 + bytes.length) >> 1, bytes.length - 1]) {
+    writeFileSync(path, bytes.subarray(0, length));
+    for (const args of [
+      ["verify", path],
+      ["show", path],
+      ["decode", path, "6", "14", "24"],
+    ]) {
+      const { code, stderr } = await command("archive", args);
+      assert.equal(code, 4, `${args.join(" ")}, ${length} bytes: ${stderr}`);
+      assert.match(stderr, /^ERROR .*a\.pmtiles/m);
+      assert.doesNotMatch(stderr, /Unexpected error/);
+    }
+  }
 });
 
 test("a rewritten archive has every tile of tippecanoe's, and only its metadata is new", {

@@ -9,9 +9,10 @@ import { parseHeader, serializeHeader } from "../../dist/archive/header.js";
 import { encodeMetadata } from "../../dist/archive/metadata.js";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileId } from "../../dist/archive/tile-id.js";
+import { attributeStats } from "../../dist/archive/tilestats.js";
 import { verifyArchive } from "../../dist/archive/verify.js";
 import { ArchiveWriter } from "../../dist/archive/writer.js";
-import { BOUNDS, cropOf, LAYERS, SQUARE, vectorTile, writeFields } from "../support/field-tiles.mjs";
+import { BOUNDS, cropOf, FIELDS, LAYERS, SQUARE, vectorTile, writeFields } from "../support/field-tiles.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
 const EXPECTED = { minZoom: 6, maxZoom: 9, layers: LAYERS, bounds: BOUNDS };
@@ -354,6 +355,118 @@ const DAMAGES = [
     ["tile", "layer", "id", "expected", "received"],
   ],
 ];
+
+const withField = (change) => patchTile((_, { fields, centroids }) => ({ fields: [change(fields[0])], centroids }));
+const geometry = (commands, more = {}) => withField((field) => ({ ...field, geometry: commands, ...more }));
+const PLACE = ["tile", "layer", "id", "feature"];
+const ANNOUNCED = LAYERS.map((id) => ({ id, fields: FIELDS }));
+const statsOf = (layer, attribute) => ({
+  layer,
+  count: 1,
+  geometry: "Polygon",
+  attributeCount: 1,
+  attributes: [attributeStats(attribute, [1, 2])],
+});
+// 9: move once. 26: three lines. 15: close. Steps are zigzag numbers.
+DAMAGES.push(
+  ["a polygon without geometry", geometry([]), undefined, /Geometry is empty/, PLACE],
+  [
+    "a geometry of no type",
+    geometry([9, 2, 2], { type: 0 }),
+    undefined,
+    /wrong geometry type/,
+    ["tile", "layer", "id"],
+  ],
+  ["an unknown command", geometry([9, 2, 2, 27, 2, 2]), undefined, /unknown command/, PLACE],
+  ["lines before a move", geometry([26, 200, 0, 0, 200, 199, 0, 15]), undefined, /out of order/, PLACE],
+  ["a geometry that ends inside a command", geometry([9, 2, 2, 26, 100, 0, 0]), undefined, /ends inside/, PLACE],
+  ["a command without a count", geometry([9, 2, 2, 2, 15]), undefined, /without a count/, PLACE],
+  ["a number beyond 32 bits", geometry([9, 2, 2, 26, 2 ** 40, 0, 0, 2, 2, 0, 15]), undefined, /impossible/, PLACE],
+  ["a ring that is not closed", geometry([9, 200, 200, 26, 100, 0, 0, 100, 99, 0]), undefined, /not closed/, PLACE],
+  ["a ring of two vertices", geometry([9, 200, 200, 10, 100, 0, 15]), undefined, /too few vertices/, PLACE],
+  ["a ring without area", geometry([9, 2, 2, 18, 20, 0, 20, 0, 15]), undefined, /no exterior/, PLACE],
+  ["a hole without a polygon", geometry([9, 200, 200, 26, 0, 100, 100, 0, 0, 99, 15]), undefined, /no exterior/, PLACE],
+  [
+    "a ring that begins twice",
+    geometry([17, 2, 2, 2, 2, 26, 2, 0, 0, 2, 1, 0, 15]),
+    undefined,
+    /several points/,
+    PLACE,
+  ],
+  [
+    "a vertex far outside the tile",
+    geometry([9, 200, 200, 26, 16000, 0, 0, 100, 99, 0, 15]),
+    undefined,
+    /leaves its tile/,
+    PLACE,
+  ],
+  ["a vertex beyond the buffer", geometry([9, 601, 2, 18, 700, 0, 0, 700, 15]), undefined, /leaves its tile/, PLACE],
+  [
+    "a point with something after it",
+    patchTile((_, { fields, centroids }) => ({
+      fields,
+      centroids: [{ ...centroids[0], geometry: [9, 2, 2, 10, 2, 2] }],
+    })),
+    undefined,
+    /goes on after its points/,
+    PLACE,
+  ],
+  [
+    "an attribute that was not announced",
+    withField((field) => ({ ...field, properties: { ...field.properties, owner: 7 } })),
+    undefined,
+    /Attribute owner was not announced/,
+    PLACE,
+  ],
+  [
+    "an attribute of another type",
+    withField((field) => ({ ...field, properties: { ...field.properties, area_ha: "many" } })),
+    undefined,
+    /area_ha was announced as Number and is a string/,
+    PLACE,
+  ],
+  [
+    "a tag that points past the keys",
+    patchTile((_, layers) => {
+      const tile = vectorTile(layers);
+      // Tag 2, packed, of six numbers: the first key's index.
+      const at = tile.indexOf(Buffer.from([0x12, 6]));
+      tile[at + 2] = 100;
+      return gzipSync(tile);
+    }),
+    undefined,
+    /Tile cannot be read/,
+    ["tile", "entry"],
+  ],
+  [
+    "a layer that is in its tile twice",
+    patchTile((_, layers) => gzipSync(Buffer.concat([vectorTile(layers), vectorTile({ fields: layers.fields })]))),
+    undefined,
+    /Tile cannot be read/,
+    ["tile", "entry"],
+  ],
+  [
+    "statistics of an attribute that is not there",
+    { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("fields", "owner")] } } },
+    undefined,
+    /Tilestats have an attribute/,
+    ["layer", "attribute", "expected"],
+  ],
+  [
+    "statistics of a layer that is not there",
+    { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("roads", "crop_code")] } } },
+    undefined,
+    /Tilestats have a layer/,
+    ["layer", "expected"],
+  ],
+  [
+    "a layer at a zoom that it was not announced for",
+    { metadata: { vector_layers: LAYERS.map((id) => ({ id, fields: FIELDS, minzoom: 6, maxzoom: 8 })) } },
+    undefined,
+    /not announced for this zoom/,
+    ["tile", "layer", "expected"],
+  ],
+);
 
 for (const [what, options, damage, sentence, keys] of DAMAGES) {
   test(`found and named: ${what}`, async (t) => {

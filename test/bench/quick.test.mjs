@@ -9,6 +9,7 @@ import { loadImage } from "@napi-rs/canvas";
 import { command } from "../support/command.mjs";
 import { rasterioMissing } from "../support/rasterio.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
+import { noTippecanoe } from "../support/tippecanoe.mjs";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const BENCH = new URL("../../dist-bench/", import.meta.url);
@@ -176,4 +177,38 @@ test("options: mistakes are named", async (t) => {
     assert.notEqual(run.status, 0, args.join(" "));
     assert.match(run.stderr, message);
   }
+});
+
+test("the tiles' quick lane times swap and tippecanoe and writes its results", {
+  skip: noTippecanoe,
+  timeout: 600_000,
+}, (t) => {
+  const folder = tempFolder(t);
+  const program = fileURLToPath(new URL("tiles.js", BENCH));
+  const args = ["--quick", "--fields", "400", "--data", folder, "--out", join(folder, "out"), "--machine", "test"];
+  const run = spawnSync(process.execPath, [program, ...args], { encoding: "utf8", maxBuffer: 2 ** 26 });
+  assert.equal(run.status, 0, run.stderr);
+  const [json, page] = readdirSync(join(folder, "out"))
+    .sort()
+    .map((name) => readFileSync(join(folder, "out", name), "utf8"));
+  const { swaps, tippecanoeCpuS, bytes, fields } = JSON.parse(json);
+  assert.equal(fields, 400);
+  assert.ok(tippecanoeCpuS > 0 && bytes.swapped > 0 && bytes.swapped < bytes.plainGzip6);
+  for (const { runs } of swaps) for (const { swap, kernel } of runs) assert.ok(swap.cpuS > 0 && kernel[2] > 0);
+  assert.ok(page.includes("tippecanoe's CPU by the swap's"));
+  assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+});
+
+test("the history's lane checks its counts and times them", (t) => {
+  const folder = tempFolder(t);
+  const lane = fileURLToPath(new URL("history.js", BENCH));
+  const run = spawnSync(
+    process.execPath,
+    [lane, "--fields", "4000", "--years", "2018-2021", "--data", folder, "--json", "--quiet"],
+    { encoding: "utf8" },
+  );
+  assert.equal(run.status, 0, run.stderr);
+  const { fields, years, cpuS, historyBytes, lookup } = JSON.parse(run.stdout);
+  assert.deepEqual([fields, years], [4000, 4]);
+  assert.ok(cpuS > 0 && historyBytes > 4000 && lookup.coldMs > 0 && lookup.warmMs > 0);
 });

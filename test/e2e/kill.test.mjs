@@ -57,13 +57,21 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     { name: "zones", when: said("zones", "begins"), withinMs: 300 },
     { name: "zonal", when: said("zones", "done"), withinMs: 150 },
     { name: "release", when: said("zonal", "done"), withinMs: 4 },
-    { name: "tiles", when: said("tiles", "begins"), withinMs: 250 },
-    { name: "tippecanoe", when: said("tiles", "tippecanoe"), withinMs: 600 },
-    { name: "metadata", when: (root) => existsSync(join(root, METADATA)), withinMs: 60 },
+    { name: "base", when: said("base", "begins"), withinMs: 250 },
+    { name: "tippecanoe", when: said("base", "tippecanoe"), withinMs: 600 },
+    { name: "metadata", when: isBaseRewritten, withinMs: 60 },
+    { name: "tiles", when: said("base", "done"), withinMs: 60 },
+    { name: "swap", when: said("tiles", "attributes go"), withinMs: 60 },
     { name: "publish", when: said("publish", "begins"), withinMs: 25 },
   ];
-  const ARCHIVE = `fields_us_${YEAR}_full.pmtiles`;
-  const METADATA = `outputs/tiles/.${ARCHIVE}.scratch/${ARCHIVE}`;
+
+  /** Its metadata are being replaced. */
+  function isBaseRewritten(root) {
+    const folder = join(root, "data/base");
+    if (!existsSync(folder)) return false;
+    const scratch = readdirSync(folder).find((name) => name.endsWith(".scratch"));
+    return scratch !== undefined && existsSync(join(folder, scratch, scratch.slice(1, -".scratch".length)));
+  }
 
   /**
    * Run the year and send `signal` at a moment, to the process alone (its children are left to their fate, as
@@ -101,8 +109,8 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const run = await year(root);
     assert.equal(run.code, 0, `${what}: ${run.stderr}`);
     assert.deepEqual(outputsOf(root, YEAR), reference, what);
-    // The lock of a dead maker of the zone index stands until somebody wants to make one again.
-    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/zones_\w+\.lock$/.test(path));
+    // The lock of a dead maker of zone index or base stands until somebody wants to make one again.
+    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/(zones|base)_\w+\.lock$/.test(path));
     assert.deepEqual(left, [], what);
     const again = await year(root);
     assert.deepEqual([again.code, stagesOf(again).done], [0, []], what);
@@ -132,19 +140,19 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     });
     const count = (name) => struck.filter(({ step }) => step === name).length;
     const counts = Object.fromEntries(
-      ["download", "zones", "zonal", "tiles", "publish", "between"].map((s) => [s, count(s)]),
+      ["download", "zones", "zonal", "base", "tiles", "publish", "between"].map((s) => [s, count(s)]),
     );
     t.diagnostic(`${struck.length} kills: ${JSON.stringify(counts)}`);
     assert.ok(struck.length >= 20, `only ${struck.length} kills`);
     // The short ones may be over before a kill gets there; these take long enough on any machine.
-    for (const name of ["download", "zones", "tiles"])
+    for (const name of ["download", "zones", "base"])
       assert.ok(counts[name] >= chains, `${name} was struck ${counts[name]} times`);
   });
 
   test("what a killed run left in /dev/shm goes, also where the next run has its scratch elsewhere", async () => {
     const root = newRoot(world, "other-scratch");
     const working = MOMENTS.find(({ name }) => name === "tippecanoe");
-    const shm = join("/dev/shm", tempDirName(root, "us", YEAR));
+    const shm = join("/dev/shm", tempDirName(root, "us", "base"));
     await strike(
       root,
       { when: (...at) => working.when(...at) && existsSync(shm), withinMs: 50 },
@@ -242,11 +250,12 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     assert.deepEqual(leftovers(root, YEAR), []);
   });
 
-  test("four years at once on one root: one makes the zone index, all four are in the manifest", async () => {
+  test("four years at once on one root: one makes the zone index and one the base, all four are in the manifest", async () => {
     const root = newRoot(world, "four-years");
     const runs = await Promise.all(YEARS.map((which) => year(root, {}, which)));
     for (const run of runs) assert.equal(run.code, 0, run.stderr);
-    assert.equal(runs.filter((run) => stagesOf(run).done.includes("zones")).length, 1);
+    for (const once of ["zones", "base"])
+      assert.equal(runs.filter((run) => stagesOf(run).done.includes(once)).length, 1, once);
     const { archives, years } = JSON.parse(readFileSync(join(root, "outputs/web/us_full_years.json"), "utf8"));
     assert.deepEqual(years, YEARS);
     assert.deepEqual(Object.keys(archives), YEARS.map(String));

@@ -80,7 +80,13 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     let changes = 0;
     await Promise.all(
       years.map((year) => {
-        const file = { target: openTarget(resolved, layout), key: MANIFEST, region: "us" };
+        const file = {
+          target: openTarget(resolved, layout),
+          key: MANIFEST,
+          region: "us",
+          format: "full",
+          allowRace: false,
+        };
         const entry = { url: "u", key: "k", bytes: 1, checksum: `sha256:${year}`, layers: [] };
         const change = (current) => {
           changes++;
@@ -150,6 +156,13 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
       const id = /^created (\S+)$/.exec(facts.invalidation)?.[1];
       assert.deepEqual(await pathsOf(id), [`${prefix}/${MANIFEST}`, `${prefix}/fields_us_2020_full.pmtiles`]);
     }
+  });
+
+  test("waits for the invalidation where asked", async (t) => {
+    const { distribution, pathsOf } = await makeDistribution();
+    const { root, options } = await makeTarget(t, { distribution, waitInvalidation: true });
+    const facts = await runStep(makeYear(root, 2020, { options }).step, makeContext());
+    assert.equal((await pathsOf(/^completed (\S+)$/.exec(facts.invalidation)?.[1])).length, 2);
   });
 
   test("a failing invalidation leaves the publish standing; a rerun tries only that again", async (t) => {

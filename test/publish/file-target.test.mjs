@@ -14,8 +14,18 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { layoutOf, resolveOptions } from "../../dist/config/config.js";
 import { runStep } from "../../dist/pipeline/step.js";
-import { BOUNDS, makeContext, makeRoot, makeYear, readJson, readyYear, sha256 } from "../support/published-year.mjs";
+import {
+  BOUNDS,
+  BUILT_AT,
+  makeContext,
+  makeRoot,
+  makeYear,
+  readJson,
+  readyYear,
+  sha256,
+} from "../support/published-year.mjs";
 
 const run = promisify(execFile);
 const ENTRY = new URL("../../dist/publish.js", import.meta.url).pathname;
@@ -40,6 +50,7 @@ test("the default target: archive, manifest and receipt; a rerun does nothing", 
     minzoom: 4,
     maxzoom: 14,
     layers: ["fields", "centroids"],
+    builtAt: BUILT_AT,
     featureCounts: { fields: 7, centroids: 7 },
   });
   assert.equal(readJson(join(layout.state, "us_2020_published.json")).checksum, facts.checksum);
@@ -106,7 +117,15 @@ test("ten processes publish ten years at once and lose none", async (t) => {
   const orderly = makeRoot(t);
   for (const year of years) await runStep(makeYear(orderly, year).step, makeContext());
   const expected = readJson(join(orderly, "outputs/web/us_full_years.json"));
-  for (const entry of Object.values(expected.archives)) delete entry.featureCounts;
+  // The command finds no record of the tiles step here: no counts, and the file's own time.
+  for (const [year, { builtAt }] of Object.entries(manifest.archives)) {
+    assert.equal(builtAt, statSync(layoutOf(resolveOptions({ root }), Number(year)).archive).mtime.toISOString());
+    delete manifest.archives[year].builtAt;
+  }
+  for (const entry of Object.values(expected.archives)) {
+    delete entry.featureCounts;
+    delete entry.builtAt;
+  }
   assert.deepEqual(manifest, expected);
 });
 
@@ -118,12 +137,16 @@ test("a lock that a killed writer left is taken over", async (t) => {
     import { withLock } from ${JSON.stringify(new URL("../../dist/pipeline/lock.js", import.meta.url).href)};
     await withLock(${JSON.stringify(lock)}, { signal: new AbortController().signal }, async () => process.kill(process.pid, "SIGKILL"));
   `;
-  const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
-  assert.equal(killed.signal, "SIGKILL");
-  assert.ok(existsSync(lock));
-  await runStep(step, makeContext());
-  assert.deepEqual(readJson(join(root, "outputs/web/us_full_years.json")).years, [2020]);
-  assert.ok(!existsSync(lock));
+  // The second time the manifest is as it should be already, and nobody needs the lock.
+  for (const guard of ["conditional write", "unchanged"]) {
+    const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+    assert.equal(killed.signal, "SIGKILL");
+    assert.ok(existsSync(lock));
+    const facts = await runStep(step, makeContext(), { force: true });
+    assert.equal(facts.guard, guard);
+    assert.deepEqual(readJson(join(root, "outputs/web/us_full_years.json")).years, [2020]);
+    assert.ok(!existsSync(lock));
+  }
 });
 
 test("killed again and again at any moment: nothing is half done, and the end is the same", async (t) => {
@@ -151,7 +174,7 @@ test("killed again and again at any moment: nothing is half done, and the end is
   assert.ok(killed > 1);
   await run(process.execPath, words);
   const [text, expected] = [root, calm].map((place) =>
-    readFileSync(join(place, "outputs/web/us_full_years.json"), "utf8"),
+    readFileSync(join(place, "outputs/web/us_full_years.json"), "utf8").replace(/"builtAt": "[^"]*"/g, ""),
   );
   assert.equal(text, expected);
   const files = ["fields_us_2019_full.pmtiles", "fields_us_2020_full.pmtiles", "us_full_years.json"];
@@ -186,6 +209,28 @@ test("an old list of years is taken over", async (t) => {
   writeFileSync(layout.manifest, "[2018, 2019]");
   await runStep(step, makeContext());
   assert.deepEqual(readJson(layout.manifest).years, [2018, 2019, 2020]);
+});
+
+test("the bare list of years, for viewers that want no more", async (t) => {
+  const root = makeRoot(t);
+  const options = { manifestFormat: "list" };
+  for (const year of [2020, 2018]) await runStep(makeYear(root, year, { options }).step, makeContext());
+  const { layout } = readyYear(root, 2018, { options });
+  assert.equal(readFileSync(layout.manifest, "utf8"), "[2018,2020]\n");
+  const again = makeContext();
+  await runStep(readyYear(root, 2018, { options }).step, again);
+  assert.match(again.lines.join("\n"), /valid, skipped/);
+
+  // From the list to the full form is no loss; the way back would be one.
+  await runStep(readyYear(root, 2018).step, makeContext());
+  const full = readFileSync(layout.manifest, "utf8");
+  assert.deepEqual(JSON.parse(full).years, [2018, 2020]);
+  await assert.rejects(runStep(readyYear(root, 2018, { options }).step, makeContext()), (error) => {
+    assert.equal(error.kind, "publish");
+    assert.match(error.message, /a bare list would lose.*year=2018/);
+    return true;
+  });
+  assert.equal(readFileSync(layout.manifest, "utf8"), full);
 });
 
 test("a public URL goes into the manifest, and the local copy is kept beside another folder's", async (t) => {

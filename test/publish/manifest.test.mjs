@@ -13,12 +13,17 @@ const entry = (year) => ({
   minzoom: 4,
   maxzoom: 14,
   layers: ["fields", "centroids"],
+  builtAt: "2026-01-02T03:04:05.000Z",
   featureCounts: { fields: 3, centroids: 3 },
 });
 const refused = (sentence) => (error) => error.kind === "publish" && sentence.test(error.message);
 
 test("years in any order give the same bytes", () => {
-  const publish = (years) => manifestText(years.reduce((m, year) => withArchive(m, year, entry(year), BY), undefined));
+  const publish = (years) =>
+    manifestText(
+      years.reduce((m, year) => withArchive(m, year, entry(year), BY), undefined),
+      "full",
+    );
   assert.equal(publish([2020, 2008, 2014]), publish([2014, 2020, 2008]));
   assert.equal(publish([2020, 2008, 2020]), publish([2008, 2020]));
   const read = parseManifest(publish([2020, 2008]), "us", {});
@@ -66,9 +71,9 @@ for (const [what, text, sentence] of [
 test("says why a year is not listed as it should be", () => {
   const manifest = withArchive(undefined, 2020, entry(2020), BY);
   const { checksum, url } = entry(2020);
-  assert.equal(entryProblem(manifest, 2020, checksum, url), undefined);
-  assert.match(entryProblem(manifest, 2019, checksum, url), /does not list/);
-  assert.match(entryProblem(manifest, 2020, "sha256:other", url), /another archive/);
-  assert.match(entryProblem(manifest, 2020, checksum, "elsewhere"), /another URL/);
-  assert.match(entryProblem(undefined, 2020, checksum, url), /does not list/);
+  assert.equal(entryProblem(manifest, "full", 2020, checksum, url), undefined);
+  assert.match(entryProblem(manifest, "full", 2019, checksum, url), /does not list/);
+  assert.match(entryProblem(manifest, "full", 2020, "sha256:other", url), /another archive/);
+  assert.match(entryProblem(manifest, "full", 2020, checksum, "elsewhere"), /another URL/);
+  assert.match(entryProblem(undefined, "full", 2020, checksum, url), /does not list/);
 });

@@ -59,7 +59,7 @@ describe("years of real data", { skip: noTippecanoe }, () => {
 
   for (const pair of PAIRS) {
     test(`${nameOf(pair)}: every field is in the tiles with its crop`, needsRealData, async (t) => {
-      const run = await year(pair, ["--json"]);
+      const run = await year(pair, ["--json", "--crop-names"]);
       assert.equal(run.code, 0, run.stderr);
       const rows = await expectedRows(pair);
       assert.equal(run.json.zonal.rows, rows.length);
@@ -95,7 +95,7 @@ describe("years of real data", { skip: noTippecanoe }, () => {
     assert.equal(zones.length, 1);
     const manifest = JSON.parse(readFileSync(join(rootOf(first), "outputs/web/us_full_years.json"), "utf8"));
     assert.deepEqual(manifest.years, [first.year, second.year]);
-    const rerun = await year(second);
+    const rerun = await year(second, ["--crop-names"]);
     assert.deepEqual([rerun.code, stagesOf(rerun).done], [0, []], rerun.stderr);
   });
 });

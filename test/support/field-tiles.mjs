@@ -50,6 +50,7 @@ function writeLayer({ name, features }, layer) {
 export const SQUARE = { type: 3, geometry: [9, 200, 200, 26, 100, 0, 0, 100, 99, 0, 15] };
 export const POINT = { type: 1, geometry: [9, 250, 250] };
 export const BOUNDS = { west: -98, south: 38, east: -96, north: 39.5 };
+export const FIELDS = { field_id: "Number", area_ha: "Number", crop_code: "Number" };
 export const LAYERS = ["fields", "centroids"];
 
 const column = (lng, z) => Math.floor(((lng + 180) / 360) * 2 ** z);
@@ -88,7 +89,7 @@ export function writeFields(path, { minZoom = 6, maxZoom = 9, bounds = BOUNDS, c
   writer.finish({
     metadata: metadata ?? {
       name: "test",
-      vector_layers: LAYERS.map((id) => ({ id, fields: { crop_code: "Number" } })),
+      vector_layers: LAYERS.map((id) => ({ id, fields: FIELDS })),
     },
     bounds,
     center: { zoom: minZoom, lng: (bounds.west + bounds.east) / 2, lat: (bounds.south + bounds.north) / 2 },

@@ -7,6 +7,7 @@ import { layoutOf, resolveOptions } from "../../dist/config/config.js";
 import { fileDigest } from "../../dist/pipeline/fingerprint.js";
 import { publishStep } from "../../dist/publish/publish.js";
 
+export const BUILT_AT = "2026-01-02T03:04:05.000Z";
 export const BOUNDS = [-98.5, 38.25, -97.5, 39.75];
 
 /** A root folder that is removed after the test. */
@@ -30,7 +31,7 @@ export function readyYear(root, year, { options: given = {}, tuning } = {}) {
   const options = resolveOptions({ root, retries: 2, ...given });
   const layout = layoutOf(options, year);
   const facts = { featureCounts: { fields: 7, centroids: 7 } };
-  const archive = { path: layout.archive, digest: fileDigest(layout.archive), facts };
+  const archive = { path: layout.archive, digest: fileDigest(layout.archive), facts, builtAt: BUILT_AT };
   return { year, options, layout, archive, step: publishStep(year, options, layout, archive, tuning) };
 }
 

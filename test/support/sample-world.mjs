@@ -46,6 +46,8 @@ export function runYear(root, year, source, args = [], options = {}) {
   return command("year", [String(year), "--root", root, "--cdl-source", source, ...args], options);
 }
 
+const BUILT_AT = /"builtAt": "[^"]*",\s*/g;
+
 /** A year's outputs by name, as SHA-256 of their bytes; those that are not there are left out. */
 export function outputsOf(root, year, region = "us") {
   const files = {
@@ -56,7 +58,13 @@ export function outputsOf(root, year, region = "us") {
     manifest: join(root, "outputs", "web", `${region}_full_years.json`),
   };
   const present = Object.entries(files).filter(([, path]) => existsSync(path));
-  return Object.fromEntries(present.map(([name, path]) => [name, sha256(readFileSync(path))]));
+  return Object.fromEntries(
+    present.map(([name, path]) => {
+      // The one thing in any output that tells when it was made.
+      const bytes = name === "manifest" ? readFileSync(path, "utf8").replaceAll(BUILT_AT, "") : readFileSync(path);
+      return [name, sha256(bytes)];
+    }),
+  );
 }
 
 export function sha256(bytes) {
@@ -82,10 +90,10 @@ export function leftovers(root, year, region = "us") {
   const inRoot = readdirSync(root, { recursive: true }).filter((path) =>
     /\.scratch|\.lock|\.partial|\.part$|\.tmp$|-journal$/.test(path),
   );
-  const shm = join("/dev/shm", tempDirName(root, region, year));
+  const shm = [year, "base"].map((what) => join("/dev/shm", tempDirName(root, region, what)));
   return [
     ...inRoot,
-    ...(existsSync(shm) ? [shm] : []),
+    ...shm.filter((path) => existsSync(path)),
     ...processesAt(root).map(({ pid, line }) => `process ${pid}: ${line}`),
   ];
 }

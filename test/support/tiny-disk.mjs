@@ -19,9 +19,17 @@ export function tinyDisk(t, size) {
   return folder;
 }
 
-/** Make the disk so large that `bytes` of it (rounded up to pages of 4 KiB) are free. */
+/** Make the disk so large that `bytes` of it (rounded up to pages of 4 KiB) are free; others may be writing to it. */
 export function leaveFree(folder, bytes) {
-  const { blocks, bfree, bsize } = statfsSync(folder);
-  const size = (blocks - bfree) * bsize + Math.ceil(bytes / bsize) * bsize;
-  execFileSync("mount", ["-o", `remount,size=${size}`, folder], { stdio: "pipe" });
+  for (let tries = 1; ; tries++) {
+    const { blocks, bfree, bsize } = statfsSync(folder);
+    const size = (blocks - bfree) * bsize + Math.ceil(bytes / bsize) * bsize;
+    try {
+      execFileSync("mount", ["-o", `remount,size=${size}`, folder], { stdio: "pipe" });
+      return;
+    } catch (error) {
+      // It has grown beyond that in between.
+      if (tries === 200) throw error;
+    }
+  }
 }

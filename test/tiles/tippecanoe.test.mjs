@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
@@ -14,6 +14,7 @@ import { failureOf } from "../../dist/tiles/tippecanoe-errors.js";
 import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
 import { testContext } from "../support/context.mjs";
 import { cropOf, fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
+import { processesIn, tippecanoeIn } from "../support/processes.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { decodeZoom, noTippecanoe, tippecanoe } from "../support/tippecanoe.mjs";
@@ -44,41 +45,6 @@ function script(folder, text) {
   writeFileSync(path, `#!/bin/sh\n${text}\n`);
   chmodSync(path, 0o755);
   return path;
-}
-
-/** Processes whose command line or open files name `folder`. */
-function processesIn(folder) {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(folder) ||
-          readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder))
-        );
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-/** The tippecanoe that works in `folder`, once it is itself and no longer the shell that starts it. */
-async function tippecanoeIn(folder) {
-  for (let tries = 0; tries < 400; tries++) {
-    const found = processesIn(folder).find((pid) => !/^(sh|setpriv|node)$/.test(nameOf(pid)));
-    if (found !== undefined) return found;
-    await sleep(25);
-  }
-  throw new Error("tippecanoe did not start");
-}
-
-function nameOf(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "sh";
-  }
 }
 
 const nothingLeft = (run) => {
@@ -249,6 +215,33 @@ test("no orphan tiles on when this process is killed", { skip: noTippecanoe }, a
   await verifyArchive(run.output);
 });
 
+test("SIGTERM at any time leaves nothing in /dev/shm, and nobody at work", {
+  skip: noTippecanoe || (existsSync("/dev/shm") ? false : "no /dev/shm here"),
+}, async (t) => {
+  const folder = tempFolder(t);
+  const temp = mkdtempSync("/dev/shm/fields-test-");
+  t.after(() => rmSync(temp, { recursive: true, force: true }));
+  const ends = new Set();
+  // From the first moment to long after the last feature was written.
+  for (const afterMs of [30, 150, 400, 900, 1800, 3500]) {
+    const args = [PRODUCER, join(folder, "a.pmtiles"), join(temp, "tippecanoe"), "6000"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    child.stdout.on("data", (chunk) => {
+      said += chunk;
+    });
+    await sleep(afterMs);
+    child.kill("SIGTERM");
+    await new Promise((resolve) => child.once("close", resolve));
+    ends.add(said.includes('"error"') ? "ended" : said.includes('"done"') ? "done" : "not begun");
+    assert.deepEqual(readdirSync(temp), [], `after ${afterMs} ms`);
+    assert.deepEqual(processesIn(temp), []);
+    if (!said.includes('"done"')) assert.deepEqual(readdirSync(folder), []);
+    rmSync(join(folder, "a.pmtiles"), { force: true });
+  }
+  assert.ok(ends.has("ended"), [...ends].join());
+});
+
 test("a full temporary folder is an error of kind space", { skip: noTippecanoe }, async (t) => {
   const disk = tinyDisk(t, "2m");
   if (disk === undefined) return t.skip("mount is not permitted here");
@@ -354,17 +347,23 @@ test("an output that exists is refused and left alone", async (t) => {
 test("every ending has a name: the real program's exit codes", { skip: noTippecanoe }, (t) => {
   const folder = tempFolder(t);
   const input = Buffer.concat([...fieldChunks(3000)]);
+  writeFileSync(join(folder, "here.pmtiles"), "precious");
+  const odd = { nofile: 4096, env: { TIPPECANOE_MAX_THREADS: "256" } };
   const endings = [
-    [["-z14", "-Z0", "-M", 3000, "-o", join(folder, "stops.pmtiles")], /incomplete.*lower zoom/],
-    [["-z4", "-Z4", "-M", 2000, "-r1", "-o", join(folder, "big.pmtiles")], /no zoom could be made/],
+    [["-z14", "-Z0", "-M", 3000, "-o", join(folder, "stops.pmtiles")], /incomplete.*lower zoom/, 100],
+    [["-z4", "-Z4", "-M", 2000, "-r1", "-o", join(folder, "big.pmtiles")], /no zoom could be made/, 110],
+    [["-z4", "-o", join(folder, "empty.pmtiles")], /no feature was read/, 110, { input: "" }],
+    [["-z4", "-o", join(folder, "here.pmtiles")], /exists already/, 104],
+    [["-z4", "-P", "-o", join(folder, "odd.pmtiles")], /shards that are not a power of two/, 106, odd],
     [["--no-such-option"], /arguments/],
     [["-z4", "-o", join(folder, "none.pmtiles"), join(folder, "nothing.json")], /no feature was read/],
-    [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /opened/],
+    [["-z4", "-t", join(folder, "nowhere"), "-o", join(folder, "t.pmtiles")], /opened/, 111],
     [["-z4", "-o", join(folder, "nowhere", "t.pmtiles")], /opened|SQLite/],
   ];
-  for (const [args, name] of endings) {
-    const ended = tippecanoe(["-q", ...args], { input });
+  for (const [args, name, code, more = {}] of endings) {
+    const ended = tippecanoe(["-q", ...args], Object.assign({ input }, more));
     assert.notEqual(ended.status, 0, args.join(" "));
+    if (code !== undefined) assert.equal(ended.status, code, args.join(" "));
     const error = failureOf({ exitCode: ended.status }, ended.stderr, true, {});
     assert.equal(error.kind, "tool");
     assert.match(error.sentence, name, `${ended.status}: ${ended.stderr}`);

@@ -14,7 +14,7 @@ import { tempFolder } from "../support/temp-folder.mjs";
 
 const GRID = { crs: "EPSG:5070", geotransform: [0, 30, 0, 60_000, 0, -30], width: 2000, height: 2000 };
 const FIELDS = 6000;
-const OPTIONS = { kernel: "native", batch: 250, bufferBytes: 20_000 };
+const OPTIONS = { kernel: "native", batch: 250, bufferBytes: 2_000 };
 
 const hash = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
@@ -67,9 +67,11 @@ test("a checkpoint of another grid, or of batches that end elsewhere, is not use
   await buildZones(fields, other, path, OPTIONS, pool, ctx);
   assert.deepEqual(ctx.lines, []);
 
-  await assert.rejects(buildZones(fields, GRID, path, OPTIONS, pool, abortedAfter(3000)), /enough/);
+  // The native kernel cuts slices at pages, of which each row group here has one.
+  const options = { ...OPTIONS, kernel: "js" };
+  await assert.rejects(buildZones(fields, GRID, path, options, pool, abortedAfter(3000)), /enough/);
   const again = testContext();
-  await buildZones(fields, GRID, path, { ...OPTIONS, batch: 333 }, pool, again);
+  await buildZones(fields, GRID, path, { ...options, batch: 333 }, pool, again);
   assert.deepEqual(again.lines, []);
   await (await ZoneReader.open(path)).close();
 });

@@ -1,3 +1,4 @@
+import { cutAtAntimeridian, leavesMap } from "./antimeridian.js";
 import { bytes } from "./growing-array.js";
 import type { Polygons } from "./wkb.js";
 
@@ -113,7 +114,10 @@ export class FeatureWriter {
   }
 
   /** Append the polygon in layer `fields` and a point inside it in layer `centroids`. */
-  append(p: Polygons, id: number, properties: Uint8Array): void {
+  append(polygons: Polygons, id: number, properties: Uint8Array): void {
+    const cut = leavesMap(polygons) ? cutAtAntimeridian(polygons) : polygons;
+    // Nothing is left of what is thinner than a rounding.
+    const p = cut.partEnd.length === 0 ? polygons : cut;
     this.#head("fields", id, properties);
     const parts: string[] = [];
     for (let part = 0, first = 0; part < p.partEnd.length; part++) {

@@ -20,11 +20,22 @@ import { WeightedCounter } from "./count-weighted.js";
 import { encodeRising, encodeStrings } from "./encode.js";
 import { FeatureWriter } from "./geojson.js";
 import { uint32s } from "./growing-array.js";
+import { swap } from "./swap.js";
 import { encodeTable } from "./table.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = { burn, count, merge, countWeighted, encodeIds, encodeRows: encodeTable, geojson };
+export const jsKernel: Kernel = {
+  burn,
+  count,
+  merge,
+  countWeighted,
+  encodeIds,
+  encodeRows: encodeTable,
+  geojson,
+  gzipLibrary: `zlib ${process.versions.zlib}`,
+  swap,
+};
 
 function burn(
   column: WkbColumn,

@@ -1,0 +1,263 @@
+/** What a year's tiles cost by the swap and by tiling in full: npm run bench:tiles. See bench/README.md. */
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { Archive } from "../dist/archive/reader.js";
+import type { Arguments, Command } from "../dist/cli/arguments.js";
+import { main } from "../dist/cli/main.js";
+import type { Context } from "../dist/pipeline/context.js";
+import { PipelineError } from "../dist/pipeline/errors.js";
+import { describeMachine, type Machine } from "./machine.js";
+import { measure, type Usage } from "./measured.js";
+import { PROJECT } from "./options.js";
+import { ratios, type Spread, spread } from "./statistics.js";
+import type { TilesReport, TilesTask } from "./tiles-stage.js";
+import { openWorld } from "./world.js";
+
+const YEAR = 2020;
+const STAGE = fileURLToPath(new URL("./tiles-stage.js", import.meta.url));
+/** Years made in one pass, to see what the shared decompression spares. */
+const TOGETHER = 3;
+
+const COMMAND: Command = {
+  name: "npm run bench:tiles --",
+  summary: "Time a year's tiles: crops put into the base's tiles against tippecanoe tiling the year in full.",
+  options: ["quiet"],
+  own: {
+    fields: { type: "string", help: "fields of the made-up world [200000; 3000 with --quick]" },
+    runs: { type: "string", help: "rounds of the swap; tippecanoe tiles once [3; 1 with --quick]" },
+    quick: { type: "boolean", help: "a small world and one round: proves that it works, its figures mean little" },
+    root: {
+      type: "string",
+      help: "a root of your own that has fields and a zonal table of 2020, instead of a made-up one",
+    },
+    data: { type: "string", help: "folder of the made-up worlds, kept between runs [work/bench]" },
+    out: { type: "string", help: "folder of the results [bench/results; with --quick the data folder's results/]" },
+    machine: { type: "string", help: "name of this machine in the results [after its CPU]" },
+  },
+  examples: ["npm run bench:tiles", "npm run bench:tiles -- --quick"],
+};
+
+export interface TilesResults {
+  readonly machine: Machine;
+  readonly date: string;
+  readonly quick: boolean;
+  readonly fields: number;
+  /** The year tiled in full: the whole command, and tippecanoe alone. */
+  readonly full: Usage;
+  readonly tippecanoeCpuS: number;
+  /** The base made. */
+  readonly base: Usage;
+  readonly swaps: readonly { readonly threads: number; readonly outputs: number; readonly runs: readonly TilesRun[] }[];
+  readonly bytes: { readonly swapped: number; readonly plainGzip6: number; readonly full: number };
+}
+
+type TilesRun = TilesReport & { readonly process: Usage };
+
+await main(COMMAND, async (args, ctx) => {
+  const results = await run(args, ctx);
+  const quick = results.quick;
+  const data = folderOf(args, "data", "work/bench");
+  const out = folderOf(args, "out", quick ? join(data, "results") : "bench/results");
+  mkdirSync(out, { recursive: true });
+  const stem = join(out, `tiles-${results.machine.name}-${results.date.slice(0, 10)}`);
+  writeFileSync(`${stem}.json`, `${JSON.stringify(results, null, 2)}\n`);
+  const page = pageOf(results);
+  writeFileSync(`${stem}.md`, `${page}\n`);
+  process.stdout.write(`${page}\n`);
+  return undefined;
+});
+
+function folderOf({ own }: Arguments, flag: string, standard: string): string {
+  return resolve(PROJECT, (own[flag] as string | undefined) ?? standard);
+}
+
+async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
+  const quick = own.quick === true;
+  const machine = describeMachine(own.machine as string | undefined);
+  const data = (own.data as string | undefined) ?? join(PROJECT, "work/bench");
+  const scratch = join(data, "tiles-scratch");
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch, { recursive: true });
+  const root =
+    (own.root as string | undefined) ??
+    (await madeUpRoot(data, scratch, Number(own.fields ?? (quick ? 3000 : 200_000)), ctx));
+  const threads = machine.cores;
+  const command = (name: string, ...args: string[]) => [
+    process.execPath,
+    join(PROJECT, "dist", `${name}.js`),
+    ...args,
+    "--quiet",
+  ];
+
+  ctx.log.info("tiles the year in full");
+  const timed = timedTippecanoe(scratch);
+  const fullArgs = [String(YEAR), "--tiles=full", "--force", "--root", root, "--tippecanoe", timed.program];
+  const full = await measure(command("tiles", ...fullArgs), ctx.signal);
+  const tippecanoeCpuS = timed.seconds();
+  const fullArchive = join(root, `outputs/tiles/fields_us_${YEAR}_full.pmtiles`);
+  const fullBytes = tileBytes(fullArchive).stored;
+  ctx.log.info("makes the base");
+  rmSync(join(root, "data/base"), { recursive: true, force: true });
+  const base = await measure(command("prepare", "--base", "--root", root), ctx.signal);
+
+  const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes">): Promise<TilesRun> => {
+    const whole: TilesTask = { root, year: YEAR, out: scratch, ...task };
+    const { usage, stdout } = await measure([process.execPath, STAGE, JSON.stringify(whole)], ctx.signal);
+    return { ...(JSON.parse(stdout) as TilesReport), process: usage };
+  };
+  const counts = [...new Set([1, 2, threads])].filter((n) => n <= Math.max(2, threads));
+  const kinds = [...counts.map((n) => ({ threads: n, outputs: 1 })), { threads: 1, outputs: TOGETHER }];
+  const runs = kinds.map((): TilesRun[] => []);
+  for (let round = 0; round < Number(own.runs ?? (quick ? 1 : 3)); round++) {
+    for (const [i, kind] of kinds.entries()) {
+      ctx.log.info("swaps", { round, ...kind });
+      runs[i]?.push(await stage({ ...kind, passes: 2 }));
+    }
+  }
+  const { stored, gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"));
+  const fields = countRows(root);
+  rmSync(scratch, { recursive: true, force: true });
+  return {
+    machine,
+    date: new Date().toISOString(),
+    quick,
+    fields,
+    full: full.usage,
+    tippecanoeCpuS,
+    base: base.usage,
+    swaps: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as TilesRun[] })),
+    bytes: { swapped: stored, plainGzip6: gzip6, full: fullBytes },
+  };
+}
+
+/** A root with made-up fields and the year's zonal table. */
+async function madeUpRoot(data: string, scratch: string, fields: number, ctx: Context): Promise<string> {
+  const world = await openWorld(data, fields, "tiled", ctx);
+  const root = join(scratch, "root");
+  mkdirSync(join(root, "data"), { recursive: true });
+  mkdirSync(join(root, "outputs/zonal"), { recursive: true });
+  for (const name of ["fields_raw.parquet", "fields_clean.parquet"]) {
+    copyFileSync(join(world.fieldsPath, "..", name), join(root, "data", name));
+  }
+  const out = join(root, `outputs/zonal/zonal_us_${YEAR}.parquet`);
+  const program = [process.execPath, join(PROJECT, "dist/zonal.js"), "--quiet"];
+  await measure([...program, "--fields", world.fieldsPath, "--raster", world.rasterPath, "--out", out], ctx.signal);
+  return root;
+}
+
+/** tippecanoe behind a shell that notes its CPU time: the streaming of features beside it is not counted. */
+function timedTippecanoe(folder: string) {
+  const [program, note] = [join(folder, "tippecanoe"), join(folder, "tippecanoe-stat")];
+  writeFileSync(
+    program,
+    `#!/bin/sh\ntippecanoe "$@"; code=$?; read -r stat < /proc/$$/stat; echo "$stat" >> '${note}'; exit $code\n`,
+    {
+      mode: 0o755,
+    },
+  );
+  appendFileSync(note, "");
+  const ticks = (stat: string) => {
+    const values = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(values[13]) + Number(values[14]);
+  };
+  const seconds = () => {
+    const lines = readFileSync(note, "utf8").split("\n").filter(Boolean);
+    return lines.reduce((sum, line) => sum + ticks(line), 0) / 100;
+  };
+  return { program, seconds };
+}
+
+/** Bytes of all tiles as stored, and as zlib's gzip 6 would have them. */
+function tileBytes(path: string): { stored: number; gzip6: number } {
+  if (!existsSync(path)) throw new PipelineError("failed", "An archive that was to be measured is not there", { path });
+  const archive = new Archive(path);
+  try {
+    let [stored, gzip6] = [0, 0];
+    for (let i = 0; i < archive.entries.count; i++) {
+      const tile = archive.storedTile(i);
+      stored += tile.length;
+      gzip6 += gzipSync(gunzipSync(tile), { level: 6 }).length;
+    }
+    return { stored, gzip6 };
+  } finally {
+    archive.close();
+  }
+}
+
+function countRows(root: string): number {
+  const record = JSON.parse(readFileSync(join(root, `outputs/state/us_${YEAR}_tiles.json`), "utf8"));
+  return record.facts.rows as number;
+}
+
+function pageOf(results: TilesResults): string {
+  const { machine, bytes, full, base, tippecanoeCpuS, swaps } = results;
+  const of = (threads: number, outputs = 1) =>
+    swaps.find((kind) => kind.threads === threads && kind.outputs === outputs)?.runs ?? [];
+  const one = of(1);
+  const values = (runs: readonly TilesRun[], take: (run: TilesRun) => number) => runs.map(take);
+  const swapCpu = values(one, ({ swap }) => swap.cpuS);
+  const workCpu = values(one, ({ work }) => work.cpuS);
+  const constant = (value: number) => one.map(() => value);
+  const share = one.map(({ kernel: [inflate, , deflate], swap }) => (100 * (inflate + deflate)) / swap.cpuS);
+  const bars: [string, Spread, string, number | undefined, boolean][] = [
+    ["tippecanoe's CPU by the swap's (base in, archive out)", ratios(constant(tippecanoeCpuS), swapCpu), "x", 40, true],
+    [
+      "tippecanoe's CPU by all of the year's work (join and comparison too)",
+      ratios(constant(tippecanoeCpuS), workCpu),
+      "x",
+      undefined,
+      true,
+    ],
+    [
+      "2 threads, speed-up of the swap",
+      ratios(
+        values(one, ({ swap }) => swap.wallS),
+        values(of(2), ({ swap }) => swap.wallS),
+      ),
+      "x",
+      1.8,
+      true,
+    ],
+    ["share of the swap's CPU in compressing and decompressing", spread(share), "%", 70, true],
+    ["tile bytes by those of a plain rewrite at gzip 6", spread([bytes.swapped / bytes.plainGzip6]), "x", 1, false],
+    [
+      `${TOGETHER} years in one pass by ${TOGETHER} times one`,
+      ratios(
+        values(of(1, TOGETHER), ({ swap }) => swap.cpuS),
+        swapCpu.map((s) => s * TOGETHER),
+      ),
+      "x",
+      undefined,
+      false,
+    ],
+  ];
+  const text = (value: number) => value.toPrecision(3);
+  const rows = swaps.flatMap(({ threads, outputs, runs }) => {
+    const middle = (take: (run: TilesRun) => number) => text(spread(values(runs, take)).median);
+    return [
+      `| ${outputs === 1 ? "swap" : `swap of ${outputs} years`} | ${threads} | ${middle((r) => r.swap.cpuS)} | ${middle((r) => r.swap.wallS)} | ${middle((r) => r.kernel[0])} | ${middle((r) => r.kernel[1])} | ${middle((r) => r.kernel[2])} | ${middle((r) => r.process.cpuS)} | ${middle((r) => r.peakRssMiB)} |`,
+    ];
+  });
+  return [
+    `# A year's tiles: ${machine.name}, ${results.date.slice(0, 10)}`,
+    "",
+    ...(results.quick ? ["**A quick run: it proves that it works. Its figures mean little.**", ""] : []),
+    `${machine.cpu}, ${machine.cores} cores; commit ${machine.commit}; load before the start ${machine.load}. ${results.fields.toLocaleString("en")} fields, a polygon and a centroid each, zooms 4 to 14; ${one[0]?.tiles.toLocaleString("en")} tiles, ${(bytes.swapped / 1e6).toFixed(1)} MB by ${one[0]?.gzip} (full: ${(bytes.full / 1e6).toFixed(1)} MB).`,
+    "",
+    "| | measured | range | goal | |",
+    "|---|---|---|---|---|",
+    ...bars.map(([name, { median, min, max }, unit, goal, atLeast]) => {
+      const reached = goal === undefined ? "" : (atLeast ? median >= goal : median <= goal) ? "reached" : "**missed**";
+      const wanted = goal === undefined ? "" : `${atLeast ? "≥" : "≤"} ${goal}`;
+      return `| ${name} | ${text(median)} ${unit} | ${text(min)}–${text(max)} | ${wanted} | ${reached} |`;
+    }),
+    "",
+    `tippecanoe alone ${text(tippecanoeCpuS)} CPU s; the year in full, streaming and census included, ${text(full.cpuS)}; the base, once per field set, ${text(base.cpuS)}.`,
+    "",
+    "| second pass in one process | threads | swap: CPU s | wall s | decompress | rewrite | compress | whole process, two passes: CPU s | peak MiB |",
+    "|---|---|---|---|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
+}

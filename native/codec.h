@@ -1,0 +1,30 @@
+// Parquet's compressions, by the libraries that were there when this was built.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace fields {
+
+// Numbers as in parquet.thrift.
+enum class Codec : uint8_t { kNone = 0, kSnappy = 1, kGzip = 2, kZstd = 6, kLz4Raw = 7 };
+
+bool can_decompress(int64_t codec);
+
+// A codec's working memory, kept from page to page.
+class Decompressor {
+ public:
+  explicit Decompressor(Codec codec);
+  ~Decompressor();
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+
+  // Fills exactly `size` bytes of `to`; false where `from` is damaged or holds more or fewer.
+  bool run(const uint8_t* from, size_t from_size, uint8_t* to, size_t size);
+
+ private:
+  Codec codec_;
+  void* state_ = nullptr;
+};
+
+}  // namespace fields

@@ -1,0 +1,67 @@
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { PipelineError } from "../pipeline/errors.js";
+import { writeJsonAtomic } from "../pipeline/record.js";
+import type { BatchLayout } from "./layout.js";
+
+/** What a batch is, as its folder tells. */
+export interface BatchFile {
+  readonly version: 1;
+  readonly command: readonly string[];
+  readonly shell: boolean;
+  readonly isolate: string;
+  readonly image?: string | undefined;
+  readonly valid: readonly string[];
+  readonly items: { readonly path: string; readonly count: number; readonly id?: string | undefined };
+  readonly createdAt: string;
+}
+
+/** What to do with items that another command, or other fields, had made. */
+export const CHANGED = ["keep", "redo"] as const;
+export type Changed = (typeof CHANGED)[number];
+
+/** @throws {PipelineError} input, when there is no batch or its file is broken. */
+export function readBatchFile(layout: BatchLayout): BatchFile {
+  const path = layout.file();
+  try {
+    const file = JSON.parse(readFileSync(path, "utf8")) as BatchFile;
+    if (file.version === 1 && Array.isArray(file.command)) return file;
+  } catch (cause) {
+    throw new PipelineError("input", "No batch in this folder, or its description is broken", { path }, { cause });
+  }
+  throw new PipelineError("input", "Not the description of a batch", { path });
+}
+
+/**
+ * The folder's batch: described by the first runner, the same for all.
+ *
+ * @throws {PipelineError} usage, when the folder's items are another command's and `changed` does not say what to do.
+ */
+export function joinBatch(layout: BatchLayout, own: BatchFile, changed: Changed | undefined): void {
+  const path = layout.file();
+  const partial = `${path}.${process.pid}-${Date.now()}`;
+  try {
+    writeFileSync(partial, `${JSON.stringify(own, null, 2)}\n`);
+    linkSync(partial, path);
+    return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(partial, { force: true });
+  }
+  const there = readBatchFile(layout);
+  const [was, is] = [there, own].map(({ command, shell }) => JSON.stringify([command, shell]));
+  if (was !== is && changed === undefined) {
+    throw new PipelineError(
+      "usage",
+      "The items in this folder are another command's; pass --changed keep or --changed redo",
+      {
+        out: layout.root,
+        was,
+        received: is,
+      },
+    );
+  }
+  if (JSON.stringify({ ...there, createdAt: "" }) !== JSON.stringify({ ...own, createdAt: "" })) {
+    writeJsonAtomic(path, own, `${process.pid}-${Date.now()}`);
+  }
+}

@@ -1,0 +1,198 @@
+import { forEachBounded } from "../parallel/map-ordered.js";
+import type { Item } from "./items.js";
+import { type BatchLayout, SHARDS } from "./layout.js";
+import { listNames, listRecords, type RecordEntry } from "./records.js";
+
+const OPEN = 0;
+/** This runner works on it. */
+const MINE = 1;
+/** Another one did when it was last seen. */
+const TAKEN = 2;
+/** To be tried again later. */
+const LATER = 3;
+const DONE = 4;
+const FAILED = 5;
+type State = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** Shards that are listed at once. */
+const LISTINGS = 16;
+/** After so many items in a row that others had, a runner goes elsewhere in the list. */
+const CONFLICTS = 3;
+
+export interface Counts {
+  readonly items: number;
+  readonly done: number;
+  readonly failed: number;
+  /** Claimed by anyone, when last seen. */
+  readonly running: number;
+  readonly waiting: number;
+}
+
+/** Why items are made again though a record says that they were done. */
+export interface Redone {
+  /** The output is gone: purged, or removed. */
+  readonly missing: number;
+  /** The item's fields have changed, or the command. */
+  readonly changed: number;
+}
+
+/**
+ * What this runner knows of all items, from listings alone: which are done, failed, claimed by
+ * others, free. It may be behind the truth; the claim decides.
+ *
+ * Runners begin at different places and walk through the shards in order, so each works in
+ * folders of its own until little is left.
+ */
+export class Board {
+  readonly #items: readonly Item[];
+  readonly #index = new Map<string, number>();
+  readonly #state: Uint8Array;
+  readonly #due = new Map<number, number>();
+  /** Done by the record, but to be made again. */
+  readonly #redo = new Set<number>();
+  readonly #byShard = new Map<string, number[]>();
+  #cursor: number;
+  #conflicts = 0;
+  /** Items by state. */
+  readonly #count: [number, number, number, number, number, number];
+
+  /**
+   * @param keep  an item is done whatever its digest was when it was made.
+   */
+  constructor(
+    items: readonly Item[],
+    private readonly layout: BatchLayout,
+    private readonly keep: boolean,
+    private readonly random: () => number = Math.random,
+  ) {
+    this.#items = [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    for (const [i, item] of this.#items.entries()) {
+      this.#index.set(key(item), i);
+      const shard = this.#byShard.get(item.shard);
+      if (shard) shard.push(i);
+      else this.#byShard.set(item.shard, [i]);
+    }
+    this.#state = new Uint8Array(items.length);
+    this.#count = [items.length, 0, 0, 0, 0, 0];
+    this.#cursor = Math.floor(random() * items.length);
+  }
+
+  /** Of a place on disk; undefined when the list does not have it. */
+  itemAt(place: { shard: string; name: string }): Item | undefined {
+    const i = this.#index.get(key(place));
+    return i === undefined ? undefined : this.#items[i];
+  }
+
+  /** List everything once: records, claims, and whether the outputs of what is done are there. */
+  async open(): Promise<Redone> {
+    let [missing, changed] = [0, 0];
+    await forEachBounded(this.#byShard.keys(), LISTINGS, async (shard) => {
+      const entries = await listRecords(this.layout, shard);
+      const outputs = new Set(entries.length > 0 ? await listNames(this.layout.outputs(shard)) : []);
+      for (const entry of entries) {
+        if (entry.state !== "done") continue;
+        const i = this.#index.get(key({ shard, name: entry.name }));
+        if (i === undefined) continue;
+        if (!this.isCurrent(this.#items[i] as Item, entry)) changed++;
+        else if (!outputs.has(entry.name)) {
+          this.#redo.add(i);
+          missing++;
+        }
+      }
+      await this.#learnShard(shard, entries);
+    });
+    return { missing, changed };
+  }
+
+  /** Look again at every shard that still has something to do. */
+  async refresh(): Promise<void> {
+    const shards = SHARDS.filter((shard) => this.#byShard.get(shard)?.some((i) => (this.#state[i] as number) < DONE));
+    await forEachBounded(shards, LISTINGS, async (shard) => {
+      // Claims first: an item that ends in between is found in the records.
+      const claims = new Set(await listNames(this.layout.claims(shard)));
+      await this.#learnShard(shard, await listRecords(this.layout, shard), claims);
+    });
+  }
+
+  async #learnShard(shard: string, entries: readonly RecordEntry[], known?: ReadonlySet<string>): Promise<void> {
+    const claims = known ?? new Set(await listNames(this.layout.claims(shard)));
+    for (const i of this.#byShard.get(shard) ?? []) {
+      const name = (this.#items[i] as Item).name;
+      if (this.#state[i] === TAKEN && !claims.has(name)) this.#set(i, OPEN);
+      if (this.#state[i] === OPEN && claims.has(name)) this.#set(i, TAKEN);
+    }
+    this.learn(shard, entries);
+  }
+
+  /** What a listing of a shard's records tells. */
+  learn(shard: string, entries: readonly RecordEntry[]): void {
+    for (const entry of entries) {
+      const i = this.#index.get(key({ shard, name: entry.name }));
+      if (i === undefined || this.#redo.has(i) || this.#state[i] === MINE) continue;
+      if (!this.isCurrent(this.#items[i] as Item, entry)) continue;
+      if (entry.state === "done") this.#set(i, DONE);
+      else if (entry.state === "failed") this.#set(i, FAILED);
+    }
+  }
+
+  /** Whether a record speaks of the item as it is now. */
+  isCurrent(item: Item, entry: RecordEntry): boolean {
+    return item.digest === entry.digest || (this.keep && entry.state === "done");
+  }
+
+  /** The next item to try to claim; it is this runner's until it is `put` somewhere. */
+  next(): Item | undefined {
+    const now = performance.now();
+    for (const [i, due] of this.#due) {
+      if (due > now) continue;
+      this.#due.delete(i);
+      if (this.#state[i] === LATER) this.#set(i, OPEN);
+    }
+    if (this.#count[OPEN] === 0) return undefined;
+    while (this.#state[this.#cursor] !== OPEN) this.#cursor = (this.#cursor + 1) % this.#items.length;
+    this.#set(this.#cursor, MINE);
+    return this.#items[this.#cursor];
+  }
+
+  /** Give an item back: what came of it. */
+  put(item: Item, what: "done" | "failed" | "taken" | "open" | { readonly dueMs: number }): void {
+    const i = this.#indexOf(item);
+    this.#conflicts = what === "taken" ? this.#conflicts + 1 : 0;
+    if (this.#conflicts >= CONFLICTS) {
+      this.#conflicts = 0;
+      this.#cursor = Math.floor(this.random() * this.#items.length);
+    }
+    if (what === "done" || what === "failed") this.#redo.delete(i);
+    if (typeof what === "object") {
+      this.#due.set(i, performance.now() + what.dueMs);
+      this.#set(i, LATER);
+    } else {
+      this.#set(i, ({ done: DONE, failed: FAILED, taken: TAKEN, open: OPEN } as const)[what]);
+    }
+  }
+
+  counts(): Counts {
+    const [open, mine, taken, later, done, failed] = this.#count;
+    return { items: this.#items.length, done, failed, running: mine + taken, waiting: open + later };
+  }
+
+  /** Ms until an item that waits is due; undefined when none waits. */
+  nextDueMs(): number | undefined {
+    const due = Math.min(...this.#due.values());
+    return due === Infinity ? undefined : Math.max(0, due - performance.now());
+  }
+
+  #indexOf(item: Item): number {
+    return this.#index.get(key(item)) as number;
+  }
+
+  #set(i: number, state: State): void {
+    this.#count[this.#state[i] as State]--;
+    this.#count[state]++;
+    this.#state[i] = state;
+  }
+}
+
+function key({ shard, name }: { shard: string; name: string }): string {
+  return `${shard}/${name}`;
+}

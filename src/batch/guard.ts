@@ -1,0 +1,46 @@
+/**
+ * The guard of a runner, a process of its own: when the runner is killed, or can give no sign of
+ * life for as long as others need to take it for dead, the guard kills the items that it started.
+ * So nobody can take over an item whose process still runs.
+ *
+ * guard.js RUNNER LEASE_MS WORK_FOLDER, and lines on stdin: `beat`, `start GROUP`, `end GROUP`, `done`.
+ */
+import { rmSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { killProcessesOf } from "./reaper.js";
+
+const [runner = "", leaseMs = "", work = ""] = process.argv.slice(2);
+const groups = new Set<number>();
+let lastBeat = performance.now();
+let done = false;
+
+// Signals to the whole step are for the runner to act on.
+for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP"]) process.on(signal, () => {});
+
+const watch = setInterval(
+  () => {
+    if (performance.now() - lastBeat < Number(leaseMs)) return;
+    lastBeat = Infinity; // Once, until the runner is heard again.
+    void killProcessesOf(runner, groups);
+  },
+  Math.max(20, Number(leaseMs) / 20),
+);
+
+const lines = createInterface({ input: process.stdin });
+lines.on("line", (line) => {
+  const [word, group] = line.split(" ");
+  if (word === "beat") lastBeat = performance.now();
+  else if (word === "start") groups.add(Number(group));
+  else if (word === "end") groups.delete(Number(group));
+  else if (word === "done") done = true;
+});
+lines.on("close", () => {
+  clearInterval(watch);
+  void end();
+});
+
+async function end(): Promise<void> {
+  if (!done) await killProcessesOf(runner, groups);
+  rmSync(work, { recursive: true, force: true });
+  process.exit();
+}

@@ -1,0 +1,179 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PipelineError } from "../pipeline/errors.js";
+import { type Holder, holderNow, parseHolder } from "../pipeline/holder.js";
+import type { BatchLayout } from "./layout.js";
+import { listNames } from "./records.js";
+import type { SlurmJob } from "./slurm.js";
+
+/** Follows the name of a runner that was taken for dead, before that of who did so. */
+export const EVICTED = ".evicted-by.";
+
+/** Beats in the time after which a silent runner counts as dead: a dozen missed ones. */
+const BEATS_A_LIFE = 12;
+/** The file keeps its length, so that a beat is one write in place and needs no space. */
+const FILE_BYTES = 1024;
+
+/** What a runner has done so far. */
+export interface Tally {
+  readonly done: number;
+  /** Outputs that were there already and valid, though without a record. */
+  readonly found: number;
+  readonly failed: number;
+  /** Attempts that failed and are to be repeated. */
+  readonly retries: number;
+  /** Of successful items, added up, and the longest. */
+  readonly itemSeconds: number;
+  readonly longestSeconds: number;
+  readonly running: number;
+}
+
+/** A runner's file: who it is, that it lives, and how far it is. */
+export interface RunnerFile extends Holder {
+  readonly workers: number;
+  /** Silent for this long, on the observer's own clock, a runner counts as dead. */
+  readonly staleMs: number;
+  readonly slurm?: SlurmJob | undefined;
+  readonly tally: Tally;
+  /** It starts no more items. */
+  readonly draining: boolean;
+  /** When this was written, by the runner's own clock; for people. */
+  readonly at: string;
+}
+
+/** What changes from beat to beat. */
+export type Sign = Pick<RunnerFile, "tally" | "draining">;
+
+/** A name that no other runner has had or will have, and that says where it runs. */
+export function newRunnerName(): string {
+  const host = hostname().replace(/[^A-Za-z0-9-]/g, "-");
+  return `${host}-${process.pid}-${randomBytes(6).toString("hex")}`;
+}
+
+/**
+ * A runner's presence: its file with a heartbeat. Every claim of the runner is good as long as
+ * this file stands. Whoever takes the runner for dead removes the file first, and the runner
+ * then ends everything and changes nothing any more.
+ *
+ * Beats are written in place, never by a rename: a file that was removed is not brought back.
+ */
+export class Presence {
+  readonly #lost = new AbortController();
+  #beats = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    readonly name: string,
+    private readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly inode: bigint,
+    private readonly fixed: Pick<RunnerFile, "workers" | "staleMs" | "slurm">,
+    private readonly sign: () => Sign,
+  ) {}
+
+  /**
+   * @param sign  what to tell with every beat.
+   * @param onBeat  called after a beat that got through.
+   */
+  static async open(
+    layout: BatchLayout,
+    name: string,
+    fixed: Pick<RunnerFile, "workers" | "staleMs" | "slurm">,
+    sign: () => Sign,
+    onBeat: () => void,
+  ): Promise<Presence> {
+    const path = join(layout.runners(), name);
+    const partial = join(layout.runners(), `.${name}`);
+    const handle = await open(partial, "w");
+    const { ino } = await handle.stat({ bigint: true });
+    const presence = new Presence(name, path, handle, ino, fixed, sign);
+    await presence.#write();
+    await rename(partial, path);
+    let under = false;
+    presence.#timer = setInterval(() => {
+      if (under) return; // A file system that stalls: no beat, and the guard knows what that means.
+      under = true;
+      void presence.#beat(onBeat).finally(() => {
+        under = false;
+      });
+    }, beatMs(fixed.staleMs));
+    return presence;
+  }
+
+  /** Aborted when the file is gone: another took this runner for dead. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Whether the file stands, by a look now. */
+  async held(): Promise<boolean> {
+    try {
+      if ((await stat(this.path, { bigint: true })).ino === this.inode) return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    this.#lost.abort(new PipelineError("locked", "Others took this runner for dead; it ends", { runner: this.name }));
+    return false;
+  }
+
+  get staleMs(): number {
+    return this.fixed.staleMs;
+  }
+
+  /** Wait until whoever took this runner for dead has freed all claims that it found. */
+  async buried(): Promise<void> {
+    const mark = `${this.name}${EVICTED}`;
+    while ((await listNames(dirname(this.path))).some((name) => name.startsWith(mark)))
+      await sleep(beatMs(this.staleMs));
+  }
+
+  /** What the file says now. */
+  text(): string {
+    const value: RunnerFile = {
+      ...holderNow(this.name, ++this.#beats),
+      ...this.fixed,
+      ...this.sign(),
+      at: new Date().toISOString(),
+    };
+    return JSON.stringify(value);
+  }
+
+  /** Take the file away: there are no claims any more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.handle.close();
+    if (!this.#lost.signal.aborted) await rm(this.path, { force: true });
+  }
+
+  async #beat(onBeat: () => void): Promise<void> {
+    try {
+      await this.#write();
+      if (await this.held()) onBeat();
+    } catch {
+      // A passing fault of the file system is no loss; the next beat tells.
+    }
+  }
+
+  async #write(): Promise<void> {
+    await this.handle.write(`${this.text().padEnd(FILE_BYTES)}\n`, 0);
+  }
+}
+
+export function beatMs(staleMs: number): number {
+  return staleMs / BEATS_A_LIFE;
+}
+
+/** A runner's file, and its text, which changes with every beat; no `file` where the text makes no sense, undefined when it is gone. */
+export async function readRunner(path: string): Promise<{ file?: RunnerFile; text: string } | undefined> {
+  try {
+    const text = await readFile(path, "utf8");
+    const file = parseHolder(text) as RunnerFile | undefined;
+    return file && typeof file.staleMs === "number" && typeof file.tally?.done === "number" ? { file, text } : { text };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

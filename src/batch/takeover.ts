@@ -1,0 +1,232 @@
+import { rename, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Log } from "../cli/log.js";
+import { isAlive, isHere } from "../pipeline/holder.js";
+import { Standstill } from "../pipeline/standstill.js";
+import { type Claim, readClaim } from "./claims.js";
+import { type BatchLayout, type Place, SHARDS } from "./layout.js";
+import { addTry, type Budgets, retryDelay } from "./outcome.js";
+import { EVICTED, type RunnerFile, readRunner } from "./presence.js";
+import { killProcessesOf } from "./reaper.js";
+import {
+  type ItemRecord,
+  KEPT_ATTEMPTS,
+  listNames,
+  listRecords,
+  moveRecord,
+  type RecordEntry,
+  readItemRecord,
+  removeOthers,
+  removeRecord,
+  writeItemRecord,
+} from "./records.js";
+import { hasJobEnded } from "./slurm.js";
+
+/** Runners that each runner watches: the next ones in the order of names. All are watched as long as one lives. */
+const WATCHED = 3;
+/** Of a runner whose file makes no sense. */
+const UNREADABLE_STALE_MS = 60_000;
+/** Slurm is not asked about the same job more often than this. */
+const ASK_MS = 60_000;
+
+/**
+ * Finds runners that have died, and frees what they had claimed.
+ *
+ * A runner is dead when its process is gone (same host), when Slurm says that its job has ended,
+ * or when its file has not changed for its own `staleMs` on this process's clock. Its file is
+ * then renamed to `NAME.evicted-by.SELF`, which one observer alone can do: this one, and no
+ * other, removes the dead runner's claims. If it dies at that, its own evictor inherits them.
+ */
+export class Takeover {
+  readonly #standstill = new Standstill();
+  readonly #asked = new Map<string, number>();
+
+  constructor(
+    private readonly layout: BatchLayout,
+    private readonly self: string,
+    private readonly limits: Budgets,
+    private readonly backoffMs: number,
+    private readonly log: Log,
+    private readonly idOf: (place: Place) => string,
+  ) {}
+
+  /** One look at the others. @returns items that were freed. */
+  async round(): Promise<number> {
+    const files = await listNames(this.layout.runners());
+    const live = files.filter((name) => !name.startsWith(".") && !name.includes(EVICTED)).sort();
+    let freed = 0;
+    for (const name of this.#successors(live)) {
+      const seen = await readRunner(join(this.layout.runners(), name));
+      if (seen === undefined) continue;
+      const why = await this.#deathOf(name, seen.file, seen.text);
+      if (why !== undefined && (await this.#take(name))) {
+        this.log.warn("runner is dead; its items are free again", { runner: name, host: seen.file?.host, why });
+        freed += await this.#bury(name);
+      }
+    }
+    // What a runner was about to bury when it died itself.
+    for (const file of files) {
+      const [dead, by] = file.split(EVICTED);
+      if (dead === undefined || by === undefined || (live.includes(by) && by !== this.self)) continue;
+      if (by === this.self || (await this.#move(file, `${dead}${EVICTED}${this.self}`)))
+        freed += await this.#bury(dead);
+    }
+    return freed;
+  }
+
+  /**
+   * Free what nobody owns and nobody buries: claims of a runner that was taken for dead, woke, claimed once
+   * more and was then killed. Only a runner that is alone does so; of several that start at once none or one is.
+   */
+  async freeOrphans(): Promise<void> {
+    const names = await listNames(this.layout.runners());
+    if (names.some((name) => !name.startsWith(".") && name !== this.self)) return;
+    for (const shard of SHARDS) {
+      for (const name of await listNames(this.layout.claims(shard))) {
+        const path = this.layout.claim({ shard, name });
+        const claim = await readClaim(path);
+        if (claim === undefined || claim.runner === this.self) continue;
+        if ((await listNames(this.layout.runners())).some((runner) => runner.startsWith(claim.runner))) continue;
+        this.log.warn("claim of a runner that is unknown is removed", { claim: path, runner: claim.runner });
+        await unlink(path);
+      }
+    }
+  }
+
+  #successors(live: readonly string[]): string[] {
+    const others = live.filter((name) => name !== this.self);
+    const next = others.findIndex((name) => name > this.self);
+    const start = next < 0 ? 0 : next;
+    return [...others.slice(start), ...others.slice(0, start)].slice(0, WATCHED);
+  }
+
+  async #deathOf(name: string, file: RunnerFile | undefined, text: string): Promise<string | undefined> {
+    if (file && isHere(file)) return isAlive(file) ? undefined : "its process is gone";
+    const stillMs = this.#standstill.ms(name, text);
+    const staleMs = file?.staleMs ?? UNREADABLE_STALE_MS;
+    if (stillMs > staleMs) return `silent for ${Math.round(stillMs / 1000)} s`;
+    const job = file?.slurm?.job;
+    if (stillMs > staleMs / 4 && job !== undefined && file?.slurm?.cluster === process.env.SLURM_CLUSTER_NAME) {
+      const now = performance.now();
+      if (now - (this.#asked.get(job) ?? -Infinity) < ASK_MS) return undefined;
+      this.#asked.set(job, now);
+      if (await hasJobEnded(job)) return `its job ${job} has ended`;
+    }
+    return undefined;
+  }
+
+  async #take(name: string): Promise<boolean> {
+    this.#standstill.forget(name);
+    return this.#move(name, `${name}${EVICTED}${this.self}`);
+  }
+
+  /** Of several that rename one file, one succeeds. */
+  async #move(from: string, to: string): Promise<boolean> {
+    try {
+      await rename(join(this.layout.runners(), from), join(this.layout.runners(), to));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Free a dead runner's items; every claim of it has a folder in its scratch. The scratch is
+   * moved away first: should the runner be alive after all, it can put nothing in its place any more.
+   */
+  async #bury(dead: string): Promise<number> {
+    const path = join(this.layout.runners(), `${dead}${EVICTED}${this.self}`);
+    const last = await readRunner(path);
+    if (last?.file && isHere(last.file) && !(await killProcessesOf(dead))) {
+      this.log.warn("processes of a dead runner cannot be killed; its items stay claimed", { runner: dead });
+      return 0;
+    }
+    const scratch = this.layout.scratch(`${dead}.buried`);
+    await rename(this.layout.scratch(dead), scratch).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error; // One who died at this had moved it.
+    });
+    let freed = 0;
+    for (const folder of await listNames(scratch)) {
+      const place = { shard: folder.slice(0, 2), name: folder.slice(3) };
+      const claim = await readClaim(this.layout.claim(place));
+      if (claim?.runner !== dead) continue;
+      await this.#settle(place, claim, join(scratch, folder), dead);
+      await unlink(this.layout.claim(place));
+      freed++;
+    }
+    await rm(scratch, { recursive: true, force: true });
+    if (last)
+      await writeFile(join(this.layout.runs(), `${dead}.json`), `${JSON.stringify({ ...last.file, lost: true })}\n`);
+    await rm(path, { force: true });
+    return freed;
+  }
+
+  /** Write down what became of a dead runner's item: its output was in its place already, or the attempt is lost. */
+  async #settle(place: Place, claim: Claim, scratch: string, dead: string): Promise<void> {
+    const { layout } = this;
+    const entries = (await listRecords(layout, place.shard)).filter(({ name }) => name === place.name);
+    const of = (state: string) => entries.find((entry) => entry.state === state && entry.digest === claim.digest);
+    const [ready, retry] = [of("ready"), of("retry")];
+    if (of("done") || of("failed")) return;
+    if (ready !== undefined && (await finishReady(layout, place, ready, entries))) return;
+    const before = retry && (await readItemRecord(layout, place.shard, retry));
+    const tries = addTry(before?.tries ?? {}, "node");
+    const delay = retryDelay(tries, "node", this.limits, this.backoffMs);
+    const now = new Date().toISOString();
+    const record: ItemRecord = {
+      id: before?.id ?? this.idOf(place),
+      digest: claim.digest,
+      tries,
+      attempts: [
+        ...(before?.attempts ?? []),
+        { fault: "node" as const, message: "its runner died", at: now, seconds: 0, runner: dead },
+      ].slice(-KEPT_ATTEMPTS),
+      ...(delay !== undefined && { notBefore: now }),
+      finishedAt: now,
+      runner: this.self,
+      host: hostname(),
+    };
+    const same = entries.filter(({ digest }) => digest === claim.digest);
+    await writeItemRecord(layout, place, scratch, delay === undefined ? "failed" : "retry", record, same);
+  }
+}
+
+/**
+ * Finish what a kill interrupted between an output's verification and its record: when the
+ * output stands in its place, it is done; else the record is removed.
+ *
+ * @returns true when it is done.
+ */
+export async function finishReady(
+  layout: BatchLayout,
+  place: Place,
+  ready: RecordEntry,
+  entries: readonly RecordEntry[],
+): Promise<boolean> {
+  const record = await readItemRecord(layout, place.shard, ready);
+  const inode = await inodeOf(layout.output(place));
+  if (record?.result === undefined || inode !== record.result.inode) {
+    await removeRecord(layout, place.shard, ready);
+    return false;
+  }
+  const done = await moveRecord(layout, place.shard, ready, "done");
+  await removeOthers(
+    layout,
+    place.shard,
+    entries.filter((old) => old !== ready),
+    done,
+  );
+  return true;
+}
+
+/** Of an item's output folder; undefined when there is none. */
+export async function inodeOf(folder: string): Promise<string | undefined> {
+  try {
+    return String((await stat(folder, { bigint: true })).ino);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,133 @@
+import { PipelineError } from "../pipeline/errors.js";
+import type { Json } from "../pipeline/fingerprint.js";
+
+/** Placeholders that every command may use beside its items' fields. */
+export const OWN_NAMES = ["id", "out", "item", "cwd", "attempt"] as const;
+
+export type Values = Readonly<Record<string, Json>>;
+
+/** A command with placeholders, checked once, expanded for every item. */
+export interface CommandTemplate {
+  /** The program before expansion, for a look whether it is there. */
+  readonly program: string;
+  /** An argv: what stands for a placeholder stays one argument, whatever is in it. */
+  expand(values: Values): readonly string[];
+}
+
+/**
+ * A command as an argv of templates: `{name}` is replaced inside its argument, `{{` and `}}` are braces.
+ *
+ * @throws {PipelineError} usage, when there is none or a placeholder is unknown.
+ */
+export function argvTemplate(argv: readonly string[], names: readonly string[]): CommandTemplate {
+  const [program] = argv;
+  if (program === undefined || program === "") throw new PipelineError("usage", "The command is empty");
+  const parts = argv.map((text) => splitTemplate(text, names));
+  return {
+    program,
+    expand: (values) =>
+      parts.map((argument) => argument.map((p) => (typeof p === "string" ? p : valueText(values[p.name]))).join("")),
+  };
+}
+
+/**
+ * A command line for /bin/sh. Values are never part of the script: they are handed over as
+ * positional parameters, and a placeholder becomes a quoted reference to one, so no value is
+ * ever read as shell.
+ *
+ * @throws {PipelineError} usage, for an unknown placeholder, or one in single quotes, where nothing is expanded.
+ */
+export function shellTemplate(text: string, names: readonly string[]): CommandTemplate {
+  if (text.trim() === "") throw new PipelineError("usage", "The command is empty");
+  const used: string[] = [];
+  let script = "";
+  let quote = "";
+  for (const part of splitTemplate(text, names)) {
+    if (typeof part === "string") {
+      quote = quoteAfter(part, quote);
+      script += part;
+      continue;
+    }
+    if (quote === "'") {
+      throw new PipelineError("usage", "A placeholder stands in single quotes, where the shell expands nothing", {
+        placeholder: part.name,
+        expected: "double quotes, or none: --shell quotes values itself",
+      });
+    }
+    if (!used.includes(part.name)) used.push(part.name);
+    const reference = `\${${used.indexOf(part.name) + 1}}`;
+    script += quote === '"' ? reference : `"${reference}"`;
+  }
+  return {
+    program: "/bin/sh",
+    expand: (values) => ["/bin/sh", "-c", script, "item", ...used.map((name) => valueText(values[name]))],
+  };
+}
+
+/** The quote that is open after `text`; a backslash hides the next character outside single quotes. */
+function quoteAfter(text: string, open: string): string {
+  let quote = open;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string;
+    if (c === "\\" && quote !== "'") i++;
+    else if (quote === "" && (c === "'" || c === '"')) quote = c;
+    else if (c === quote) quote = "";
+  }
+  return quote;
+}
+
+/** A command line cut into arguments at blanks; single and double quotes and backslashes keep blanks, nothing is expanded. */
+export function splitCommand(text: string): string[] {
+  const argv: string[] = [];
+  let current: string | undefined;
+  let quote = "";
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string;
+    if (quote === "" && /\s/.test(c)) {
+      if (current !== undefined) argv.push(current);
+      current = undefined;
+    } else if (quote === "" && (c === "'" || c === '"')) {
+      quote = c;
+      current ??= "";
+    } else if (c === quote) {
+      quote = "";
+    } else if (c === "\\" && quote !== "'" && i + 1 < text.length) {
+      current = (current ?? "") + text[++i];
+    } else {
+      current = (current ?? "") + c;
+    }
+  }
+  if (quote !== "") throw new PipelineError("usage", "A quote is not closed in the command", { received: text });
+  if (current !== undefined) argv.push(current);
+  return argv;
+}
+
+type Part = string | { readonly name: string };
+
+function splitTemplate(text: string, names: readonly string[]): Part[] {
+  const parts: Part[] = [];
+  const pattern = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g;
+  let end = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    parts.push(text.slice(end, match.index));
+    end = pattern.lastIndex;
+    const name = match[1];
+    if (match[0] === "{{" || match[0] === "}}") {
+      parts.push(match[0].slice(1));
+    } else if (name !== undefined && (names.includes(name) || (OWN_NAMES as readonly string[]).includes(name))) {
+      parts.push({ name });
+    } else {
+      throw new PipelineError("usage", "Unknown placeholder in the command; a brace itself is written {{ or }}", {
+        received: match[0],
+        expected: [...new Set([...OWN_NAMES, ...names])].map((known) => `{${known}}`).join(" "),
+      });
+    }
+  }
+  parts.push(text.slice(end));
+  return parts.filter((part) => part !== "");
+}
+
+function valueText(value: Json | undefined): string {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,384 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "../cli/log.js";
+import type { Board } from "./board.js";
+import type { Check } from "./checks.js";
+import { type Claim, claim, owns, release } from "./claims.js";
+import type { GuardLink } from "./guard-link.js";
+import type { Isolation, ItemFolders } from "./isolation.js";
+import { type Ended, failureOf, runProcess } from "./item-process.js";
+import type { Item } from "./items.js";
+import type { BatchLayout } from "./layout.js";
+import { addTry, type Budgets, type Failure, retryDelay, type Tries } from "./outcome.js";
+import { listOutput, type Output, syncOutput, syncPath } from "./output-files.js";
+import type { Presence } from "./presence.js";
+import type { StartRamp } from "./ramp.js";
+import { RUNNER_VARIABLE } from "./reaper.js";
+import {
+  type ItemRecord,
+  KEPT_ATTEMPTS,
+  listNames,
+  listRecords,
+  moveRecord,
+  type RecordEntry,
+  readItemRecord,
+  removeOthers,
+  writeItemRecord,
+} from "./records.js";
+import { finishReady, inodeOf } from "./takeover.js";
+import type { CommandTemplate, Values } from "./template.js";
+
+/** All that items of one runner share. */
+export interface Bench {
+  readonly layout: BatchLayout;
+  readonly board: Board;
+  readonly presence: Presence;
+  readonly guard: GuardLink;
+  readonly isolation: Isolation;
+  readonly template: CommandTemplate;
+  readonly checks: readonly Check[];
+  /** The checks were asked for: a valid output that has no record is taken as it is. */
+  readonly trustsChecks: boolean;
+  readonly limits: Budgets;
+  readonly backoffMs: number;
+  readonly timeoutMs: number | undefined;
+  readonly ramp: StartRamp;
+  /** Environment of every item. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Folder of the items' work folders; local and fast. */
+  readonly work: string;
+  readonly cwd: string;
+  readonly job: string | undefined;
+  /** Ends running items. */
+  readonly stop: AbortSignal;
+  readonly log: Log;
+}
+
+/** What came of an item in this runner's hands. */
+export type Outcome =
+  | { readonly kind: "done"; readonly seconds: number }
+  /** A valid output without a record. */
+  | { readonly kind: "found" }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "retry"; readonly failure: Failure; readonly delayMs: number }
+  /** Settled by another since the last look. */
+  | { readonly kind: "settled"; readonly state: "done" | "failed" }
+  | { readonly kind: "later"; readonly delayMs: number }
+  | { readonly kind: "taken" }
+  /** Ended by this runner's own end, or the runner was taken for dead: the item is as it was before. */
+  | { readonly kind: "given back" };
+
+/** While a container starts, the mark is looked for this often. */
+const START_POLL_MS = 25;
+
+/**
+ * Claim an item, run it, check its output, put it in its place, record it, give the claim back.
+ *
+ * @throws only for faults of the batch's own file system; the claim is given back then too.
+ */
+export async function workOn(item: Item, bench: Bench): Promise<Outcome> {
+  const { layout, presence } = bench;
+  const own: Claim = { runner: presence.name, digest: item.digest, nonce: randomBytes(8).toString("hex") };
+  const path = layout.claim(item);
+  const scratch = join(layout.scratch(presence.name), `${item.shard}.${item.name}`);
+  try {
+    // Before the claim: whoever buries this runner finds its claims by its scratch.
+    await mkdir(scratch);
+    try {
+      if (!(await claim(path, own))) return { kind: "taken" };
+      if (!(await presence.held())) {
+        await presence.buried();
+        await release(path, own);
+        return { kind: "given back" };
+      }
+      try {
+        return await workOnClaimed(item, own, scratch, bench);
+      } finally {
+        // One who was taken for dead leaves its claims to whoever buries it.
+        if (!presence.lost.aborted) await release(path, own);
+      }
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  } catch (error) {
+    // Its scratch is taken away from a runner that is buried; nothing that it still does gets anywhere.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await presence.held())) return { kind: "given back" };
+    throw error;
+  }
+}
+
+async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Bench): Promise<Outcome> {
+  const { layout, board } = bench;
+  const all = await listRecords(layout, item.shard);
+  board.learn(item.shard, all);
+  const entries = all.filter(({ name }) => name === item.name);
+  const settled = await judge(item, entries, scratch, bench);
+  if (settled !== undefined) return settled;
+  const retry = entries.find(({ state, digest }) => state === "retry" && digest === item.digest);
+  const before = retry && (await readItemRecord(layout, item.shard, retry));
+  const waitMs = Date.parse(before?.notBefore ?? "") - Date.now();
+  if (waitMs > 0) return { kind: "later", delayMs: waitMs };
+  const out = join(scratch, "out");
+  await mkdir(out);
+  const attempt = Object.values(before?.tries ?? {}).reduce((sum, n) => sum + n, 0) + 1;
+  const result = await runAttempt(item, attempt, out, bench);
+  if (result === "stopped") return { kind: "given back" };
+  if ("fault" in result) return fail(item, result, before, entries, own, scratch, bench);
+  return publish(item, result, before, entries, own, scratch, bench);
+}
+
+/** Whether the item needs no work, by its records and output. */
+async function judge(
+  item: Item,
+  entries: readonly RecordEntry[],
+  scratch: string,
+  bench: Bench,
+): Promise<Outcome | undefined> {
+  const { layout, board } = bench;
+  const current = entries.filter((entry) => board.isCurrent(item, entry));
+  const ready = current.find(({ state }) => state === "ready");
+  if (ready && (await finishReady(layout, item, ready, entries))) return { kind: "settled", state: "done" };
+  const done = current.some(({ state }) => state === "done");
+  const unknown = entries.length === 0 && bench.trustsChecks;
+  const inode = done || unknown ? await inodeOf(layout.output(item)) : undefined;
+  if (done && inode !== undefined) return { kind: "settled", state: "done" };
+  if (current.some(({ state }) => state === "failed")) return { kind: "settled", state: "failed" };
+  if (!unknown || inode === undefined) return undefined;
+  const output = await listOutput(layout.output(item));
+  if ((await problemOf(item, output, bench)) !== undefined) return undefined;
+  const result = { seconds: 0, files: output.files.length, bytes: output.bytes, inode, made: false };
+  await writeItemRecord(layout, item, scratch, "done", recordOf(item, {}, [], bench, { result }));
+  return { kind: "found" };
+}
+
+async function problemOf(item: Item, output: Output, bench: Bench): Promise<string | undefined> {
+  for (const check of bench.checks) {
+    const problem = await check.problem(output, valuesOf(item, output.folder, 0, bench), bench.stop);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+interface Made {
+  readonly seconds: number;
+  readonly output: Output;
+}
+
+/** Run the item once into `out` and check what it wrote. */
+async function runAttempt(
+  item: Item,
+  attempt: number,
+  out: string,
+  bench: Bench,
+): Promise<Made | (Failure & Pick<Made, "seconds">) | "stopped"> {
+  if (bench.stop.aborted) return "stopped";
+  const folder = join(bench.work, `${item.shard}.${item.name}`);
+  const folders: ItemFolders = { out, work: join(folder, "work"), tmp: join(folder, "tmp") };
+  await mkdir(folders.work, { recursive: true });
+  await mkdir(folders.tmp);
+  const log = await open(bench.layout.log(item), "a");
+  try {
+    const { ended, started } = await runIsolated(item, attempt, folders, log, bench);
+    if (ended.why === "stopped" || bench.presence.lost.aborted) return "stopped";
+    const output = await listOutput(out);
+    const failure = failureOf(ended, started) ?? (await invalid(item, output, bench));
+    if (bench.stop.aborted && failure !== undefined) return "stopped";
+    await note(log, failure ? `${failure.fault}: ${failure.message}` : "valid", `${ended.seconds.toFixed(2)} s`);
+    if (failure) {
+      return { ...failure, message: await withLastLine(failure, bench.layout.log(item)), seconds: ended.seconds };
+    }
+    return { seconds: ended.seconds, output };
+  } finally {
+    await log.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function invalid(item: Item, output: Output, bench: Bench): Promise<Failure | undefined> {
+  const problem = await problemOf(item, output, bench);
+  return problem === undefined ? undefined : { fault: "item", message: `output is not valid: ${problem}` };
+}
+
+async function runIsolated(
+  item: Item,
+  attempt: number,
+  folders: ItemFolders,
+  log: FileHandle,
+  bench: Bench,
+): Promise<{ ended: Ended; started: boolean }> {
+  const { isolation, guard, presence } = bench;
+  const out = isolation.out(folders);
+  const env = {
+    ...bench.env,
+    HOME: folders.work,
+    TMPDIR: folders.tmp,
+    BATCH_ID: item.id,
+    BATCH_OUT: out,
+    BATCH_ATTEMPT: String(attempt),
+  };
+  const argv = bench.template.expand(valuesOf(item, out, attempt, bench));
+  const command = isolation.command(argv, folders, env);
+  const tell = isolation.startMark === undefined ? undefined : await bench.ramp.turn();
+  const ended = new AbortController();
+  const watch = tell && watchStart(folders.work, isolation.startMark as string, ended.signal, tell);
+  try {
+    await note(
+      log,
+      `attempt ${attempt}`,
+      hostname(),
+      presence.name,
+      bench.job && `job ${bench.job}`,
+      JSON.stringify(argv),
+    );
+    const result = await runProcess({
+      argv: command.argv,
+      env: { ...command.env, [RUNNER_VARIABLE]: presence.name },
+      cwd: folders.work,
+      logFd: log.fd,
+      timeoutMs: bench.timeoutMs,
+      stop: bench.stop,
+      onStart: (group) => guard.started(group),
+      onEnd: (group) => guard.ended(group),
+    });
+    ended.abort();
+    return { ended: result, started: (await watch) ?? true };
+  } finally {
+    ended.abort();
+    await watch;
+  }
+}
+
+/** Look for the start mark until the process has ended; tells the ramp. @returns whether it came. */
+async function watchStart(
+  work: string,
+  mark: string,
+  ended: AbortSignal,
+  tell: (started: boolean) => void,
+): Promise<boolean> {
+  for (;;) {
+    const over = ended.aborted;
+    const started = (await listNames(work)).includes(mark);
+    if (started || over) {
+      tell(started);
+      return started;
+    }
+    await sleep(START_POLL_MS, undefined, { signal: ended }).catch(() => {});
+  }
+}
+
+/** Put a checked output in its place and record it. */
+async function publish(
+  item: Item,
+  { seconds, output }: Made,
+  before: ItemRecord | undefined,
+  entries: readonly RecordEntry[],
+  own: Claim,
+  scratch: string,
+  bench: Bench,
+): Promise<Outcome> {
+  const { layout, presence } = bench;
+  const out = output.folder;
+  await syncOutput(output);
+  if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
+  const inode = (await inodeOf(out)) as string;
+  const record = recordOf(item, before?.tries ?? {}, before?.attempts ?? [], bench, {
+    result: { seconds, files: output.files.length, bytes: output.bytes, inode, made: true },
+  });
+  const ready = await writeItemRecord(layout, item, scratch, "ready", record);
+  await putInPlace(out, layout.output(item), join(scratch, "old"));
+  await syncPath(layout.outputs(item.shard));
+  await removeOthers(layout, item.shard, entries, await moveRecord(layout, item.shard, ready, "done"));
+  return { kind: "done", seconds };
+}
+
+/** Rename `out` to `target`; an output that lies there is moved away first. A folder with something in it is never replaced. */
+async function putInPlace(out: string, target: string, old: string): Promise<void> {
+  try {
+    await rename(out, target);
+  } catch (error) {
+    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await rename(target, old);
+    await rename(out, target);
+  }
+}
+
+async function fail(
+  item: Item,
+  failure: Failure & Pick<Made, "seconds">,
+  before: ItemRecord | undefined,
+  entries: readonly RecordEntry[],
+  own: Claim,
+  scratch: string,
+  bench: Bench,
+): Promise<Outcome> {
+  const { layout, presence } = bench;
+  const tries = addTry(before?.tries ?? {}, failure.fault);
+  const delayMs = retryDelay(tries, failure.fault, bench.limits, bench.backoffMs);
+  const now = Date.now();
+  const attempt = { ...failure, at: new Date(now).toISOString(), runner: own.runner };
+  const attempts = [...(before?.attempts ?? []), attempt];
+  const record = recordOf(item, tries, attempts, bench, {
+    ...(delayMs !== undefined && { notBefore: new Date(now + delayMs).toISOString() }),
+  });
+  if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
+  // A done record of another version stays until there is a new output.
+  const replaced = entries.filter(({ state }) => state !== "done");
+  await writeItemRecord(layout, item, scratch, delayMs === undefined ? "failed" : "retry", record, replaced);
+  return delayMs === undefined ? { kind: "failed", failure } : { kind: "retry", failure, delayMs };
+}
+
+function recordOf(
+  item: Item,
+  tries: Tries,
+  attempts: ItemRecord["attempts"],
+  bench: Bench,
+  rest: Pick<ItemRecord, "result" | "notBefore">,
+): ItemRecord {
+  return {
+    id: item.id,
+    digest: item.digest,
+    tries,
+    attempts: attempts.slice(-KEPT_ATTEMPTS),
+    ...rest,
+    finishedAt: new Date().toISOString(),
+    runner: bench.presence.name,
+    host: hostname(),
+    job: bench.job,
+  };
+}
+
+function valuesOf(item: Item, out: string, attempt: number, bench: Bench): Values {
+  return { ...item.fields, id: item.id, out, item: JSON.stringify(item.fields), cwd: bench.cwd, attempt };
+}
+
+/** A line of the runner's own in an item's log. */
+async function note(log: FileHandle, ...parts: (string | undefined)[]): Promise<void> {
+  await log.write(`# ${new Date().toISOString()} ${parts.filter((part) => part !== undefined).join(" ")}\n`);
+}
+
+/** The failure's message with the last thing that the item itself said. */
+async function withLastLine({ message }: Failure, path: string): Promise<string> {
+  const handle = await open(path, "r");
+  try {
+    const { size } = await handle.stat();
+    const tail = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
+    await handle.read(tail, 0, tail.length, size - tail.length);
+    const line = lastOwnLine(tail.toString("utf8"));
+    return line === undefined ? message : `${message}: ${line.slice(0, MESSAGE_CHARACTERS)}`;
+  } finally {
+    await handle.close();
+  }
+}
+
+const LOG_TAIL_BYTES = 4096;
+const MESSAGE_CHARACTERS = 200;
+
+/** Of this attempt, that is since the last line of the runner's own but the verdict. */
+function lastOwnLine(text: string): string | undefined {
+  const lines = text.trimEnd().split("\n").slice(0, -1);
+  const last = lines.at(-1);
+  return last === undefined || last.startsWith("# ") ? undefined : last.trim();
+}

@@ -1,0 +1,124 @@
+import { type Arguments, parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import type { Directives } from "./cluster/job-script.js";
+import { JOBS, type JobName, planSubmission, submit } from "./cluster/submit.js";
+import { OPTIONS, type OptionName } from "./config/options.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { STAGES, type Stage } from "./year/stages.js";
+
+/** Options of this command that become sbatch's of the same name. */
+const SBATCH_OPTIONS = ["nodes", "time", "mem", "mem-per-cpu", "cpus-per-task", "gpus-per-node", "dependency"] as const;
+
+async function submitJob(args: Arguments, ctx: Context) {
+  const { own, options, positionals } = args;
+  const [, job = "years", ...rest] = positionals;
+  if (!Object.hasOwn(JOBS, job)) {
+    throw new PipelineError("usage", "Not a job", { received: job, expected: Object.keys(JOBS).join(" ") });
+  }
+  const text = (name: string) => own[name] as string | undefined;
+  const given: Directives = Object.fromEntries(
+    SBATCH_OPTIONS.flatMap((name) => (text(name) === undefined ? [] : [[name, text(name) as string]])),
+  );
+  const until = stageOf(text("until"));
+  const submission = planSubmission(
+    {
+      job: job as JobName,
+      years: text("years"),
+      jobType: text("job-type"),
+      array: own.array === true ? "years" : wholeNumber("workers", text("workers")),
+      atOnce: wholeNumber("at-once", text("at-once")),
+      given,
+      rest: [...(until === undefined ? [] : [`--until=${until}`]), ...rest],
+    },
+    options,
+  );
+  const { command, env, problems, directives, script } = submission;
+  if (own["dry-run"] === true) {
+    if (!options.json) {
+      const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
+      process.stdout.write(`${script.text}\n${[...variables, ...command.map(quoted)].join(" ")}\n`);
+      for (const problem of problems) process.stdout.write(`refused: ${problem}\n`);
+    }
+    if (problems.length > 0) process.exitCode = 2;
+    return { command, env, directives, script, problems };
+  }
+  const id = await submit(submission);
+  ctx.log.info(`submitted as job ${id}; its output: ${String(directives.output)}`);
+  if (!options.json) process.stdout.write(`${id}\n`);
+  return { job: id, command };
+}
+
+async function check(args: Arguments, ctx: Context) {
+  const years = args.positionals.slice(1).flatMap(parseYears);
+  if (years.length === 0)
+    throw new PipelineError("usage", "Years are expected, as in: node dist/cluster.js check 2008-2024");
+  const until = stageOf(args.own.until as string | undefined);
+  // Every stage and its libraries, which a submission does not wait for.
+  const { checkYears } = await import("./cluster/check-years.js");
+  const checked = await checkYears(years, args.options, { force: new Set(), until }, ctx);
+  if (!args.options.json && !args.options.quiet) {
+    for (const { year, done, reason } of checked)
+      process.stdout.write(`${year}  ${done ? "done" : `NOT DONE  ${reason}`}\n`);
+    process.stdout.write(`${checked.filter(({ done }) => done).length} of ${years.length} years are done\n`);
+  }
+  if (checked.some(({ done }) => !done)) process.exitCode = 3;
+  return { years: checked };
+}
+
+function stageOf(text: string | undefined): Stage | undefined {
+  if (text === undefined || STAGES.includes(text as Stage)) return text as Stage | undefined;
+  throw new PipelineError("usage", "Not a stage", { expected: STAGES.join(" "), received: text });
+}
+
+function wholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new PipelineError("usage", `--${name} must be a whole number from 1`, { received: text });
+}
+
+/** As a shell takes it. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+await main(
+  {
+    name: "node dist/cluster.js",
+    summary:
+      "submit [years|prepare|batch|train]: hand a job to Slurm, checked against the cluster's rules first.\n" +
+      "check YEARS: which years are done; exit code 3 unless all are.",
+    positionals: "submit [JOB] | check YEARS",
+    options: Object.keys(OPTIONS) as OptionName[],
+    own: {
+      years: { type: "string", help: "years to make, as 2008-2024 or 2008,2012-2015" },
+      until: { type: "string", help: "the last stage to do" },
+      "job-type": { type: "string", help: "partition or quality of service, by its name in the cluster's profile" },
+      nodes: { type: "string", help: "nodes" },
+      time: { type: "string", help: "walltime, as 2-00:00:00; it is debited in full until the job ends" },
+      mem: { type: "string", help: "memory of a node, as 170G; never on Betzy's whole nodes" },
+      "mem-per-cpu": { type: "string", help: "memory of a core, as 1900M" },
+      "cpus-per-task": { type: "string", help: "cores" },
+      "gpus-per-node": { type: "string", help: "GPUs of a node" },
+      dependency: { type: "string", help: "as sbatch takes it: afterok:JOB" },
+      array: { type: "boolean", help: "an array job, a year a task" },
+      workers: { type: "string", help: "an array job of that many workers over the same items (batch)" },
+      "at-once": { type: "string", help: "tasks of an array that may run at once" },
+      "dry-run": {
+        type: "boolean",
+        help: "show the script and what sbatch would be called with; exit code 2 if it would be refused",
+      },
+    },
+    examples: [
+      "node dist/cluster.js submit --cluster betzy --account ACCOUNT --years 2008-2024 --root /cluster/work/users/$USER/fields",
+      "node dist/cluster.js submit --cluster saga --years 2008-2024 --array --at-once 4",
+      "node dist/cluster.js submit train --cluster betzy --nodes 2 -- train.py --epochs 40",
+      "node dist/cluster.js check 2008-2024 --root /cluster/work/users/$USER/fields",
+    ],
+  },
+  async (args, ctx) => {
+    const [verb] = args.positionals;
+    if (verb === "submit") return submitJob(args, ctx);
+    if (verb === "check") return check(args, ctx);
+    throw new PipelineError("usage", "submit or check is expected", { received: verb ?? "nothing" });
+  },
+);

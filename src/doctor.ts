@@ -1,0 +1,41 @@
+import { resolve } from "node:path";
+import { main } from "./cli/main.js";
+import { clusterProfile } from "./cluster/profile-file.js";
+import { OPTIONS, type OptionName } from "./config/options.js";
+import { examine, findingsText } from "./doctor/finding.js";
+import { machineChecks } from "./doctor/machine.js";
+import { serviceChecks } from "./doctor/services.js";
+import { softwareChecks } from "./doctor/software.js";
+import { storageChecks } from "./doctor/storage.js";
+import { availableThreads } from "./parallel/threads.js";
+
+/** By the worst finding. */
+const EXIT = { ok: 0, warn: 3, fail: 1 } as const;
+
+await main(
+  {
+    name: "node dist/doctor.js",
+    summary:
+      "Is this machine fit for a year? Each line a fact; what is wrong, with what to do. Exit code 1 for a fail, 3 for a warning.",
+    options: Object.keys(OPTIONS) as OptionName[],
+    examples: [
+      "node dist/doctor.js",
+      "node dist/doctor.js --cluster betzy --root /cluster/work/users/me/fields --target s3://bucket/tiles",
+      "srun --qos=devel --nodes=1 --time=5 --account=ACCOUNT node dist/doctor.js --cluster betzy",
+    ],
+  },
+  async ({ options }, ctx) => {
+    const profile = options.cluster === undefined ? undefined : clusterProfile(options.cluster, options.clusterProfile);
+    const threads = Math.min(availableThreads(options.threads), profile?.maxThreads ?? Number.POSITIVE_INFINITY);
+    const findings = await examine([
+      ...softwareChecks(options, profile, threads),
+      ...machineChecks(resolve(options.root), threads, profile),
+      ...storageChecks(options, profile),
+      ...serviceChecks(options, profile, ctx),
+    ]);
+    const worst = (["fail", "warn"] as const).find((level) => findings.some((finding) => finding.level === level));
+    process.exitCode = EXIT[worst ?? "ok"];
+    if (!options.json) process.stdout.write(findingsText(findings));
+    return { version: 1, cluster: profile?.name ?? null, threads, findings };
+  },
+);

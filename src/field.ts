@@ -1,0 +1,119 @@
+import { existsSync } from "node:fs";
+import type { Arguments } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import { layoutOf } from "./config/config.js";
+import { openFields } from "./fields/fields-file.js";
+import { historyFiles } from "./history/format.js";
+import { HistoryReader } from "./history/history-reader.js";
+import { answerOf, answerText, type FieldAnswer } from "./lookup/describe.js";
+import { ensureLookup } from "./lookup/ensure-lookup.js";
+import { FieldIndex, type FoundField, parseLngLat } from "./lookup/field-index.js";
+import type { LngLat } from "./lookup/place.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+
+/** How far around a point without a field one is looked for, metres. */
+const NEARBY_M = 5000;
+/** Nothing found: neither a bug nor bad usage. */
+const NOT_FOUND = 1;
+
+/** The field at a point, or of an id, and what grew there. */
+async function field({ options, own, positionals }: Arguments, ctx: Context) {
+  const [at, id] = [own.at, own.id] as (string | undefined)[];
+  if ((at === undefined) === (id === undefined) || positionals.length > 0) {
+    throw new PipelineError("usage", "Expected --at LON,LAT or --id ID", {
+      received: positionals.join(" ") || (at === undefined ? "neither" : "both"),
+    });
+  }
+  const point = at === undefined ? undefined : parseLngLat(at);
+  const layout = layoutOf(options, 0);
+  const fields = await openFields(layout.fieldsRaw, options);
+  const index = await FieldIndex.open(fields, await ensureLookup(fields, options, layout, ctx));
+  const path = historyFiles(layout.history, options.region).history;
+  const history = existsSync(path) ? await HistoryReader.open(path) : undefined;
+  if (history === undefined) ctx.log.warn("no history yet, so no crops: make it with node dist/history.js", { path });
+  try {
+    const found = point === undefined ? await withId(index, id as string, fields.idType) : await index.at(...point);
+    const answers: FieldAnswer[] = [];
+    for (const one of found) answers.push(await answer(one, index, history));
+    if (answers.length > 0) {
+      if (!options.json) process.stdout.write(answers.map(answerText).join("\n"));
+      return { fields: answers };
+    }
+    process.exitCode = NOT_FOUND;
+    return await nothing(index, point, id, options.json);
+  } finally {
+    history?.close();
+    await index.close();
+  }
+}
+
+async function withId(index: FieldIndex, text: string, idType: { toString(): string }): Promise<FoundField[]> {
+  if (!String(idType).includes("Int")) return index.withId(text);
+  if (/^-?\d+$/.test(text)) return index.withId(BigInt(text));
+  throw new PipelineError("usage", "--id must be a whole number, as the fields' ids are", { received: text });
+}
+
+async function answer(found: FoundField, index: FieldIndex, history: HistoryReader | undefined): Promise<FieldAnswer> {
+  const known = history && (await readHistory(history, found));
+  return answerOf(found, await index.attributes(found.row), known, history?.header.missing ?? []);
+}
+
+/** @throws {PipelineError} input, when the history is of other fields. */
+async function readHistory(history: HistoryReader, { row, id }: FoundField) {
+  const known = row < history.rows ? await history.read(row) : undefined;
+  if (known?.id === id) return known;
+  throw new PipelineError("input", "The history is of other fields; make it again: node dist/history.js", {
+    path: history.path,
+    row,
+    expected: String(id),
+    received: String(known?.id),
+  });
+}
+
+async function nothing(index: FieldIndex, point: LngLat | undefined, id: string | undefined, json: boolean) {
+  if (point === undefined) {
+    if (!json) process.stdout.write(`No field has the id ${id}.\n`);
+    return { fields: [] };
+  }
+  const [lng, lat] = point;
+  const nearest = await index.nearest(lng, lat, NEARBY_M);
+  if (json) return { fields: [], nearest: nearest ?? null };
+  const next = nearest && ` The nearest is ${nearest.id}, ${Math.round(nearest.metres).toLocaleString("en")} m away.`;
+  process.stdout.write(`No field lies at ${lng},${lat}.${next ?? swapHint(index, point)}\n`);
+  return { fields: [] };
+}
+
+/** A pair that lies nowhere near, but would the other way round. */
+function swapHint(index: FieldIndex, [lng, lat]: LngLat): string {
+  const { extent } = index;
+  if (extent === null) return "";
+  const [west, south, east, north] = extent;
+  const within = west <= lat && lat <= east && south <= lng && lng <= north;
+  return within ? ` The pair looks swapped: longitude comes first, as --at=${lat},${lng}` : "";
+}
+
+await main(
+  {
+    name: "node dist/field.js",
+    summary: "The field at a point, or of an id: its crops by year and how sure they are, area, rotation.",
+    options: [
+      "root",
+      "region",
+      "fieldsRaw",
+      "idColumn",
+      "geometryColumn",
+      "fieldsCrs",
+      "batch",
+      "threads",
+      "json",
+      "quiet",
+    ],
+    own: {
+      at: { type: "string", help: "LON,LAT in degrees, longitude first" },
+      id: { type: "string", help: "the field's id" },
+    },
+    examples: ["node dist/field.js --at=-98.5,38.4", "node dist/field.js --id 20001000010 --json"],
+  },
+  field,
+);

@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { type Arguments, parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import { layoutOf } from "./config/config.js";
+import { historyFiles } from "./history/format.js";
+import { historyStep, yearsThere } from "./history/history.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { withLock } from "./pipeline/lock.js";
+import { runStep } from "./pipeline/step.js";
+
+/** Side of a pixel of the Cropland Data Layer, metres. */
+const PIXEL_M = 30;
+
+/** Join the zonal tables of all years. */
+async function history({ options, positionals, own }: Arguments, ctx: Context) {
+  const asked = [...new Set(positionals.flatMap(parseYears))].sort((a, b) => a - b);
+  const there = yearsThere(options);
+  const years = asked.length > 0 ? asked : range(there[0], there.at(-1));
+  const layout = layoutOf(options, years[0] ?? 0);
+  const side = pixelSide(own["pixel-size"]);
+  return withLock(join(layout.state, `${options.region}_history.lock`), ctx, async (locked) => {
+    const step = historyStep(options, { years, csv: own.csv === true, pixelHa: side ** 2 / 10_000 });
+    const facts = await runStep(step, locked, { force: own.force === true });
+    const files = historyFiles(layout.history, options.region);
+    if (!options.json) {
+      const { rows, crops } = facts;
+      process.stdout.write(
+        `${files.history}: ${rows.toLocaleString("en")} fields, ${years.length} years, ${crops} crops\n`,
+      );
+    }
+    const published = own.publish === true && { published: await publish(files, years, options, layout, locked) };
+    return { folder: files.folder, history: files.history, legend: files.legend, ...facts, ...published };
+  });
+}
+
+async function publish(...args: Parameters<typeof import("./publish/publish-history.js").publishHistory>) {
+  const { publishHistory } = await import("./publish/publish-history.js");
+  return publishHistory(...args);
+}
+
+function range(first: number | undefined, last: number | undefined): number[] {
+  if (first === undefined || last === undefined) return [];
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+function pixelSide(text: unknown): number {
+  if (text === undefined) return PIXEL_M;
+  const side = Number(text);
+  if (side > 0 && Number.isFinite(side)) return side;
+  throw new PipelineError("usage", "--pixel-size must be a length in metres", { received: String(text) });
+}
+
+await main(
+  {
+    name: "node dist/history.js",
+    summary:
+      "Join the zonal tables of all years: every field's crops by year, areas of crops, transitions, rotations, legend.",
+    positionals: "[YEAR ...]",
+    options: [
+      "root",
+      "region",
+      "fieldsClean",
+      "areaColumn",
+      "idColumn",
+      "batch",
+      "target",
+      "endpoint",
+      "s3Region",
+      "profile",
+      "publicUrl",
+      "manifestFormat",
+      "allowRace",
+      "distribution",
+      "waitInvalidation",
+      "retries",
+      "json",
+      "quiet",
+    ],
+    own: {
+      csv: { type: "boolean", help: "also write all fields as CSV" },
+      "pixel-size": {
+        type: "string",
+        help: `side of a pixel in metres, for areas where there is no table of areas [${PIXEL_M}]`,
+      },
+      publish: {
+        type: "boolean",
+        help: "then publish legend and table beside the archives, and name them in the manifest",
+      },
+      force: { type: "boolean", help: "make it again though it is valid" },
+    },
+    examples: [
+      "node dist/history.js",
+      "node dist/history.js 2008-2024 --root /cluster/work/fields",
+      "node dist/history.js --csv",
+    ],
+  },
+  history,
+);

@@ -1,0 +1,63 @@
+import { existsSync } from "node:fs";
+import type { Data } from "apache-arrow";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import { findColumn, ID_NAMES, openParquet } from "../fields/fields-file.js";
+import { joinColumn } from "../fields/join.js";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import type { AreaSource } from "./format.js";
+import type { MergedRows } from "./merge.js";
+import type { YearTable } from "./year-table.js";
+
+/** Columns of a zonal table that areas are taken from where there is no table of areas. */
+export const VALID_COLUMNS = ["valid_pixels", "valid_area_ha"] as const;
+
+/** Gives the hectares of a batch's rows, NaN where unknown. */
+export interface Areas {
+  readonly source: AreaSource;
+  of(rows: MergedRows): Float32Array;
+}
+
+/** Whether areas are those of the fields' own table. */
+export function hasCleanAreas(options: Options, layout: Layout): boolean {
+  if (existsSync(layout.fieldsClean)) return true;
+  if (options.fieldsClean === undefined) return false;
+  throw new PipelineError("input", "File of field areas not found", { path: layout.fieldsClean });
+}
+
+/**
+ * Areas by the fields' own table, joined by id (4 bytes a field); fields it does not have are
+ * told in the log.
+ */
+export async function cleanAreas(table: YearTable, options: Options, layout: Layout, ctx: Context): Promise<Areas> {
+  const path = layout.fieldsClean;
+  const clean = await openParquet(path);
+  const idColumn = findColumn(clean, "id", options.idColumn, ID_NAMES);
+  const areaColumn = findColumn(clean, "area", options.areaColumn, []);
+  const fields = { ...table.shape, idColumn: "field_id", idType: table.idType };
+  const { values, missing } = await joinColumn(fields, clean, idColumn, areaColumn, "float32", options.batch, ctx);
+  if (missing.rows > 0) {
+    ctx.log.warn(`${missing.rows} fields have no area: their ids are not in the table of areas`, {
+      path,
+      ids: missing.ids.map(String).join(" "),
+    });
+  }
+  const areas = values as Float32Array;
+  return { source: "clean", of: ({ firstRow, rows }) => areas.slice(firstRow, firstRow + rows) };
+}
+
+/**
+ * Areas by the field's valid pixels in one of the years.
+ *
+ * @param tableIndex  of the table that was opened with VALID_COLUMNS as its extra ones.
+ * @param pixelHa     hectares of a pixel, where the table holds pixels.
+ */
+export function pixelAreas(table: YearTable, tableIndex: number, pixelHa: number): Areas {
+  const weighted = table.extraColumn === "valid_area_ha";
+  const scale = weighted ? 1 : pixelHa;
+  return {
+    source: weighted ? "weights" : "pixels",
+    of: ({ extra }) => Float32Array.from((extra[tableIndex] as Data).values as ArrayLike<number>, (n) => n * scale),
+  };
+}

@@ -1,0 +1,157 @@
+import { openAsBlob } from "node:fs";
+import { type Table, tableFromIPC } from "apache-arrow";
+import { ParquetFile } from "parquet-wasm";
+import { openParquet, type ParquetShape } from "../fields/fields-file.js";
+import { type FieldId, idReader } from "../fields/ids.js";
+import { columnData } from "../fields/read-slice.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";
+
+/** Row groups kept decoded; one is about 2 MB. */
+const KEPT_GROUPS = 8;
+
+/** A field's crop in one year. */
+export interface YearCrop {
+  readonly year: number;
+  /** CDL code; null where the field has no crop, or the year no zonal table. */
+  readonly code: number | null;
+  /** Whole percent of the field's valid pixels; null with the crop. */
+  readonly share: number | null;
+}
+
+/** One row of a history. */
+export interface FieldHistory {
+  /** From 0; also the feature id in the tiles. */
+  readonly row: number;
+  /** Null for a row without one. */
+  readonly id: FieldId | null;
+  /** Hectares; null where not known. */
+  readonly areaHa: number | null;
+  /** Every year of the history, ascending. */
+  readonly crops: readonly YearCrop[];
+}
+
+/**
+ * Reads single fields of `history_{region}.parquet`. A read decodes the row group that holds
+ * the row, and the last few groups are kept: the first field of a group takes milliseconds,
+ * its neighbours none.
+ */
+export class HistoryReader {
+  readonly #groups = new Map<number, Promise<Table>>();
+  /** First row of each group, and the end of the last. */
+  readonly #starts: readonly number[];
+
+  private constructor(
+    private readonly file: ParquetFile,
+    private readonly shape: ParquetShape,
+    readonly header: HistoryHeader,
+  ) {
+    let at = 0;
+    this.#starts = [0, ...shape.rowGroups.map((rows) => (at += rows))];
+  }
+
+  /** @throws {PipelineError} input: no such file, no parquet, or not a history of a version we know. */
+  static async open(path: string): Promise<HistoryReader> {
+    const shape = await openParquet(path);
+    const header = readHeader(shape);
+    return new HistoryReader(await ParquetFile.fromFile(await openAsBlob(path)), shape, header);
+  }
+
+  get path(): string {
+    return this.shape.path;
+  }
+
+  get rows(): number {
+    return this.shape.rows;
+  }
+
+  /**
+   * @param row  from 0: the field's place in the fields' file, or its feature id in the tiles.
+   * @throws {PipelineError} input, when there is no such row, or the file is damaged.
+   */
+  async read(row: number): Promise<FieldHistory> {
+    if (!Number.isInteger(row) || row < 0 || row >= this.rows) {
+      throw new PipelineError("input", "The history has no such row", {
+        path: this.path,
+        expected: `0 to ${this.rows - 1}`,
+        received: row,
+      });
+    }
+    const group = this.#groupOf(row);
+    const table = await this.#group(group);
+    const at = row - (this.#starts[group] as number);
+    const number = (name: string): number | null => {
+      const data = columnData(table, name);
+      return data.getValid(at) ? (data.values[at] as number) : null;
+    };
+    return {
+      row,
+      id: idReader(columnData(table, "field_id"))(at),
+      areaHa: number("area_ha"),
+      crops: this.header.years.map((year) => ({
+        year,
+        code: number(cropColumn(year)),
+        share: number(shareColumn(year)),
+      })),
+    };
+  }
+
+  close(): void {
+    this.#groups.clear();
+    this.file.free();
+  }
+
+  #groupOf(row: number): number {
+    let [low, high] = [0, this.#starts.length - 1];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((this.#starts[middle] as number) <= row) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #group(group: number): Promise<Table> {
+    const kept = this.#groups.get(group);
+    this.#groups.delete(group);
+    const table = kept ?? this.#decode(group);
+    this.#groups.set(group, table);
+    for (const oldest of this.#groups.keys()) {
+      if (this.#groups.size <= KEPT_GROUPS) break;
+      this.#groups.delete(oldest);
+    }
+    return table;
+  }
+
+  async #decode(group: number): Promise<Table> {
+    const rows = this.shape.rowGroups[group] as number;
+    try {
+      const table = await this.file.read({ rowGroups: [group], batchSize: rows });
+      return tableFromIPC(table.intoIPCStream());
+    } catch (cause) {
+      this.#groups.delete(group);
+      throw asPipelineError(cause, "input", "The history cannot be read", { path: this.path, rowGroup: group });
+    }
+  }
+}
+
+function readHeader(shape: ParquetShape): HistoryHeader {
+  const { path } = shape;
+  const text = shape.metadata.get(HEADER_KEY);
+  if (text === undefined) {
+    throw new PipelineError("input", "Not a history: make one with node dist/history.js", {
+      path,
+      expected: `a metadata key ${HEADER_KEY}`,
+      received: [...shape.metadata.keys()].join(" ") || "none",
+    });
+  }
+  const header = JSON.parse(text) as HistoryHeader;
+  if (header.version !== HISTORY_VERSION) {
+    throw new PipelineError("input", "The history is of another version", {
+      path,
+      expected: HISTORY_VERSION,
+      received: header.version,
+    });
+  }
+  return header;
+}

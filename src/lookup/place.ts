@@ -1,0 +1,45 @@
+/** Longitude and latitude in degrees; or any x and y. */
+export type LngLat = readonly [number, number];
+
+/** The way between longitude and latitude and the fields' own coordinates. */
+export interface Place {
+  toFields(point: LngLat): LngLat;
+  toDegrees(point: LngLat): LngLat;
+  /** A length in the fields' units, not less than it is at a latitude. */
+  unitsFor(metres: number, lat: number): number;
+}
+
+/** East and north, on the mean sphere. */
+export function metresPerDegree(lat: number): [number, number] {
+  const north = (Math.PI / 180) * 6_371_008.8;
+  return [north * Math.cos((lat * Math.PI) / 180), north];
+}
+
+const DEGREES: Place = {
+  toFields: (point) => point,
+  toDegrees: (point) => point,
+  unitsFor: (metres, lat) => metres / Math.min(...metresPerDegree(Math.min(Math.abs(lat), 89))),
+};
+
+/**
+ * Fields in longitude and latitude, which is what GeoParquet holds as a rule, are looked up as
+ * they are; PROJ is loaded for others alone.
+ */
+export async function placeOf(crs: string): Promise<Place> {
+  if (isPlainDegrees(crs)) return DEGREES;
+  const { planProjection, pointProjection } = await import("../fields/projection.js");
+  if (planProjection(crs, "OGC:CRS84").kind === "same") return DEGREES;
+  const { unitMetres, forward, back } = pointProjection(crs);
+  return {
+    toFields: forward,
+    toDegrees: back,
+    unitsFor: (metres) => (1.1 * metres) / unitMetres,
+  };
+}
+
+/** By name alone. Codes of EPSG's are here what GeoParquet makes of them: longitude first. */
+function isPlainDegrees(crs: string): boolean {
+  if (!crs.startsWith("{")) return crs === "OGC:CRS84" || crs === "EPSG:4326";
+  const { id } = JSON.parse(crs) as { readonly id?: { readonly authority: string; readonly code: string | number } };
+  return id !== undefined && ["OGC:CRS84", "EPSG:4326"].includes(`${id.authority}:${id.code}`);
+}

@@ -1,0 +1,62 @@
+import { type Arguments, parseYears } from "./cli/arguments.js";
+import { main } from "./cli/main.js";
+import type { Context } from "./pipeline/context.js";
+import { PipelineError } from "./pipeline/errors.js";
+import { tileYears, tileYearsTogether } from "./year/tile-years.js";
+
+/** Archives of years whose zonal tables are there: all of them in one pass over the base, or all in one archive. */
+async function tiles({ options, positionals, own }: Arguments, ctx: Context): Promise<unknown> {
+  const texts = typeof own.years === "string" ? [...positionals, own.years] : positionals;
+  const years = [...new Set(texts.flatMap(parseYears))].sort((a, b) => a - b);
+  if (years.length === 0) throw new PipelineError("usage", "A year is expected, as 2020 or --years 2008-2024");
+  const force = own.force === true;
+  if (own["single-archive"] !== true) return tileYears(years, options, force, ctx);
+  if (options.tiles === "full") {
+    throw new PipelineError("usage", "--single-archive goes through the base; --tiles=full tiles one year");
+  }
+  return tileYearsTogether(years, options, force, ctx);
+}
+
+await main(
+  {
+    name: "node dist/tiles.js",
+    summary: "Tile years whose zonal tables are there: their crops go into the base archive's tiles, in one pass.",
+    positionals: "YEAR...",
+    options: [
+      "root",
+      "region",
+      "fieldsRaw",
+      "fieldsClean",
+      "idColumn",
+      "geometryColumn",
+      "areaColumn",
+      "fieldsCrs",
+      "tiles",
+      "base",
+      "cropNames",
+      "minZoom",
+      "maxZoom",
+      "tippecanoe",
+      "scratch",
+      "kernel",
+      "batch",
+      "threads",
+      "json",
+      "quiet",
+    ],
+    own: {
+      years: { type: "string", help: "years to do in one pass, as 2008-2024" },
+      "single-archive": {
+        type: "boolean",
+        help: "one archive for all years, with attributes crop_2008, crop_2009 ...",
+      },
+      force: { type: "boolean", help: "make again what is there and valid" },
+    },
+    examples: [
+      "node dist/tiles.js 2020",
+      "node dist/tiles.js --years 2008-2024",
+      "node dist/tiles.js --years 2008-2024 --single-archive",
+    ],
+  },
+  tiles,
+);

@@ -1,0 +1,201 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { Type } from "apache-arrow";
+import type { Metadata } from "../archive/metadata.js";
+import { Archive } from "../archive/reader.js";
+import { rewriteMetadata } from "../archive/rewrite.js";
+import type { Tilestats } from "../archive/tilestats.js";
+import { verifyArchive } from "../archive/verify.js";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
+import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { withLock } from "../pipeline/lock.js";
+import { judgeStep, runStep, type Step } from "../pipeline/step.js";
+import { archiveMetadata, LAYERS } from "./archive-metadata.js";
+import { takeCensus } from "./census.js";
+import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
+import { tileFields } from "./tile-fields.js";
+
+/** What a base knows of itself; kept in its metadata, so that the file alone will do. */
+export type BaseFacts = {
+  /** Fingerprint of the fields and of all options that shape the tiles. */
+  readonly fields: string;
+  readonly rows: number;
+  /** Fields with a polygon, and with a centroid, at the highest zoom. */
+  readonly featureCounts: { readonly fields: number; readonly centroids: number };
+  readonly notDrawn: number;
+  readonly tooThin: number;
+  readonly noArea: number;
+  readonly areaOnly: number;
+  readonly idType: "Number" | "String" | null;
+  /** By layer, the rows at the highest zoom: a bit a row, gzip, base64. */
+  readonly seen: Readonly<Record<string, string>>;
+};
+
+/** The tiles of a field set without any year's crops. */
+export interface BaseArchive {
+  readonly path: string;
+  /** The tiler that made it. */
+  readonly engine: string;
+  readonly facts: BaseFacts;
+  /** Of the attributes that do not change. */
+  readonly tilestats: Tilestats | undefined;
+}
+
+/** Everything that a base depends on. */
+export function baseInputs(layout: Layout, options: Options) {
+  const { idColumn, geometryColumn, areaColumn, fieldsCrs, minZoom, maxZoom } = options;
+  const digest = (path: string) => (existsSync(path) ? fileDigest(path) : "missing");
+  return {
+    raw: digest(layout.fieldsRaw),
+    clean: digest(layout.fieldsClean),
+    idColumn: idColumn ?? null,
+    geometryColumn: geometryColumn ?? null,
+    areaColumn,
+    fieldsCrs: fieldsCrs ?? null,
+    minZoom,
+    maxZoom,
+  };
+}
+
+/**
+ * The base archive of the root's fields, from `--base` or `data/base/`; made where there
+ * is none. One process makes it, others that start at the same time wait for it.
+ *
+ * @param year  that wants it, for the log alone.
+ */
+export async function ensureBase(
+  year: number | undefined,
+  options: Options,
+  layout: Layout,
+  pool: () => Pool,
+  ctx: Context,
+): Promise<BaseArchive> {
+  const inputs = baseInputs(layout, options);
+  const print = fingerprint(inputs);
+  if (options.base !== undefined) return openBase(resolve(options.base), print);
+  const step = baseStep(year, inputs, options, layout, pool);
+  if (!(await judgeStep(step, false)).skip) {
+    const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
+    await withLock(lock, ctx, (own) => runStep(step, own), { wait: true });
+  }
+  return openBase(step.target, print);
+}
+
+/**
+ * @param print  of the fields it is wanted for.
+ * @throws {PipelineError} input, when it is no base, or one of other fields or options.
+ */
+export function openBase(path: string, print: string): BaseArchive {
+  if (!existsSync(path)) throw new PipelineError("input", "Base archive not found", { path });
+  const archive = new Archive(path);
+  try {
+    const { engine, base, tilestats } = archive.metadata() as Metadata & { engine?: string; base?: BaseFacts };
+    if (base === undefined) {
+      throw new PipelineError("input", "Archive is no base: its metadata say nothing of the fields", { path });
+    }
+    if (base.fields !== print) {
+      throw new PipelineError("input", "Base archive was made from other fields, or with other options", {
+        path,
+        expected: print.slice(0, 12),
+        received: base.fields.slice(0, 12),
+      });
+    }
+    return { path, engine: engine ?? "unknown", facts: base, tilestats };
+  } finally {
+    archive.close();
+  }
+}
+
+/** Bits of the rows that a layer has at the highest zoom. */
+export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8Array {
+  try {
+    const bits = gunzipSync(Buffer.from(facts.seen[layer] ?? "", "base64"));
+    if (bits.length * 8 >= facts.rows) return bits;
+  } catch {
+    // Said below.
+  }
+  throw new PipelineError("input", "Base archive's list of rows cannot be read", { path, layer });
+}
+
+function baseStep(
+  year: number | undefined,
+  inputs: ReturnType<typeof baseInputs>,
+  options: Options,
+  layout: Layout,
+  pool: () => Pool,
+): Step<Omit<BaseFacts, "seen"> & { engine: string }> {
+  const print = fingerprint(inputs);
+  const { region, minZoom, maxZoom } = options;
+  const name = `${region}_${print.slice(0, 12)}`;
+  return {
+    name: "base",
+    year,
+    version: 1,
+    target: join(layout.root, "data", "base", `${name}.pmtiles`),
+    record: join(layout.state, `base_${name}.json`),
+    errorKind: "failed",
+    inputs,
+    async validate() {
+      await openFieldSources(layout, options);
+    },
+    async run(partial, ctx) {
+      const sources = await openFieldSources(layout, options);
+      const { fields } = sources;
+      const area = await joinArea(sources, options, ctx);
+      const idType = await idTypeOf(fields, options);
+      const attributes = {
+        area: area.values.buffer as SharedArrayBuffer,
+        crop: undefined,
+        choice: { fieldId: idType !== null, cropName: false },
+      };
+      const tiled = await tileFields(fields, attributes, partial, "base", options, layout, pool(), ctx);
+      const census = await takeCensus(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx);
+      if (census.thin > 0)
+        ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
+          firstRows: census.firstThin.join(" "),
+        });
+      const facts: Omit<BaseFacts, "seen"> = {
+        fields: print,
+        rows: fields.rows,
+        featureCounts: { fields: census.fields, centroids: census.centroids },
+        notDrawn: fields.rows - tiled.drawn,
+        tooThin: census.thin,
+        noArea: area.missing.rows,
+        areaOnly: area.extra.rows,
+        idType,
+      };
+      const seen = LAYERS.map((layer, i) => [layer, gzipSync(census.seen[i] as Uint8Array).toString("base64")]);
+      const metadata = archiveMetadata({
+        region,
+        years: [],
+        inputs: print,
+        minZoom,
+        maxZoom,
+        engine: tiled.engine,
+        idType: idType ?? undefined,
+        crops: [],
+        codes: [],
+      });
+      const base: BaseFacts = { ...facts, seen: Object.fromEntries(seen) };
+      const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }), base });
+      await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
+      return { ...facts, engine: tiled.engine };
+    },
+    async verify(partial) {
+      // The census has opened every tile already.
+      await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
+    },
+  };
+}
+
+/** Of the attribute field_id; null where ids are row numbers, which features carry anyway. */
+export async function idTypeOf(fields: FieldsFile, options: Options): Promise<BaseFacts["idType"]> {
+  if (fields.idType.typeId !== Type.Int) return "String";
+  return (await idsAreRows(fields, options.batch)) ? null : "Number";
+}

@@ -1,0 +1,68 @@
+import type { KernelName } from "../config/options.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import type { BaseArchive } from "./base-archive.js";
+import { type SwapOutput, type SwapReport, swapAttributes } from "./swap.js";
+
+/**
+ * Several years' attributes in one pass over the base: it begins when all that are expected
+ * have come, or have said that they will not.
+ */
+export class SwapPass {
+  readonly #outputs: SwapOutput[] = [];
+  readonly #report = deferred<SwapReport>();
+  #missing: number;
+  #start: (() => Promise<SwapReport>) | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param expected  how many outputs. */
+  constructor(expected = 1) {
+    this.#missing = expected;
+    this.#report.promise.catch(() => {}); // reported to those that joined
+  }
+
+  /** A place for one of the outputs. */
+  member(): SwapMember {
+    let here = false;
+    const arrive = () => {
+      if (here) return;
+      here = true;
+      this.#missing--;
+      if (this.#missing === 0) this.#start?.().then(this.#report.resolve, this.#report.reject);
+    };
+    return {
+      inTurn: (task) => this.#inTurn(task),
+      join: (base, output, kernel, pool, ctx) => {
+        this.#outputs.push(output);
+        this.#start ??= () => swapAttributes(base, this.#outputs, kernel, pool, ctx);
+        arrive();
+        return this.#report.promise;
+      },
+      leave: arrive,
+    };
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(task);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}
+
+export interface SwapMember {
+  /** Do something while no other member does: joining a year's crops takes 8 bytes a field for a moment. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  /** Add the output, and wait until all are made. */
+  join(base: BaseArchive, output: SwapOutput, kernel: KernelName, pool: Pool, ctx: Context): Promise<SwapReport>;
+  /** It will not come; nothing to do after `join`. */
+  leave(): void;
+}
+
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    [resolve, reject] = [yes, no];
+  });
+  return { promise, resolve, reject };
+}

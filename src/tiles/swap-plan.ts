@@ -1,0 +1,85 @@
+import type { SwapColumn, SwapPlan, TextColumn } from "../kernel/kernel.js";
+import { cropName } from "../legend/cdl-legend.js";
+import type { CropKeys } from "./archive-metadata.js";
+import type { CropIndex } from "./crop-index.js";
+
+/** One year's crops, as attributes of these names. */
+export interface YearAttributes {
+  readonly keys: CropKeys;
+  readonly crops: CropIndex;
+}
+
+/** Field numbers and wire types of an MVT value. */
+const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, uint: 5 << 3, sint: 6 << 3 } as const;
+
+/**
+ * What the kernel is told, for archives that hold one year or several each.
+ *
+ * @param seen  by layer; shared, a byte a row.
+ */
+export function planSwap(
+  rows: number,
+  seen: ReadonlyMap<string, Uint8Array>,
+  outputs: readonly (readonly YearAttributes[])[],
+  level: number,
+): SwapPlan {
+  const values = new ValueTable();
+  const columnOf = ({ keys, crops }: YearAttributes): SwapColumn => ({
+    keys: keys.name === undefined ? [keys.code] : [keys.code, keys.name],
+    index: crops.index,
+    palette: Uint32Array.from(
+      crops.codes.flatMap((code) =>
+        keys.name === undefined ? [values.number(code)] : [values.number(code), values.number(cropName(code))],
+      ),
+    ),
+  });
+  return {
+    rows,
+    layers: [...seen].map(([name, bytes]) => ({ name, seen: bytes })),
+    outputs: outputs.map((years) => years.map(columnOf)),
+    values: values.texts(),
+    level,
+  };
+}
+
+/** Different values, each encoded once. */
+class ValueTable {
+  readonly #numbers = new Map<string | number, number>();
+  readonly #encoded: Uint8Array[] = [];
+
+  number(value: string | number): number {
+    const known = this.#numbers.get(value);
+    if (known !== undefined) return known;
+    const number = this.#encoded.push(encodeValue(value)) - 1;
+    this.#numbers.set(value, number);
+    return number;
+  }
+
+  texts(): TextColumn {
+    const offsets = new Int32Array(this.#encoded.length + 1);
+    for (const [i, bytes] of this.#encoded.entries()) offsets[i + 1] = (offsets[i] as number) + bytes.length;
+    return { values: new Uint8Array(Buffer.concat(this.#encoded)), offsets };
+  }
+}
+
+/** An MVT value as tippecanoe writes it: whole numbers as such, negative ones in zigzag. */
+function encodeValue(value: string | number): Uint8Array {
+  if (typeof value === "string") {
+    const text = Buffer.from(value);
+    return Buffer.concat([Buffer.from([VALUE.string, ...varint(text.length)]), text]);
+  }
+  if (Number.isSafeInteger(value)) {
+    return Buffer.from(value >= 0 ? [VALUE.uint, ...varint(value)] : [VALUE.sint, ...varint(-2 * value - 1)]);
+  }
+  const bytes = Buffer.alloc(9);
+  bytes[0] = VALUE.double;
+  bytes.writeDoubleLE(value, 1);
+  return bytes;
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  return [...bytes, rest];
+}

@@ -1,0 +1,71 @@
+import { dirname, join } from "node:path";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import { type FeatureAttributes, FeatureStream } from "./feature-stream.js";
+import { preflight } from "./preflight.js";
+import { tempDirName } from "./temp-dir.js";
+import { runTippecanoe } from "./tippecanoe.js";
+
+/** An archive as tippecanoe left it, with metadata of its own. */
+export interface Tiled {
+  readonly path: string;
+  /** `tippecanoe v2.53.0` */
+  readonly engine: string;
+  /** FIELD_STATUS code per row. */
+  readonly status: Uint8Array;
+  /** Rows whose geometry can be drawn. */
+  readonly drawn: number;
+}
+
+/**
+ * Tile every field and its centroid: streamed by the workers, tiled by tippecanoe, beside
+ * `partial`. What comes out is still to be verified.
+ *
+ * @param what  the year, or the base of them all; for the temporary folder's name.
+ */
+export async function tileFields(
+  fields: FieldsFile,
+  attributes: FeatureAttributes,
+  partial: string,
+  what: number | "base",
+  options: Options,
+  layout: Layout,
+  pool: Pool,
+  ctx: Context,
+): Promise<Tiled> {
+  const { minZoom, maxZoom } = options;
+  const stream = new FeatureStream(fields, attributes, options, pool, ctx);
+  const path = join(dirname(partial), "tippecanoe.pmtiles");
+  const ready = await preflight({
+    program: options.tippecanoe,
+    output: path,
+    maxZoom,
+    inputBytes: await stream.estimateBytes(),
+    threads: pool.threads,
+    scratch: options.scratch,
+    tempDirName: tempDirName(layout.root, options.region, what),
+  });
+  ctx.log.info("tippecanoe", { version: ready.version, threads: ready.plan.threads, tempDir: ready.tempDir.path });
+  const task = ctx.progress.start("tiles, % done", 100);
+  try {
+    await runTippecanoe({
+      features: stream,
+      output: path,
+      tempDir: ready.tempDir.path,
+      minZoom,
+      maxZoom,
+      program: ready.program,
+      plan: ready.plan,
+      signal: ctx.signal,
+      log: ctx.log,
+      stallMs: options.stallSeconds === 0 ? undefined : options.stallSeconds * 1000,
+      onProgress: (percent) => task.update(percent),
+    });
+  } finally {
+    task.end();
+  }
+  return { path, engine: ready.version, status: stream.status, drawn: stream.drawn };
+}

@@ -1,0 +1,170 @@
+import type { ViewerAreas, ViewerCropArea } from "../viewer-api.js";
+import type { CropColours } from "./crop-colours.js";
+import { byId, chip, make, makeSvg } from "./dom.js";
+import { hectaresText } from "./numbers.js";
+import { niceScale } from "./scale.js";
+import type { StateStore } from "./state.js";
+
+/** Crops with a colour of their own in the chart; the others are one. */
+const CROPS = 9;
+const OTHERS = "#8b939c";
+const SIZE = { width: 280, height: 190, left: 34, bottom: 18, top: 6 } as const;
+const NOTE = "Areas of the fields with this majority crop, from all fields. Counts are not official acreage.";
+
+interface Band {
+  readonly name: string;
+  readonly colour: string;
+  readonly hectares: (year: number) => number;
+}
+
+/** Crop areas by year: a chart, and the same as a table. */
+export class AreasPanel {
+  readonly #panel = byId("areas");
+  #data: { readonly areas: ViewerAreas | undefined; readonly colours: CropColours } | undefined;
+
+  constructor(private readonly state: StateStore) {
+    state.onChange((now, before) => {
+      if (now.year !== before.year || now.isolated !== before.isolated) this.#draw();
+    });
+  }
+
+  update(areas: ViewerAreas | undefined, colours: CropColours): void {
+    this.#data = { areas, colours };
+    this.#draw();
+  }
+
+  #draw(): void {
+    if (this.#data === undefined) return;
+    const { areas, colours } = this.#data;
+    if (areas === undefined || areas.crops.length === 0) {
+      const text =
+        "There is no history of these years yet. node dist/history.js makes it; the chart is then drawn here.";
+      this.#panel.replaceChildren(make("p", {}, text));
+      return;
+    }
+    const { isolated } = this.state.now;
+    const open = this.#panel.querySelector("details")?.open ?? false;
+    const alone = isolated === undefined ? undefined : areas.crops.find(({ code }) => code === isolated);
+    const bands = alone === undefined ? stack(areas, colours) : [band(alone, colours)];
+    const title = alone === undefined ? "Hectares by crop and year" : `Hectares of ${alone.name} by year`;
+    this.#panel.replaceChildren(
+      make("h2", {}, title),
+      this.#chart(areas, bands, title),
+      key(bands),
+      make("p", {}, NOTE),
+      table(areas, bands, open),
+    );
+  }
+
+  #chart({ years }: ViewerAreas, bands: readonly Band[], title: string): SVGElement {
+    const { width, height, left, bottom, top } = SIZE;
+    const totals = years.map((year) => sum(bands, year));
+    const scale = niceScale(Math.max(...totals));
+    const y = (hectares: number) => height - bottom - (hectares / scale.end) * (height - bottom - top);
+    const step = (width - left) / years.length;
+    const svg = makeSvg("svg", {
+      class: "chart",
+      viewBox: `0 0 ${width} ${height}`,
+      role: "img",
+      "aria-label": `${title}; the table below has the numbers`,
+    });
+    for (const value of scale.values) {
+      svg.append(
+        makeSvg("line", { class: "grid", x1: left, x2: width, y1: y(value), y2: y(value) }),
+        makeSvg("text", { x: left - 4, y: y(value) + 3.5, "text-anchor": "end" }, shortArea(value)),
+      );
+    }
+    const every = Math.ceil(28 / step);
+    for (const [i, year] of years.entries()) {
+      const x = left + i * step;
+      const column = makeSvg("g", { class: `column${year === this.state.now.year ? " now" : ""}` });
+      column.append(makeSvg("rect", { class: "back", x, y: 0, width: step, height: height - bottom }));
+      let base = 0;
+      for (const { colour, hectares } of bands) {
+        const value = hectares(year);
+        const [from, to] = [y(base), y(base + value)];
+        base += value;
+        if (from - to > 0.05)
+          column.append(
+            makeSvg("rect", { x: x + step * 0.12, y: to, width: step * 0.76, height: from - to, fill: colour }),
+          );
+      }
+      const missing = totals[i] === 0 && bands.length > 1;
+      if (missing)
+        column.append(
+          makeSvg("line", { class: "absent", x1: x + step / 2, x2: x + step / 2, y1: top, y2: height - bottom }),
+        );
+      if (i % every === 0) {
+        column.append(
+          makeSvg(
+            "text",
+            { x: x + step / 2, y: height - 4, "text-anchor": "middle" },
+            step < 24 ? `’${String(year).slice(2)}` : String(year),
+          ),
+        );
+      }
+      column.append(
+        makeSvg("title", {}, missing ? `${year}: not there` : `${year}: ${hectaresText(totals[i] as number)}`),
+      );
+      column.addEventListener("click", () => this.state.set({ year, playing: false }));
+      svg.append(column);
+    }
+    return svg;
+  }
+}
+
+function band({ code, name, hectares }: ViewerCropArea, colours: CropColours): Band {
+  return { name, colour: colours.colourOf(code), hectares: (year) => hectares[year] ?? 0 };
+}
+
+/** The crops with most area over all years, largest first, and all others as one. */
+function stack({ crops }: ViewerAreas, colours: CropColours): Band[] {
+  const all = ranked(crops);
+  const bands = all.slice(0, CROPS).map((crop) => band(crop, colours));
+  const rest = all.slice(CROPS);
+  if (rest.length === 0) return bands;
+  const hectares = (year: number) => rest.reduce((total, crop) => total + (crop.hectares[year] ?? 0), 0);
+  return [...bands, { name: `${rest.length} others`, colour: OTHERS, hectares }];
+}
+
+/** Crops by their area over all years. */
+export function ranked(crops: readonly ViewerCropArea[]): ViewerCropArea[] {
+  const total = ({ hectares }: ViewerCropArea) => Object.values(hectares).reduce((all, value) => all + value, 0);
+  return [...crops].sort((a, b) => total(b) - total(a) || a.code - b.code);
+}
+
+function sum(bands: readonly Band[], year: number): number {
+  return bands.reduce((total, { hectares }) => total + hectares(year), 0);
+}
+
+function key(bands: readonly Band[]): HTMLElement {
+  const entries = bands.map(({ name, colour }) => make("li", {}, chip(colour), make("span", { class: "name" }, name)));
+  return make("ul", { class: "key", "aria-hidden": "true" }, ...entries);
+}
+
+function table({ years }: ViewerAreas, bands: readonly Band[], open: boolean): HTMLElement {
+  const heading = (text: string, scope: string) => make("th", { scope }, text);
+  const head = make("tr", {}, heading("hectares", "col"), ...years.map((year) => heading(String(year), "col")));
+  const rows = bands.map(({ name, hectares }) =>
+    make(
+      "tr",
+      {},
+      heading(name, "row"),
+      ...years.map((year) => make("td", {}, Math.round(hectares(year)).toLocaleString("en"))),
+    ),
+  );
+  const content = make(
+    "table",
+    {},
+    make("caption", { class: "unseen" }, "Crop areas by year"),
+    make("thead", {}, head),
+    make("tbody", {}, ...rows),
+  );
+  const wide = make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Crop areas by year" }, content);
+  return make("details", open ? { open: true } : {}, make("summary", {}, "As a table"), wide);
+}
+
+function shortArea(hectares: number): string {
+  if (hectares >= 1e6) return `${Number((hectares / 1e6).toPrecision(3))} M`;
+  return hectares >= 1e3 ? `${Number((hectares / 1e3).toPrecision(3))} k` : String(Number(hectares.toPrecision(3)));
+}

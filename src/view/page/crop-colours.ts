@@ -1,0 +1,80 @@
+import type { ExpressionSpecification } from "maplibre-gl";
+import type { LegendEntry } from "../../legend/cdl-legend.js";
+
+/** Of a code that the legend does not have, and in the safe palette of all crops beyond the first nine. */
+export const GREY = "#9e9e9e";
+
+/** Paul Tol's `muted`: nine colours that stay apart in all common kinds of colour blindness (personal.sron.nl/~pault). */
+export const SAFE = [
+  "#ddcc77",
+  "#117733",
+  "#cc6677",
+  "#88ccee",
+  "#aa4499",
+  "#999933",
+  "#332288",
+  "#44aa99",
+  "#882255",
+] as const;
+
+/** Two crops in one year. USDA gives them the colour of one of the two; maps hatch them. */
+export function isDoubleCrop(name: string): boolean {
+  return name.startsWith("Dbl Crop");
+}
+
+export interface ColourChoice {
+  readonly legend: readonly LegendEntry[];
+  /** USDA's colours, or the safe ones. */
+  readonly safe: boolean;
+  /** Codes that get the safe colours, most important first. */
+  readonly ranking: readonly number[];
+}
+
+/** Name and colour of every crop code. */
+export class CropColours {
+  readonly #entries: ReadonlyMap<number, LegendEntry>;
+  readonly #safe: ReadonlyMap<number, string> | undefined;
+
+  constructor({ legend, safe, ranking }: ColourChoice) {
+    this.#entries = new Map(legend.map((entry) => [entry.code, entry]));
+    const ranked = ranking.slice(0, SAFE.length).map((code, i) => [code, SAFE[i] as string] as const);
+    this.#safe = safe ? new Map(ranked) : undefined;
+  }
+
+  nameOf(code: number): string {
+    return this.#entries.get(code)?.name ?? `Code ${code}`;
+  }
+
+  colourOf(code: number): string {
+    if (this.#safe !== undefined) return this.#safe.get(code) ?? GREY;
+    return this.#entries.get(code)?.color ?? GREY;
+  }
+
+  /** Codes of the legend that are two crops in one year. */
+  get doubleCrops(): number[] {
+    return [...this.#entries.values()].filter(({ name }) => isDoubleCrop(name)).map(({ code }) => code);
+  }
+
+  /**
+   * The fill of a field on the map.
+   *
+   * @param attribute  property that holds the code; a field without it has no fill.
+   * @param shown      false for crops that are to fade into the ground.
+   * @param faded      colour of those.
+   */
+  fill(attribute: string, shown: (code: number) => boolean, faded: string): ExpressionSpecification {
+    const byColour = new Map<string, number[]>();
+    for (const code of this.#entries.keys()) {
+      const colour = shown(code) ? this.colourOf(code) : faded;
+      byColour.set(colour, [...(byColour.get(colour) ?? []), code]);
+    }
+    // What the legend does not name has a code below zero for `shown`, which knows none such: shown unless all else fades.
+    const rest = shown(UNNAMED) ? GREY : faded;
+    const cases = [...byColour].flatMap(([colour, codes]) => [codes, colour]);
+    const match = ["match", ["get", attribute], ...cases, rest] as unknown as ExpressionSpecification;
+    return ["case", ["has", attribute], match, "rgba(0, 0, 0, 0)"];
+  }
+}
+
+/** Stands for every code that the legend does not name. */
+export const UNNAMED = -1;

@@ -1,0 +1,139 @@
+import type { ViewerFieldYear } from "../viewer-api.js";
+import { type CropColours, isDoubleCrop } from "./crop-colours.js";
+import { byId, chip, make } from "./dom.js";
+import { acresText, hectaresText } from "./numbers.js";
+import { rotationOf, rotationText } from "./rotation.js";
+
+/** What is known of a field. */
+export interface FieldFacts {
+  /** The field's own id, as text; its row where it has none. */
+  readonly id: string;
+  readonly areaHa: number | null;
+  /** Ascending by year; years that are not published have neither code nor share. */
+  readonly crops: readonly FieldCrop[];
+}
+
+export interface FieldCrop extends ViewerFieldYear {
+  /** Nothing is known of this year. */
+  readonly missing: boolean;
+}
+
+export interface FieldCardActions {
+  readonly close: () => void;
+  readonly goTo: (year: number) => void;
+}
+
+/** The card of the field that was clicked: its crops by year, how sure they are, its rotation. */
+export class FieldCard {
+  readonly #card = byId("field");
+
+  constructor(private readonly actions: FieldCardActions) {}
+
+  hide(): void {
+    this.#card.hidden = true;
+    this.#card.replaceChildren();
+  }
+
+  showWaiting(row: number): void {
+    this.#card.hidden = false;
+    this.#card.setAttribute("aria-busy", "true");
+    this.#card.replaceChildren(this.#header(`Field ${row}`, "…"));
+  }
+
+  showProblem(title: string, text: string): void {
+    this.#card.hidden = false;
+    this.#card.removeAttribute("aria-busy");
+    this.#card.replaceChildren(this.#header(title, ""), make("p", { class: "rotation" }, text));
+  }
+
+  show(facts: FieldFacts, year: number, colours: CropColours): void {
+    const { id, areaHa, crops } = facts;
+    const scrolled = this.#card.querySelector(".scroll")?.scrollTop;
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.focus : undefined;
+    this.#card.hidden = false;
+    this.#card.removeAttribute("aria-busy");
+    const area = areaHa === null ? "area not known" : `${hectaresText(areaHa)} · ${acresText(areaHa)}`;
+    const sure = crops.some(({ share }) => share !== null);
+    const table = make(
+      "table",
+      { class: "history" },
+      make("caption", { class: "unseen" }, `Crops of field ${id} by year`),
+      make("thead", {}, make("tr", {}, ...headings(sure))),
+      // The latest year is what people look for first.
+      make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, sure, colours))),
+    );
+    const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Crops by year" }, table);
+    this.#card.replaceChildren(
+      this.#header(`Field ${id}`, area),
+      make(
+        "p",
+        { class: "rotation" },
+        rotationText(rotationOf(crops), (code) => colours.nameOf(code)),
+      ),
+      scroll,
+      ...(sure ? [] : [make("p", { class: "note" }, "How sure the crops are is not known here: there is no history.")]),
+    );
+    if (scrolled !== undefined) scroll.scrollTop = scrolled;
+    else scroll.querySelector("tr.now")?.scrollIntoView({ block: "nearest" });
+    if (focused !== undefined) this.#card.querySelector<HTMLElement>(`[data-focus="${focused}"]`)?.focus();
+  }
+
+  focus(): void {
+    this.#card.focus({ preventScroll: true });
+  }
+
+  #header(title: string, subtitle: string): HTMLElement {
+    const close = make(
+      "button",
+      {
+        type: "button",
+        class: "close",
+        "aria-label": "Close the field",
+        title: "Close (Escape)",
+        "data-focus": "close",
+      },
+      "×",
+    );
+    close.addEventListener("click", this.actions.close);
+    return make("header", {}, make("h2", {}, title, make("small", {}, subtitle)), close);
+  }
+
+  #row({ year, code, share, missing }: FieldCrop, now: number, sure: boolean, colours: CropColours): HTMLElement {
+    const button = make(
+      "button",
+      { type: "button", "aria-label": `Show ${year}`, "data-focus": `year-${year}` },
+      String(year),
+    );
+    button.addEventListener("click", () => this.actions.goTo(year));
+    const name = code === null ? (missing ? "not published" : "no crop") : colours.nameOf(code);
+    const crop = make("span", { class: "crop" }, make("span", {}, name));
+    if (!missing) crop.prepend(chip(code === null ? undefined : colours.colourOf(code), isDoubleCrop(name)));
+    return make(
+      "tr",
+      year === now ? { class: "now", "aria-current": "true" } : {},
+      make("th", { scope: "row" }, button),
+      make("td", {}, crop),
+      ...(sure ? [make("td", { class: "sure" }, ...confidence(share))] : []),
+    );
+  }
+}
+
+function headings(sure: boolean): HTMLElement[] {
+  const names = ["Year", "Crop"].map((name) => make("th", { scope: "col" }, name));
+  const title = "Share of the field's pixels that are of this crop";
+  return sure ? [...names, make("th", { scope: "col", class: "sure", title }, "Confidence")] : names;
+}
+
+function confidence(share: number | null): (HTMLElement | string)[] {
+  if (share === null) return ["–"];
+  const meter = make("meter", {
+    min: 0,
+    max: 100,
+    low: 50,
+    high: 75,
+    optimum: 100,
+    value: share,
+    "aria-hidden": "true",
+  });
+  return [meter, `${share} %`];
+}

@@ -1,0 +1,32 @@
+/** What a link to the map holds. */
+export interface Place {
+  readonly year: number;
+  readonly zoom: number;
+  readonly lat: number;
+  readonly lng: number;
+  /** Feature id of the field that is looked at; undefined for none. */
+  readonly row: number | undefined;
+}
+
+/** `#2018/11.25/39.20672/-97.21802/1234` */
+export function formatPlace({ year, zoom, lat, lng, row }: Place): string {
+  // As many digits as a pixel at this zoom is worth.
+  const digits = Math.max(0, Math.ceil((zoom * Math.LN2 + Math.log(512 / 360 / 0.5)) / Math.LN10));
+  const parts = [String(year), String(Math.round(zoom * 100) / 100), fixed(lat, digits), fixed(lng, digits)];
+  return `#${[...parts, ...(row === undefined ? [] : [String(row)])].join("/")}`;
+}
+
+/** Without the sign of what is rounded to zero. */
+function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? (0).toFixed(digits) : text;
+}
+
+/** @returns undefined when the text is no such link; people cut and mend links by hand. */
+export function parsePlace(hash: string): Place | undefined {
+  const match = /^#(\d{4})\/(\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)(?:\/(\d{1,15}))?$/.exec(hash);
+  if (match === null) return undefined;
+  const [year, zoom, lat, lng] = match.slice(1, 5).map(Number) as [number, number, number, number];
+  if (zoom > 24 || Math.abs(lat) > 85.06 || Math.abs(lng) > 180) return undefined;
+  return { year, zoom, lat, lng, row: match[5] === undefined ? undefined : Number(match[5]) };
+}

@@ -1,0 +1,32 @@
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** Colours of the map beside the crops', from the style sheet. */
+export interface Theme {
+  /** Where no field is. */
+  readonly ground: string;
+  /** Fields whose crop is not shown. */
+  readonly fabric: string;
+  readonly border: string;
+  readonly graticule: string;
+  readonly select: string;
+  readonly halo: string;
+  readonly text: string;
+}
+
+export function readTheme(): Theme {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    ground: colour("--ground"),
+    fabric: colour("--fabric"),
+    border: dark.matches ? "rgba(18, 21, 25, 0.65)" : "rgba(40, 46, 54, 0.55)",
+    graticule: colour("--line"),
+    select: "#ffffff",
+    halo: "#000000",
+    text: colour("--soft"),
+  };
+}
+
+export function onThemeChange(listener: () => void): void {
+  dark.addEventListener("change", listener);
+}

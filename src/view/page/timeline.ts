@@ -1,0 +1,105 @@
+import type { ViewerYear } from "../viewer-api.js";
+import { byId, make } from "./dom.js";
+import type { StateStore } from "./state.js";
+
+/** Shortest time that a year is shown when the years are played. */
+const STEP_MS = 1_300;
+/** A year whose tiles do not come holds up the others no longer than this. */
+const LONGEST_STEP_MS = 15_000;
+/** Width that a tick's label needs, in pixels. */
+const LABEL_WIDTH = 42;
+
+/** Slider of the years, and play. */
+export class Timeline {
+  readonly #slider = byId<HTMLInputElement>("year-slider");
+  readonly #play = byId<HTMLButtonElement>("play");
+  #years: readonly ViewerYear[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Counts starts and stops of play: a step that was under way then goes no further. */
+  #runs = 0;
+
+  /** @param ready  resolves once the year that was asked for is on the map, and the next one loaded. */
+  constructor(
+    private readonly state: StateStore,
+    private readonly ready: () => Promise<unknown>,
+  ) {
+    this.#slider.addEventListener("input", () => state.set({ year: Number(this.#slider.value), playing: false }));
+    this.#play.addEventListener("click", () => this.toggle());
+    new ResizeObserver(() => this.#drawTicks()).observe(this.#slider);
+    state.onChange((now, before) => {
+      if (now.year !== before.year || now.playing !== before.playing) this.#draw();
+      if (now.playing !== before.playing) this.#run();
+    });
+  }
+
+  update(years: readonly ViewerYear[]): void {
+    this.#years = years;
+    this.#draw();
+  }
+
+  toggle(): void {
+    this.state.set({ playing: !this.state.now.playing });
+  }
+
+  #draw(): void {
+    const { year, playing } = this.state.now;
+    const entry = this.#years.find((candidate) => candidate.year === year);
+    const missing = entry === undefined || "missing" in entry;
+    this.#slider.min = String(this.#years[0]?.year ?? year);
+    this.#slider.max = String(this.#years.at(-1)?.year ?? year);
+    this.#slider.value = String(year);
+    this.#slider.setAttribute("aria-valuetext", missing ? `${year}, not published` : String(year));
+    const label = byId<HTMLOutputElement>("year");
+    label.value = String(year);
+    label.classList.toggle("missing", missing);
+    this.#play.classList.toggle("playing", playing);
+    this.#play.setAttribute("aria-label", playing ? "Stop playing the years" : "Play the years");
+    this.#play.title = playing ? "Stop (space)" : "Play the years (space)";
+    this.#play.disabled = this.#published().length < 2;
+    this.#drawTicks();
+  }
+
+  /** As many labels as there is room for; the first and the last always. */
+  #drawTicks(): void {
+    const [first, last] = [this.#years[0]?.year ?? 0, this.#years.at(-1)?.year ?? 0];
+    const span = Math.max(1, last - first);
+    const ticks = byId("ticks");
+    const every = Math.max(1, Math.ceil(LABEL_WIDTH / Math.max(1, ticks.clientWidth / span)));
+    const shown = this.#years.filter(
+      ({ year }) => year === last || ((year - first) % every === 0 && last - year >= every),
+    );
+    ticks.replaceChildren(
+      ...shown.map((entry) => {
+        const kind = ["missing" in entry && "missing", entry.year === this.state.now.year && "now"]
+          .filter(Boolean)
+          .join(" ");
+        const tick = make("span", { class: kind }, String(entry.year));
+        tick.style.left = `${((entry.year - first) / span) * 100}%`;
+        return tick;
+      }),
+    );
+  }
+
+  #published(): number[] {
+    return this.#years.filter((year) => "archive" in year).map(({ year }) => year);
+  }
+
+  /** From year to year, each no sooner than it is on the map; missing ones are passed over; it ends at the last. */
+  #run(): void {
+    clearTimeout(this.#timer);
+    const run = ++this.#runs;
+    if (!this.state.now.playing) return;
+    const last = this.#published().at(-1);
+    const step = async () => {
+      const { year } = this.state.now;
+      const next = this.#published().find((candidate) => candidate > year);
+      if (next === undefined) return this.state.set({ playing: false });
+      this.state.set({ year: next });
+      await Promise.race([this.ready(), new Promise((resolve) => setTimeout(resolve, LONGEST_STEP_MS))]);
+      if (run === this.#runs) this.#timer = setTimeout(step, STEP_MS);
+    };
+    // At the end it starts over.
+    if (last !== undefined && this.state.now.year >= last) this.state.set({ year: this.#published()[0] as number });
+    this.#timer = setTimeout(step, this.state.now.year === last ? 0 : STEP_MS / 2);
+  }
+}

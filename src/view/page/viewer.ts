@@ -1,0 +1,413 @@
+import { Marker } from "maplibre-gl";
+import type { ViewerArchive, ViewerAreas, ViewerYear, ViewerYears } from "../viewer-api.js";
+import { readField } from "./archives.js";
+import { AreasPanel, ranked } from "./areas.js";
+import { CropColours } from "./crop-colours.js";
+import { announce, byId, make } from "./dom.js";
+import { FieldCard, type FieldCrop, type FieldFacts } from "./field-card.js";
+import type { Box } from "./graticule.js";
+import { Legend } from "./legend.js";
+import { countText } from "./numbers.js";
+import { formatPlace, parsePlace } from "./place.js";
+import { followPointer } from "./pointer.js";
+import { fetchAreas, fetchField, fetchYears } from "./server-data.js";
+import { isShown, type State, StateStore } from "./state.js";
+import { startTabs } from "./tabs.js";
+import { onThemeChange } from "./theme.js";
+import { Timeline } from "./timeline.js";
+import { sampleView, type ViewSample } from "./view-sample.js";
+import { type Shown, YearMap } from "./year-map.js";
+
+const POLL_MS = 10_000;
+const LEAST_POLL_MS = 1_500;
+const RING_ZOOM = 12;
+
+interface LngLat {
+  readonly lng: number;
+  readonly lat: number;
+}
+
+/** The whole page: the state, the map, and what stands around it. */
+export class Viewer {
+  #years: ViewerYears;
+  #areas: ViewerAreas | undefined;
+  #sample: ViewSample | undefined;
+  /** Of the safe palette; from the view where there is no history, and then kept. */
+  #ranking: readonly number[] | undefined;
+  #colours: CropColours;
+  #facts: FieldFacts | undefined;
+  /** Where the selected field was clicked. */
+  #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
+  #sampling = new AbortController();
+  #polling = false;
+  /** Counts the changes of what is drawn. */
+  #settling = 0;
+  #shown: Promise<boolean> = Promise.resolve(true);
+  #settled: Promise<void> = Promise.resolve();
+  readonly #state: StateStore;
+  readonly #map: YearMap;
+  readonly #legend: Legend;
+  readonly #timeline: Timeline;
+  readonly #areasPanel: AreasPanel;
+  readonly #card: FieldCard;
+  readonly #ringElement = make("div", { class: "ring", "aria-hidden": "true" });
+  readonly #ring = new Marker({ element: this.#ringElement });
+
+  constructor(years: ViewerYears) {
+    this.#years = years;
+    const place = parsePlace(location.hash);
+    const known = years.years.some(({ year }) => year === place?.year);
+    const year = known ? (place?.year as number) : (published(years).at(-1)?.year as number);
+    const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
+    this.#state = new StateStore({ ...none, year, row: place?.row });
+    this.#colours = this.#newColours();
+    this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#colouring());
+    this.#legend = new Legend(this.#state);
+    this.#timeline = new Timeline(this.#state, () => this.#settled);
+    this.#areasPanel = new AreasPanel(this.#state);
+    this.#card = new FieldCard({
+      close: () => this.#select(undefined),
+      goTo: (chosen) => this.#state.set({ year: chosen }),
+    });
+  }
+
+  async start(): Promise<void> {
+    startTabs();
+    this.#state.onChange((now, before) => this.#follow(now, before));
+    const { view } = this.#map;
+    view.on("error", ({ error }) => this.#problem(error));
+    await new Promise<void>((resolve) => {
+      view.once("load", () => resolve());
+    });
+    this.#map.addHatch();
+    byId("notice").hidden = true;
+    followPointer(this.#map, () => this.#colours);
+    view.on("click", ({ point, lngLat }) => this.#pick(point, lngLat));
+    view.on("moveend", () => this.#writePlace());
+    view.on("zoom", () => this.#showRing());
+    this.#showRing();
+    view.on("idle", () => void this.#lookAtView());
+    onThemeChange(() => this.#map.recolour(this.#colouring()));
+    addEventListener("hashchange", () => this.#readPlace());
+    addEventListener("keydown", (event) => this.#key(event));
+    byId("share").addEventListener("click", () => void this.#share());
+    this.#describe();
+    this.#timeline.update(this.#years.years);
+    this.#showYear();
+    this.#writePlace();
+    await this.#loadAreas();
+    if (this.#state.now.row !== undefined) void this.#open(this.#state.now.row);
+    setInterval(() => void this.#poll(), POLL_MS);
+    document.addEventListener("visibilitychange", () => void this.#poll());
+  }
+
+  #follow(now: State, before: State): void {
+    if (now.year !== before.year) {
+      this.#showYear();
+      const entry = this.#entry(now.year);
+      announce("missing" in entry ? `${now.year}: ${entry.missing}` : String(now.year));
+      if (this.#facts !== undefined) this.#card.show(this.#facts, now.year, this.#colours);
+    }
+    if (now.safe !== before.safe) {
+      this.#colours = this.#newColours();
+      this.#drawAround();
+      if (this.#facts !== undefined) this.#card.show(this.#facts, now.year, this.#colours);
+    }
+    if (now.safe !== before.safe || now.isolated !== before.isolated || now.hidden !== before.hidden) {
+      this.#map.recolour(this.#colouring());
+      void this.#settle();
+    }
+    if (now.row !== before.row || now.year !== before.year) this.#writePlace();
+  }
+
+  #newColours(): CropColours {
+    this.#ranking ??= this.#areas ? ranked(this.#areas.crops).map(({ code }) => code) : this.#seenMost();
+    return new CropColours({ legend: this.#years.legend, safe: this.#state.now.safe, ranking: this.#ranking ?? [] });
+  }
+
+  /** Undefined before the view was looked at. */
+  #seenMost(): number[] | undefined {
+    if (this.#sample === undefined) return undefined;
+    return [...this.#sample.counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([code]) => code);
+  }
+
+  #colouring() {
+    const { isolated, hidden } = this.#state.now;
+    return { colours: this.#colours, shown: (code: number) => isShown({ isolated, hidden }, code) };
+  }
+
+  #entry(year: number): ViewerYear {
+    const entry = this.#years.years.find((candidate) => candidate.year === year);
+    return entry ?? { year, missing: "This year is not published" };
+  }
+
+  /** Of a missing year, the fields of the nearest one without their crops. */
+  #toShow(year: number): Shown {
+    const entry = this.#entry(year);
+    if ("archive" in entry) return { archive: entry.archive, blank: false };
+    const distance = (other: number) => Math.abs(other - year);
+    const nearest = published(this.#years).reduce((a, b) => (distance(b.year) < distance(a.year) ? b : a));
+    return { archive: nearest.archive, blank: true };
+  }
+
+  #showYear(): void {
+    const { year } = this.#state.now;
+    const entry = this.#entry(year);
+    const neighbours = [year + 1, year - 1]
+      .map((near) => this.#entry(near))
+      .flatMap((near) => ("archive" in near ? [near.archive] : []));
+    const notice = byId("notice");
+    notice.hidden = "archive" in entry;
+    if ("missing" in entry)
+      notice.textContent = `${year} is missing: ${entry.missing.replace(/^This year is /, "it is ")}.`;
+    this.#shown = this.#map.show(this.#toShow(year), neighbours);
+    this.#settled = this.#settle();
+  }
+
+  /** Tell, by attributes of the map, when the year is on it and nothing changes any more. */
+  async #settle(): Promise<void> {
+    const wish = ++this.#settling;
+    const container = byId("map");
+    container.setAttribute("aria-busy", "true");
+    await this.#shown;
+    await new Promise<void>((resolve) => {
+      this.#map.view.once("idle", () => resolve());
+      this.#map.view.triggerRepaint();
+    });
+    if (wish !== this.#settling) return;
+    container.dataset.year = String(this.#state.now.year);
+    container.setAttribute("aria-busy", "false");
+  }
+
+  #describe(): void {
+    const years = published(this.#years);
+    const counts = years.map(({ archive }) => archive.fields).filter((count) => count !== undefined);
+    const span =
+      years.length === 0 ? "" : years.length === 1 ? String(years[0]?.year) : `${years[0]?.year}–${years.at(-1)?.year}`;
+    const fields = counts.length > 0 ? ` · ${countText(Math.max(...counts))} fields` : "";
+    byId("subtitle").textContent = `${this.#years.region.toUpperCase()} · ${span}${fields}`;
+  }
+
+  #drawAround(): void {
+    this.#legend.update({ years: this.#years, areas: this.#areas, sample: this.#sample, colours: this.#colours });
+    this.#areasPanel.update(this.#areas, this.#colours);
+  }
+
+  async #loadAreas(): Promise<void> {
+    this.#areas = this.#years.history === null ? undefined : await fetchAreas().catch(() => undefined);
+    if (this.#areas !== undefined) this.#ranking = undefined;
+    this.#colours = this.#newColours();
+    if (this.#state.now.safe) this.#map.recolour(this.#colouring());
+    this.#drawAround();
+  }
+
+  async #lookAtView(): Promise<void> {
+    this.#sampling.abort();
+    this.#sampling = new AbortController();
+    const sample = await sampleView(this.#map, this.#sampling.signal);
+    if (sample === undefined) return;
+    this.#sample = sample;
+    if (this.#ranking === undefined) this.#colours = this.#newColours();
+    this.#drawAround();
+  }
+
+  /** A click never moves the map. */
+  #pick(point: { x: number; y: number }, place: LngLat): void {
+    const feature = this.#map.fieldAt([point.x, point.y]);
+    if (typeof feature?.id === "number") {
+      this.#spot = { place: { lng: place.lng, lat: place.lat }, zoom: this.#map.view.getZoom() };
+      this.#select(feature.id);
+    } else this.#select(undefined);
+  }
+
+  #select(row: number | undefined): void {
+    const before = this.#state.now.row;
+    this.#state.set({ row });
+    if (row !== undefined) void this.#open(row);
+    else {
+      this.#facts = undefined;
+      this.#spot = undefined;
+      this.#ring.remove();
+      this.#map.mark("selected", undefined);
+      this.#card.hide();
+      if (before !== undefined) {
+        announce("Field closed");
+        this.#map.view.getCanvas().focus({ preventScroll: true });
+      }
+    }
+  }
+
+  /** Show what is known of a field: by the history, or where there is none by the tiles of every year. */
+  async #open(row: number): Promise<void> {
+    const card = this.#card;
+    this.#map.mark("selected", row);
+    card.showWaiting(row);
+    await this.#shown;
+    const spot = this.#spot ?? this.#find(row);
+    if (spot !== undefined) this.#ring.setLngLat(spot.place).addTo(this.#map.view);
+    else this.#ring.remove();
+    const facts = await this.#factsOf(row, spot).catch((error: unknown) => String(error));
+    if (this.#state.now.row !== row) return;
+    if (facts === undefined || typeof facts === "string") {
+      card.showProblem(`Field ${row}`, facts ?? "Nothing is known of this field here.");
+      return;
+    }
+    this.#facts = facts;
+    card.show(facts, this.#state.now.year, this.#colours);
+    const now = facts.crops.find(({ year }) => year === this.#state.now.year)?.code ?? null;
+    announce(`Field ${facts.id}, ${now === null ? "no crop" : this.#colours.nameOf(now)} in ${this.#state.now.year}`);
+  }
+
+  async #factsOf(row: number, spot: { place: LngLat; zoom: number } | undefined): Promise<FieldFacts | undefined> {
+    const years = this.#years.years;
+    const history = this.#years.history === null ? undefined : await fetchField(row);
+    const known = new Map(history?.crops.map((crop) => [crop.year, crop]));
+    // A year that was published after the history was made comes from its tiles.
+    const read = await Promise.all(
+      years.map(async (entry) => {
+        if (known.has(entry.year) || "missing" in entry || spot === undefined) return undefined;
+        const { archive } = entry;
+        const feature = await readField(archive, row, spot.place, [archive.maxZoom, spot.zoom]);
+        return feature && { feature, code: feature.properties[archive.attribute] };
+      }),
+    );
+    const found = read.find((entry) => entry !== undefined)?.feature;
+    if (history === undefined && found === undefined) return undefined;
+    const all = [...new Set([...years.map(({ year }) => year), ...known.keys()])].sort((a, b) => a - b);
+    const crops = all.map((year): FieldCrop => {
+      const own = known.get(year);
+      const tile = read[years.findIndex((entry) => entry.year === year)];
+      const code = own?.code ?? (typeof tile?.code === "number" ? tile.code : null);
+      const missing = code === null && tile === undefined && "missing" in this.#entry(year);
+      return { year, code, share: own?.share ?? null, missing };
+    });
+    const area = found?.properties.area_ha;
+    return {
+      id: history?.id ?? String(found?.properties.field_id ?? row),
+      areaHa: history?.areaHa ?? (typeof area === "number" ? area : null),
+      crops,
+    };
+  }
+
+  /** A place inside a field that a link names, where the view shows it. */
+  #find(row: number): { place: LngLat; zoom: number } | undefined {
+    const source = this.#toShow(this.#state.now.year).archive.url;
+    const points = this.#map.view.querySourceFeatures(source, {
+      sourceLayer: "centroids",
+      filter: ["==", ["id"], row],
+    });
+    const geometry = points[0]?.geometry;
+    if (geometry?.type !== "Point") return undefined;
+    const [lng, lat] = geometry.coordinates as [number, number];
+    return { place: { lng, lat }, zoom: this.#map.view.getZoom() };
+  }
+
+  #writePlace(): void {
+    const { lng, lat } = this.#map.view.getCenter();
+    const { year, row } = this.#state.now;
+    const hash = formatPlace({ year, row, lng, lat, zoom: this.#map.view.getZoom() });
+    if (hash !== location.hash) history.replaceState(history.state, "", hash);
+  }
+
+  /** Someone pasted another link into the open page. */
+  #readPlace(): void {
+    const place = parsePlace(location.hash);
+    if (place === undefined) {
+      this.#writePlace();
+      return;
+    }
+    this.#map.view.jumpTo({ center: [place.lng, place.lat], zoom: place.zoom });
+    this.#spot = undefined;
+    this.#state.set({ year: place.year, playing: false });
+    if (place.row !== this.#state.now.row) this.#select(place.row);
+  }
+
+  async #share(): Promise<void> {
+    this.#writePlace();
+    const button = byId("share");
+    try {
+      await navigator.clipboard.writeText(location.href);
+      button.textContent = "Copied";
+      announce("The link to this view is copied");
+    } catch {
+      // Clipboards are for pages from https or this machine only.
+      button.textContent = "See address";
+      announce("The address bar holds the link to this view");
+    }
+    setTimeout(() => {
+      button.textContent = "Copy link";
+    }, 2_000);
+  }
+
+  /** Nearer by, the field's outline says enough. */
+  #showRing(): void {
+    this.#ringElement.hidden = this.#map.view.getZoom() >= RING_ZOOM;
+  }
+
+  #key(event: KeyboardEvent): void {
+    const target = event.target as Element;
+    const typing = target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
+    if (event.key === "Escape" && !typing) this.#escape();
+    else if (event.key === " " && !typing && !target.matches("button, summary, input")) {
+      event.preventDefault();
+      this.#timeline.toggle();
+    } else if (event.key === "Enter" && target === this.#map.view.getCanvas()) {
+      const { clientWidth, clientHeight } = this.#map.view.getContainer();
+      this.#pick({ x: clientWidth / 2, y: clientHeight / 2 }, this.#map.view.getCenter());
+    }
+  }
+
+  /** One thing at a time: playing, the field, the crop that stands alone. */
+  #escape(): void {
+    const { playing, row, isolated } = this.#state.now;
+    if (playing) this.#state.set({ playing: false });
+    else if (row !== undefined) this.#select(undefined);
+    else if (isolated !== undefined) this.#state.set({ isolated: undefined });
+  }
+
+  /** Tiles that do not come: the archive was replaced, or the server is away. */
+  #problem(error: { readonly message: string }): void {
+    console.warn(error.message);
+    void this.#poll();
+  }
+
+  /** Take up what was published meanwhile. A hundred tiles that fail at once ask once. */
+  async #poll(): Promise<void> {
+    if (document.hidden || this.#polling) return;
+    this.#polling = true;
+    const years = await fetchYears().catch(() => undefined);
+    setTimeout(() => {
+      this.#polling = false;
+    }, LEAST_POLL_MS);
+    if (years === undefined || JSON.stringify(years) === JSON.stringify(this.#years)) return;
+    if (published(years).length === 0) return;
+    const before = this.#years;
+    this.#years = years;
+    this.#describe();
+    this.#timeline.update(years.years);
+    this.#showYear();
+    if (years.history !== before.history) await this.#loadAreas();
+    else this.#drawAround();
+    if (this.#state.now.row !== undefined) void this.#open(this.#state.now.row);
+    announce("The published years have changed");
+  }
+}
+
+function published({ years }: ViewerYears): { year: number; archive: ViewerArchive }[] {
+  return years.filter((year) => "archive" in year);
+}
+
+function boundsOf(years: ViewerYears): Box {
+  const all = published(years).map(({ archive }) => archive.bounds);
+  return {
+    west: Math.min(...all.map(([west]) => west)),
+    south: Math.min(...all.map(([, south]) => south)),
+    east: Math.max(...all.map(([, , east]) => east)),
+    north: Math.max(...all.map(([, , , north]) => north)),
+  };
+}
+
+/** Below the archives' lowest zoom there are no tiles, and the map would be bare. */
+function lowestZoom(years: ViewerYears): number {
+  return Math.min(...published(years).map(({ archive }) => archive.minZoom));
+}

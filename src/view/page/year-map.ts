@@ -1,0 +1,418 @@
+import {
+  type GeoJSONSource,
+  type LayerSpecification,
+  type MapGeoJSONFeature,
+  Map as MapView,
+  NavigationControl,
+  type PointLike,
+  ScaleControl,
+  type StyleSpecification,
+  setWorkerUrl,
+} from "maplibre-gl";
+import type { ViewerArchive } from "../viewer-api.js";
+import { FULL_ZOOM, pointRadii, registerProtocol, sourceUrl } from "./archives.js";
+import type { CropColours } from "./crop-colours.js";
+import { type Box, graticule } from "./graticule.js";
+import type { Place } from "./place.js";
+import { readTheme, type Theme } from "./theme.js";
+
+const LAYER = "fields";
+/** Fields part from here on; below a border would cover them. */
+const BORDER_ZOOM = 11;
+const PICK_ZOOM = 10;
+const FADE_MS = 280;
+/** A year whose tiles do not come is shown all the same, with what came. */
+const LOAD_LIMIT_MS = 12_000;
+/** Room for the timeline, so that nothing lies under it at first. */
+const PADDING = { top: 24, left: 24, right: 24, bottom: 96 } as const;
+
+/** How fields are coloured now. */
+export interface Colouring {
+  readonly colours: CropColours;
+  readonly shown: (code: number) => boolean;
+}
+
+/** A year's layers on the map. Years that share an archive share its source. */
+interface Slot {
+  readonly key: string;
+  readonly source: string;
+  readonly archive: ViewerArchive;
+  /** Fields without their crops: the year itself is missing. */
+  readonly blank: boolean;
+}
+
+/** What to show: an archive's crops, or where a year is missing just its fields. */
+export interface Shown {
+  readonly archive: ViewerArchive;
+  readonly blank: boolean;
+}
+
+/** A year's layers, from below upward, each with the property that shows it. */
+const OPACITIES = {
+  dots: "circle-opacity",
+  fill: "fill-opacity",
+  hatch: "fill-opacity",
+  border: "line-opacity",
+  halo: "line-opacity",
+  pick: "line-opacity",
+} as const;
+
+type Part = keyof typeof OPACITIES;
+
+/** Without dots where the archive has no points: the map complains of layers that are not there. */
+function layerIds({ key, archive }: Slot): string[] {
+  const parts = Object.keys(OPACITIES).filter((part) => part !== "dots" || archive.points);
+  return parts.map((part) => `${part} ${key}`);
+}
+
+/**
+ * The map. A year is put on top of the one before once its tiles are there, so that nothing
+ * flashes; the years beside it are loaded unseen.
+ */
+export class YearMap {
+  readonly view: MapView;
+  readonly #slots = new Map<string, Slot>();
+  /** Slots whose dots have their size. */
+  readonly #sized = new Set<string>();
+  readonly #marked: { selected?: number; hover?: number } = {};
+  #current: Slot | undefined;
+  #coloring: Colouring;
+  #theme: Theme = readTheme();
+  /** Counts what was asked for; an older wish that is ready late is dropped. */
+  #wish = 0;
+
+  constructor(container: HTMLElement, bounds: Box, minZoom: number, place: Place | undefined, colouring: Colouring) {
+    setWorkerUrl(new URL("vendor/maplibre-gl-worker.mjs", document.baseURI).href);
+    registerProtocol();
+    this.#coloring = colouring;
+    const { west, south, east, north } = bounds;
+    this.view = new MapView({
+      container,
+      style: this.#style(bounds),
+      ...(place === undefined
+        ? { bounds: [west, south, east, north], fitBoundsOptions: { padding: PADDING } }
+        : { center: [place.lng, place.lat], zoom: place.zoom }),
+      minZoom,
+      maxZoom: 18,
+      maxPitch: 0,
+      dragRotate: false,
+      pitchWithRotate: false,
+      attributionControl: false,
+      maplibreLogo: false,
+      renderWorldCopies: false,
+      fadeDuration: 0,
+      locale: {
+        "Map.Title": "Map of the fields. Arrow keys move it, plus and minus zoom, Enter opens the field in the middle.",
+        "NavigationControl.ZoomIn": "Zoom in",
+        "NavigationControl.ZoomOut": "Zoom out",
+      },
+    });
+    this.view.touchZoomRotate.disableRotation();
+    this.view.keyboard.disableRotation();
+    this.view.addControl(new NavigationControl({ showCompass: false }), "top-right");
+    this.view.addControl(
+      fitControl(() => this.fit(bounds)),
+      "top-right",
+    );
+    this.view.addControl(new ScaleControl({ maxWidth: 110, unit: "metric" }), "bottom-left");
+    this.view.on("load", () => this.#drawGraticule());
+    this.view.on("moveend", () => this.#drawGraticule());
+  }
+
+  fit({ west, south, east, north }: Box): void {
+    this.view.fitBounds([west, south, east, north], { padding: PADDING });
+  }
+
+  /** Show a year; resolves to false when another one was asked for before it was ready. */
+  async show(shown: Shown, neighbours: readonly ViewerArchive[]): Promise<boolean> {
+    const wish = ++this.#wish;
+    const slot = this.#slot(shown.archive, shown.blank);
+    await Promise.all([this.#sizeDots(slot), this.#loaded(slot.source)]);
+    if (wish !== this.#wish) return false;
+    const before = this.#current;
+    if (before?.key !== slot.key) {
+      this.#current = slot;
+      for (const id of layerIds(slot)) this.view.moveLayer(id);
+      const fade = before !== undefined && !matchMedia("(prefers-reduced-motion: reduce)").matches ? FADE_MS : 0;
+      this.#setOpacity(slot, 1, fade);
+      if (before !== undefined) setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
+    }
+    const near = neighbours.map((archive) => this.#slot(archive, false));
+    this.#keep([slot, ...(before === undefined ? [] : [before]), ...near]);
+    return true;
+  }
+
+  recolour(colouring: Colouring): void {
+    this.#coloring = colouring;
+    this.#theme = readTheme();
+    const { ground, graticule: line, text, border } = this.#theme;
+    this.view.setPaintProperty("ground", "background-color", ground);
+    for (const layer of ["graticule", "extent"]) this.view.setPaintProperty(layer, "line-color", line);
+    this.view.setPaintProperty("degrees", "text-color", text);
+    this.view.setPaintProperty("degrees", "text-halo-color", ground);
+    for (const slot of this.#slots.values()) {
+      this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
+      if (slot.archive.points) this.view.setPaintProperty(`dots ${slot.key}`, "circle-color", this.#fill(slot));
+      this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
+      this.view.setPaintProperty(`border ${slot.key}`, "line-color", border);
+    }
+  }
+
+  /** The field drawn at a point of the canvas; of the year that is shown. */
+  fieldAt(point: PointLike): MapGeoJSONFeature | undefined {
+    if (this.#current === undefined) return undefined;
+    return this.view.queryRenderedFeatures(point, {
+      layers: layerIds(this.#current).filter((id) => /^(fill|dots) /.test(id)),
+    })[0];
+  }
+
+  /** Crop code of a feature that `fieldAt` gave; undefined where it has none, or the year is missing. */
+  cropOf(feature: MapGeoJSONFeature): number | undefined {
+    const code: unknown = this.#current?.blank ? undefined : feature.properties[this.#current?.archive.attribute ?? ""];
+    return typeof code === "number" ? code : undefined;
+  }
+
+  /** What to call a field without a crop code. */
+  get nameOfNone(): string {
+    return this.#current?.blank ? "crop not known" : "no crop";
+  }
+
+  /** Outline a field, in every year; undefined takes the outline away. */
+  mark(kind: "selected" | "hover", row: number | undefined): void {
+    const before = this.#marked[kind];
+    if (before === row) return;
+    const sources = new Set([...this.#slots.values()].map(({ source }) => source));
+    for (const source of sources) {
+      if (before !== undefined) this.view.removeFeatureState({ source, sourceLayer: LAYER, id: before }, kind);
+      if (row !== undefined) this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
+    }
+    if (row === undefined) delete this.#marked[kind];
+    else this.#marked[kind] = row;
+  }
+
+  /** The slot of an archive, its layers added unseen where they are not there. */
+  #slot(archive: ViewerArchive, blank: boolean): Slot {
+    const source = archive.url;
+    const key = `${archive.attribute} ${archive.url}${blank ? " blank" : ""}`;
+    const known = this.#slots.get(key);
+    if (known !== undefined) {
+      for (const id of layerIds(known)) this.view.setLayoutProperty(id, "visibility", "visible");
+      return known;
+    }
+    const slot = { key, source, archive, blank };
+    if (this.view.getSource(source) === undefined) {
+      this.view.addSource(source, { type: "vector", url: sourceUrl(archive) });
+      for (const [kind, row] of Object.entries(this.#marked)) {
+        this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
+      }
+    }
+    const under = this.#current && layerIds(this.#current)[0];
+    const ids = layerIds(slot);
+    for (const layer of this.#layers(slot)) if (ids.includes(layer.id)) this.view.addLayer(layer, under);
+    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  /** Low zooms hold a choice of the fields, and their dots fill the gaps between these. */
+  async #sizeDots({ key, archive }: Slot): Promise<void> {
+    if (!archive.points || this.#sized.has(key)) return;
+    this.#sized.add(key);
+    // Without them the map is sparse at low zooms, and good for all else.
+    const radii = await pointRadii(archive).catch(() => new Map<number, number>());
+    const stops = [...radii].flatMap(([zoom, radius]) => [zoom, radius, zoom + 0.999, 2 * radius]);
+    if (stops.length === 0) return;
+    const radius = ["interpolate", ["exponential", 2], ["zoom"], ...stops] as unknown as number;
+    this.view.setPaintProperty(`dots ${key}`, "circle-radius", radius);
+  }
+
+  /** Let go of the tiles of all other slots. */
+  #keep(slots: readonly Slot[]): void {
+    for (const slot of this.#slots.values()) {
+      if (slots.includes(slot)) continue;
+      for (const id of layerIds(slot)) this.view.setLayoutProperty(id, "visibility", "none");
+    }
+  }
+
+  #layers(slot: Slot): LayerSpecification[] {
+    const { key, source } = slot;
+    const common = { source, "source-layer": LAYER } as const;
+    const marked = (kind: string) => ["boolean", ["feature-state", kind], false] as const;
+    const width = (selected: number, hover: number) =>
+      ["case", marked("selected"), selected, marked("hover"), hover, 0] as unknown as number;
+    return [
+      {
+        id: `dots ${key}`,
+        type: "circle",
+        source,
+        "source-layer": "centroids",
+        maxzoom: FULL_ZOOM,
+        paint: { "circle-color": this.#fill(slot), "circle-opacity": 0, "circle-radius": 0 },
+      },
+      {
+        id: `fill ${key}`,
+        type: "fill",
+        ...common,
+        paint: { "fill-color": this.#fill(slot), "fill-opacity": 0, "fill-antialias": false },
+      },
+      {
+        id: `hatch ${key}`,
+        type: "fill",
+        ...common,
+        minzoom: BORDER_ZOOM,
+        filter: this.#hatched(slot),
+        paint: { "fill-pattern": "hatch", "fill-opacity": 0, "fill-antialias": false },
+      },
+      {
+        id: `border ${key}`,
+        type: "line",
+        ...common,
+        minzoom: BORDER_ZOOM,
+        paint: {
+          "line-color": this.#theme.border,
+          "line-width": ["interpolate", ["linear"], ["zoom"], BORDER_ZOOM, 0.3, 14, 1, 18, 1.5],
+          "line-opacity": 0,
+        },
+      },
+      {
+        id: `halo ${key}`,
+        type: "line",
+        ...common,
+        minzoom: PICK_ZOOM,
+        layout: { "line-join": "round" },
+        paint: { "line-color": this.#theme.halo, "line-width": width(6, 4), "line-opacity": 0 },
+      },
+      {
+        id: `pick ${key}`,
+        type: "line",
+        ...common,
+        minzoom: PICK_ZOOM,
+        layout: { "line-join": "round" },
+        paint: { "line-color": this.#theme.select, "line-width": width(3, 2), "line-opacity": 0 },
+      },
+    ];
+  }
+
+  #fill({ archive, blank }: Slot) {
+    const { colours, shown } = this.#coloring;
+    return blank ? this.#theme.fabric : colours.fill(archive.attribute, shown, this.#theme.fabric);
+  }
+
+  #hatched({ archive, blank }: Slot): ["in", ["get", string], ["literal", number[]]] {
+    const { colours, shown } = this.#coloring;
+    return ["in", ["get", archive.attribute], ["literal", blank ? [] : colours.doubleCrops.filter(shown)]];
+  }
+
+  #setOpacity(slot: Slot, opacity: number, fadeMs: number): void {
+    const transition = { duration: fadeMs, delay: 0 };
+    for (const id of layerIds(slot)) {
+      const property = OPACITIES[id.slice(0, id.indexOf(" ")) as Part];
+      this.view.setPaintProperty(id, `${property}-transition`, transition);
+      this.view.setPaintProperty(id, property, opacity);
+    }
+  }
+
+  /** Resolves once the tiles in view are there, or their time is up. */
+  #loaded(source: string): Promise<void> {
+    const { view } = this;
+    return new Promise((resolve) => {
+      let frames = 0;
+      const done = () => {
+        clearTimeout(timer);
+        view.off("render", look);
+        resolve();
+      };
+      const timer = setTimeout(done, LOAD_LIMIT_MS);
+      // A source says it is loaded until the first frame after a layer was added.
+      const look = () => {
+        if (++frames < 3) view.triggerRepaint();
+        else if (view.isSourceLoaded(source)) done();
+      };
+      view.on("render", look);
+      view.triggerRepaint();
+    });
+  }
+
+  #style({ west, south, east, north }: Box): StyleSpecification {
+    const { ground, graticule: line, text } = this.#theme;
+    const empty = { type: "FeatureCollection" as const, features: [] };
+    const ring = [
+      [west, south],
+      [east, south],
+      [east, north],
+      [west, north],
+      [west, south],
+    ];
+    return {
+      version: 8,
+      sources: {
+        graticule: { type: "geojson", data: empty },
+        extent: {
+          type: "geojson",
+          data: { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: ring } },
+        },
+      },
+      layers: [
+        { id: "ground", type: "background", paint: { "background-color": ground } },
+        {
+          id: "graticule",
+          type: "line",
+          source: "graticule",
+          filter: ["==", ["geometry-type"], "LineString"],
+          paint: { "line-color": line, "line-width": 1 },
+        },
+        {
+          id: "degrees",
+          type: "symbol",
+          maxzoom: BORDER_ZOOM,
+          source: "graticule",
+          filter: ["==", ["geometry-type"], "Point"],
+          layout: {
+            "text-field": ["get", "label"],
+            "text-size": 11,
+            "text-anchor": ["match", ["get", "anchor"], "top", "top", "left"],
+            "text-offset": [0.5, 0.5],
+            "text-allow-overlap": true,
+          },
+          paint: { "text-color": text, "text-halo-color": ground, "text-halo-width": 1.5 },
+        },
+        {
+          id: "extent",
+          type: "line",
+          source: "extent",
+          paint: { "line-color": line, "line-width": 1.5, "line-dasharray": [4, 3] },
+        },
+      ],
+    };
+  }
+
+  #drawGraticule(): void {
+    const bounds = this.view.getBounds();
+    const source = this.view.getSource<GeoJSONSource>("graticule");
+    const box = { west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth() };
+    void source?.setData(graticule(box));
+  }
+
+  /** The hatching of double crops; drawn here, as the page loads no pictures. */
+  addHatch(): void {
+    const side = 8;
+    const data = new Uint8Array(side * side * 4);
+    for (let i = 0; i < side * side; i++) {
+      const diagonal = ((i % side) + Math.floor(i / side)) % side;
+      data[4 * i + 3] = diagonal < 2 ? 150 : 0;
+    }
+    this.view.addImage("hatch", { width: side, height: side, data });
+  }
+}
+
+function fitControl(fit: () => void) {
+  const element = document.createElement("div");
+  element.className = "maplibregl-ctrl maplibregl-ctrl-group";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "fit";
+  button.title = "Show all fields";
+  button.setAttribute("aria-label", "Show all fields");
+  button.addEventListener("click", fit);
+  element.append(button);
+  return { onAdd: () => element, onRemove: () => element.remove() };
+}

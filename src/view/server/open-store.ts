@@ -1,0 +1,79 @@
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { layoutOf, type Options } from "../../config/config.js";
+import { historyFiles } from "../../history/format.js";
+import { PipelineError } from "../../pipeline/errors.js";
+import { type HistoryPlace, publishedLegend } from "./field-history.js";
+import { FolderStore } from "./folder-store.js";
+import type { Store } from "./store.js";
+import { WebStore } from "./web-store.js";
+
+export interface OpenedStore {
+  readonly store: Store;
+  /** Where a history of these years may lie, in the order to look. */
+  readonly histories: readonly HistoryPlace[];
+}
+
+/**
+ * The store that `--target` names: a folder, or the URL under which the target is served.
+ *
+ * @param history  folder of the history, where the user named one.
+ * @throws {PipelineError} usage, when it is neither.
+ */
+export function openStore(options: Options, history: string | undefined): OpenedStore {
+  const { target, region } = options;
+  const named = history === undefined ? [] : [made(resolve(history), region)];
+  // Any year would do: the folders are the same.
+  const layout = layoutOf(options, 2000);
+  if (target === undefined) {
+    const folder = dirname(layout.manifest);
+    const histories = [...named, made(layout.history, region), published(folder, region)];
+    return { store: new FolderStore(folder), histories };
+  }
+  if (/^https?:\/\//.test(target)) return { store: new WebStore(baseOf(target)), histories: named };
+  if (target.startsWith("file:") && target !== "file:") {
+    const folder = folderOf(target);
+    const beside = made(join(folder, "..", "history", region), region);
+    return { store: new FolderStore(folder), histories: [...named, published(folder, region), beside] };
+  }
+  throw wrongTarget(target);
+}
+
+/** As `dist/history.js` leaves it. */
+function made(folder: string, region: string): HistoryPlace {
+  const { history: table, legend } = historyFiles(folder, region);
+  return { table, legend };
+}
+
+/** As `dist/history.js --publish` puts it beside the archives. */
+function published(folder: string, region: string): HistoryPlace {
+  return { table: join(folder, `${region}_history.parquet`), legend: join(folder, publishedLegend(region)) };
+}
+
+function folderOf(target: string): string {
+  if (!target.startsWith("file://")) return resolve(target.slice("file:".length));
+  try {
+    return fileURLToPath(target);
+  } catch {
+    throw wrongTarget(target);
+  }
+}
+
+function baseOf(target: string): URL {
+  const url = URL.canParse(target) ? new URL(target) : undefined;
+  // A password in the URL would end up in logs.
+  if (url === undefined || url.username !== "" || url.password !== "") {
+    throw new PipelineError("usage", "Option target must be a URL without user and password", {
+      received: url === undefined ? target : `${url.protocol}//${url.host}`,
+    });
+  }
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  url.search = "";
+  url.hash = "";
+  return url;
+}
+
+function wrongTarget(received: string): PipelineError {
+  const expected = "file:folder, or the https:// URL under which the target is served";
+  return new PipelineError("usage", "Option target cannot be looked at", { expected, received });
+}

@@ -1,0 +1,145 @@
+import type { Log } from "../../cli/log.js";
+import { CDL_LEGEND, type LegendEntry } from "../../legend/cdl-legend.js";
+import { asPipelineError, type PipelineError } from "../../pipeline/errors.js";
+import { type ArchiveEntry, type Manifest, parseManifest } from "../../publish/manifest.js";
+import type { ViewerYear, ViewerYears } from "../viewer-api.js";
+import { type ArchiveDescription, describeStored } from "./archive-description.js";
+import type { Store, StoredArchive } from "./store.js";
+
+/** How long one look at the store answers for the next ones. */
+const FRESH_MS = 1_000;
+/** Years between the first and the last that are shown as missing; more than that is a mistake in the list. */
+const LONGEST_SPAN = 200;
+
+type Entry = Pick<ArchiveEntry, "url" | "key"> & Partial<ArchiveEntry>;
+
+/**
+ * What is published in a store, year by year, as it is right now: manifest and archives are looked
+ * at again whenever the page asks.
+ */
+export class Publication {
+  #last: { readonly years: Omit<ViewerYears, "history">; readonly until: number } | undefined;
+  /** Archives by the tag in their URL: one that holds many years has one URL. */
+  readonly #byTag = new Map<string, Entry>();
+  readonly #descriptions = new Map<string, ArchiveDescription>();
+  readonly #told = new Map<number | "manifest", string>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly region: string,
+    private readonly log: Log,
+  ) {}
+
+  get manifestKey(): string {
+    return `${this.region}_full_years.json`;
+  }
+
+  /**
+   * A manifest that cannot be read now (it is being replaced, the server is away) leaves what was read before.
+   *
+   * @throws {PipelineError} when none could be read before either.
+   */
+  async look(): Promise<Omit<ViewerYears, "history">> {
+    if (this.#last !== undefined && this.#last.until > performance.now()) return this.#last.years;
+    let manifest: Manifest | undefined;
+    try {
+      manifest = await this.#manifest();
+      this.#told.delete("manifest");
+    } catch (error) {
+      if (this.#last === undefined) throw error;
+      this.#tell("manifest", asPipelineError(error, "input", "The manifest cannot be read"));
+      return this.#last.years;
+    }
+    const listed = manifest?.years ?? [];
+    const known = await Promise.all(
+      listed.map((year) => this.#describe(year, this.#entry(manifest as Manifest, year))),
+    );
+    const years = {
+      region: this.region,
+      years: withGaps(known),
+      legend: readLegend(manifest?.legend),
+    };
+    this.#last = { years, until: performance.now() + FRESH_MS };
+    return years;
+  }
+
+  /**
+   * The archive behind a URL that `look` gave out.
+   *
+   * @returns undefined when there is no such archive, or it was replaced meanwhile.
+   */
+  async open(tag: string): Promise<StoredArchive | undefined> {
+    const entry = this.#byTag.get(tag);
+    if (entry === undefined) return undefined;
+    const archive = await this.store.open(entry);
+    if (archive.tag === tag) return archive;
+    await archive.close();
+    this.#byTag.delete(tag);
+    this.#last = undefined;
+    return undefined;
+  }
+
+  async #manifest(): Promise<Manifest | undefined> {
+    const text = await this.store.text(this.manifestKey);
+    return text === undefined ? undefined : parseManifest(text, this.region, { target: this.store.name });
+  }
+
+  /** Years that are listed without more lie under the name that all archives have. */
+  #entry(manifest: Manifest, year: number): Entry {
+    const usual = `fields_${this.region}_${year}_full.pmtiles`;
+    const { url, key, ...rest } = manifest.archives[year] ?? {};
+    return { ...rest, url: typeof url === "string" ? url : usual, key: typeof key === "string" ? key : usual };
+  }
+
+  async #describe(year: number, entry: Entry): Promise<ViewerYear> {
+    try {
+      const archive = await this.store.open(entry);
+      try {
+        const cached = `${year} ${archive.tag}`;
+        const description = this.#descriptions.get(cached) ?? (await describeStored(archive, year));
+        this.#descriptions.set(cached, description);
+        this.#told.delete(year);
+        const fields = entry.featureCounts?.fields;
+        this.#byTag.set(archive.tag, entry);
+        const url = `archives/${archive.tag}.pmtiles`;
+        return { year, archive: { url, ...description, ...(typeof fields === "number" && { fields }) } };
+      } finally {
+        await archive.close();
+      }
+    } catch (error) {
+      const known = asPipelineError(error, "input", "The archive cannot be read", { url: entry.url });
+      this.#tell(year, known);
+      // Paths are for the log; the page is told the sentence.
+      return { year, missing: known.sentence };
+    }
+  }
+
+  /** Once, until it is another problem. */
+  #tell(what: number | "manifest", error: PipelineError): void {
+    if (this.#told.get(what) === error.message) return;
+    this.#told.set(what, error.message);
+    this.log.warn(error.message, what === "manifest" ? {} : { year: what });
+  }
+}
+
+function withGaps(known: readonly ViewerYear[]): ViewerYear[] {
+  const [first, last] = [known[0]?.year ?? 0, known.at(-1)?.year ?? -1];
+  if (last - first > LONGEST_SPAN) return [...known];
+  const byYear = new Map(known.map((year) => [year.year, year]));
+  return Array.from({ length: last - first + 1 }, (_, i) => {
+    const year = first + i;
+    return byYear.get(year) ?? { year, missing: "This year is not published" };
+  });
+}
+
+/** USDA's where the manifest has none, or one that is no legend. */
+function readLegend(legend: unknown): readonly LegendEntry[] {
+  const usable = Array.isArray(legend) && legend.length > 0 && legend.every(isEntry);
+  return usable ? legend.map(({ code, name, color }) => ({ code, name, color })) : CDL_LEGEND;
+}
+
+function isEntry(value: unknown): value is LegendEntry {
+  const { code, name, color } = (value ?? {}) as Record<string, unknown>;
+  const right = Number.isInteger(code) && typeof name === "string" && typeof color === "string";
+  return right && /^#[0-9a-f]{6}$/i.test(color);
+}

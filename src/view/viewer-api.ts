@@ -1,0 +1,66 @@
+import type { LegendEntry } from "../legend/cdl-legend.js";
+
+/** What the viewer's page and its server say to each other, as JSON. */
+
+/** `api/years`: what there is to see. */
+export interface ViewerYears {
+  readonly region: string;
+  /** Ascending, without gaps: a year in between that is not published is missing. */
+  readonly years: readonly ViewerYear[];
+  readonly legend: readonly LegendEntry[];
+  /** Tag of the files behind `api/areas` and `api/fields/`; null where there is no history. */
+  readonly history: string | null;
+}
+
+/** Either its archive, or why there is none. */
+export type ViewerYear =
+  | { readonly year: number; readonly archive: ViewerArchive }
+  | { readonly year: number; readonly missing: string };
+
+export interface ViewerArchive {
+  /** Relative to the page. The file behind it never changes: a replaced archive has another URL. */
+  readonly url: string;
+  /** Property of a field that holds this year's crop code: `crop_code`, or `crop_2020` in an archive of many years. */
+  readonly attribute: string;
+  /** west, south, east, north in degrees. */
+  readonly bounds: readonly [number, number, number, number];
+  /** A place with many fields: longitude, latitude. */
+  readonly center: readonly [number, number];
+  /** Whether there is a layer of points, one in every field, beside the polygons. */
+  readonly points: boolean;
+  readonly minZoom: number;
+  readonly maxZoom: number;
+  /** Undefined where neither manifest nor archive says. */
+  readonly fields?: number;
+  /** Crop codes that occur, as the archive's legend lists them; empty where it has none. */
+  readonly codes: readonly number[];
+}
+
+/** `api/areas`: areas of the crops by year, of all fields. */
+export interface ViewerAreas {
+  readonly years: readonly number[];
+  readonly crops: readonly ViewerCropArea[];
+}
+
+export interface ViewerCropArea extends LegendEntry {
+  /** By year, as `{"2020": 9120.25}`; years without a zonal table are left out. */
+  readonly hectares: Readonly<Record<string, number>>;
+}
+
+/** `api/fields/ROW.json`: a field's crops. */
+export interface ViewerField {
+  /** Feature id in the tiles. */
+  readonly row: number;
+  /** The field's own id, as text; null where it has none. */
+  readonly id: string | null;
+  readonly areaHa: number | null;
+  readonly crops: readonly ViewerFieldYear[];
+}
+
+export interface ViewerFieldYear {
+  readonly year: number;
+  /** Null where the field has no crop, or the year no table. */
+  readonly code: number | null;
+  /** Percent of the field's pixels that are of this crop; null where not known. */
+  readonly share: number | null;
+}

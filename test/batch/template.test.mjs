@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import fc from "fast-check";
+import { argvTemplate, shellTemplate, splitCommand } from "../../dist/batch/template.js";
+import { tempFolder } from "../support/temp-folder.mjs";
+
+test("a command line is cut as a shell cuts it, and nothing is expanded", () => {
+  for (const [text, argv] of [
+    ["a  b\tc", ["a", "b", "c"]],
+    [`a 'b c' "d 'e'" f\\ g`, ["a", "b c", "d 'e'", "f g"]],
+    [`--x="{id} y" ''`, ["--x={id} y", ""]],
+    ["$HOME `x` $(y) *", ["$HOME", "`x`", "$(y)", "*"]],
+    [`"a\\"b" 'a\\b'`, ['a"b', "a\\b"]],
+    ["", []],
+  ]) {
+    assert.deepEqual(splitCommand(text), argv);
+  }
+  assert.throws(() => splitCommand("a 'b"), { kind: "usage", message: /quote is not closed/ });
+  assert.throws(() => argvTemplate([], []), { kind: "usage" });
+});
+
+test("a placeholder stays one argument, whatever is in it", () => {
+  const template = argvTemplate(["run", "--f={name}", "{id}{n}", "{{x}}", "{o}", "{none}"], ["name", "n", "o", "none"]);
+  assert.deepEqual(template.expand({ id: "a b", name: "'; rm -rf / #{id}", n: 7, o: { a: [1] }, none: null }), [
+    "run",
+    "--f='; rm -rf / #{id}",
+    "a b7",
+    "{x}",
+    '{"a":[1]}',
+    "",
+  ]);
+  assert.throws(() => argvTemplate(["{nam}"], ["name"]), { kind: "usage", message: /received=\{nam\}.*\{name\}/ });
+  assert.throws(() => argvTemplate(["awk", "{print}"], []), { kind: "usage", message: /\{\{/ });
+  assert.throws(() => argvTemplate(["a}"], []), { kind: "usage" });
+});
+
+test("--shell: a real shell gets every value unharmed, in quotes and without", (t) => {
+  const folder = tempFolder(t);
+  const template = shellTemplate(`printf '%s\\0' {a} "-{b}-" x{a}y; printf '%s' "it's {b}" | cat`, ["a", "b"]);
+  const value = fc.oneof(
+    fc.string({ unit: "grapheme" }),
+    fc.constantFrom(
+      "$(touch pwned)",
+      "`touch pwned`",
+      "'; touch pwned; '",
+      '"; touch pwned; "',
+      "a\nb",
+      "*",
+      "-n",
+      "\\",
+      "$HOME",
+      "{b}",
+    ),
+  );
+  fc.assert(
+    fc.property(value, value, (a, b) => {
+      const clean = (text) => text.replaceAll("\0", "");
+      const [program, ...args] = template.expand({ a: clean(a), b: clean(b) });
+      const out = execFileSync(program, args, { cwd: folder, encoding: "utf8" });
+      assert.deepEqual(out.split("\0"), [clean(a), `-${clean(b)}-`, `x${clean(a)}y`, `it's ${clean(b)}`]);
+    }),
+    { seed: 7, numRuns: 150 },
+  );
+  assert.deepEqual(readdirSync(folder), []);
+  assert.throws(() => shellTemplate("echo '{a}'", ["a"]), { kind: "usage", message: /single quotes/ });
+  assert.throws(() => shellTemplate("echo {z}", ["a"]), { kind: "usage", message: /received=\{z\}/ });
+});

@@ -1,0 +1,87 @@
+// Years on a real Slurm cluster of four nodes: spread, failing, out of time, and on Saga.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startClusterYears } from "../support/cluster-years.mjs";
+import { logLines } from "../support/sample-world.mjs";
+import { slurmMissing } from "../support/slurm.mjs";
+import { noTippecanoe } from "../support/tippecanoe.mjs";
+
+const YEARS = [2016, 2017, 2018, 2019, 2020];
+
+describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 1_500_000 }, () => {
+  let cluster;
+  before(async () => {
+    cluster = await startClusterYears(YEARS);
+  });
+  after(() => cluster?.stop());
+
+  test("five years on four nodes, one a node; the next begins as a node gets free", async () => {
+    const root = cluster.newRoot("spread");
+    const job = await cluster.submit(root, "2016-2020");
+    const { JobState } = await cluster.ended(job);
+    const output = cluster.outputOf(root, job);
+    assert.equal(JobState, "COMPLETED", output);
+    assert.match(output, /5 of 5 years are done/);
+    await cluster.assertAllDone(root, YEARS);
+    const nodes = new Set(YEARS.slice(0, 4).map((year) => cluster.nodeOf(root, year)));
+    assert.deepEqual(nodes, new Set(cluster.slurm.nodes));
+    for (const year of YEARS) assert.ok(existsSync(join(root, "logs", `year_${year}.out`)));
+  });
+
+  test("a year that fails does not end the others; the job's exit code says that not all are valid", async () => {
+    const root = cluster.newRoot("failing");
+    // There is no raster of 2015.
+    const job = await cluster.submit(root, "2015-2016");
+    const { JobState, ExitCode } = await cluster.ended(job);
+    const output = cluster.outputOf(root, job);
+    assert.deepEqual([JobState, ExitCode], ["FAILED", "3:0"], output);
+    assert.match(output, /year 2015 FAILED, and would again \(exit code 4\): see .*year_2015.out/);
+    assert.match(output, /2015 {2}NOT DONE {2}download: not made yet\n2016 {2}done\n1 of 2 years are done/);
+    assert.match(readFileSync(join(root, "logs/year_2015.out"), "utf8"), /ERROR .*2015/);
+    await cluster.assertAllDone(root, [2016]);
+  });
+
+  test("ahead of the time limit: stages under way end, no other begins, the job requeues itself and ends well", async () => {
+    const root = cluster.newRoot("notice");
+    const job = await cluster.submit(root, "2016-2017");
+    await cluster.yearIn(root, "tiles");
+    // What --signal=B:USR1@900 does when its time has come.
+    await cluster.slurm.run("scancel", ["--signal=USR1", "--batch", job]);
+    const { JobState, Restarts } = await cluster.ended(job);
+    const output = cluster.outputOf(root, job);
+    assert.deepEqual([JobState, Restarts], ["COMPLETED", "1"], output);
+    assert.match(output, /the time limit is near[\s\S]+is not done yet \(exit code 11\)[\s\S]+back into the queue/);
+    assert.match(output, /requeued 1 times[\s\S]+2 of 2 years are done/);
+    const lines = [2016, 2017].flatMap((year) => logLines(root, year));
+    assert.ok(lines.some(({ msg }) => msg.startsWith("Ended early by SIGUSR1")));
+    // What was under way was finished, not done over again.
+    for (const year of [2016, 2017]) {
+      const tilings = logLines(root, year).filter(({ step, msg }) => step === "tiles" && msg.startsWith("begins"));
+      assert.equal(tilings.length, 1, `year ${year} was tiled ${tilings.length} times`);
+    }
+    await cluster.assertAllDone(root, [2016, 2017]);
+  });
+
+  test("Saga: years in turn on one node, or as an array a year a task", async () => {
+    const turn = cluster.newRoot("saga-turn");
+    const array = cluster.newRoot("saga-array");
+    const jobs = [
+      await cluster.submit(turn, "2016-2017", ["--mem=10G"], { cluster: "saga" }),
+      await cluster.submit(array, "2018-2019", ["--array", "--at-once=2", "--mem=10G"], { cluster: "saga" }),
+    ];
+    for (const job of jobs) await cluster.ended(job);
+    assert.match(
+      cluster.outputOf(turn, jobs[0]),
+      /year 2016 is done[\s\S]*year 2017 begins[\s\S]*2 of 2 years are done/,
+    );
+    await cluster.assertAllDone(turn, [2016, 2017]);
+    await cluster.assertAllDone(array, [2018, 2019]);
+    const outputs = readdirSync(join(array, "logs")).filter((name) => /^fields-years_.*\.out$/.test(name));
+    assert.deepEqual(
+      outputs.sort(),
+      [0, 1].map((task) => `fields-years_${jobs[1]}_${task}.out`),
+    );
+  });
+});

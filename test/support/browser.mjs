@@ -1,0 +1,58 @@
+// A real Chromium, driven by Playwright, that draws WebGL without a graphics card.
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const PROGRAM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+  existsSync(path),
+);
+
+const LIMIT_MS = 180_000;
+
+/** Why no browser can run here, as a test's skip message; false when one can. */
+export function browserMissing() {
+  return PROGRAM === undefined ? "chromium is not installed (containers/setup.sh --test)" : false;
+}
+
+/** @returns {open(url, options), close()}; open resolves to a page that keeps what it complains of in `complaints`. */
+export async function startBrowser(args = []) {
+  const webgl = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+  const browser = await chromium.launch({
+    executablePath: PROGRAM,
+    args: ["--no-sandbox", ...(args.length > 0 ? args : webgl)],
+  });
+  const open = async (url, { width = 1040, height = 660, ...options } = {}) => {
+    const context = await browser.newContext({
+      viewport: { width, height },
+      reducedMotion: "reduce",
+      colorScheme: "light",
+      ...options,
+    });
+    // On a machine that is busy with other tests a map takes its time.
+    context.setDefaultTimeout(LIMIT_MS);
+    const page = await context.newPage();
+    const complaints = [];
+    const { origin } = new URL(url);
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type()))
+        complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`thrown: ${error.stack}`));
+    page.on("request", (request) => {
+      const outside = !request.url().startsWith(`${origin}/`) && !/^(data|blob):/.test(request.url());
+      if (outside) complaints.push(`asked another server: ${request.url()}`);
+    });
+    await page.goto(url);
+    return Object.assign(page, { complaints });
+  };
+  return { open, close: () => browser.close() };
+}
+
+/** Wait until a year is on the map and nothing moves any more. */
+export async function settled(page, year) {
+  await page.waitForSelector(`#map[aria-busy=false][data-year="${year}"]`);
+}
+
+/** Wait until what was just changed is drawn. */
+export async function drawn(page) {
+  await page.waitForSelector("#map[aria-busy=false]");
+}

@@ -1,0 +1,699 @@
+// The viewer's page in a real browser, over a published sample world whose crops are known from the zonal tables.
+import assert from "node:assert/strict";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { execa } from "execa";
+import gdal from "gdal-async";
+import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
+import { SAFE } from "../../dist/view/page/crop-colours.js";
+import { browserMissing, drawn, settled, startBrowser } from "../support/browser.mjs";
+import { startBucket } from "../support/bucket-server.mjs";
+import { command } from "../support/command.mjs";
+import { query } from "../support/duck.mjs";
+import { readPng } from "../support/png.mjs";
+import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
+import { decodeZoom, noTippecanoe } from "../support/tippecanoe.mjs";
+import { archiveName, startTestViewer, writeManifest } from "../support/viewer.mjs";
+
+const YEARS = [2017, 2018, 2020];
+const MISSING = 2019;
+const LIGHT = { ground: "#e4e8ec", fabric: "#cdd3da" };
+const DARK = { ground: "#20242a" };
+const COLOURS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
+const NAMES = new Map(CDL_LEGEND.map(({ code, name }) => [code, name]));
+/** Hatched on the map, so that a pixel of it may be dark. */
+const DOUBLE = new Set(CDL_LEGEND.filter(({ name }) => name.startsWith("Dbl Crop")).map(({ code }) => code));
+/** Parts of the page darken the map around them, as far as this many pixels. */
+const SHADOW = 36;
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
+  let world;
+  let root;
+  let web;
+  let browser;
+  let fields;
+  let view;
+
+  before(async () => {
+    world = await makeWorld({ fields: 600, years: YEARS, seed: 4 });
+    root = newRoot(world, "viewer");
+    for (const year of YEARS) {
+      const run = await runYear(root, year, world.source);
+      assert.equal(run.code, 0, run.stderr);
+    }
+    const run = await command("history", ["2017-2020", "--root", root]);
+    assert.equal(run.code, 0, run.stderr);
+    web = join(root, "outputs", "web");
+    fields = await fieldsOf(root);
+    const centres = fields.map(({ centre }) => centre);
+    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    view = { lng: mean(centres.map(({ x }) => x)), lat: mean(centres.map(({ y }) => y)), zoom: 12 };
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    world?.remove();
+  });
+
+  const placeOf = (year, { lng, lat, zoom } = view) => `#${year}/${zoom}/${lat.toFixed(5)}/${lng.toFixed(5)}`;
+
+  async function openPage(t, hash, options) {
+    const viewer = await startTestViewer(t, `file:${web}`);
+    const page = await browser.open(`${viewer.url}${hash}`, options);
+    t.after(() => page.context().close());
+    return page;
+  }
+
+  /** Where a place is on the screen: web mercator by its formula, from what the address bar says. */
+  async function screen(page) {
+    const [, zoom, lat, lng] = new URL(page.url()).hash.slice(1).split("/").map(Number);
+    const box = await page.locator("#map").boundingBox();
+    const scale = 512 * 2 ** zoom;
+    const down = (degrees) => -Math.asinh(Math.tan((degrees * Math.PI) / 180)) / (2 * Math.PI);
+    return {
+      box,
+      degreesAPixel: 360 / scale,
+      at: (x, y) => [
+        box.x + box.width / 2 + ((x - lng) / 360) * scale,
+        box.y + box.height / 2 + (down(y) - down(lat)) * scale,
+      ],
+    };
+  }
+
+  /** Fields whose middle is surely theirs, in sight, and under nothing of the page. */
+  async function visible(page) {
+    const { box, degreesAPixel, at } = await screen(page);
+    const covers = await page.evaluate(() =>
+      [
+        ...document.querySelectorAll(
+          ".timeline, .maplibregl-ctrl, #field:not([hidden]), .notice:not([hidden]), .tip:not([hidden]), .ring",
+        ),
+      ].map((element) => {
+        const { left, right, top, bottom } = element.getBoundingClientRect();
+        return { left, right, top, bottom };
+      }),
+    );
+    return fields.flatMap((field) => {
+      const { x, y } = field.centre;
+      const [left, top] = at(x, y).map(Math.floor);
+      const inside =
+        left > box.x + 4 && left < box.x + box.width - 4 && top > box.y + 4 && top < box.y + box.height - 4;
+      const covered = covers.some(
+        (c) => left >= c.left - SHADOW && left <= c.right + SHADOW && top >= c.top - SHADOW && top <= c.bottom + SHADOW,
+      );
+      if (!inside || covered || !field.polygon.contains(field.centre.buffer(5 * degreesAPixel, 4))) return [];
+      return [{ ...field, left, top }];
+    });
+  }
+
+  /** The screenshot's pixels at the fields' middles are as `colour(crop, field)` says. */
+  async function checkColours(page, year, colour) {
+    const path = join(world.folder, "page.png");
+    await page.screenshot({ path });
+    const png = readPng(path);
+    const seen = new Set();
+    let checked = 0;
+    for (const { crops, left, top, row } of await visible(page)) {
+      const crop = crops[year];
+      if (DOUBLE.has(crop)) continue;
+      assert.equal(png.at(left, top), colour(crop), `field ${row}, crop ${crop}, at ${left}, ${top}`);
+      seen.add(crop);
+      checked++;
+    }
+    return { checked, crops: seen.size };
+  }
+
+  const usda = (ground) => (crop) => (crop === null ? ground : COLOURS.get(crop));
+
+  test("draws every field in its crop's colour, and the years differ as the tables do", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    const first = await checkColours(page, 2018, usda(LIGHT.ground));
+    assert.ok(first.checked > 100 && first.crops >= 6, JSON.stringify(first));
+    await page.focus("#year-slider");
+    await page.keyboard.press("ArrowLeft");
+    await settled(page, 2017);
+    const second = await checkColours(page, 2017, usda(LIGHT.ground));
+    assert.ok(second.checked > 100);
+    assert.ok(
+      fields.filter(({ crops }) => crops[2017] !== crops[2018]).length > 100,
+      "or the check could not tell the years apart",
+    );
+    assert.equal(await page.locator("#year").textContent(), "2017");
+    assert.match(page.url(), /#2017\//);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("on a dark screen the ground is dark, the crops the same", async (t) => {
+    const page = await openPage(t, placeOf(2020), { colorScheme: "dark" });
+    await settled(page, 2020);
+    const { checked } = await checkColours(page, 2020, usda(DARK.ground));
+    assert.ok(checked > 100);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("a missing year shows the fields without crops and says so; it is no error", async (t) => {
+    const page = await openPage(t, placeOf(MISSING));
+    await settled(page, MISSING);
+    const { checked } = await checkColours(page, 2020, () => LIGHT.fabric);
+    assert.ok(checked > 100);
+    assert.match(await page.locator("#notice").textContent(), /2019 is missing: it is not published/);
+    assert.equal(await page.locator("#year-slider").getAttribute("aria-valuetext"), "2019, not published");
+    const [field] = await visible(page);
+    await page.mouse.click(field.left, field.top);
+    await page.waitForSelector("#field .history");
+    const rows = await cardRows(page);
+    assert.deepEqual(
+      rows.map(([year]) => year),
+      ["2020", "2019", "2018", "2017"],
+    );
+    assert.deepEqual(rows[1], ["2019", "not published", "–"]);
+    await page.keyboard.press("Escape");
+    await page.focus("#year-slider");
+    await page.keyboard.press("ArrowRight");
+    await settled(page, 2020);
+    assert.ok(await page.locator("#notice").isHidden());
+    await checkColours(page, 2020, usda(LIGHT.ground));
+    assert.deepEqual(page.complaints, []);
+  });
+
+  /** The card's table as text: [year, crop, confidence]. */
+  function cardRows(page) {
+    return page.evaluate(() =>
+      [...document.querySelectorAll("#field tbody tr")].map((row) =>
+        [...row.children].map((cell) => cell.textContent.trim()),
+      ),
+    );
+  }
+
+  test("a click tells the field's crops of all years as the zonal tables have them, and does not move the map", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    const all = await visible(page);
+    const chosen = [...all.filter(({ crops }) => crops[2018] === null).slice(0, 1), ...every(all, 5)];
+    for (const { left, top, id, row, crops, shares, area } of chosen) {
+      const before = placeText(page);
+      await page.mouse.click(left, top);
+      await page.waitForFunction(
+        (text) =>
+          document.querySelector("#field h2")?.textContent.includes(text) && document.querySelector("#field .history"),
+        `Field ${id}`,
+      );
+      const expected = [2020, 2019, 2018, 2017].map((year) => {
+        if (year === MISSING) return ["2019", "not published", "–"];
+        const crop = crops[year];
+        return crop === null
+          ? [String(year), "no crop", "–"]
+          : [String(year), NAMES.get(crop), `${percent(shares[year])} %`];
+      });
+      assert.deepEqual(await cardRows(page), expected, `field ${id}`);
+      assert.match(
+        await page.locator("#field h2 small").textContent(),
+        new RegExp(`^${area >= 1 ? String(Number(area.toPrecision(3))).replace(".", "\\.") : ""}.* ha`),
+      );
+      assert.deepEqual(placeText(page), before);
+      assert.equal(new URL(page.url()).hash.split("/")[4], String(row));
+      assert.ok((await page.locator("#field .rotation").textContent()).length > 10);
+      // The card would lie over the next one.
+      await page.keyboard.press("Escape");
+      assert.ok(await page.locator("#field").isHidden());
+    }
+    assert.deepEqual(page.complaints, []);
+  });
+
+  const placeText = (page) => new URL(page.url()).hash.split("/").slice(0, 4).join("/");
+
+  test("without a history the click reads the tiles of every year", async (t) => {
+    const alone = join(world.folder, "alone", "web");
+    cpSync(web, alone, { recursive: true });
+    const viewer = await startTestViewer(t, `file:${alone}`);
+    const page = await browser.open(`${viewer.url}${placeOf(2020)}`);
+    t.after(() => page.context().close());
+    await settled(page, 2020);
+    for (const { left, top, id, crops } of every(await visible(page), 3)) {
+      await page.mouse.click(left, top);
+      await page.waitForFunction(
+        (text) =>
+          document.querySelector("#field h2")?.textContent.includes(text) && document.querySelector("#field .history"),
+        `Field ${id}`,
+      );
+      const expected = [2020, 2019, 2018, 2017].map((year) =>
+        year === MISSING ? ["2019", "not published"] : [String(year), NAMES.get(crops[year]) ?? "no crop"],
+      );
+      assert.deepEqual(await cardRows(page), expected, `field ${id}`);
+      await page.keyboard.press("Escape");
+    }
+    await page.click("#tab-areas");
+    assert.match(await page.locator("#areas").textContent(), /no history/);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("a link opens the same view again: year, place, field; also pasted into the open page", async (t) => {
+    const page = await openPage(t, placeOf(2017));
+    await settled(page, 2017);
+    const [field] = every(await visible(page), 1);
+    await page.mouse.click(field.left, field.top);
+    await page.waitForSelector("#field .history");
+    const url = page.url();
+    assert.match(url, /#2017\/12\/-?[\d.]+\/-?[\d.]+\/\d+$/);
+    await page.reload();
+    await settled(page, 2017);
+    await page.waitForSelector("#field .history");
+    assert.match(await page.locator("#field h2").textContent(), new RegExp(`Field ${field.id}`));
+    assert.equal(page.url(), url);
+    await checkColours(page, 2017, usda(LIGHT.ground));
+    const other = every(await visible(page), 3)[1];
+    await page.evaluate((hash) => (location.hash = hash), `${placeOf(2020)}/${other.row}`);
+    await settled(page, 2020);
+    await page.waitForFunction((id) => document.querySelector("#field h2")?.textContent.includes(id), String(other.id));
+    for (const broken of ["#2020", "#x/y", "#2020/99/1/1", "#2020/5/91/0/", "#%00"]) {
+      await page.evaluate((hash) => (location.hash = hash), broken);
+      await page.waitForFunction(() => location.hash.startsWith("#2020/12/"));
+    }
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("the legend: one crop alone, crops left out, search, order by area, and the safe palette", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    await page.waitForSelector('#crops [data-code="1"]');
+    await page.click('#crops [data-code="1"]');
+    await drawn(page);
+    assert.equal(await page.locator('#crops [data-code="1"]').getAttribute("aria-pressed"), "true");
+    const only = (crop) => (crop === null ? LIGHT.ground : crop === 1 ? COLOURS.get(1) : LIGHT.fabric);
+    assert.ok((await checkColours(page, 2018, only)).checked > 100);
+    // The crop stays alone in another year.
+    await page.focus("#year-slider");
+    await page.keyboard.press("ArrowLeft");
+    await settled(page, 2017);
+    await checkColours(page, 2017, only);
+    await page.keyboard.press("Escape");
+    await drawn(page);
+    await checkColours(page, 2017, usda(LIGHT.ground));
+
+    await page.getByLabel("Show Soybeans", { exact: true }).uncheck();
+    await drawn(page);
+    await checkColours(page, 2017, (crop) => (crop === 5 ? LIGHT.fabric : usda(LIGHT.ground)(crop)));
+    await page.click("#show-all");
+    await drawn(page);
+
+    await page.selectOption("#crop-order", "area");
+    const expected = await areasOf(root, 2017);
+    const listed = await page.evaluate(() =>
+      [...document.querySelectorAll("#crops button")].map((button) => Number(button.dataset.code)),
+    );
+    assert.deepEqual(
+      listed.slice(0, expected.length),
+      expected.map(({ crop }) => crop),
+    );
+    const value = await page.locator(`#crops [data-code="${expected[0].crop}"] .value`).textContent();
+    assert.equal(value, `${Number(expected[0].area.toPrecision(3)).toLocaleString("en")} ha`);
+
+    await page.fill("#crop-search", "WHEAT");
+    const names = await page.locator("#crops .name").allTextContents();
+    assert.ok(names.length >= 1 && names.every((name) => /wheat/i.test(name)), names.join());
+    await page.fill("#crop-search", "zzz");
+    assert.equal(await page.locator("#crops li").count(), 0);
+    await page.fill("#crop-search", "");
+
+    await page.check("#safe-colours");
+    await drawn(page);
+    const ranking = (await areasOf(root)).map(({ crop }) => crop).slice(0, 9);
+    const safe = (crop) => (crop === null ? LIGHT.ground : (SAFE[ranking.indexOf(crop)] ?? "#9e9e9e"));
+    assert.ok((await checkColours(page, 2017, safe)).crops >= 6);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("shares in view are those of the fields' areas", async (t) => {
+    const bounds = extent(fields);
+    const page = await openPage(t, "");
+    await settled(page, 2020);
+    await page.waitForFunction(() =>
+      /%/.test(document.querySelector('#crops [data-code="1"] .value')?.textContent ?? ""),
+    );
+    const areas = await areasOf(root, 2020);
+    const total = areas.reduce((sum, { area }) => sum + area, 0);
+    for (const { crop, area } of areas.slice(0, 4)) {
+      const text = await page.locator(`#crops [data-code="${crop}"] .value`).textContent();
+      assert.ok(
+        Math.abs(Number.parseFloat(text) / 100 - area / total) < 0.06,
+        `${NAMES.get(crop)}: ${text}, ${area / total}`,
+      );
+    }
+    // The first view holds all fields.
+    const { at, box } = await screen(page);
+    const [[left, top], [right, bottom]] = [at(bounds.west, bounds.north), at(bounds.east, bounds.south)];
+    assert.ok(left >= box.x && top >= box.y && right <= box.x + box.width && bottom <= box.y + box.height);
+  });
+
+  test("areas by year: the chart's table has the fields' areas, and says that they are not official", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    await page.click("#tab-areas");
+    const table = await page.evaluate(() =>
+      [...document.querySelectorAll("#areas table tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
+    );
+    assert.deepEqual(table[0], ["hectares", "2017", "2018", "2019", "2020"]);
+    const all = await areasOf(root);
+    for (const [i, { crop }] of all.slice(0, 5).entries()) {
+      const byYear = await Promise.all(
+        YEARS.map(async (year) => (await areasOf(root, year)).find((entry) => entry.crop === crop)?.area ?? 0),
+      );
+      const [name, ...cells] = table[i + 1];
+      assert.equal(name, NAMES.get(crop));
+      const numbers = cells.map((text) => Number(text.replaceAll(",", "")));
+      assert.equal(numbers[2], 0);
+      for (const [j, column] of [0, 1, 3].entries())
+        assert.ok(Math.abs(numbers[column] - byYear[j]) <= 1, `${name} ${cells} ${byYear}`);
+    }
+    assert.match(await page.locator("#areas").textContent(), /not official acreage/);
+    assert.equal(await page.locator("#areas .absent").count(), 1);
+    await page.locator("#areas .column").nth(3).click();
+    await settled(page, 2020);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("the keyboard does all: years, play, legend, fields, escape; and it is told to screen readers", async (t) => {
+    const page = await openPage(t, placeOf(2017));
+    await settled(page, 2017);
+    const live = () => page.locator("#live").textContent();
+    const focusBy = async (selector) => {
+      for (let i = 0; i < 60; i++) {
+        await page.keyboard.press("Tab");
+        if (await page.evaluate((s) => document.activeElement?.matches(s), selector)) return;
+      }
+      assert.fail(`Tab does not reach ${selector}`);
+    };
+    await focusBy('#crops button[data-code="5"]');
+    await page.keyboard.press("Enter");
+    assert.match(await live(), /Only Soybeans is shown/);
+    await page.keyboard.press("ArrowDown");
+    assert.ok(await page.evaluate(() => document.activeElement.matches('#crops button:not([data-code="5"])')));
+    await page.keyboard.press("Escape");
+    await focusBy(".maplibregl-canvas");
+    assert.match(
+      await page.locator(".maplibregl-canvas").getAttribute("aria-label"),
+      /Enter opens the field in the middle/,
+    );
+    assert.ok(await page.locator(".crosshair").isVisible());
+    await page.keyboard.press("ArrowRight");
+    await page.waitForTimeout(600);
+    await page.keyboard.press("Enter");
+    if (await page.locator("#field").isHidden()) {
+      // The middle may lie on a road.
+      await page.keyboard.press("ArrowDown");
+      await page.waitForTimeout(600);
+      await page.keyboard.press("Enter");
+    }
+    await page.waitForSelector("#field .history");
+    assert.match(await live(), /^Field .*in 2017$/);
+    await page.keyboard.press("Escape");
+    assert.ok(await page.locator("#field").isHidden());
+    await page.keyboard.press(" ");
+    assert.equal(await page.locator("#play").getAttribute("aria-label"), "Stop playing the years");
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("#play").getAttribute("aria-label"), "Play the years");
+    await focusBy("#year-slider");
+    await page.keyboard.press("End");
+    await settled(page, 2020);
+    assert.equal(await live(), "2020");
+    await page.keyboard.press("ArrowLeft");
+    assert.match(await live(), /^2019: .*not published/);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("play goes through the published years, shows each, and ends at the last", async (t) => {
+    const page = await openPage(t, placeOf(2017));
+    await settled(page, 2017);
+    await page.evaluate(() => {
+      window.seen = [];
+      new MutationObserver(() => window.seen.push(document.querySelector("#map").dataset.year)).observe(
+        document.querySelector("#map"),
+        { attributeFilter: ["data-year"] },
+      );
+    });
+    await page.click("#play");
+    await page.waitForFunction(() => document.querySelector("#play").getAttribute("aria-label") === "Play the years");
+    await settled(page, 2020);
+    assert.deepEqual(await page.evaluate(() => window.seen), ["2018", "2020"]);
+    await checkColours(page, 2020, usda(LIGHT.ground));
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("what is published while the page is open appears in it; what is replaced is drawn anew", async (t) => {
+    const live = join(world.folder, "live", "web");
+    mkdirSync(live, { recursive: true });
+    for (const year of [2017, 2018]) copyFileSync(join(web, archiveName(year)), join(live, archiveName(year)));
+    writeManifest(live, { 2017: {}, 2018: {} });
+    const viewer = await startTestViewer(t, `file:${live}`);
+    const page = await browser.open(`${viewer.url}${placeOf(2018)}`);
+    t.after(() => page.context().close());
+    await settled(page, 2018);
+    copyFileSync(join(web, archiveName(2020)), join(live, "new"));
+    renameSync(join(live, "new"), join(live, archiveName(2018)));
+    copyFileSync(join(web, archiveName(2020)), join(live, archiveName(2020)));
+    writeManifest(live, { 2017: {}, 2018: {}, 2020: {} });
+    await page.waitForTimeout(1_100);
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.waitForFunction(() => document.querySelector("#year-slider").max === "2020");
+    await drawn(page);
+    await settled(page, 2018);
+    await checkColours(page, 2020, usda(LIGHT.ground));
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("one archive that holds all years is drawn by year, too", async (t) => {
+    const folder = join(world.folder, "together");
+    mkdirSync(folder, { recursive: true });
+    const lines = fields.map(({ row, id, area, crops, polygon }) =>
+      JSON.stringify({
+        type: "Feature",
+        id: row,
+        tippecanoe: { layer: "fields" },
+        properties: {
+          field_id: id,
+          area_ha: area,
+          ...Object.fromEntries(YEARS.flatMap((year) => (crops[year] === null ? [] : [[`crop_${year}`, crops[year]]]))),
+        },
+        geometry: JSON.parse(polygon.toJSON()),
+      }),
+    );
+    const tiler = await execa(
+      "tippecanoe",
+      ["-Z9", "-z14", "-r1", "--no-tiny-polygon-reduction-at-maximum-zoom", "-o", join(folder, "all.pmtiles"), "-q"],
+      { input: lines.join("\n") },
+    );
+    assert.equal(tiler.exitCode, 0);
+    const entry = { url: "all.pmtiles", key: "all.pmtiles" };
+    writeManifest(folder, { 2017: entry, 2018: entry, 2020: entry });
+    const viewer = await startTestViewer(t, `file:${folder}`);
+    const page = await browser.open(`${viewer.url}${placeOf(2017)}`);
+    t.after(() => page.context().close());
+    await settled(page, 2017);
+    assert.ok((await checkColours(page, 2017, usda(LIGHT.ground))).checked > 100);
+    await page.focus("#year-slider");
+    await page.keyboard.press("ArrowRight");
+    await settled(page, 2018);
+    await checkColours(page, 2018, usda(LIGHT.ground));
+    const [field] = every(await visible(page), 1);
+    await page.mouse.click(field.left, field.top);
+    await page.waitForSelector("#field .history");
+    const expected = [2020, 2019, 2018, 2017].map((year) => [
+      String(year),
+      year === MISSING ? "not published" : (NAMES.get(field.crops[year]) ?? "no crop"),
+    ]);
+    assert.deepEqual(await cardRows(page), expected);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("at low zooms, whose tiles hold one field of many, points cover the ground", async (t) => {
+    const folder = join(world.folder, "thinned");
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, archiveName(2020));
+    const lines = fields.flatMap(({ row, crops, polygon, centre }) =>
+      [polygon, centre].map((geometry, i) =>
+        JSON.stringify({
+          type: "Feature",
+          id: row,
+          tippecanoe: { layer: ["fields", "centroids"][i] },
+          properties: crops[2020] === null ? {} : { crop_code: crops[2020] },
+          geometry: JSON.parse(geometry.toJSON()),
+        }),
+      ),
+    );
+    await execa("tippecanoe", ["-Z6", "-z10", "-B9", "-r3", "--drop-polygons", "-o", path, "-q"], {
+      input: lines.join("\n"),
+    });
+    writeFileSync(join(folder, "us_full_years.json"), "[2020]");
+    const viewer = await startTestViewer(t, `file:${folder}`);
+    for (const zoom of [7, 8]) {
+      const kept = decodeZoom(path, zoom).fields.size;
+      assert.ok(kept < 0.5 * fields.length, `${kept} of ${fields.length} at zoom ${zoom}`);
+      const page = await browser.open(`${viewer.url}${placeOf(2020, { ...view, zoom })}`);
+      await settled(page, 2020);
+      const png = join(world.folder, "page.png");
+      await page.screenshot({ path: png });
+      const { at } = await screen(page);
+      const bounds = extent(fields);
+      const [left, top] = at(bounds.west, bounds.north).map(Math.ceil);
+      const [right, bottom] = at(bounds.east, bounds.south).map(Math.floor);
+      const picture = readPng(png);
+      let covered = 0;
+      for (let y = top; y < bottom; y++) {
+        for (let x = left; x < right; x++) if (picture.at(x, y) !== LIGHT.ground) covered++;
+      }
+      const share = covered / ((right - left) * (bottom - top));
+      assert.ok(share > 0.6, `${share} of the ground at zoom ${zoom}`);
+      assert.deepEqual(page.complaints, []);
+      await page.context().close();
+    }
+  });
+
+  test("over a bucket's URL the page talks to this server alone", async (t) => {
+    const bucket = await startBucket(web);
+    t.after(() => bucket.close());
+    const viewer = await startTestViewer(t, bucket.url);
+    const page = await browser.open(`${viewer.url}${placeOf(2020)}`);
+    t.after(() => page.context().close());
+    await settled(page, 2020);
+    assert.ok((await checkColours(page, 2020, usda(LIGHT.ground))).checked > 100);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("on a phone nothing sticks out, and a tap opens the field", async (t) => {
+    const page = await openPage(t, placeOf(2018), { width: 360, height: 740, hasTouch: true, isMobile: true });
+    await settled(page, 2018);
+    const noOverflow = () =>
+      page.evaluate(
+        () => document.documentElement.scrollWidth <= innerWidth && document.body.scrollWidth <= innerWidth,
+      );
+    assert.ok(await noOverflow());
+    for (const selector of ["#map canvas", "#play", "#year", "#year-slider", "#crop-search", "#crops li"]) {
+      const box = await page.locator(selector).first().boundingBox();
+      assert.ok(
+        box.x >= 0 && box.x + box.width <= 360 && box.y >= 0 && box.y < 740,
+        `${selector} ${JSON.stringify(box)}`,
+      );
+    }
+    const [field] = every(await visible(page), 1);
+    await page.touchscreen.tap(field.left, field.top);
+    await page.waitForSelector("#field .history");
+    assert.match(await page.locator("#field h2").textContent(), new RegExp(`Field ${field.id}`));
+    const card = await page.locator("#field").boundingBox();
+    assert.ok(card.x >= 0 && card.x + card.width <= 360 && card.y + card.height <= 741);
+    assert.ok(await noOverflow());
+    await page.locator("#field .close").tap();
+    await page.locator("#tab-areas").tap();
+    assert.ok(await noOverflow());
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("axe finds nothing to complain of, in both colour schemes, with all parts open", async (t) => {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await openPage(t, placeOf(2018), { colorScheme });
+      await settled(page, 2018);
+      const [field] = every(await visible(page), 1);
+      await page.mouse.click(field.left, field.top);
+      await page.waitForSelector("#field .history");
+      for (const tab of ["#tab-legend", "#tab-areas"]) {
+        await page.click(tab);
+        await page.evaluate(() => document.querySelector("#areas details")?.setAttribute("open", ""));
+        await page.evaluate(AXE);
+        const violations = await page.evaluate(async () => {
+          const result = await window.axe.run(document, {
+            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"],
+          });
+          return result.violations.map(
+            ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`,
+          );
+        });
+        assert.deepEqual(violations, [], `${colorScheme} ${tab}`);
+      }
+    }
+  });
+
+  test("a browser without WebGL is told what is missing", async (t) => {
+    const viewer = await startTestViewer(t, `file:${web}`);
+    const bare = await startBrowser(["--disable-gpu", "--disable-3d-apis"]);
+    t.after(() => bare.close());
+    const page = await bare.open(viewer.url);
+    await page.waitForSelector("#notice:not([hidden])");
+    assert.match(await page.locator("#notice").textContent(), /map cannot be shown.*WebGL/i);
+  });
+
+  test("before anything is published the page waits, and then begins", async (t) => {
+    const folder = join(world.folder, "empty");
+    mkdirSync(folder, { recursive: true });
+    t.after(() => rmSync(folder, { recursive: true }));
+    const viewer = await startTestViewer(t, `file:${folder}`);
+    const page = await browser.open(viewer.url);
+    t.after(() => page.context().close());
+    await page.waitForSelector("#notice:not([hidden])");
+    assert.match(await page.locator("#notice").textContent(), /Nothing is published here yet/);
+    writeFileSync(join(folder, "us_full_years.json"), "[2018]");
+    await page.waitForFunction(() =>
+      document.querySelector("#notice").textContent.includes("2018: The archive is not in the folder"),
+    );
+    copyFileSync(join(web, archiveName(2018)), join(folder, archiveName(2018)));
+    await settled(page, 2018);
+    assert.ok(await page.locator("#notice").isHidden());
+    assert.deepEqual(page.complaints, []);
+  });
+});
+
+/** Every field: its row, id, area, polygon, a point surely inside or its centroid, crops and shares by year. */
+async function fieldsOf(root) {
+  const columns = YEARS.map((year) => `z${year}.crop_code as crop_${year}, z${year}.crop_share as share_${year}`);
+  const joins = YEARS.map(
+    (year) => `join '${root}/outputs/zonal/zonal_us_${year}.parquet' z${year} on z${year}.field_id = r.field_id`,
+  );
+  const rows = await query(`
+    select r.file_row_number as row, r.field_id as id, c.area_ha as area, hex(st_aswkb(r.geometry)) as wkb, ${columns.join(", ")}
+      from read_parquet('${root}/data/fields_raw.parquet', file_row_number = true) r
+      join '${root}/data/fields_clean.parquet' c on c.field_id = r.field_id ${joins.join(" ")} order by 1`);
+  return rows.map((row) => {
+    const polygon = gdal.Geometry.fromWKB(Buffer.from(row.wkb, "hex"));
+    const byYear = (name) => Object.fromEntries(YEARS.map((year) => [year, row[`${name}_${year}`]]));
+    return {
+      row: Number(row.row),
+      id: Number(row.id),
+      area: row.area,
+      polygon,
+      centre: polygon.centroid(),
+      crops: byYear("crop"),
+      shares: byYear("share"),
+    };
+  });
+}
+
+/** Crops by area, largest first: of a year, or of all. */
+async function areasOf(root, year) {
+  const years = year === undefined ? YEARS : [year];
+  const tables = years.map((one) => `select field_id, crop_code from '${root}/outputs/zonal/zonal_us_${one}.parquet'`);
+  return query(`
+    select crop_code as crop, sum(area_ha) as area from (${tables.join(" union all ")})
+      join '${root}/data/fields_clean.parquet' using (field_id)
+      where crop_code is not null group by 1 order by 2 desc, 1`);
+}
+
+/** Whole percent as the history keeps it: 100 only where all pixels are of the crop. */
+function percent(share) {
+  return share === 1 ? 100 : Math.min(99, Math.round(share * 100));
+}
+
+function every(list, count) {
+  return Array.from({ length: count }, (_, i) => list[Math.floor(((i + 0.5) / count) * list.length)]);
+}
+
+function extent(fields) {
+  const boxes = fields.map(({ polygon }) => polygon.getEnvelope());
+  return {
+    west: Math.min(...boxes.map(({ minX }) => minX)),
+    south: Math.min(...boxes.map(({ minY }) => minY)),
+    east: Math.max(...boxes.map(({ maxX }) => maxX)),
+    north: Math.max(...boxes.map(({ maxY }) => maxY)),
+  };
+}
