@@ -244,6 +244,7 @@ class Distinct {
   // The same of whole numbers that lie near one another, as pixels and classes do, and `found` ascends; false where
   // they do not.
   bool find_near(const std::vector<T>& values) {
+    index.resize(values.size());
     if (values.empty()) return true;
     const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
     const T from = *least;
@@ -257,7 +258,6 @@ class Distinct {
       place[i] = static_cast<uint32_t>(found.size());
       found.push_back(static_cast<T>(static_cast<uint64_t>(from) + i));
     }
-    index.resize(values.size());
     for (size_t i = 0; i < values.size(); i++) {
       index[i] = place[static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(from)];
     }
