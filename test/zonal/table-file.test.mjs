@@ -85,7 +85,8 @@ for (const [idType, duckType, idOf] of [
   test(`ids ${idType} such as ${text(idOf(2))}: DuckDB and parquet-wasm read what was counted`, async (t) => {
     const ids = Array.from({ length: 1500 }, (_, i) => idOf(i));
     const out = await zonal(t, ids, idType);
-    const columns = "field_id::varchar as id, crop_code as code, crop_pixels as n, valid_pixels as valid, second_code as second";
+    const columns =
+      "field_id::varchar as id, crop_code as code, crop_pixels as n, valid_pixels as valid, second_code as second";
     const rows = await query(
       `select ${columns}, second_pixels as m, null_reason as why, rule, crop_share::double as share from '${out}'`,
     );
