@@ -18,10 +18,10 @@ const GEOPANDAS = "rasterio.mask per field of GeoPandas";
 export function barsOf(results: Results): Bar[] {
   const at = (key: string) => outcomeOf(results, key);
   return [
-    ...["tiled", "strips"].flatMap((layout) => {
-      const [scan, decode] = [at(`scan ${layout} 1`), at(`decode ${layout} 1`)];
+    ...["large", "tiled", "strips"].flatMap((world) => {
+      const [scan, decode] = [at(`scan ${world} 1`), at(`decode ${world} 1`)];
       return [
-        atMost(`table from the index, ${layout}: CPU of the floor`, quotient(scan, decode, workCpu), "x", 1.5),
+        atMost(`table from the index, ${world}: CPU of the floor`, quotient(scan, decode, workCpu), "x", 1.5),
         shown("the same, start-up of both included", quotient(scan, decode, processCpu), "x"),
       ];
     }),
@@ -48,7 +48,7 @@ export function barsOf(results: Results): Bar[] {
     shown("the same, second pass in one process", rate(at("build tiled 1 again")), "fields/s"),
     atLeast("index built: fields per CPU second of rasterio", gain(at("build tiled 1"), at(RASTERIO)), "x", 250),
     shown("the same, rasterio given GeoPandas' geometries", gain(at("build tiled 1"), at(GEOPANDAS)), "x"),
-    ...["scan tiled", "scan strips", "build tiled", "direct tiled"].map((name) =>
+    ...["scan large", "scan tiled", "scan strips", "build tiled", "direct tiled"].map((name) =>
       atLeast(`${name}: 2 threads, speed-up`, quotient(at(`${name} 1`), at(`${name} 2`), workWall), "x", 1.8),
     ),
     ...memoryBars(results),
@@ -57,7 +57,7 @@ export function barsOf(results: Results): Bar[] {
 }
 
 function memoryBars({ memory, worlds }: Results): Bar[] {
-  const [small, , large] = worlds;
+  const [small, large] = ["tiled", "many"].map((name) => worlds.find((world) => world.name === name));
   return (["scan", "direct"] as const).flatMap((stage) => {
     const of = (fields: number | undefined) =>
       memory.filter((point) => point.stage === stage && point.fields === fields);

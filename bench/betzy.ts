@@ -109,7 +109,12 @@ function stagesOf(results: Results, coreSpeed: number): Stage[] | undefined {
     },
     {
       name: "write the table, a year",
-      limits: { "main thread": perField(written.mainS), disk: disk(tableBytes), memory: memory(tableBytes) },
+      limits: {
+        workers: perField(Math.max(0, written.cpuS - written.mainS)) / cores.value,
+        "main thread": perField(written.mainS),
+        disk: disk(tableBytes),
+        memory: memory(tableBytes),
+      },
     },
   ];
 }

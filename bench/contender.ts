@@ -3,7 +3,7 @@ import { PROJECT } from "./options.js";
 import type { Peer } from "./peers.js";
 import { type Run, runCommand, runStage } from "./run.js";
 import type { StageTask } from "./stage.js";
-import type { World } from "./world.js";
+import type { World, WorldName } from "./world.js";
 
 /** Something that is timed in every round. */
 export interface Contender {
@@ -15,6 +15,7 @@ export interface Contender {
   readonly fields: number;
   /** Megapixels of the raster; 0 where it reads none as a whole. */
   readonly mpx: number;
+  readonly world?: WorldName;
   /** The table it writes, where it does: it must have the reference's bytes. */
   readonly table?: string;
   run(signal: AbortSignal): Promise<Run>;
@@ -40,14 +41,15 @@ export function stageOn(
   index = join(folder, "reference.zones"),
   passes = 1,
 ): Contender {
-  const table = join(folder, `${stage}-${world.layout}-${threads}.parquet`);
+  const table = join(folder, `${stage}-${world.name}-${threads}.parquet`);
   const task = { stage, fields: world.fieldsPath, raster: world.rasterPath, index, out: table, threads, passes };
   const writes = stage === "scan" || stage === "direct";
   return {
-    key: `${stage} ${world.layout} ${threads}${passes > 1 ? " again" : ""}`,
+    key: `${stage} ${world.name} ${threads}${passes > 1 ? " again" : ""}`,
     title:
-      TITLES[stage] + (stage === "build" || stage === "start" ? "" : `, ${world.layout}`) + (passes > 1 ? AGAIN : ""),
+      TITLES[stage] + (stage === "build" || stage === "start" ? "" : `, ${world.name}`) + (passes > 1 ? AGAIN : ""),
     threads,
+    world: world.name,
     fields: stage === "decode" || stage === "start" ? 0 : world.fields,
     mpx: stage === "build" || stage === "start" ? 0 : world.mpx,
     ...(writes && { table }),
@@ -65,6 +67,7 @@ export function zonalCommand(world: World, threads: number, folder: string, inde
     key: `command ${index === undefined ? "direct" : "index"} ${threads}`,
     title: `node dist/zonal.js${index === undefined ? "" : " --index"}, start-up and all`,
     threads,
+    world: world.name,
     fields: world.fields,
     mpx: world.mpx,
     table,

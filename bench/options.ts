@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Fields of the larger world that memory is measured on as well; 0 for none. */
   readonly memoryFields: number;
+  /** Fields of a world in which start-up no longer shows; 0 for none. */
+  readonly largeFields: number;
   /** Fields that rasterio is timed on, and exactextract. */
   readonly subset: { readonly rasterio: number; readonly exactextract: number };
   readonly exactextract: string | undefined;
@@ -47,6 +49,10 @@ export const COMMAND: Command = {
     },
     memory: { type: "boolean", help: "measure peak memory on a world of 4 million fields too (some 20 minutes)" },
     "memory-fields": { type: "string", help: "fields of that world [4000000]" },
+    large: {
+      type: "string",
+      help: "fields of a larger world, where start-up no longer shows; 0: none [800000; 4000 with --quick]",
+    },
     subset: { type: "string", help: "fields that rasterio is timed on [2000; 200 with --quick]" },
     exactextract: { type: "string", help: "exactextract's program, to be timed as well" },
     python: { type: "string", help: "a Python that has rasterio; left out where it has none [/usr/bin/python3]" },
@@ -79,6 +85,7 @@ export function readBenchOptions({ own, positionals }: Arguments): BenchOptions 
     runs: count("runs", quick ? 1 : 5),
     quick,
     memoryFields: own.memory === true || own["memory-fields"] !== undefined ? count("memory-fields", 4_000_000) : 0,
+    largeFields: own.large === "0" ? 0 : count("large", quick ? 4000 : 800_000),
     subset: {
       rasterio: Math.min(fields, count("subset", quick ? 200 : 2000)),
       exactextract: Math.min(fields, 10 * count("subset", quick ? 200 : 2000)),

@@ -40,17 +40,28 @@ export async function runSuite(options: BenchOptions, ctx: Context): Promise<Res
     checks.push(`${peer.name}: answers of ${peer.fields.toLocaleString("en")} fields held against ours`);
   }
   const contenders = contendersOf(options, tiled, strips, folder, peers, reference);
+  const large =
+    options.largeFields > 0 ? await openWorld(options.data, options.largeFields, "tiled", ctx, "large") : undefined;
+  if (large) {
+    const index = join(folder, "large.zones");
+    checks.push(await reference.makeLarge(large, index, Math.max(...options.threads), folder, ctx));
+    contenders.push(
+      stageOn("decode", large, 1, folder),
+      ...options.threads.map((threads) => stageOn("scan", large, threads, folder, index)),
+      stageOn("scan", large, 1, folder, index, 2),
+    );
+  }
   const outcomes = await runRounds(contenders, options.runs, reference, ctx);
-  const worlds = [tiled, strips];
+  const worlds = [tiled, strips, ...(large ? [large] : [])];
   const memory = peaksOf(outcomes);
   const further = options.quick ? [] : MEMORY_THREADS.filter((threads) => !options.threads.includes(threads));
   memory.push(...(await measureMemory(tiled, reference.index, further, folder, ctx)));
   if (options.memoryFields > 0) {
-    const large = await openWorld(options.data, options.memoryFields, "tiled", ctx);
-    worlds.push(large);
-    const index = join(folder, "large.zones");
-    await stageOn("build", large, machine.cores, folder, index).run(ctx.signal);
-    memory.push(...(await measureMemory(large, index, MEMORY_THREADS, folder, ctx)));
+    const many = await openWorld(options.data, options.memoryFields, "tiled", ctx, "many");
+    worlds.push(many);
+    const index = join(folder, "many.zones");
+    await stageOn("build", many, machine.cores, folder, index).run(ctx.signal);
+    memory.push(...(await measureMemory(many, index, MEMORY_THREADS, folder, ctx)));
   }
   const [tableBytes, indexBytes] = [statSync(reference.table).size, statSync(reference.index).size];
   rmSync(folder, { recursive: true, force: true });
@@ -81,6 +92,7 @@ async function openPeers(options: BenchOptions, world: World, folder: string, ct
 /** The table and the index that every later run must give again, byte for byte. */
 class Reference {
   #digest = "";
+  #largeDigest = "";
 
   constructor(
     readonly table: string,
@@ -113,8 +125,26 @@ class Reference {
     ];
   }
 
-  check({ key, table }: Contender): void {
-    if (table === undefined || digestOf(table) === this.#digest) return;
+  /** The same of the larger world, whose index is made at `index`. */
+  async makeLarge(world: World, index: string, threads: number, folder: string, ctx: Context): Promise<string> {
+    await stageOn("build", world, threads, folder, index).run(ctx.signal);
+    const [first, ...others] = [
+      stageOn("direct", world, 1, folder),
+      stageOn("scan", world, 1, folder, index),
+      stageOn("scan", world, threads, folder, index),
+    ] as const;
+    await first.run(ctx.signal);
+    this.#largeDigest = digestOf(first.table as string);
+    for (const other of others) {
+      await other.run(ctx.signal);
+      this.check(other);
+    }
+    return `the same of ${world.fields.toLocaleString("en")} fields`;
+  }
+
+  check({ key, table, world }: Contender): void {
+    const expected = world === "large" ? this.#largeDigest : this.#digest;
+    if (table === undefined || digestOf(table) === expected) return;
     throw new PipelineError("failed", "A table differs from the reference", { path: table, run: key });
   }
 }

@@ -11,6 +11,7 @@
 namespace fields {
 namespace {
 
+constexpr uint32_t kChunkRows = 512;
 // Runs between asking for pixels and counting them.
 constexpr int kAhead = 24;
 
@@ -154,6 +155,29 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
     return held + length;
   }
 
+  // Short runs of a chunk that lies wholly in the window, up to `stop`: with what little there is to look at the
+  // processor is through in half the time. Stops at a run that is longer, leaves `width` or lies at the window's end,
+  // and where no more bytes can be held.
+  const uint32_t* add_short_runs(const uint8_t* corner, uint32_t stride, uint32_t width, const uint32_t* run,
+                                 const uint32_t* stop, const uint8_t* end, uint32_t& held) {
+    const uint8_t* const last = end - kTallySlack;
+    uint8_t* to = bytes_ + held;
+    stop = std::min(stop, run + (kTallyMost - held) / kTallySlack);
+    for (; run < stop; run++) {
+      const uint32_t col = *run >> 11 & 2047;
+      const uint32_t length = (*run & 2047) + 1;
+      const uint8_t* const from = corner + static_cast<size_t>(*run >> 22) * stride + col;
+      if (static_cast<unsigned>(length > kTallySlack) | static_cast<unsigned>(col + length > width) |
+          static_cast<unsigned>(from > last)) {
+        break;
+      }
+      std::memcpy(to, from, kTallySlack);
+      to += length;
+    }
+    held = static_cast<uint32_t>(to - bytes_);
+    return run;
+  }
+
   // By class: the order in which classes come depends on how runs are walked.
   template <typename F>
   void drain_sorted(uint32_t held, F&& f) {
@@ -283,6 +307,9 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
   // As a number: it may lie outside the window, where asking does no harm but a pointer must not point.
   const uintptr_t corner = reinterpret_cast<uintptr_t>(pixels) +
                            static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
+  // All rows of the chunk are rows of the window, and a short run that begins at its left edge may be read.
+  const bool inside = segment.row >= 0 && segment.col >= 0 && place.top + kChunkRows <= height && place.left < stride &&
+                      stride * size_t{height} >= kTallySlack;
   const uint32_t* run = segment.run;
   const uint32_t* const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
@@ -292,6 +319,15 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
     uint32_t covered = 0, held = 0;
     if (runs > static_cast<size_t>(runs_end - run)) return false;
     for (const uint32_t* const stop = run + runs; run < stop; run++) {
+      if constexpr (std::is_same<T, uint8_t>::value) {
+        if (inside) {
+          const uint32_t before = held;
+          run = histogram.add_short_runs(pixels + static_cast<size_t>(place.top) * stride + place.left, stride,
+                                         stride - place.left, run, stop, pixels_end, held);
+          covered += held - before;
+          if (run == stop) break;
+        }
+      }
       // Every run lies in another row, so in another page of memory: asked for long before it is needed.
       const uint32_t ahead = runs_end - run > kAhead ? run[kAhead] : 0;
       __builtin_prefetch(

@@ -232,9 +232,6 @@ class Distinct {
   // False when there are more than `most`.
   bool find(const std::vector<T>& values, size_t most) {
     index.resize(values.size());
-    if constexpr (std::is_integral<T>::value) {
-      if (find_in_table(values)) return found.size() <= most;
-    }
     for (size_t i = 0; i < values.size(); i++) {
       if (i > 0 && pattern(values[i]) == pattern(values[i - 1])) {
         index[i] = index[i - 1];
@@ -252,36 +249,55 @@ class Distinct {
     return true;
   }
 
+  // The same of whole numbers that lie near one another, as pixels and classes do, and `found` ascends; false where
+  // they do not.
+  bool find_near(const std::vector<T>& values) {
+    if (values.empty()) return true;
+    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+    const T from = *least;
+    const uint64_t range = static_cast<uint64_t>(*greatest) - static_cast<uint64_t>(from);
+    if (range > kNear) return false;
+    std::vector<uint32_t> place(range + 1);
+    for (const T value : values) place[static_cast<uint64_t>(value) - static_cast<uint64_t>(from)] = 1;
+    for (uint64_t i = 0; i <= range; i++) {
+      if (place[i] == 0) continue;
+      place[i] = static_cast<uint32_t>(found.size());
+      found.push_back(static_cast<T>(static_cast<uint64_t>(from) + i));
+    }
+    index.resize(values.size());
+    for (size_t i = 0; i < values.size(); i++) {
+      index[i] = place[static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(from)];
+    }
+    return true;
+  }
+
+  // By value.
+  void sort(bool is_unsigned) {
+    std::vector<uint32_t> order(found.size()), rank(found.size());
+    for (uint32_t i = 0; i < order.size(); i++) order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return before(found[a], found[b], is_unsigned); });
+    std::vector<T> sorted(found.size());
+    for (uint32_t i = 0; i < order.size(); i++) {
+      rank[order[i]] = i;
+      sorted[i] = found[order[i]];
+    }
+    found.swap(sorted);
+    for (uint32_t& i : index) i = rank[i];
+  }
+
   std::vector<T> found;
   std::vector<uint32_t> index;
 
  private:
+  static constexpr uint64_t kNear = 1 << 16;
+
   size_t slot_of(T value) const {
     const uint64_t bits = pattern(value);
     size_t at = static_cast<size_t>((bits * 0x9e3779b97f4a7c15u) >> 32) & (slots_.size() - 1);
     while (slots_[at] != 0 && pattern(found[slots_[at] - 1]) != bits) at = (at + 1) & (slots_.size() - 1);
     return at;
   }
-
-  // Whole numbers that lie near one another, as pixels and classes do; false where they do not.
-  bool find_in_table(const std::vector<T>& values) {
-    if (values.empty()) return true;
-    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-    const uint64_t range = static_cast<uint64_t>(*greatest) - static_cast<uint64_t>(*least);
-    if (range > kTable) return false;
-    std::vector<uint32_t> place(range + 1);
-    for (size_t i = 0; i < values.size(); i++) {
-      uint32_t& at = place[static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(*least)];
-      if (at == 0) {
-        found.push_back(values[i]);
-        at = static_cast<uint32_t>(found.size());
-      }
-      index[i] = at - 1;
-    }
-    return true;
-  }
-
-  static constexpr uint64_t kTable = 1 << 16;
 
   void grow() {
     slots_.assign(slots_.size() * 2, 0);
@@ -298,21 +314,25 @@ Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows
   Chunk chunk;
   Distinct<T> distinct;
   // With half as many different values a dictionary is no gain.
-  if (distinct.find(values, values.size() / 2 + 1)) {
+  const size_t most_values = values.size() / 2 + 1;
+  bool few = false, sorted = false;
+  if constexpr (std::is_integral<T>::value) {
+    // Unsigned ones that look negative would come last.
+    const bool plain = !is_unsigned || std::all_of(values.begin(), values.end(), [](T value) { return value >= 0; });
+    sorted = plain && distinct.find_near(values);
+    few = sorted && distinct.found.size() <= most_values;
+  }
+  if (!sorted) {
+    few = distinct.find(values, most_values);
+    if (few) distinct.sort(is_unsigned);
+  }
+  if (few) {
     const auto& found = distinct.found;
-    std::vector<uint32_t> order(found.size()), rank(found.size());
-    for (uint32_t i = 0; i < order.size(); i++) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [&](uint32_t a, uint32_t b) { return before(found[a], found[b], is_unsigned); });
-    ByteList sorted;
-    for (uint32_t i = 0; i < order.size(); i++) {
-      rank[order[i]] = i;
-      put_plain(sorted, found[order[i]]);
-    }
-    if (!order.empty()) put_bounds(chunk, found[order.front()], found[order.back()]);
-    for (uint32_t& i : distinct.index) i = rank[i];
-    put_dictionary_page(chunk, sorted, order.size());
-    put_indices(chunk, distinct.index, order.size(), valid, rows);
+    ByteList dictionary;
+    for (const T value : found) put_plain(dictionary, value);
+    if (!found.empty()) put_bounds(chunk, found.front(), found.back());
+    put_dictionary_page(chunk, dictionary, found.size());
+    put_indices(chunk, distinct.index, found.size(), valid, rows);
     return chunk;
   }
   const auto [least, most] =

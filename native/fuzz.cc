@@ -9,8 +9,11 @@
 
 #include "burn.h"
 #include "count_weighted.h"
+#include "encode.h"
 #include "geojson.h"
 #include "swap.h"
+#include "table.h"
+#include "tally.h"
 
 namespace {
 
@@ -100,10 +103,78 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
     return count_weighted<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, row_weights.data(),
                              weighted);
   }
-  Complete complete;
-  Partial partial;
-  return count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, below(2) == 0, complete,
-                          partial);
+  // Rows for half of the fields at times: the others are then beyond the answers.
+  const uint32_t rows = below(8) == 0 ? 4 : 8;
+  std::vector<T> code(rows), second(rows);
+  std::vector<uint32_t> counted(rows), valid(rows), second_pixels(rows), covered(rows);
+  const Answers<T> answers{code.data(),    second.data(), counted.data(), valid.data(), second_pixels.data(),
+                           covered.data(), rows};
+  Partial partial, open, none;
+  const bool fits = count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip,
+                                     below(2) == 0 ? &answers : nullptr, partial);
+  const auto view = [](const Partial& of) {
+    return PartialView{of.field.data(),
+                       of.parts.data(),
+                       of.covered.data(),
+                       of.end.data(),
+                       of.code.data(),
+                       of.pixels.data(),
+                       static_cast<uint32_t>(of.field.size())};
+  };
+  if (merge_partial<T>({view(partial), view(partial)}, answers, false, open)) {
+    merge_partial<T>({view(open)}, answers, true, none);
+  }
+  std::vector<uint8_t> status(rows);
+  for (uint8_t& one : status) one = static_cast<uint8_t>(below(kNoTouch + 1));
+  const std::vector<ByteList> texts(kNoTouch + 1, ByteList{'x', 'y'});
+  TableWords words{texts, texts, std::vector<uint8_t>(kNoTouch + 1, 0), 7};
+  words.reasons.push_back({'z'});
+  std::vector<TableColumn> columns;
+  for (uint32_t i = below(12); i > 0; i--) {
+    const auto source = static_cast<Source>(below(8));
+    const bool text = source == Source::kRule || source == Source::kReason;
+    columns.push_back({source, text ? ColumnType::kText : static_cast<ColumnType>(below(10))});
+  }
+  encode_rows<T, uint32_t>({code.data(), second.data(), counted.data(), valid.data(), covered.data(),
+                            second_pixels.data(), status.data(), rows},
+                           columns, words);
+  return fits;
+}
+
+// All ways to count bytes agree, and none reads or writes beyond what it may.
+bool tallies_agree() {
+  const uint32_t n = 1 + below(below(4) == 0 ? kTallyMost : 200);
+  Bytes bytes(n + kTallySlack);
+  const uint32_t classes = 1 + below(below(4) == 0 ? 256 : 8);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(below(3) == 0 ? below(classes) : 7);
+  std::vector<uint32_t> expected(256);
+  for (uint32_t i = 0; i < n; i++) expected[bytes[i]]++;
+  for (const Tally tally : all_tallies()) {
+    std::vector<uint8_t> found(256);
+    std::vector<uint32_t> counts(256), counted(256);
+    const uint32_t length = tally(bytes.data(), n, found.data(), counts.data());
+    for (uint32_t i = 0; i < length; i++) counted[found[i]] += counts[i];
+    if (counted != expected) return false;
+  }
+  return true;
+}
+
+// Ids of every kind.
+void encode_some() {
+  const uint32_t rows = below(300);
+  Bytes valid(rows + 1), text;
+  std::vector<uint32_t> lengths;
+  std::vector<int64_t> ids;
+  for (uint32_t row = 0; row < rows; row++) {
+    valid[row] = below(8) != 0;
+    if (valid[row] == 0) continue;
+    ids.push_back(below(2) == 0 ? static_cast<int64_t>(engine()) : row);
+    lengths.push_back(below(40));
+    text.resize(text.size() + lengths.back(), static_cast<uint8_t>(below(3)));
+  }
+  encode_rising<int64_t>(ids, valid.data(), rows, below(2) == 0);
+  encode_numbers<int64_t>(ids, valid.data(), rows, below(2) == 0);
+  encode_strings(text.data(), lengths, valid.data(), rows);
 }
 
 void put_number(Bytes& out, uint64_t value) {
@@ -203,6 +274,11 @@ int main(int argc, char** argv) {
   for (long round = 0; round < rounds; round++) {
     (swap_tile(gzip) ? swapped : corrupt)++;
     const Grid& grid = grids[below(3)];
+    if (!tallies_agree()) {
+      std::printf("tallies differ, round %ld\n", round);
+      return 1;
+    }
+    encode_some();
     Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(4)));
     for (uint32_t i = 0; i < 8; i++) {
       // Heap memory of its own, so that one byte beyond is found.

@@ -1,7 +1,6 @@
 #include "table.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -30,7 +29,7 @@ Values collect(uint32_t rows, Has&& has, Value&& value) {
 size_t misfit_of(const std::vector<double>& values, double least, double most) {
   for (size_t i = 0; i < values.size(); i++) {
     const double v = values[i];
-    if (!(v >= least && v <= most) || v != std::floor(v)) return i;
+    if (!(v >= least && v <= most) || v != static_cast<double>(static_cast<int64_t>(v))) return i;
   }
   return values.size();
 }

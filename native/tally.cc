@@ -4,6 +4,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FIELDS_AVX2 __attribute__((target("avx2,bmi,popcnt")))
+#define FIELDS_AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,bmi,popcnt")))
 #include <immintrin.h>
 #endif
 
@@ -92,15 +93,52 @@ FIELDS_AVX2 uint32_t tally_avx2(const uint8_t* bytes, uint32_t n, uint8_t* class
   return found;
 }
 
+// The same, 64 at a time, by instructions made for moving together.
+FIELDS_AVX512 uint32_t tally_avx512(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts) {
+  uint8_t others[kTallyMost + 64];
+  uint32_t found = 0, left = n;
+  const auto first = [](uint32_t count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; };
+  for (const uint8_t* from = bytes; found == 0 || left > 64; from = others) {
+    if (found == kPasses) return found + tally_table(others, left, classes + found, counts + found);
+    const uint8_t common = from[left / 2];
+    const __m512i sought = _mm512_set1_epi8(static_cast<char>(common));
+    uint8_t* to = others;
+    for (uint32_t i = 0; i < left; i += 64) {
+      const uint64_t in = first(left - i);
+      const __m512i block = _mm512_maskz_loadu_epi8(in, from + i);
+      const uint64_t other = _mm512_mask_cmpneq_epi8_mask(in, block, sought);
+      _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(other, block));
+      to += __builtin_popcountll(other);
+    }
+    const auto fewer = static_cast<uint32_t>(to - others);
+    classes[found] = common;
+    counts[found++] = left - fewer;
+    left = fewer;
+  }
+  const __m512i few = _mm512_loadu_si512(others);
+  for (uint64_t set = first(left); set != 0; found++) {
+    const uint8_t next = others[__builtin_ctzll(set)];
+    const uint64_t alike = _mm512_mask_cmpeq_epi8_mask(set, few, _mm512_set1_epi8(static_cast<char>(next)));
+    classes[found] = next;
+    counts[found] = static_cast<uint32_t>(__builtin_popcountll(alike));
+    set &= ~alike;
+  }
+  return found;
+}
+
 #endif
 
 }  // namespace
 
-Tally choose_tally() {
+std::vector<Tally> all_tallies() {
+  std::vector<Tally> all{tally_table};
 #ifdef FIELDS_AVX2
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) return tally_avx2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) all.push_back(tally_avx2);
+  if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw")) all.push_back(tally_avx512);
 #endif
-  return tally_table;
+  return all;
 }
+
+Tally choose_tally() { return all_tallies().back(); }
 
 }  // namespace fields

@@ -1,6 +1,7 @@
 // How many of each class there are in a row of bytes.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace fields {
 
@@ -14,5 +15,7 @@ using Tally = uint32_t (*)(const uint8_t* bytes, uint32_t n, uint8_t* classes, u
 
 // The fastest for this processor.
 Tally choose_tally();
+// All that run on it, to be held against one another.
+std::vector<Tally> all_tallies();
 
 }  // namespace fields

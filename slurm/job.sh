@@ -14,7 +14,7 @@ die() {
   exit 2
 }
 
-[ -e "$CODE/dist/year.js" ] || die "no built project in $CODE; set FIELDS_CODE, or build it (npm run setup)"
+[ -e "$CODE/dist/year.js" ] || [ -n "${FIELDS_CONTAINER:-}" ] || die "no built project in $CODE; set FIELDS_CODE, or build it (npm run setup)"
 
 # years TEXT...: `2008-2010,2020` as lines.
 years() {

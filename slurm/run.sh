@@ -1,11 +1,11 @@
 #!/bin/bash
-# Run one of the project's commands, in the container where there is one:
+# Run one of the project's commands; where there is a container, the image's own build of it:
 #
 #   slurm/run.sh year 2020 --root /cluster/work/...
 #
 # FIELDS_CODE       this project's folder (default: the one this script lies in)
-# FIELDS_CONTAINER  image to run in (default: none, the node's own programs)
-# FIELDS_BIND       folders that the container sees beside the code and the working folder, comma-separated
+# FIELDS_CONTAINER  image to run in, made by containers/build.sh (default: none, the node's own programs)
+# FIELDS_BIND       folders that the container sees beside this project's and the working one, comma-separated
 set -euo pipefail
 
 CODE=${FIELDS_CODE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
@@ -26,4 +26,4 @@ while read -r variable; do
   export "APPTAINERENV_$variable=${!variable}" "SINGULARITYENV_$variable=${!variable}"
 done < <(compgen -e | grep -E '^(SLURM_|SLURMD_|FIELDS_|AWS_|TMPDIR$|UV_THREADPOOL_SIZE$|NODE_|https?_proxy$|no_proxy$|HTTPS?_PROXY$|NO_PROXY$)')
 exec "$RUNTIME" exec --cleanenv --bind "$CODE,$PWD,/dev/shm${FIELDS_BIND:+,$FIELDS_BIND}" --pwd "$PWD" \
-  "$FIELDS_CONTAINER" node "$CODE/dist/$NAME.js" "$@"
+  "$FIELDS_CONTAINER" node "/opt/fields-pipeline/dist/$NAME.js" "$@"

@@ -21,7 +21,6 @@ import type {
   FeatureText,
   IdColumn,
   KernelGrid,
-  PartialCounts,
   PixelRule,
   SwapPlan,
   Swapped,
@@ -44,7 +43,7 @@ import {
 import type { Boxes } from "./lookup/boxes.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { PropertyChoice } from "./tiles/properties.js";
-import { type LaneTask, runLane } from "./zonal/scan-lane.js";
+import { type LaneResult, type LaneTask, runLane } from "./zonal/scan-lane.js";
 import type { IdGroup } from "./zones/format.js";
 import { shareRuns, wordsIn } from "./zones/run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./zones/segments.js";
@@ -185,9 +184,9 @@ export function storeSegments(task: { path: string; range: SegmentRange; batches
 }
 
 /** Count the windows of a scan until there are no more. */
-export async function scanLane(task: LaneTask): Promise<PartialCounts[][]> {
-  const waiting = await runLane(task);
-  return moved(waiting, waiting.flat().flatMap(Object.values));
+export async function scanLane(task: LaneTask): Promise<LaneResult> {
+  const result = await runLane(task);
+  return "waiting" in result ? moved(result, result.waiting.flat().flatMap(Object.values)) : result;
 }
 
 export interface RowsTask {

@@ -33,17 +33,18 @@ export function availableThreads(threads?: number): number {
  * @param root  file system root; another one in tests.
  */
 export function physicalCores(root = ""): number {
-  return Math.max(1, Math.min(coresOf(allowedCpus(root), root), cgroupCpus(root)));
+  return Math.max(1, Math.min(coreCpus(root).length, cgroupCpus(root)));
 }
 
-/** Physical cores among these CPUs: hyperthread siblings share a core's list. */
-function coresOf(cpus: readonly number[], root: string): number {
-  const cores = new Set<string>();
-  for (const cpu of cpus) {
+/** A CPU of each physical core that this process may run on, ascending. */
+export function coreCpus(root = ""): number[] {
+  const cores = new Map<string, number>();
+  for (const cpu of allowedCpus(root)) {
     const dir = `${root}/sys/devices/system/cpu/cpu${cpu}/topology`;
-    cores.add(read(`${dir}/core_cpus_list`) ?? read(`${dir}/thread_siblings_list`) ?? String(cpu));
+    const core = read(`${dir}/core_cpus_list`) ?? read(`${dir}/thread_siblings_list`) ?? String(cpu);
+    if (!cores.has(core)) cores.set(core, cpu);
   }
-  return cores.size;
+  return [...cores.values()];
 }
 
 /** CPUs that this process may run on (its affinity), hyperthreads counted. */

@@ -51,7 +51,10 @@ export async function updateManifest(
   const { target, key } = file;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { manifest, text, stored } = await nextText(file, change, ctx);
-    if (text === stored?.text) return { manifest, guard: "unchanged" };
+    if (text === stored?.text) {
+      await target.clearDeadLock?.(key, ctx);
+      return { manifest, guard: "unchanged" };
+    }
     const condition = stored === undefined ? ({ ifNoneMatch: "*" } as const) : { ifMatch: stored.tag };
     const outcome = await target.putText(key, text, HEADERS, condition, ctx);
     if (outcome === "written") return { manifest, guard: "conditional write" };

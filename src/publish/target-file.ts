@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  linkSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -102,17 +111,25 @@ export class FileTarget implements Target {
     });
   }
 
+  async clearDeadLock(key: string, ctx: Context): Promise<void> {
+    if (existsSync(this.#lock(key))) await this.exclusively(key, ctx, () => Promise.resolve());
+  }
+
   async exclusively<T>(key: string, ctx: Context, body: (stillHeld: () => boolean) => Promise<T>): Promise<T> {
     const deadline = performance.now() + LOCK_WAIT_MS;
     for (;;) {
       try {
-        return await withLock(join(this.folder, `.${key}.lock`), ctx, (own) => body(() => !own.signal.aborted));
+        return await withLock(this.#lock(key), ctx, (own) => body(() => !own.signal.aborted));
       } catch (error) {
         const busy = error instanceof PipelineError && error.kind === "locked";
         if (!busy || performance.now() > deadline) throw error;
         await sleep(LOCK_POLL_MS * (0.5 + Math.random()), undefined, { signal: ctx.signal });
       }
     }
+  }
+
+  #lock(key: string): string {
+    return join(this.folder, `.${key}.lock`);
   }
 
   #path(key: string): string {

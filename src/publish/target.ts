@@ -70,6 +70,8 @@ export interface Target {
   /** Undefined when there is no such object. */
   getText(key: string, ctx: Context): Promise<StoredText | undefined>;
   putText(key: string, text: string, headers: Headers, condition: Condition, ctx: Context): Promise<PutOutcome>;
+  /** Remove what a writer left that was killed between its write and the end of its lock; for stores that have such. */
+  clearDeadLock?(key: string, ctx: Context): Promise<void>;
   /**
    * Keep other writers of `key` out while `body` runs; for stores that answer
    * `unsupported`. `body` asks `stillHeld` right before it writes.

@@ -1,6 +1,6 @@
 import { DataType, type Field, type Int, RecordBatchStreamWriter, type Schema, Type } from "apache-arrow";
 import type { EncodedChunk } from "../kernel/kernel.js";
-import { ThriftStruct } from "./thrift-writer.js";
+import { ThriftBuilder } from "./thrift-builder.js";
 
 export const MAGIC = Buffer.from("PAR1", "latin1");
 
@@ -34,8 +34,8 @@ const CONVERTED = { uint8: 11, uint16: 12, uint32: 13, uint64: 14, int8: 15, int
  */
 export function parquetFooter(schema: Schema, groups: readonly PlacedGroup[], createdBy: string): Uint8Array {
   const rows = groups.reduce((sum, group) => sum + group.rows, 0);
-  const root = new ThriftStruct().binary(4, "arrow_schema").i32(5, schema.fields.length);
-  const metadata = new ThriftStruct()
+  const root = new ThriftBuilder().binary(4, "arrow_schema").i32(5, schema.fields.length);
+  const metadata = new ThriftBuilder()
     .i32(1, 2)
     .structs(2, [root, ...schema.fields.map(schemaElement)])
     .i64(3, rows)
@@ -47,7 +47,7 @@ export function parquetFooter(schema: Schema, groups: readonly PlacedGroup[], cr
     .binary(6, createdBy)
     .structs(
       7,
-      schema.fields.map(() => new ThriftStruct().struct(1, new ThriftStruct())),
+      schema.fields.map(() => new ThriftBuilder().struct(1, new ThriftBuilder())),
     )
     .bytes();
   const length = Buffer.alloc(4);
@@ -55,8 +55,8 @@ export function parquetFooter(schema: Schema, groups: readonly PlacedGroup[], cr
   return Buffer.concat([metadata, length, MAGIC]);
 }
 
-function keyValue([key, value]: readonly string[]): ThriftStruct {
-  return new ThriftStruct().binary(1, key as string).binary(2, value as string);
+function keyValue([key, value]: readonly string[]): ThriftBuilder {
+  return new ThriftBuilder().binary(1, key as string).binary(2, value as string);
 }
 
 /** The schema as an Arrow stream begins with it. */
@@ -68,26 +68,26 @@ function arrowSchema(schema: Schema): string {
   return Buffer.from(stream.toUint8Array(true).subarray(0, -8)).toString("base64");
 }
 
-function schemaElement(field: Field): ThriftStruct {
-  const element = new ThriftStruct()
+function schemaElement(field: Field): ThriftBuilder {
+  const element = new ThriftBuilder()
     .i32(1, physicalType(field.type))
     .i32(3, field.nullable ? OPTIONAL : REQUIRED)
     .binary(4, field.name);
   if (isString(field.type)) {
-    return element.i32(6, UTF8).struct(10, new ThriftStruct().struct(LOGICAL_STRING, new ThriftStruct()));
+    return element.i32(6, UTF8).struct(10, new ThriftBuilder().struct(LOGICAL_STRING, new ThriftBuilder()));
   }
   const converted = DataType.isInt(field.type)
     ? CONVERTED[integerName(field.type) as keyof typeof CONVERTED]
     : undefined;
   if (converted === undefined) return element;
   const { bitWidth, isSigned } = field.type as Int;
-  const integer = new ThriftStruct().i8(1, bitWidth).truth(2, isSigned);
-  return element.i32(6, converted).struct(10, new ThriftStruct().struct(LOGICAL_INTEGER, integer));
+  const integer = new ThriftBuilder().i8(1, bitWidth).truth(2, isSigned);
+  return element.i32(6, converted).struct(10, new ThriftBuilder().struct(LOGICAL_INTEGER, integer));
 }
 
-function rowGroup(schema: Schema, { rows, columns }: PlacedGroup, ordinal: number): ThriftStruct {
+function rowGroup(schema: Schema, { rows, columns }: PlacedGroup, ordinal: number): ThriftBuilder {
   const bytes = columns.reduce((sum, column) => sum + column.bytes, 0);
-  return new ThriftStruct()
+  return new ThriftBuilder()
     .structs(
       1,
       columns.map((column, i) => columnChunk(schema.fields[i] as Field, column, rows)),
@@ -99,9 +99,9 @@ function rowGroup(schema: Schema, { rows, columns }: PlacedGroup, ordinal: numbe
     .i16(7, ordinal);
 }
 
-function columnChunk({ name, type }: Field, column: PlacedChunk, rows: number): ThriftStruct {
+function columnChunk({ name, type }: Field, column: PlacedChunk, rows: number): ThriftBuilder {
   const { offset, bytes, dictionaryBytes, encoding, nulls, min, max } = column;
-  const metadata = new ThriftStruct()
+  const metadata = new ThriftBuilder()
     .i32(1, physicalType(type))
     .i32s(2, [...(dictionaryBytes > 0 ? [PLAIN] : []), RLE, encoding])
     .strings(3, [name])
@@ -111,10 +111,10 @@ function columnChunk({ name, type }: Field, column: PlacedChunk, rows: number): 
     .i64(7, bytes)
     .i64(9, offset + dictionaryBytes);
   if (dictionaryBytes > 0) metadata.i64(11, offset);
-  const statistics = new ThriftStruct().i64(3, nulls);
+  const statistics = new ThriftBuilder().i64(3, nulls);
   if (nulls < rows) statistics.binary(5, max).binary(6, min);
   metadata.struct(12, statistics);
-  return new ThriftStruct().i64(2, offset).struct(3, metadata);
+  return new ThriftBuilder().i64(2, offset).struct(3, metadata);
 }
 
 function physicalType(type: DataType): number {

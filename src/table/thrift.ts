@@ -5,7 +5,7 @@
  * @see https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
  */
 
-const TYPE = {
+export const THRIFT = {
   stop: 0,
   true: 1,
   false: 2,
@@ -21,7 +21,7 @@ const TYPE = {
   struct: 12,
 } as const;
 
-export type ThriftType = (typeof TYPE)[keyof typeof TYPE];
+export type ThriftType = (typeof THRIFT)[keyof typeof THRIFT];
 
 /** Integers are bigints; doubles stay as their bytes. */
 export type ThriftValue = boolean | number | bigint | Uint8Array | ThriftList | ThriftStruct;
@@ -72,11 +72,11 @@ export function structsField(struct: ThriftStruct, field: number): readonly Thri
   return (value?.items ?? []) as readonly ThriftStruct[];
 }
 
-export const i32 = (value: number): ThriftField => ({ type: TYPE.i32, value: BigInt(value) });
-export const i64 = (value: number): ThriftField => ({ type: TYPE.i64, value: BigInt(value) });
+export const i32 = (value: number): ThriftField => ({ type: THRIFT.i32, value: BigInt(value) });
+export const i64 = (value: number): ThriftField => ({ type: THRIFT.i64, value: BigInt(value) });
 export const structs = (items: readonly ThriftStruct[]): ThriftField => ({
-  type: TYPE.list,
-  value: { of: TYPE.struct, items },
+  type: THRIFT.list,
+  value: { of: THRIFT.struct, items },
 });
 
 class Reader {
@@ -88,21 +88,21 @@ class Reader {
     const struct: ThriftStruct = new Map();
     for (let field = 0; ; ) {
       const head = this.#byte();
-      if (head === TYPE.stop) return struct;
+      if (head === THRIFT.stop) return struct;
       field = head >> 4 === 0 ? Number(this.#zigzag()) : field + (head >> 4);
       const type = (head & 15) as ThriftType;
-      struct.set(field, { type, value: type <= TYPE.false ? type === TYPE.true : this.#value(type) });
+      struct.set(field, { type, value: type <= THRIFT.false ? type === THRIFT.true : this.#value(type) });
     }
   }
 
   #value(type: ThriftType): ThriftValue {
-    if (type === TYPE.true || type === TYPE.false) return this.#byte() === TYPE.true;
-    if (type === TYPE.byte) return this.#byte();
-    if (type === TYPE.i16 || type === TYPE.i32 || type === TYPE.i64) return this.#zigzag();
-    if (type === TYPE.double) return this.#take(8);
-    if (type === TYPE.binary) return this.#take(Number(this.#varint()));
-    if (type === TYPE.struct) return this.struct();
-    if (type === TYPE.list || type === TYPE.set) {
+    if (type === THRIFT.true || type === THRIFT.false) return this.#byte() === THRIFT.true;
+    if (type === THRIFT.byte) return this.#byte();
+    if (type === THRIFT.i16 || type === THRIFT.i32 || type === THRIFT.i64) return this.#zigzag();
+    if (type === THRIFT.double) return this.#take(8);
+    if (type === THRIFT.binary) return this.#take(Number(this.#varint()));
+    if (type === THRIFT.struct) return this.struct();
+    if (type === THRIFT.list || type === THRIFT.set) {
       const head = this.#byte();
       const of = (head & 15) as ThriftType;
       const length = head >> 4 === 15 ? Number(this.#varint()) : head >> 4;
@@ -141,7 +141,7 @@ class Reader {
 function putStruct(out: number[], struct: ThriftStruct): void {
   let last = 0;
   for (const [field, { type, value }] of [...struct].sort(([a], [b]) => a - b)) {
-    const kind = typeof value === "boolean" ? (value ? TYPE.true : TYPE.false) : type;
+    const kind = typeof value === "boolean" ? (value ? THRIFT.true : THRIFT.false) : type;
     if (field - last > 0 && field - last < 16) out.push(((field - last) << 4) | kind);
     else {
       out.push(kind);
@@ -150,16 +150,16 @@ function putStruct(out: number[], struct: ThriftStruct): void {
     if (typeof value !== "boolean") putValue(out, type, value);
     last = field;
   }
-  out.push(TYPE.stop);
+  out.push(THRIFT.stop);
 }
 
 function putValue(out: number[], type: ThriftType, value: ThriftValue): void {
-  if (typeof value === "boolean") out.push(value ? TYPE.true : TYPE.false);
+  if (typeof value === "boolean") out.push(value ? THRIFT.true : THRIFT.false);
   else if (typeof value === "number") out.push(value);
   else if (typeof value === "bigint") putZigzag(out, value);
   else if (value instanceof Map) putStruct(out, value);
   else if (value instanceof Uint8Array) {
-    if (type === TYPE.binary) putVarint(out, BigInt(value.length));
+    if (type === THRIFT.binary) putVarint(out, BigInt(value.length));
     for (const byte of value) out.push(byte);
   } else {
     const { of, items } = value;

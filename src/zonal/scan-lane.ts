@@ -1,7 +1,9 @@
 import type { MessagePort } from "node:worker_threads";
 import type { KernelName } from "../config/options.js";
-import type { AnswerArrays, PartialCounts } from "../kernel/kernel.js";
+import type { AnswerArrays, Kernel, PartialCounts } from "../kernel/kernel.js";
 import { loadKernel } from "../kernel/load.js";
+import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
+import { windowText } from "../raster/grid.js";
 import { type BandType, pixelArray } from "../raster/pixels.js";
 import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
 import { type ScanQueue, takeItem } from "./scan-queue.js";
@@ -86,43 +88,79 @@ export interface LaneReport {
   readonly partial?: PartialCounts;
 }
 
+/** What a worker hands back. Errors lose all but their message between threads, so this one comes as a value. */
+export type LaneResult =
+  | { readonly waiting: PartialCounts[][] }
+  | {
+      readonly error: PipelineError;
+      readonly kind: ErrorKind;
+      readonly sentence: string;
+      readonly where: Where;
+      readonly target: number;
+    };
+
 /** Histograms of fields that chunks share are put together when there are so many. */
 const MERGE_ENTRIES = 16_384;
 
 /** What a worker does in a scan: take window after window until there are no more. */
-export async function runLane(task: LaneTask): Promise<PartialCounts[][]> {
-  const { queue, targets, windows, slots, index, port } = task;
-  const kernel = await loadKernel(task.kernel);
-  const reader = new SegmentReader(index.path, index.fd);
-  const waiting = targets.map((): PartialCounts[] => []);
-  const entries = targets.map(() => 0);
+export async function runLane(task: LaneTask): Promise<LaneResult> {
+  const { queue, windows, index, port } = task;
+  const lane = new Lane(task, await loadKernel(task.kernel), new SegmentReader(index.path, index.fd));
   try {
     for (let next = takeItem(queue); next !== undefined; next = takeItem(queue)) {
       const window = unpackWindow(windows, next.item);
-      const { type, skip, clip, answers, rowWeights } = targets[window.target] as LaneTarget;
-      const pixels = pixelArray(type, slots[next.slot] as SharedArrayBuffer, window.width * window.height);
-      const { words, layout } = reader.read(window.segments);
-      const weights = rowWeights?.slice(window.row, window.row + window.height);
-      const partial = weights
-        ? kernel.countWeighted(pixels, window.width, words, layout, skip, clip, weights)
-        : kernel.count(pixels, window.width, words, layout, skip, clip, answers);
-      if (answers === null) {
-        port.postMessage({ ...next, partial } satisfies LaneReport);
-        continue;
+      try {
+        port.postMessage({ ...next, ...lane.count(window, next.slot) } satisfies LaneReport);
+      } catch (cause) {
+        const at = { window: windowText(window), chunks: window.segments.length };
+        const error = asPipelineError(cause, "failed", "Window cannot be counted", at);
+        const { kind, sentence, where } = error;
+        return { error, kind, sentence, where, target: window.target };
       }
-      port.postMessage(next satisfies LaneReport);
-      const held = waiting[window.target] as PartialCounts[];
-      held.push(partial);
-      const count = (entries[window.target] as number) + partial.field.length;
-      entries[window.target] = count;
-      if (count < MERGE_ENTRIES || held.length < 2) continue;
-      // Only what other workers have parts of stays: to be merged again when it has doubled.
-      const open = kernel.merge(held, answers, false);
-      waiting[window.target] = [open];
-      entries[window.target] = open.field.length > MERGE_ENTRIES / 2 ? 0 : open.field.length;
     }
   } finally {
     port.close();
   }
-  return waiting;
+  return { waiting: lane.waiting };
+}
+
+class Lane {
+  /** Histograms by raster that wait for other parts. */
+  readonly waiting: PartialCounts[][];
+  readonly #mergeAt: number[];
+
+  constructor(
+    private readonly task: LaneTask,
+    private readonly kernel: Kernel,
+    private readonly reader: SegmentReader,
+  ) {
+    this.waiting = task.targets.map(() => []);
+    this.#mergeAt = task.targets.map(() => MERGE_ENTRIES);
+  }
+
+  /** @returns histograms for the main thread, where it wants them all. */
+  count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
+    const { target, row, width, height, segments } = window;
+    const { type, skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
+    const pixels = pixelArray(type, this.task.slots[slot] as SharedArrayBuffer, width * height);
+    const { words, layout } = this.reader.read(segments);
+    const weights = rowWeights?.slice(row, row + height);
+    const partial = weights
+      ? this.kernel.countWeighted(pixels, width, words, layout, skip, clip, weights)
+      : this.kernel.count(pixels, width, words, layout, skip, clip, answers);
+    if (answers === null) return { partial };
+    const held = this.waiting[target] as PartialCounts[];
+    held.push(partial);
+    if (entriesOf(held) >= (this.#mergeAt[target] as number)) {
+      const open = this.kernel.merge(held, answers, false);
+      this.waiting[target] = [open];
+      // What other workers have parts of stays, and is not to be sorted again and again.
+      this.#mergeAt[target] = Math.max(MERGE_ENTRIES, 2 * open.field.length);
+    }
+    return {};
+  }
+}
+
+function entriesOf(lists: readonly PartialCounts[]): number {
+  return lists.reduce((sum, { field }) => sum + field.length, 0);
 }

@@ -162,7 +162,11 @@ class Scan {
       port: port2,
     };
     try {
-      return await this.pool.run("scanLane", task, [port2]);
+      const result = await this.pool.run("scanLane", task, [port2]);
+      if ("waiting" in result) return result.waiting;
+      const { kind, sentence, where, error } = result;
+      const path = this.#targets[result.target]?.raster.path;
+      throw new PipelineError(kind, sentence, { path, ...where }, { cause: error.cause });
     } catch (cause) {
       if (isWorkerDeath(cause)) throw cause;
       throw asPipelineError(cause, "failed", "Windows cannot be counted", {

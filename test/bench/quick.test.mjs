@@ -44,11 +44,11 @@ test("the quick lane checks, times and writes its results; wrong answers are see
   const results = JSON.parse(readFileSync(join(folder, "out", `${stem}.json`), "utf8"));
   const missing = rasterioMissing();
   const keys = results.outcomes.map(({ key }) => key);
-  for (const stage of ["start tiled", "scan tiled", "scan strips", "build tiled", "direct tiled"]) {
+  for (const stage of ["start tiled", "scan tiled", "scan strips", "scan large", "build tiled", "direct tiled"]) {
     for (const threads of [1, 2]) assert.ok(keys.includes(`${stage} ${threads}`), `${stage} ${threads} of ${keys}`);
   }
   assert.equal(keys.includes("rasterio.mask per field"), !missing);
-  assert.equal(results.checks.length, missing ? 1 : 2);
+  assert.equal(results.checks.length, missing ? 2 : 3);
   for (const { key, runs } of results.outcomes) {
     assert.equal(runs.length, 1, key);
     for (const { process, work } of runs) {

@@ -235,7 +235,7 @@ describe("bad input", { skip: noTippecanoe }, () => {
     const path = file(name);
     writeFileSync(path, `#!/bin/sh\n[ "$1" = --version ] && exec tippecanoe --version\n${text}\n`);
     chmodSync(path, 0o755);
-    return ["--force", "tiles", "--tippecanoe", path];
+    return ["--tiles=full", "--force", "tiles", "--tippecanoe", path];
   }
 
   describe("tippecanoe", () => {
@@ -243,13 +243,17 @@ describe("bad input", { skip: noTippecanoe }, () => {
       await fails(
         8,
         ["tippecanoe not found", "/nowhere/tippecanoe"],
-        ["--force", "tiles", "--tippecanoe", "/nowhere/tippecanoe"],
+        ["--tiles=full", "--force", "tiles", "--tippecanoe", "/nowhere/tippecanoe"],
       );
       writeFileSync(file("no-program"), "text");
-      await fails(8, ["tippecanoe not found", "no-program"], ["--force", "tiles", "--tippecanoe", file("no-program")]);
+      await fails(
+        8,
+        ["tippecanoe not found", "no-program"],
+        ["--tiles=full", "--force", "tiles", "--tippecanoe", file("no-program")],
+      );
       writeFileSync(file("old"), "#!/bin/sh\necho tippecanoe v1.36.0 >&2\n");
       chmodSync(file("old"), 0o755);
-      await fails(8, ["too old", "v1.36.0"], ["--force", "tiles", "--tippecanoe", file("old")]);
+      await fails(8, ["too old", "v1.36.0"], ["--tiles=full", "--force", "tiles", "--tippecanoe", file("old")]);
     });
 
     test("fails with its own exit codes, after reading its input or without", async () => {
@@ -285,7 +289,7 @@ describe("bad input", { skip: noTippecanoe }, () => {
       await fails(
         8,
         ["another attribute", "crop_code"],
-        standIn("swaps", `sed 's/"crop_code":1,/"crop_code":5,/' | tippecanoe "$@"`),
+        standIn("swaps", `sed -E 's/"crop_code":1([,}])/"crop_code":5\\1/' | tippecanoe "$@"`),
       );
       await fails(8, ["row number"], standIn("adds", `sed 's/"id":7,/"id":70000,/' | tippecanoe "$@"`));
     });
@@ -384,7 +388,7 @@ describe("bad input", { skip: noTippecanoe }, () => {
       const disk = tinyDisk(t, "64m");
       if (disk === undefined) return t.skip("a small disk cannot be mounted here");
       leaveFree(disk, 64 * KIB);
-      await fails(7, ["--scratch", disk], ["--force", "tiles", "--scratch", disk]);
+      await fails(7, ["--scratch", disk], ["--tiles=full", "--force", "tiles", "--scratch", disk]);
       leaveFree(disk, 20 * MIB);
       const fill = `dd if=/dev/zero of=${disk}/filler bs=4k 2> /dev/null`;
       await fails(
