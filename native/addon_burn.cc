@@ -426,17 +426,21 @@ Napi::Value repeated_ids(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < list.Length(); i++) parts.push_back(part_of(object_of(list.Get(i), "parts")));
   const auto partitions = static_cast<uint32_t>(integer_of(info[4], "partitions", 1, 1 << 20));
   const auto partition = static_cast<uint32_t>(integer_of(info[3], "partition", 0, partitions - 1));
-  RepeatedIds ids(partition, partitions);
+  uint64_t count = 0;
+  for (const ColumnPart& part : parts) count += part.rows;
+  if (count > UINT32_MAX) fail(env, "parts: more rows than can be told apart");
+  RepeatedIds ids(partition, partitions, count / partitions);
   naming(env, name, [&] {
     const File file(path);
-    uint64_t row = 0;
-    for (const ColumnPart& part : parts) {
-      ColumnReader reader(file, part);
-      for (Rows rows; reader.next(rows); row += rows.count) {
-        if (row + rows.count > UINT32_MAX) throw std::runtime_error("more rows than can be told apart");
-        ids.add(rows, static_cast<uint32_t>(row));
+    const auto add_all = [&] {
+      uint32_t row = 0;
+      for (const ColumnPart& part : parts) {
+        ColumnReader reader(file, part);
+        for (Rows rows; reader.next(rows); row += static_cast<uint32_t>(rows.count)) ids.add(rows, row);
       }
-    }
+    };
+    add_all();
+    if (ids.again()) add_all();
   });
   auto result = Napi::Object::New(env);
   result.Set("rows", copy_of<Napi::Uint32Array>(env, ids.rows));

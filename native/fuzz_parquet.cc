@@ -43,7 +43,7 @@ class MemoryFile {
 // Every byte of every value is looked at, so that one beyond is found.
 void read(const File& file, const ColumnPart& part) {
   ColumnReader reader(file, part);
-  RepeatedIds ids(0, 1);
+  RepeatedIds ids(0, 1, 0);
   uint64_t rows = 0, sum = 0;
   for (Rows some; reader.next(some); rows += some.count) {
     ids.add(some, static_cast<uint32_t>(rows));
@@ -57,6 +57,7 @@ void read(const File& file, const ColumnPart& part) {
     }
   }
   if (rows != part.rows) std::abort();
+  ids.again();
   rows_read += static_cast<long>(rows);
   volatile uint64_t kept = sum;
   (void)kept;

@@ -1,5 +1,7 @@
 #include "repeated_ids.h"
 
+#include <algorithm>
+
 namespace fields {
 namespace {
 
@@ -21,51 +23,44 @@ uint64_t hash(const Bytes& bytes) {
 
 }  // namespace
 
+RepeatedIds::RepeatedIds(uint32_t partition, uint32_t partitions, size_t expected)
+    : partition_(partition), partitions_(partitions) {
+  // The partitions differ by chance.
+  keys_.reserve(expected + expected / 64 + 1024);
+}
+
 void RepeatedIds::add(const Rows& from, uint32_t first_row) {
   for (size_t i = 0; i < from.count; i++) {
     const auto row = static_cast<uint32_t>(first_row + i);
     if (from.present != nullptr && from.present[i] == 0) {
-      if (partition_ == 0) nulls.push_back(row);
+      if (partition_ == 0 && !second_) nulls.push_back(row);
+      continue;
+    }
+    const uint64_t key = from.bytes != nullptr ? hash(from.bytes[i]) : static_cast<uint64_t>(from.integers[i]);
+    if (partitions_ > 1 && (mix(key) >> 32) % partitions_ != partition_) continue;
+    if (!second_) {
+      keys_.push_back(key);
+      continue;
+    }
+    const auto found = repeated_.find(key);
+    if (found == repeated_.end()) continue;
+    if (found->second == kNone) {
+      found->second = row;
     } else {
-      add(from.bytes != nullptr ? hash(from.bytes[i]) : static_cast<uint64_t>(from.integers[i]), row);
+      rows.push_back(row);
+      first.push_back(found->second);
     }
   }
 }
 
-void RepeatedIds::add(uint64_t key, uint32_t row) {
-  const uint64_t mixed = mix(key);
-  if ((mixed >> 40) % partitions_ != partition_) return;
-  if (2 * (used_ + 1) > slots_.size()) grow();
-  const size_t slot = find(key, mixed);
-  if (slots_[slot] != 0) {
-    rows.push_back(row);
-    first.push_back(slots_[slot] - 1);
-    return;
+bool RepeatedIds::again() {
+  std::sort(keys_.begin(), keys_.end());
+  for (size_t i = 1; i < keys_.size(); i++) {
+    if (keys_[i] == keys_[i - 1]) repeated_.emplace(keys_[i], kNone);
   }
-  keys_[slot] = key;
-  slots_[slot] = row + 1;
-  used_++;
-}
-
-size_t RepeatedIds::find(uint64_t key, uint64_t mixed) const {
-  const size_t mask = slots_.size() - 1;
-  size_t slot = mixed & mask;
-  while (slots_[slot] != 0 && keys_[slot] != key) slot = (slot + 1) & mask;
-  return slot;
-}
-
-void RepeatedIds::grow() {
-  const std::vector<uint64_t> keys = std::move(keys_);
-  const std::vector<uint32_t> slots = std::move(slots_);
-  const size_t size = slots.empty() ? 1024 : 2 * slots.size();
-  keys_.assign(size, 0);
-  slots_.assign(size, 0);
-  for (size_t i = 0; i < slots.size(); i++) {
-    if (slots[i] == 0) continue;
-    const size_t slot = find(keys[i], mix(keys[i]));
-    keys_[slot] = keys[i];
-    slots_[slot] = slots[i];
-  }
+  keys_ = {};
+  second_ = true;
+  return !repeated_.empty();
 }
 
 }  // namespace fields

@@ -7,7 +7,7 @@ import { type FieldId, hash64, idReader, idsOfRows } from "./ids.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
 
-/** Ids that a worker holds against each other at a time at most, 24 to 48 bytes each ... */
+/** Ids that a worker holds against each other at a time at most, 8 bytes each ... */
 const PARTITION_ROWS = 2 ** 20;
 /** ... and as many at least, for each worker reads all ids. */
 const LEAST_ROWS = 2 ** 15;

@@ -123,6 +123,7 @@ function burner(
       if (projection.kind !== "proj") {
         const { unsupported, ...result } = await pool.run("burnSlice", { ...source, ...target, buffer });
         tellOnce(unsupported);
+        buffers.note(result.burned);
         return result;
       }
       const { column, unsupported, ...ids } = await pool.run("readGeometry", source);
@@ -133,6 +134,7 @@ function burner(
         firstRow: slice.firstRow,
         buffer,
       });
+      buffers.note(burned);
       return { burned, ...ids };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Fields cannot be read", {

@@ -1,7 +1,7 @@
 import type { Burned } from "../kernel/kernel.js";
 
-/** A buffer that is too small is replaced by one with this much more room than was wanted. */
-const HEADROOM = 1.125;
+/** A buffer that is too small is replaced by one with this much more room than was wanted; unused room takes no memory. */
+const HEADROOM = 1.5;
 const GRAIN = 2 ** 16;
 
 /**
@@ -10,16 +10,27 @@ const GRAIN = 2 ** 16;
  */
 export class RunBuffers {
   readonly #free: SharedArrayBuffer[] = [];
+  #largest = 0;
 
-  /** A buffer for one batch; empty where none is free. */
+  /** A buffer for one batch, as large as any that one has needed yet. */
   take(): SharedArrayBuffer {
-    return this.#free.pop() ?? new SharedArrayBuffer(0);
+    const buffer = this.#free.pop();
+    return buffer && buffer.byteLength >= this.#largest ? buffer : new SharedArrayBuffer(this.#largest);
+  }
+
+  /** A batch came in this buffer. */
+  note(burned: Burned): void {
+    this.#largest = Math.max(this.#largest, bufferOf(burned).byteLength);
   }
 
   /** Its batch is on disk. */
   give(burned: Burned): void {
-    this.#free.push(burned.field.buffer as unknown as SharedArrayBuffer);
+    this.#free.push(bufferOf(burned));
   }
+}
+
+function bufferOf({ field }: Burned): SharedArrayBuffer {
+  return field.buffer as unknown as SharedArrayBuffer;
 }
 
 /** Room for so many words in `buffer`, or in a new one where it is too small. */

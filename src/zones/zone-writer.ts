@@ -18,13 +18,13 @@ import { type HeldIds, IdGroups } from "./id-groups.js";
 import { type ChunkRuns, planSegments, type SegmentRange } from "./segments.js";
 
 /** Runs held back before they go to disk sorted by chunk. */
-const BUFFER_BYTES = 32 * 2 ** 20;
+const BUFFER_BYTES = 16 * 2 ** 20;
 /** Where fields lie scattered, so that segments would be smaller than this part of the buffer ... */
 const SMALL_SEGMENT = 1 / 1024;
 /** ... so many buffers are held back, for a reader asks for each segment by itself. */
-const MOST_BUFFERS = 8;
+const MOST_BUFFERS = 16;
 /** A checkpoint holds all that is known of the rows so far, so there is one for so many buffers that were written. */
-const CHECKPOINT_BUFFERS = 8;
+const CHECKPOINT_BUFFERS = 16;
 const WRITE_BYTES = 4 * 2 ** 20;
 
 /** Puts segments into the file: workers do, so that the main thread is free. */
@@ -89,7 +89,7 @@ export class ZoneWriter {
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
    * @param encodeIds    the kernel's.
-   * @param bufferBytes  runs held back before they go to disk sorted by chunk; up to eight times as many where
+   * @param bufferBytes  runs held back before they go to disk sorted by chunk; up to 16 times as many where
    *                     fields lie scattered.
    */
   static async open(

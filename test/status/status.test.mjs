@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
+import { tempDirName } from "../../dist/tiles/temp-dir.js";
 import { command } from "../support/command.mjs";
 import { makeWorld, newRoot, runYear, snapshot } from "../support/sample-world.mjs";
 import { slurmMissing, startSlurm, until } from "../support/slurm.mjs";
@@ -42,7 +43,8 @@ describe("status of real runs", () => {
     await until(
       async () => {
         seen = await statusOf(root);
-        return seen.tippecanoe.length > 0 && seen.years[0]?.task !== undefined;
+        const ours = ({ tempDir }) => tempDir.endsWith(tempDirName(root, "us", "base"));
+        return seen.tippecanoe.some(ours) && seen.years[0]?.task !== undefined;
       },
       "tippecanoe under way",
       60_000,
@@ -55,7 +57,7 @@ describe("status of real runs", () => {
     assert.equal(running.host, hostname());
     assert.ok(running.stages.zonal.done && running.stages.zonal.bytes > 1000);
     assert.equal(running.stages.tiles.done, false);
-    const tiler = seen.tippecanoe.find(({ tempDir }) => tempDir.includes("-us-2019"));
+    const tiler = seen.tippecanoe.find(({ tempDir }) => tempDir.endsWith(tempDirName(root, "us", "base")));
     assert.match(tiler.threads, /^\d+ [RSD]/);
     assert.ok(tiler.openFiles > 3);
 
@@ -69,7 +71,7 @@ describe("status of real runs", () => {
     assert.equal(failed.code, 8);
     const text = await command("status", ["--root", root]);
     assert.match(text.stdout, /^2019 +failed +tiles/m);
-    assert.match(text.stdout, /^2019 error: .*tippecanoe not found/m);
+    assert.match(text.stdout, /^(2019| {4}) error: .*tippecanoe not found/m);
 
     assert.equal((await runYear(root, 2019, world.source, ["--quiet"])).code, 0);
     const before = snapshot(root);

@@ -90,7 +90,7 @@ test("--scratch is used and no other: refused for its kind, its size or its abse
   await assert.rejects(choose("/small"), { kind: "space", message: /needs 40960 MiB, 1024 MiB free/ });
 });
 
-test("the temporary folder has one name for a root, region and year, and is made empty for its owner alone", (t) => {
+test("the temporary folder has one name for a root, region and year, and is made anew for its owner alone", (t) => {
   const name = tempDirName("/data/work", "us", 2020);
   assert.equal(name, tempDirName("/data/work", "us", 2020));
   assert.equal(new Set([name, tempDirName("/data/other", "us", 2020), tempDirName("/data/work", "us", 2021)]).size, 3);
@@ -98,7 +98,7 @@ test("the temporary folder has one name for a root, region and year, and is made
   const path = join(folder, name);
   mkdirSync(join(path, "left", "over"), { recursive: true });
   openTempDir(path);
-  assert.deepEqual(readdirSync(path), []);
+  assert.deepEqual(readdirSync(path), ["owner.json"]);
   assert.equal(statSync(path).mode & 0o777, 0o700);
 });
 
@@ -109,7 +109,7 @@ test("a link in the temporary folder's place is replaced, and what it points to 
   symlinkSync(join(folder, "precious"), join(folder, "temp"));
   openTempDir(join(folder, "temp"));
   assert.ok(existsSync(join(folder, "precious", "file")));
-  assert.deepEqual(readdirSync(join(folder, "temp")), []);
+  assert.deepEqual(readdirSync(join(folder, "temp")), ["owner.json"]);
 });
 
 test("limits of open files are those that a child gets", async () => {
