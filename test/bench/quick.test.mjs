@@ -90,7 +90,7 @@ test("the quick lane checks, times and writes its results; wrong answers are see
   const table = join(folder, "other.parquet");
   const paths = ["--fields", world.fieldsPath, "--raster", world.rasterPath, "--out", table];
   assert.equal((await command("zonal", [...paths, "--nodata", "0,1"])).code, 0);
-  const peer = await openRasterio("/usr/bin/python3", world, 100, folder);
+  const [peer] = await openRasterio("/usr/bin/python3", world, 100, folder);
   await assert.rejects(peer.run(table, never), (error) => {
     assert.equal(error.kind, "failed");
     assert.match(error.message, /differs from rasterio's \(row=\d+, expected=\{.*\}, received=\{.*\}\)/);
