@@ -134,13 +134,13 @@ test("parquet: missing, not parquet, cut short, footer damaged", async () => {
   await fails(zonal({ fields: "footer.parquet" }), 4, ["footer", "footer.parquet"]);
 });
 
-test("parquet whose pages are damaged names file and rows", async () => {
+test("parquet whose pages are damaged names file, row group, rows and column", async () => {
   const bytes = readFileSync(file("good.parquet"));
   bytes.fill(0xff, 4, Math.floor(bytes.length / 2));
   writeFileSync(file("pages.parquet"), bytes);
   const { code, stderr } = await zonal({ fields: "pages.parquet" });
   assert.equal(code, 4, stderr);
-  assert.match(stderr, /ERROR .*pages\.parquet.*rows=0\.\.50/);
+  assert.match(stderr, /ERROR .*pages\.parquet.*rowGroup=0.*rows=0\.\.50.*(field_id|geometry): page at byte \d+/);
 });
 
 test("columns: missing id, missing geometry, wrong types, a name that is not there", async () => {
