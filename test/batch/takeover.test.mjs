@@ -123,7 +123,11 @@ function checkAll(b, n) {
   assert.equal(results.size, n);
   for (const [name, text] of results) assert.equal(text, name);
   assert.deepEqual(claims(b), []);
-  assert.deepEqual(names(b.layout.runners()), []);
+  // One that was killed within its first millisecond leaves a file that was not yet its presence.
+  assert.deepEqual(
+    names(b.layout.runners()).filter((name) => !name.startsWith(".")),
+    [],
+  );
   assert.deepEqual(names(b.layout.scratch("")), []);
   return starts;
 }
