@@ -86,13 +86,14 @@ Napi::Value encode_ids(const Napi::CallbackInfo& info) {
   return object_of_chunk(env, chunk);
 }
 
-// The band's type of a typed array as a number that tells which function to call.
+// Calls a function with the classes of an array, in their own type.
 template <typename F>
 auto with_array(const Napi::TypedArray& array, F&& function) {
   void* data = nullptr;
   napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
   switch (array.TypedArrayType()) {
-    case napi_uint8_array: return function(static_cast<const uint8_t*>(data));
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: return function(static_cast<const uint8_t*>(data));
     case napi_int8_array: return function(static_cast<const int8_t*>(data));
     case napi_uint16_array: return function(static_cast<const uint16_t*>(data));
     case napi_int16_array: return function(static_cast<const int16_t*>(data));

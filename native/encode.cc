@@ -25,35 +25,28 @@ void put_bytes(ByteList& out, const ByteList& more) { out.insert(out.end(), more
 
 uint32_t bits_of(uint64_t value) { return value == 0 ? 0 : 64 - static_cast<uint32_t>(__builtin_clzll(value)); }
 
-// Values of `width` bits one after the other, the lowest bit first.
-class BitWriter {
- public:
-  explicit BitWriter(ByteList& out) : out_(out) {}
-
-  void put(uint64_t value, uint32_t width) {
-    held_ |= value << used_;
-    if (used_ + width < 64) {
-      used_ += width;
-      return;
-    }
-    put_plain(out_, held_);
-    const uint32_t done = 64 - used_;
-    held_ = done < 64 ? value >> done : 0;
-    used_ = width - done;
+// `count` values of `width` bits one after the other, the lowest bit first; whole bytes in all.
+template <typename F>
+void put_bits(ByteList& out, size_t count, uint32_t width, F&& value) {
+  const size_t begin = out.size();
+  const size_t bytes = count * width / 8;
+  out.resize(begin + bytes + 8);
+  uint8_t* to = out.data() + begin;
+  uint64_t held = 0;
+  uint32_t used = 0;
+  for (size_t i = 0; i < count; i++) {
+    const uint64_t next = value(i);
+    held |= next << used;
+    used += width;
+    if (used < 64) continue;
+    std::memcpy(to, &held, 8);
+    to += 8;
+    used -= 64;
+    held = used > 0 ? next >> (width - used) : 0;
   }
-
-  // To a whole byte.
-  void end() {
-    for (uint32_t i = 0; i < used_; i += 8) out_.push_back(static_cast<uint8_t>(held_ >> i));
-    held_ = 0;
-    used_ = 0;
-  }
-
- private:
-  ByteList& out_;
-  uint64_t held_ = 0;
-  uint32_t used_ = 0;
-};
+  std::memcpy(to, &held, 8);
+  out.resize(begin + bytes);
+}
 
 // RLE/bit-packing hybrid: a run of eight or more is one value and its count, all else groups of eight.
 template <typename T>
@@ -73,13 +66,10 @@ void put_hybrid(ByteList& out, const T* values, size_t count, uint32_t width) {
       for (uint32_t i = 0; i < width; i += 8) out.push_back(static_cast<uint8_t>(values[at] >> i));
     } else {
       while (end < count && !repeats(end)) end += 8;
-      const size_t groups = (end - at) / 8;
+      const size_t length = end - at;
       end = std::min(end, count);
-      put_varint(out, groups << 1 | 1);
-      BitWriter bits(out);
-      for (size_t i = at; i < end; i++) bits.put(values[i], width);
-      for (size_t i = end; i < at + 8 * groups; i++) bits.put(0, width);
-      bits.end();
+      put_varint(out, length / 8 << 1 | 1);
+      put_bits(out, length, width, [&](size_t i) { return at + i < end ? values[at + i] : T{0}; });
     }
     at = end;
   }
@@ -116,9 +106,7 @@ void put_delta(ByteList& out, const T* values, size_t count) {
     }
     for (size_t mini = 0; mini < kBlock / kMiniBlock && mini * kMiniBlock < n; mini++) {
       if (widths[mini] == 0) continue;
-      BitWriter bits(out);
-      for (size_t i = 0; i < kMiniBlock; i++) bits.put(above(mini * kMiniBlock + i), widths[mini]);
-      bits.end();
+      put_bits(out, kMiniBlock, widths[mini], [&](size_t i) { return uint64_t{above(mini * kMiniBlock + i)}; });
     }
   }
 }
@@ -189,18 +177,20 @@ void put_data_page(Chunk& chunk, const ByteList& values, Validity valid, uint32_
   header.integer(3, 3);  // RLE
   header.integer(4, 3);
   header.end();
+  chunk.bytes.reserve(chunk.bytes.size() + levels.size() + values.size() + 64);
   put_bytes(chunk.bytes, header.finish());
   put_bytes(chunk.bytes, levels);
   put_bytes(chunk.bytes, values);
 }
 
 // Indices into a dictionary of `size` values.
-void put_indices(Chunk& chunk, const std::vector<uint32_t>& index, size_t size, Validity valid, uint32_t rows) {
+void put_indices(Chunk& chunk, const std::vector<uint32_t>& index, size_t size, Validity valid, uint32_t rows,
+                 Workspace& space) {
   chunk.encoding = Encoding::kDictionary;
   const uint32_t width = size > 1 ? bits_of(size - 1) : 0;
-  ByteList values{static_cast<uint8_t>(width)};
-  put_hybrid(values, index.data(), index.size(), width);
-  put_data_page(chunk, values, valid, rows, index.size());
+  space.packed.assign(1, static_cast<uint8_t>(width));
+  put_hybrid(space.packed, index.data(), index.size(), width);
+  put_data_page(chunk, space.packed, valid, rows, index.size());
 }
 
 template <typename T>
@@ -229,6 +219,8 @@ uint64_t pattern(T value) {
 template <typename T>
 class Distinct {
  public:
+  explicit Distinct(Workspace& space) : index(space.index), place_(space.place) {}
+
   // False when there are more than `most`.
   bool find(const std::vector<T>& values, size_t most) {
     index.resize(values.size());
@@ -252,19 +244,20 @@ class Distinct {
   // The same of whole numbers that lie near one another, as pixels and classes do, and `found` ascends; false where
   // they do not.
   bool find_near(const std::vector<T>& values) {
+    index.resize(values.size());
     if (values.empty()) return true;
     const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
     const T from = *least;
     const uint64_t range = static_cast<uint64_t>(*greatest) - static_cast<uint64_t>(from);
     if (range > kNear) return false;
-    std::vector<uint32_t> place(range + 1);
+    auto& place = place_;
+    place.assign(range + 1, 0);
     for (const T value : values) place[static_cast<uint64_t>(value) - static_cast<uint64_t>(from)] = 1;
     for (uint64_t i = 0; i <= range; i++) {
       if (place[i] == 0) continue;
       place[i] = static_cast<uint32_t>(found.size());
       found.push_back(static_cast<T>(static_cast<uint64_t>(from) + i));
     }
-    index.resize(values.size());
     for (size_t i = 0; i < values.size(); i++) {
       index[i] = place[static_cast<uint64_t>(values[i]) - static_cast<uint64_t>(from)];
     }
@@ -287,9 +280,10 @@ class Distinct {
   }
 
   std::vector<T> found;
-  std::vector<uint32_t> index;
+  std::vector<uint32_t>& index;
 
  private:
+  std::vector<uint32_t>& place_;
   static constexpr uint64_t kNear = 1 << 16;
 
   size_t slot_of(T value) const {
@@ -310,9 +304,9 @@ class Distinct {
 }  // namespace
 
 template <typename T>
-Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned) {
+Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned, Workspace& space) {
   Chunk chunk;
-  Distinct<T> distinct;
+  Distinct<T> distinct(space);
   // With half as many different values a dictionary is no gain.
   const size_t most_values = values.size() / 2 + 1;
   bool few = false, sorted = false;
@@ -332,7 +326,7 @@ Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows
     for (const T value : found) put_plain(dictionary, value);
     if (!found.empty()) put_bounds(chunk, found.front(), found.back());
     put_dictionary_page(chunk, dictionary, found.size());
-    put_indices(chunk, distinct.index, found.size(), valid, rows);
+    put_indices(chunk, distinct.index, found.size(), valid, rows, space);
     return chunk;
   }
   const auto [least, most] =
@@ -360,7 +354,7 @@ Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows,
 }
 
 Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteList>& texts, Validity valid,
-                     uint32_t rows) {
+                     uint32_t rows, Workspace& space) {
   std::vector<uint32_t> used(texts.size(), 0);
   for (const uint32_t i : index) used[i] = 1;
   std::vector<uint32_t> order;
@@ -382,7 +376,7 @@ Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteL
   put_dictionary_page(chunk, values, order.size());
   std::vector<uint32_t> ranked(index.size());
   for (size_t i = 0; i < index.size(); i++) ranked[i] = used[index[i]];
-  put_indices(chunk, ranked, order.size(), valid, rows);
+  put_indices(chunk, ranked, order.size(), valid, rows, space);
   return chunk;
 }
 
@@ -425,7 +419,7 @@ Chunk encode_strings(const uint8_t* text, const std::vector<uint32_t>& lengths, 
   return chunk;
 }
 
-#define FIELDS_ENCODE(T) template Chunk encode_numbers<T>(const std::vector<T>&, Validity, uint32_t, bool);
+#define FIELDS_ENCODE(T) template Chunk encode_numbers<T>(const std::vector<T>&, Validity, uint32_t, bool, Workspace&);
 FIELDS_ENCODE(int32_t)
 FIELDS_ENCODE(int64_t)
 FIELDS_ENCODE(float)

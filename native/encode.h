@@ -20,13 +20,19 @@ struct Chunk {
   ByteList min, max;  // as PLAIN has them, strings without length; empty where no row has a value
 };
 
+// Memory that one column after the other uses: what is given back to the system has to be cleared by it again.
+struct Workspace {
+  std::vector<uint32_t> index, place;
+  ByteList packed;
+};
+
 // Which rows have a value: a byte a row; null: the column must not hold nulls, and none is said to be one.
 using Validity = const uint8_t*;
 
 // Numbers of few values. `values` are those of the rows that have one, `rows` all rows.
 // T is a parquet type: int32_t, int64_t, float, double; `is_unsigned` orders integers by their bits.
 template <typename T>
-Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned);
+Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned, Workspace& space);
 
 // Integers that rise from row to row: as differences.
 template <typename T>
@@ -34,7 +40,7 @@ Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows,
 
 // Strings out of a short list: `index` says which, for the rows that have one.
 Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteList>& texts, Validity valid,
-                     uint32_t rows);
+                     uint32_t rows, Workspace& space);
 
 // Strings that begin like the one before: as what differs. One after the other in `text`, with their lengths.
 Chunk encode_strings(const uint8_t* text, const std::vector<uint32_t>& lengths, Validity valid, uint32_t rows);

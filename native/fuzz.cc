@@ -173,7 +173,8 @@ void encode_some() {
     text.resize(text.size() + lengths.back(), static_cast<uint8_t>(below(3)));
   }
   encode_rising<int64_t>(ids, valid.data(), rows, below(2) == 0);
-  encode_numbers<int64_t>(ids, valid.data(), rows, below(2) == 0);
+  Workspace space;
+  encode_numbers<int64_t>(ids, valid.data(), rows, below(2) == 0, space);
   encode_strings(text.data(), lengths, valid.data(), rows);
 }
 

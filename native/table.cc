@@ -13,16 +13,19 @@ struct Values {
   std::vector<uint8_t> present;
 };
 
+// Without a branch: which rows have a value is not to be foreseen. Those that have none are asked for it as well.
 template <typename Has, typename Value>
-Values collect(uint32_t rows, Has&& has, Value&& value) {
-  Values all;
-  all.values.reserve(rows);
-  all.present.resize(rows + 1);  // A row more: without rows it would be no pointer.
+void collect(uint32_t rows, Has&& has, Value&& value, Values& all) {
+  all.values.resize(rows);
+  all.present.resize(size_t{rows} + 1);  // A row more: without rows it would be no pointer.
+  size_t count = 0;
   for (uint32_t row = 0; row < rows; row++) {
-    all.present[row] = has(row) ? 1 : 0;
-    if (all.present[row] != 0) all.values.push_back(static_cast<double>(value(row)));
+    const bool present = has(row);
+    all.present[row] = present ? 1 : 0;
+    all.values[count] = static_cast<double>(value(row));
+    count += present ? 1 : 0;
   }
-  return all;
+  all.values.resize(count);
 }
 
 // Where the first value stands that is no whole number between two bounds; at the end where all are.
@@ -34,9 +37,20 @@ size_t misfit_of(const std::vector<double>& values, double least, double most) {
   return values.size();
 }
 
+// Memory for one column after the other.
+struct Columns {
+  Values all;
+  std::vector<int32_t> int32;
+  std::vector<int64_t> int64;
+  std::vector<float> float32;
+  std::vector<double> float64;
+  Workspace space;
+};
+
 template <typename T>
-Chunk encode_as(const std::vector<double>& values, Validity valid, uint32_t rows, bool is_unsigned) {
-  std::vector<T> typed(values.size());
+Chunk encode_as(std::vector<T>& typed, Columns& memory, Validity valid, uint32_t rows, bool is_unsigned) {
+  const auto& values = memory.all.values;
+  typed.resize(values.size());
   for (size_t i = 0; i < values.size(); i++) {
     if constexpr (std::is_integral<T>::value) {
       typed[i] = static_cast<T>(static_cast<int64_t>(values[i]));
@@ -44,7 +58,7 @@ Chunk encode_as(const std::vector<double>& values, Validity valid, uint32_t rows
       typed[i] = static_cast<T>(values[i]);
     }
   }
-  return encode_numbers(typed, valid, rows, is_unsigned);
+  return encode_numbers(typed, valid, rows, is_unsigned, memory.space);
 }
 
 // Whole numbers that a type holds and a double tells apart.
@@ -66,17 +80,17 @@ Bounds bounds_of(ColumnType type) {
   }
 }
 
-Chunk encode_column(ColumnType type, const Values& all, bool nullable, uint32_t rows) {
-  const Validity valid = nullable ? all.present.data() : nullptr;
+Chunk encode_column(ColumnType type, Columns& memory, bool nullable, uint32_t rows) {
+  const Validity valid = nullable ? memory.all.present.data() : nullptr;
   switch (type) {
-    case ColumnType::kFloat: return encode_as<float>(all.values, valid, rows, false);
-    case ColumnType::kDouble: return encode_as<double>(all.values, valid, rows, false);
-    case ColumnType::kInt64: return encode_as<int64_t>(all.values, valid, rows, false);
-    case ColumnType::kUint64: return encode_as<int64_t>(all.values, valid, rows, true);
+    case ColumnType::kFloat: return encode_as(memory.float32, memory, valid, rows, false);
+    case ColumnType::kDouble: return encode_as(memory.float64, memory, valid, rows, false);
+    case ColumnType::kInt64: return encode_as(memory.int64, memory, valid, rows, false);
+    case ColumnType::kUint64: return encode_as(memory.int64, memory, valid, rows, true);
     case ColumnType::kUint8:
     case ColumnType::kUint16:
-    case ColumnType::kUint32: return encode_as<int32_t>(all.values, valid, rows, true);
-    default: return encode_as<int32_t>(all.values, valid, rows, false);
+    case ColumnType::kUint32: return encode_as(memory.int32, memory, valid, rows, true);
+    default: return encode_as(memory.int32, memory, valid, rows, false);
   }
 }
 
@@ -100,34 +114,38 @@ EncodedRows encode_rows(const TableRows<Code, Amount>& in, const std::vector<Tab
     else
       out.reasons[reason(row)]++;
   }
+  Columns memory;
+  Values& all = memory.all;
   for (uint32_t i = 0; i < columns.size(); i++) {
     const auto [source, type] = columns[i];
     if (source == Source::kRule || source == Source::kReason) {
       const bool why = source == Source::kReason;
-      const Values all = collect(
+      collect(
           in.rows, [&](uint32_t row) { return answered(row) != why; },
-          [&](uint32_t row) { return why ? reason(row) : uint32_t{in.status[row]}; });
+          [&](uint32_t row) { return why ? reason(row) : uint32_t{in.status[row]}; }, all);
       const std::vector<uint32_t> index(all.values.begin(), all.values.end());
-      out.columns.push_back(encode_choices(index, why ? words.reasons : words.rules, all.present.data(), in.rows));
+      const auto& texts = why ? words.reasons : words.rules;
+      out.columns.push_back(encode_choices(index, texts, all.present.data(), in.rows, memory.space));
       continue;
     }
-    const Values all = [&] {
-      switch (source) {
-        case Source::kCode: return collect(in.rows, answered, [&](uint32_t row) { return in.code[row]; });
-        case Source::kPixels: return collect(in.rows, always, [&](uint32_t row) { return in.pixels[row]; });
-        case Source::kValid: return collect(in.rows, always, [&](uint32_t row) { return in.valid[row]; });
-        case Source::kShare:
-          return collect(in.rows, answered, [&](uint32_t row) {
-            const double share = static_cast<double>(in.pixels[row]) / static_cast<double>(in.valid[row]);
-            return static_cast<float>(share);
-          });
-        case Source::kSecond:
-          return collect(
-              in.rows, [&](uint32_t row) { return in.second_pixels[row] > 0; },
-              [&](uint32_t row) { return in.second[row]; });
-        default: return collect(in.rows, always, [&](uint32_t row) { return in.second_pixels[row]; });
-      }
-    }();
+    const auto from = [&](const auto* values, auto&& has) {
+      collect(
+          in.rows, has, [&](uint32_t row) { return values[row]; }, all);
+    };
+    switch (source) {
+      case Source::kCode: from(in.code, answered); break;
+      case Source::kPixels: from(in.pixels, always); break;
+      case Source::kValid: from(in.valid, always); break;
+      case Source::kSecond: from(in.second, [&](uint32_t row) { return in.second_pixels[row] > 0; }); break;
+      case Source::kSecondPixels: from(in.second_pixels, always); break;
+      default:
+        collect(
+            in.rows, answered,
+            [&](uint32_t row) {
+              return static_cast<float>(static_cast<double>(in.pixels[row]) / static_cast<double>(in.valid[row]));
+            },
+            all);
+    }
     if (type != ColumnType::kFloat && type != ColumnType::kDouble) {
       const auto [least, most] = bounds_of(type);
       const size_t at = misfit_of(all.values, least, most);
@@ -142,7 +160,7 @@ EncodedRows encode_rows(const TableRows<Code, Amount>& in, const std::vector<Tab
       }
     }
     const bool nullable = source == Source::kCode || source == Source::kShare || source == Source::kSecond;
-    out.columns.push_back(encode_column(type, all, nullable, in.rows));
+    out.columns.push_back(encode_column(type, memory, nullable, in.rows));
   }
   return out;
 }

@@ -48,9 +48,7 @@ test("the quick lane checks, times and writes its results; wrong answers are see
     for (const threads of [1, 2]) assert.ok(keys.includes(`${stage} ${threads}`), `${stage} ${threads} of ${keys}`);
   }
   assert.equal(keys.includes("rasterio.mask per field"), !missing);
-  // Both layouts, and each form of rasterio's geometries that this Python knows.
-  const peers = keys.filter((key) => key.startsWith("rasterio"));
-  assert.equal(results.checks.length, 2 + peers.length);
+  assert.equal(results.checks.length, 2 + results.peers.length);
   for (const { key, runs } of results.outcomes) {
     assert.equal(runs.length, 1, key);
     for (const { process, work } of runs) {

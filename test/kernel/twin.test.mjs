@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS, TABLE_SOURCES, TABLE_TYPES } from "../../dist/kernel/kernel.js";
 import { loadKernel } from "../../dist/kernel/load.js";
 import { answerArrays, pixelsOf, segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
@@ -56,6 +56,10 @@ function assertSameBytes(a, b, path) {
     // deepEqual on 100 k numbers is slow: only to show what differs.
     if (!x.equals(y)) assert.deepEqual(a, b, path);
     assert.ok(x.equals(y), path);
+    return;
+  }
+  if (typeof a !== "object") {
+    assert.ok(Object.is(a, b), `${path}: ${a} ${b}`);
     return;
   }
   assert.deepEqual(Object.keys(a).sort(), Object.keys(b).sort(), path);
@@ -538,6 +542,59 @@ test("ids of every type are encoded alike: rising, random, repeated, extreme, no
     }
   }
 });
+
+test("rows of the table are encoded alike: every type, none answered, all, some; what does not fit is named", () => {
+  const random = new Random(11);
+  const words = {
+    rules: FIELD_STATUS.map((_, status) => (status === 9 ? "touched" : "centre")),
+    reasons: [...FIELD_STATUS, "only background or nodata"],
+    hasPixels: Uint8Array.from(FIELD_STATUS, (_, status) => (status === 0 || status === 9 ? 1 : 0)),
+    outside: 7,
+  };
+  const numbers = TABLE_SOURCES.slice(0, 6).flatMap((_, source) =>
+    TABLE_TYPES.slice(0, 10).map((__, type) => [source, type]),
+  );
+  const texts = [6, 7].map((source) => [source, TABLE_TYPES.indexOf("text")]);
+  let misfits = 0;
+  for (const [name, draw] of Object.entries(TYPES)) {
+    for (const rows of [0, 1, 8, 700]) {
+      for (const answered of [0, 0.5, 1]) {
+        for (const Amount of [Uint32Array, Float64Array]) {
+          const has = Array.from({ length: rows }, () => random.chance(answered));
+          const value = draw();
+          const finite = () => {
+            for (;;) {
+              const drawn = value(random);
+              if (!Number.isNaN(drawn)) return drawn + 0;
+            }
+          };
+          const arrays = {
+            code: globalThis[name].from(has, finite),
+            second: globalThis[name].from(has, finite),
+            pixels: Amount.from(has, (yes) => (yes ? random.integer(1, 3000) : 0)),
+            valid: Amount.from(has, () => random.integer(3000, 70_000) / (Amount === Float64Array ? 7 : 1)),
+            covered: Amount.from(has, () => random.integer(0, 2)),
+            secondPixels: Amount.from(has, (yes) => (yes ? random.integer(0, 4) : 0)),
+            status: Uint8Array.from(has, (yes) => (yes ? random.pick([0, 9]) : random.integer(0, FIELD_STATUS.length))),
+          };
+          const from = random.integer(0, rows + 1);
+          const encode = (columns) => (kernel) =>
+            kernel.encodeRows(arrays, from, rows, Uint8Array.from(columns.flat()), words);
+          const alike = (columns) => both((kernel) => flat(encode(columns)(kernel))).value;
+          // One after the other they use the same memory.
+          alike([[0, 9], [1, 9], [2, 9], [3, 8], [4, 9], [5, 9], ...texts]);
+          for (const column of numbers) misfits += alike([column, ...texts]).misfit ? 1 : 0;
+        }
+      }
+    }
+  }
+  assert.ok(misfits > 100, `${misfits} misfits`);
+});
+
+/** What encodeRows gives, null left out. */
+function flat({ columns, answered, valid, reasons, misfit }) {
+  return { columns: { ...columns }, answered, valid, reasons, ...(misfit && { misfit }) };
+}
 
 test("wrong arguments are the same TypeError", () => {
   const grid = GRIDS[0];

@@ -71,7 +71,7 @@ describe("status of real runs", () => {
     assert.equal(failed.code, 8);
     const text = await command("status", ["--root", root]);
     assert.match(text.stdout, /^2019 +failed +tiles/m);
-    assert.match(text.stdout, /^(2019|    ) error: .*tippecanoe not found/m);
+    assert.match(text.stdout, /^(2019| {4}) error: .*tippecanoe not found/m);
 
     assert.equal((await runYear(root, 2019, world.source, ["--quiet"])).code, 0);
     const before = snapshot(root);
