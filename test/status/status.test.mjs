@@ -23,7 +23,7 @@ const only = (report) => {
 describe("status of real runs", () => {
   let world;
   before(async () => {
-    world = await makeWorld({ fields: 6_000, years: [2019] });
+    world = await makeWorld({ fields: 30_000, years: [2019] });
   });
   after(() => world?.remove());
 
