@@ -1,8 +1,7 @@
-// With addon_burn.cc and addon_table.cc the only source that knows N-API: checks arguments, calls the kernels,
+// With addon_burn.cc, addon_table.cc and addon_tiles.cc the only source that knows N-API: checks arguments, calls the kernels,
 // hands arrays back.
 // No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +13,6 @@
 #include "count.h"
 #include "count_weighted.h"
 #include "geojson.h"
-#include "swap.h"
 #include "wkb.h"
 
 namespace {
@@ -259,137 +257,6 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// A byte or a 16-bit word a row, each 0 or 1 + an entry of the palette.
-SwapColumn swap_column_of(const Napi::Object& from, uint64_t rows, uint32_t value_count) {
-  const Napi::Env env = from.Env();
-  SwapColumn column;
-  const auto keys = list_of(from.Get("keys"), "keys");
-  for (uint32_t k = 0; k < keys.Length(); k++) column.keys.push_back(text_of(keys.Get(k), "keys"));
-  const auto palette = array_of<Napi::Uint32Array>(from.Get("palette"), "palette");
-  if (column.keys.empty() || palette.ElementLength() % column.keys.size() != 0) {
-    fail(env, "palette: a value for every key was expected");
-  }
-  column.palette = palette.Data();
-  column.entries = static_cast<uint32_t>(palette.ElementLength() / column.keys.size());
-  for (size_t i = 0; i < palette.ElementLength(); i++) {
-    if (palette[i] >= value_count) fail(env, "palette: no such value");
-  }
-  const Napi::Value index = from.Get("index");
-  if (index.IsTypedArray() && index.As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array) {
-    column.wide = elements_of<uint16_t>(index.As<Napi::TypedArray>());
-  } else {
-    column.narrow = elements_of<uint8_t>(array_of<Napi::Uint8Array>(index, "index"));
-  }
-  if (index.As<Napi::TypedArray>().ElementLength() < rows) fail(env, "index: one a row was expected");
-  return column;
-}
-
-// CPU of this thread; its own, so that a busy machine does not count.
-double thread_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-// swap(stored, ends, compressed, markFrom, plan: {rows, layers, values, outputs, level}) -> {outputs, cpu}
-Napi::Value swap(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const auto stored = array_of<Napi::Uint8Array>(info[0], "stored");
-  const auto ends = array_of<Napi::Uint32Array>(info[1], "ends");
-  const bool compressed = info[2].ToBoolean();
-  const size_t count = ends.ElementLength();
-  const auto mark_from = integer_of(info[3], "markFrom", 0, count);
-  const auto plan = object_of(info[4], "plan");
-  const uint64_t rows = integer_of(plan.Get("rows"), "rows", 0, uint64_t{1} << 32);
-  const auto level = static_cast<int>(integer_of(plan.Get("level"), "level", 1, 9));
-
-  std::vector<SwapLayer> layers;
-  const auto layer_list = list_of(plan.Get("layers"), "layers");
-  for (uint32_t i = 0; i < layer_list.Length(); i++) {
-    const auto layer = object_of(layer_list.Get(i), "layer");
-    const auto seen = array_of<Napi::Uint8Array>(layer.Get("seen"), "seen");
-    if (seen.ElementLength() < rows) fail(env, "seen: one a row was expected");
-    layers.push_back({text_of(layer.Get("name"), "name"), elements_of<uint8_t>(seen)});
-  }
-  const auto value_texts = object_of(plan.Get("values"), "values");
-  const auto value_bytes = array_of<Napi::Uint8Array>(value_texts.Get("values"), "values.values");
-  const auto value_offsets = array_of<Napi::Int32Array>(value_texts.Get("offsets"), "values.offsets");
-  if (value_offsets.ElementLength() == 0) fail(env, "values.offsets: at least one element was expected");
-  check_offsets(value_offsets, value_bytes.ElementLength(), "values.offsets");
-  const SwapValues values{value_bytes.Data(), value_offsets.Data(),
-                          static_cast<uint32_t>(value_offsets.ElementLength() - 1)};
-  const auto output_list = list_of(plan.Get("outputs"), "outputs");
-  std::vector<std::vector<SwapColumn>> outputs(output_list.Length());
-  for (uint32_t o = 0; o < output_list.Length(); o++) {
-    const auto columns = list_of(output_list.Get(o), "outputs");
-    for (uint32_t c = 0; c < columns.Length(); c++) {
-      outputs[o].push_back(swap_column_of(object_of(columns.Get(c), "column"), rows, values.count));
-    }
-  }
-  uint32_t begin = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (ends[i] < begin || ends[i] > stored.ElementLength()) fail(env, "ends: not ascending within stored");
-    begin = ends[i];
-  }
-
-  Gzip gzip(level);
-  TileSwapper swapper(std::move(layers), values, rows);
-  std::vector<Buffer> contents(outputs.size());
-  std::vector<std::vector<uint32_t>> content_ends(outputs.size());
-  Buffer inflated, rewritten;
-  auto cpu = Napi::Float64Array::New(env, 3);
-  double last = thread_seconds();
-  const auto charge = [&](size_t to) {
-    const double now = thread_seconds();
-    cpu[to] = cpu[to] + now - last;
-    last = now;
-  };
-  begin = 0;
-  for (size_t i = 0; i < count; i++) {
-    const uint8_t* tile = stored.Data() + begin;
-    size_t size = ends[i] - begin;
-    begin = ends[i];
-    try {
-      if (compressed) {
-        gzip.inflate(tile, size, inflated);
-        tile = inflated.data();
-        size = inflated.size;
-      }
-      charge(0);
-      for (size_t o = 0; o < outputs.size(); o++) {
-        swapper.rewrite(tile, size, outputs[o], i >= mark_from, rewritten);
-        charge(1);
-        Buffer& out = contents[o];
-        if (compressed)
-          gzip.deflate(rewritten.data(), rewritten.size, out);
-        else
-          out.append(rewritten.data(), rewritten.size);
-        if (out.size > UINT32_MAX) throw TileError("a batch grew beyond 4 GiB");
-        content_ends[o].push_back(static_cast<uint32_t>(out.size));
-        charge(2);
-      }
-    } catch (const TileError& error) {
-      auto thrown = Napi::RangeError::New(env, error.what());
-      thrown.Value().Set("tile", static_cast<double>(i));
-      throw thrown;
-    }
-  }
-
-  auto results = Napi::Array::New(env, outputs.size());
-  for (uint32_t o = 0; o < outputs.size(); o++) {
-    auto content = Napi::Uint8Array::New(env, contents[o].size);
-    if (contents[o].size > 0) std::memcpy(content.Data(), contents[o].data(), contents[o].size);
-    auto result = Napi::Object::New(env);
-    result.Set("content", content);
-    result.Set("ends", copy_of<Napi::Uint32Array>(env, content_ends[o]));
-    results.Set(o, result);
-  }
-  auto result = Napi::Object::New(env);
-  result.Set("outputs", results);
-  result.Set("cpu", cpu);
-  return result;
-}
-
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_burn(env, exports);
   exports.Set("count", Napi::Function::New(env, count));
@@ -397,8 +264,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
   export_table(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
-  exports.Set("gzipLibrary", Napi::String::New(env, Gzip::library()));
-  exports.Set("swap", Napi::Function::New(env, swap));
+  export_tiles(env, exports);
   return exports;
 }
 

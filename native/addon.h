@@ -53,5 +53,7 @@ struct WkbColumn {
 void export_burn(Napi::Env env, Napi::Object exports);
 // Adds encodeIds and encodeRows.
 void export_table(Napi::Env env, Napi::Object exports);
+// Adds swap and templates.
+void export_tiles(Napi::Env env, Napi::Object exports);
 
 }  // namespace fields

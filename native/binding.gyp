@@ -6,6 +6,7 @@
         "addon.cc",
         "addon_burn.cc",
         "addon_table.cc",
+        "addon_tiles.cc",
         "wkb.cc",
         "albers.cc",
         "burn.cc",
@@ -19,6 +20,10 @@
         "geojson.cc",
         "gzip.cc",
         "swap.cc",
+        "deflate_code.cc",
+        "lz77.cc",
+        "template_maker.cc",
+        "template_filler.cc",
         "encode.cc",
         "table.cc",
         "tally.cc"

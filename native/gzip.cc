@@ -46,6 +46,8 @@ Gzip::Gzip(int level) : state_(new State(level)) {
   if (state_->compressor == nullptr || state_->decompressor == nullptr) throw std::bad_alloc();
 }
 
+uint32_t crc32_of(uint32_t crc, const uint8_t* from, size_t size) { return libdeflate_crc32(crc, from, size); }
+
 const char* Gzip::library() { return "libdeflate " LIBDEFLATE_VERSION_STRING; }
 
 void Gzip::inflate(const uint8_t* from, size_t size, Buffer& out) {
@@ -80,6 +82,10 @@ struct Gzip::State {
 
 Gzip::Gzip(int level) : state_(new State(level)) {
   if (!state_->deflates || !state_->inflates) throw std::bad_alloc();
+}
+
+uint32_t crc32_of(uint32_t crc, const uint8_t* from, size_t size) {
+  return static_cast<uint32_t>(crc32_z(crc, from, size));
 }
 
 const char* Gzip::library() {

@@ -44,6 +44,9 @@ class Buffer {
   size_t capacity_ = 0;
 };
 
+// CRC-32 going on from `crc`, which is 0 at first.
+uint32_t crc32_of(uint32_t crc, const uint8_t* from, size_t size);
+
 // Not for several threads at once.
 class Gzip {
  public:

@@ -3,13 +3,14 @@ import { fileURLToPath } from "node:url";
 import { PipelineError } from "../pipeline/errors.js";
 import type { Kernel } from "./kernel.js";
 import type { PageKernel } from "./pages.js";
+import type { TemplateKernel } from "./templates.js";
 
 const MODULE = fileURLToPath(new URL("../../native/build/Release/fields.node", import.meta.url));
 
 /** @throws {PipelineError} tool, with the build command, when the module is missing or of another Node. */
-export function nativeKernel(): Kernel & PageKernel {
+export function nativeKernel(): Kernel & PageKernel & TemplateKernel {
   try {
-    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel;
+    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel & TemplateKernel;
   } catch (cause) {
     throw new PipelineError(
       "tool",
