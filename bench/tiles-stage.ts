@@ -13,6 +13,7 @@ import { indexCrops } from "../dist/tiles/crop-index.js";
 import { joinCrop } from "../dist/tiles/sources.js";
 import { swapAttributes } from "../dist/tiles/swap.js";
 import { checkSample } from "../dist/tiles/swap-check.js";
+import { ensureTemplate } from "../dist/tiles/swap-template.js";
 import { type Cost, PhaseTimes, startWatch } from "./stopwatch.js";
 
 export interface TilesTask {
@@ -33,8 +34,10 @@ export interface TilesReport {
   readonly work: Cost;
   /** Of the work: base in, archive out. */
   readonly swap: Cost;
-  /** Of the swap, CPU in the kernel: decompressing, rewriting, compressing. */
-  readonly kernel: readonly [number, number, number];
+  /** Of the swap, CPU in the kernel: decompressing, rewriting, compressing; and filling in the template. */
+  readonly kernel: readonly [number, number, number, number];
+  /** Tiles that the template could not give. */
+  readonly misfits: number;
   readonly gzip: string;
   readonly tiles: number;
   readonly archive: string;
@@ -47,7 +50,9 @@ const layout = layoutOf(options, task.year);
 const log: Context["log"] = { debug() {}, info() {}, warn: say, error: say, with: () => log };
 const ctx: Context = { signal: new AbortController().signal, log, progress: new PhaseTimes() };
 const pool = openPool(task.threads);
-const base = await ensureBase(task.year, options, layout, () => pool, ctx);
+const plain = await ensureBase(task.year, options, layout, () => pool, ctx);
+const template = await ensureTemplate(task.year, plain, layout, () => pool, ctx);
+const base = { ...plain, template };
 let report: Omit<TilesReport, "peakRssMiB"> | undefined;
 for (let pass = 0; pass < task.passes; pass++) report = await makeYears();
 await pool.close();
@@ -61,7 +66,7 @@ async function makeYears(): Promise<Omit<TilesReport, "peakRssMiB">> {
   const paths = Array.from({ length: task.outputs }, (_, i) => join(task.out, `year-${i}.pmtiles`));
   const metadata = { vector_layers: [] };
   const swapEnded = startWatch();
-  const { cpu, gzip, tiles } = await swapAttributes(
+  const { cpu, gzip, tiles, misfits } = await swapAttributes(
     base,
     paths.map((path) => ({ path, years, metadata })),
     options.kernel,
@@ -70,7 +75,7 @@ async function makeYears(): Promise<Omit<TilesReport, "peakRssMiB">> {
   );
   const swap = swapEnded();
   for (const path of paths) await checkSample(path, base.path, years, ctx);
-  return { work: workEnded(), swap, kernel: cpu, gzip, tiles, archive: paths[0] as string };
+  return { work: workEnded(), swap, kernel: cpu, misfits: misfits ?? tiles, gzip, tiles, archive: paths[0] as string };
 }
 
 function say(message: string): void {

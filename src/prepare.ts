@@ -13,7 +13,9 @@ import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
+import { cropKeys } from "./tiles/archive-metadata.js";
 import { ensureBase } from "./tiles/base-archive.js";
+import { ensureTemplate, suitsTemplate } from "./tiles/swap-template.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { fitRaster } from "./zones/fit.js";
 import { ZoneReader } from "./zones/zone-reader.js";
@@ -30,8 +32,10 @@ async function prepareBase(options: Options, ctx: Context) {
   try {
     // Of the layout only what all years share is used.
     const layout = layoutOf(options, 0);
-    const { path, facts } = await ensureBase(undefined, { ...options, base: undefined }, layout, () => pool, ctx);
+    const base = await ensureBase(undefined, { ...options, base: undefined }, layout, () => pool, ctx);
+    const { path, facts } = base;
     const { seen: _seen, ...known } = facts;
+    if (suitsTemplate(cropKeys(false), options)) await ensureTemplate(undefined, base, layout, () => pool, ctx);
     ctx.log.info(`${facts.rows} fields: ${path}`);
     return { out: path, ...known };
   } finally {

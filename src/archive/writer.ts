@@ -29,7 +29,7 @@ export interface ArchiveFacts {
  */
 export class ArchiveWriter {
   readonly #fd: number;
-  readonly #entries = new Entries(2 ** 16);
+  #entries = new Entries(2 ** 16);
   /** Entry that wrote content n first, for identical tiles. */
   readonly #firstEntry: number[] = [];
   readonly #contents = new ContentTable();
@@ -37,6 +37,7 @@ export class ArchiveWriter {
   #buffered = 0;
   /** Bytes of tile data so far, those still in the buffer included. */
   #tileBytes = 0;
+  #contentCount = 0;
   #nextTileId = 0;
   #addressed = 0;
   #flushed = 0;
@@ -83,9 +84,31 @@ export class ArchiveWriter {
       return;
     }
     this.#firstEntry.push(entries.count);
+    this.#contentCount++;
     entries.push(tileId, this.#tileBytes, content.length, runLength);
     this.#tileBytes += content.length;
     this.#append(content);
+  }
+
+  /** Write tiles at a place among all tiles; `adopt` then says what they are. */
+  writeTiles(content: Uint8Array, at: number): void {
+    this.#writeAt(content, ROOT_AREA_BYTES + at);
+  }
+
+  /**
+   * Take over tiles that lie in the file already, from the end of the root's room on: others may write there while this
+   * is open. Instead of `write`.
+   *
+   * @param contents  different ones.
+   * @param tileBytes  of all of them.
+   */
+  adopt(entries: Entries, contents: number, tileBytes: number): void {
+    this.#entries = entries;
+    this.#contentCount = contents;
+    this.#tileBytes = this.#flushed = tileBytes;
+    this.#addressed = entries.runLengths.subarray(0, entries.count).reduce((sum, n) => sum + n, 0);
+    const last = entries.count - 1;
+    this.#nextTileId = last < 0 ? 0 : entries.tileId(last) + entries.runLength(last);
   }
 
   /** Directories, metadata and, last, the header; then the file is closed. */
@@ -105,7 +128,7 @@ export class ArchiveWriter {
       tiles: { offset: ROOT_AREA_BYTES, length: this.#tileBytes },
       addressedTiles: this.#addressed,
       tileEntries: entries.count,
-      tileContents: this.#firstEntry.length,
+      tileContents: this.#contentCount,
       clustered: true,
       internalCompression: COMPRESSION.gzip,
       tileCompression: this.tileCompression,

@@ -38,6 +38,8 @@ const FOLDER_OF: { readonly [F in keyof Folders as keyof Folders[F]]: F } = {
   wake: "kernel",
   boxSlice: "lookup",
   featureSlice: "tiles",
+  fillTiles: "tiles",
+  makeTemplates: "tiles",
   readFeatures: "tiles",
   swapTiles: "tiles",
   writeFeatures: "tiles",

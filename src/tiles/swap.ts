@@ -13,6 +13,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { LAYERS } from "./archive-metadata.js";
 import { type BaseArchive, rowsOfLayer } from "./base-archive.js";
 import { planSwap, type YearAttributes } from "./swap-plan.js";
+import { fillTemplate, planFill } from "./template-swap.js";
 
 /** One archive to make. */
 export interface SwapOutput {
@@ -24,8 +25,10 @@ export interface SwapOutput {
 
 export interface SwapReport {
   readonly tiles: number;
-  /** Seconds of the workers' CPU: decompressing, rewriting, compressing. */
-  readonly cpu: readonly [number, number, number];
+  /** Seconds of the workers' CPU: decompressing, rewriting, compressing; and filling in a template. */
+  readonly cpu: readonly [number, number, number, number];
+  /** Tiles that the template could not give, of all outputs together; undefined without a template. */
+  readonly misfits: number | undefined;
   /** What compressed the tiles. */
   readonly gzip: string;
 }
@@ -50,7 +53,8 @@ const FIRST_ROWS = 20;
 
 /**
  * Make archives that are the base with attributes of some years: the same tiles, ids and
- * geometry, byte for byte. Each tile is decompressed once and compressed once an output.
+ * geometry, byte for byte. With the base's template only the crops' codes are filled in; without,
+ * each tile is decompressed once and compressed once an output.
  *
  * The answer does not depend on the number of threads; memory holds a few batches a worker.
  * Every feature of the highest zoom is ticked off against the base's own census, and a
@@ -88,11 +92,18 @@ export async function swapAttributes(
   const writers: ArchiveWriter[] = [];
   try {
     for (const { path } of outputs) writers.push(new ArchiveWriter(path, archive.header.tileCompression));
-    const cpu = await swapTiles(archive, writers, plan, kernel, pool, ctx);
+    const report =
+      base.template === undefined
+        ? { swapCpu: await swapTiles(archive, writers, plan, kernel, pool, ctx), fillCpu: 0, misfits: undefined }
+        : await fillTemplate(archive, base.template, writers, planFill(
+            plan,
+            outputs.map(({ years }) => years),
+          ), plan, pool, ctx);
     requireEveryRow(base, seen);
     const { bounds, center } = archive.header;
     for (const [o, { metadata }] of outputs.entries()) writers[o]?.finish({ metadata, bounds, center });
-    return { tiles: archive.entries.count, cpu, gzip };
+    const { swapCpu, fillCpu, misfits } = report;
+    return { tiles: archive.entries.count, cpu: [...swapCpu, fillCpu], misfits, gzip };
   } finally {
     for (const writer of writers) writer.close();
     archive.close();
@@ -106,7 +117,7 @@ async function swapTiles(
   kernel: KernelName,
   pool: Pool,
   ctx: Context,
-): Promise<SwapReport["cpu"]> {
+): Promise<[number, number, number]> {
   const cpu: [number, number, number] = [0, 0, 0];
   const { entries } = archive;
   const batchBytes = Math.max(LEAST_BATCH_BYTES, BATCH_BYTES / writers.length);

@@ -19,6 +19,7 @@ import { takeCensus } from "./census.js";
 import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
 import { checkSample } from "./swap-check.js";
+import { ensureTemplate, suitsTemplate } from "./swap-template.js";
 import { type SwapMember, SwapPass } from "./swap-pass.js";
 import type { YearAttributes } from "./swap-plan.js";
 import { tileFields } from "./tile-fields.js";
@@ -136,7 +137,9 @@ async function swapYears(
   const { region, minZoom, maxZoom } = options;
   const last = zonals.at(-1) as YearTable;
   const { base, years, unmatched } = await member.inTurn(async () => {
-    const base = await ensureBase(last.year, options, layout, pool, ctx);
+    const plain = await ensureBase(last.year, options, layout, pool, ctx);
+    const fits = keys.length === 1 && keys.every((one) => suitsTemplate(one, options));
+    const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, layout, pool, ctx) : undefined };
     const { fields } = await openFieldSources(layout, options);
     const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
       [],
@@ -171,7 +174,8 @@ async function swapYears(
   };
   const report = await member.join(base, output, options.kernel, pool(), ctx);
   const compared = await checkSample(partial, base.path, attributes, ctx);
-  ctx.log.info("tiles have their attributes", { tiles: report.tiles, compared, gzip: report.gzip });
+  const { tiles, misfits, gzip } = report;
+  ctx.log.info("tiles have their attributes", { tiles, compared, misfits, gzip });
   const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
   const withoutCrop = years.map((crops) => crops.withoutCrop);
   return {

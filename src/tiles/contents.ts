@@ -1,0 +1,103 @@
+import { COMPRESSION } from "../archive/header.js";
+import type { Archive } from "../archive/reader.js";
+import { firstTileId } from "../archive/tile-id.js";
+
+/** The different contents of an archive, in the order in which its directory first names them. */
+export interface Contents {
+  readonly count: number;
+  /** Bytes from the file's start. */
+  readonly offsets: Float64Array;
+  readonly lengths: Uint32Array;
+  /** First tile that has it. */
+  readonly tileIds: Float64Array;
+  /** 1 where a tile of the highest zoom has it. */
+  readonly highest: Uint8Array;
+  /** Content of each directory entry. */
+  readonly ofEntry: Uint32Array;
+}
+
+export function contentsOf({ entries, header }: Archive): Contents {
+  const n = entries.count;
+  const [offsets, lengths, tileIds] = [new Float64Array(n), new Uint32Array(n), new Float64Array(n)];
+  const [highest, ofEntry] = [new Uint8Array(n), new Uint32Array(n)];
+  const highestFrom = firstTileId(header.maxZoom);
+  /** By offset, of contents that do not lie behind all before them: filled once one comes that does not. */
+  let known: Map<number, number> | undefined;
+  let [count, last] = [0, -1];
+  for (let e = 0; e < n; e++) {
+    const offset = header.tiles.offset + entries.offset(e);
+    let content: number | undefined;
+    if (offset <= last) {
+      known ??= new Map(Array.from({ length: count }, (_, c) => [offsets[c] as number, c]));
+      content = known.get(offset);
+    }
+    if (content === undefined) {
+      content = count++;
+      offsets[content] = offset;
+      lengths[content] = entries.length(e);
+      tileIds[content] = entries.tileId(e);
+      known?.set(offset, content);
+      last = Math.max(last, offset);
+    }
+    ofEntry[e] = content;
+    if (entries.tileId(e) + entries.runLength(e) > highestFrom) highest[content] = 1;
+  }
+  return {
+    count,
+    offsets: offsets.subarray(0, count),
+    lengths: lengths.subarray(0, count),
+    tileIds: tileIds.subarray(0, count),
+    highest: highest.subarray(0, count),
+    ofEntry,
+  };
+}
+
+/** Contents [from, to). */
+export interface ContentRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Contents in stretches of about `bytes`, at least one tile each.
+ *
+ * @param size  bytes of a content, as they count here.
+ */
+export function* rangesOf(contents: Contents, bytes: number, most: number, size: (content: number) => number) {
+  for (let from = 0; from < contents.count; ) {
+    let [sum, to] = [0, from];
+    for (; to < contents.count && to - from < most && (sum < bytes || to === from); to++) {
+      // Tiles that are marked stand at the end of a stretch.
+      if (to > from && (contents.highest[to] as number) < (contents.highest[to - 1] as number)) break;
+      sum += size(to);
+    }
+    yield { from, to } satisfies ContentRange;
+    from = to;
+  }
+}
+
+/** Where some contents lie, for a worker to read: pairs of offset and length, and their ends once read. */
+export interface Spans {
+  readonly spans: Float64Array;
+  readonly ends: Uint32Array;
+}
+
+/** Contents that lie one behind the other are read at once. */
+export function spansOf({ offsets, lengths }: Contents, { from, to }: ContentRange): Spans {
+  const spans: number[] = [];
+  const ends = new Uint32Array(to - from);
+  let [bytes, next] = [0, -1];
+  for (let c = from; c < to; c++) {
+    const [offset, length] = [offsets[c] as number, lengths[c] as number];
+    if (offset === next) spans[spans.length - 1] = (spans.at(-1) as number) + length;
+    else spans.push(offset, length);
+    next = offset + length;
+    bytes += length;
+    ends[c - from] = bytes;
+  }
+  return { spans: Float64Array.from(spans), ends };
+}
+
+export function isGzip({ header }: Archive): boolean {
+  return header.tileCompression === COMPRESSION.gzip;
+}
