@@ -105,14 +105,16 @@ export class Archive {
 
   /** Content of entry `i`, decompressed. */
   tile(i: number): Uint8Array {
-    const stored = this.storedTile(i);
-    if (this.header.tileCompression === COMPRESSION.none) return stored;
-    try {
-      return gunzipSync(stored);
-    } catch (cause) {
-      const where = { path: this.path, tile: tileName(this.entries.tileId(i)), entry: i };
-      throw new PipelineError("input", "Tile cannot be decompressed", where, { cause });
-    }
+    return this.#plain(this.storedTile(i), i);
+  }
+
+  /** The same, where others that lie beside it are not wanted: nothing is read ahead. */
+  readTile(i: number): Uint8Array {
+    const { entries, header } = this;
+    const end = entries.offset(i) + entries.length(i);
+    // Errors, and what is at hand, are storedTile's.
+    if (end > header.tiles.length) return this.tile(i);
+    return this.#plain(this.#read(header.tiles.offset + entries.offset(i), entries.length(i), "tile data"), i);
   }
 
   /** One tile, decompressed; undefined where the archive has none. */
@@ -121,6 +123,16 @@ export class Archive {
     const i = this.entries.findAtOrBefore(id);
     if (i < 0 || id >= this.entries.tileId(i) + this.entries.runLength(i)) return undefined;
     return this.tile(i);
+  }
+
+  #plain(stored: Uint8Array, i: number): Uint8Array {
+    if (this.header.tileCompression === COMPRESSION.none) return stored;
+    try {
+      return gunzipSync(stored);
+    } catch (cause) {
+      const where = { path: this.path, tile: tileName(this.entries.tileId(i)), entry: i };
+      throw new PipelineError("input", "Tile cannot be decompressed", where, { cause });
+    }
   }
 
   #checkSections(): void {

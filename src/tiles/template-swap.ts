@@ -14,9 +14,12 @@ import { Places } from "./places.js";
 import type { SwapTemplate } from "./swap-template.js";
 import type { FilledTiles } from "./tasks.js";
 
-/** Bytes of the template that a worker takes at a time. */
-const BATCH_BYTES = 2 ** 20;
-const BATCH_TILES = 4096;
+/** Bytes that a worker hands on at a time, of all outputs together, about: enough that handing on costs nothing. */
+const BATCH_BYTES = 4 * 2 ** 20;
+const LEAST_BATCH_BYTES = 2 ** 18;
+/** Batches a thread at least, so that all end at about the same time. */
+const BATCHES = 8;
+const BATCH_TILES = 2 ** 16;
 const AHEAD = 2;
 
 export interface TemplateSwapReport {
@@ -67,7 +70,8 @@ export async function fillTemplate(
     });
   }
   const size = (c: number) => (starts[c + 1] as number) - (starts[c] as number);
-  const ranges = [...rangesOf(contents, BATCH_BYTES / writers.length, BATCH_TILES, size)];
+  const most = Math.min(BATCH_BYTES, (starts[contents.count] as number) / (pool.threads * BATCHES)) / writers.length;
+  const ranges = [...rangesOf(contents, Math.max(LEAST_BATCH_BYTES, most), BATCH_TILES, size)];
   const places = Places.create(ranges.length, writers.length);
   const shared = {
     template: template.path,
@@ -124,7 +128,7 @@ function rangeTask(contents: Contents, range: ContentRange, starts: Float64Array
   const { spans, ends: contentEnds } = spansOf(contents, range);
   return {
     at,
-    ends: Uint32Array.from({ length: to - from }, (_, i) => (starts[from + i + 1] as number) - at),
+    ends: new Uint32Array(starts.subarray(from + 1, to + 1).map((end) => end - at)),
     markFrom: marked < 0 || marked >= to ? to - from : marked - from,
     tileIds: contents.tileIds.slice(from, to),
     spans,
