@@ -234,7 +234,7 @@ void TemplateFiller::open(const uint8_t* record, size_t size) {
 
 size_t TemplateFiller::most_bytes() const {
   const State& state = *state_;
-  const uint64_t bits = state.static_bits + state.features * 2 * kMostOpenBits +
+  const uint64_t bits = state.static_bits + state.features * 3 * kMostOpenBits +
                         uint64_t{kMostSlotBits} * state.slots * state.layers.size();
   return sizeof kGzipHead + bits / 8 + 16 + kTailBytes;
 }

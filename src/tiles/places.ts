@@ -20,11 +20,7 @@ export class Places {
 
   /** All begin at 0. */
   static create(stretches: number, outputs: number): Places {
-    const places = new Places(
-      new SharedArrayBuffer((stretches + 1) * (outputs * 8 + 4)),
-      stretches,
-      outputs,
-    );
+    const places = new Places(new SharedArrayBuffer((stretches + 1) * (outputs * 8 + 4)), stretches, outputs);
     places.#known[0] = 1;
     return places;
   }

@@ -14,7 +14,13 @@ import { judgeStep, runStep, type Step } from "../pipeline/step.js";
 import { type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { BaseArchive } from "./base-archive.js";
 import { type ContentRange, contentsOf, isGzip, rangesOf, spansOf } from "./contents.js";
-import { openTemplate, TEMPLATE_VERSION, type TemplateFacts, type TemplateFile, TemplateWriter } from "./template-file.js";
+import {
+  openTemplate,
+  TEMPLATE_VERSION,
+  type TemplateFacts,
+  type TemplateFile,
+  TemplateWriter,
+} from "./template-file.js";
 
 /** Bytes of the base that a worker takes at a time. */
 const BATCH_BYTES = 2 ** 18;

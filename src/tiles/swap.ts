@@ -95,10 +95,18 @@ export async function swapAttributes(
     const report =
       base.template === undefined
         ? { swapCpu: await swapTiles(archive, writers, plan, kernel, pool, ctx), fillCpu: 0, misfits: undefined }
-        : await fillTemplate(archive, base.template, writers, planFill(
+        : await fillTemplate(
+            archive,
+            base.template,
+            writers,
+            planFill(
+              plan,
+              outputs.map(({ years }) => years),
+            ),
             plan,
-            outputs.map(({ years }) => years),
-          ), plan, pool, ctx);
+            pool,
+            ctx,
+          );
     requireEveryRow(base, seen);
     const { bounds, center } = archive.header;
     for (const [o, { metadata }] of outputs.entries()) writers[o]?.finish({ metadata, bounds, center });

@@ -163,7 +163,11 @@ export async function fillTiles(task: FillTask): Promise<FilledTiles> {
     const content = (rooms[o] as Uint8Array).subarray(0, tileEnds.at(-1) ?? 0);
     const missing = [...tileEnds.keys()].filter((i) => tileEnds[i] === (tileEnds[i - 1] ?? 0));
     misfits += missing.length;
-    tiles.push(missing.length === 0 ? { content, ends: tileEnds } : await completed(task, o, content, tileEnds, missing, swapCpu));
+    tiles.push(
+      missing.length === 0
+        ? { content, ends: tileEnds }
+        : await completed(task, o, content, tileEnds, missing, swapCpu),
+    );
   }
   const result = { ends: tiles.map((one) => one.ends), fillCpu: filled.cpu, swapCpu, misfits };
   const at = Places.from(places).take(
@@ -172,7 +176,8 @@ export async function fillTiles(task: FillTask): Promise<FilledTiles> {
   );
   // What others wait for is known: now it may be written while they go on.
   if (at === undefined) return { ...result, late: tiles.map(({ content }) => content.slice()) };
-  for (const [o, { content }] of tiles.entries()) writeAt(outputs[o] as string, content, ROOT_AREA_BYTES + (at[o] as number));
+  for (const [o, { content }] of tiles.entries())
+    writeAt(outputs[o] as string, content, ROOT_AREA_BYTES + (at[o] as number));
   return result;
 }
 
@@ -203,7 +208,10 @@ async function completed(
     const [made] = swapped.outputs as [Swapped["outputs"][0]];
     return merged({ content, ends }, made, missing);
   } catch (cause) {
-    throw await unreadable(cause, Float64Array.from(missing, (i) => task.tileIds[i] as number));
+    throw await unreadable(
+      cause,
+      Float64Array.from(missing, (i) => task.tileIds[i] as number),
+    );
   }
 }
 

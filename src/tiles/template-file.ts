@@ -49,7 +49,9 @@ export class TemplateWriter {
 
   /** Index, facts and, last, the header; then the file is closed. */
   finish(facts: TemplateFacts): void {
-    const index = Buffer.concat(this.#lengths.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)));
+    const index = Buffer.concat(
+      this.#lengths.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)),
+    );
     const text = Buffer.from(JSON.stringify(facts));
     const tail = Buffer.concat([index, text]);
     this.#writeAt(tail, this.#end);

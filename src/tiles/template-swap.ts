@@ -8,9 +8,9 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import type { YearAttributes } from "./swap-plan.js";
-import { type Contents, type ContentRange, contentsOf, rangesOf, spansOf } from "./contents.js";
+import { type ContentRange, type Contents, contentsOf, rangesOf, spansOf } from "./contents.js";
 import { Places } from "./places.js";
+import type { YearAttributes } from "./swap-plan.js";
 import type { SwapTemplate } from "./swap-template.js";
 import type { FilledTiles } from "./tasks.js";
 
@@ -38,7 +38,10 @@ export function planFill(plan: SwapPlan, outputs: readonly (readonly YearAttribu
     outputs: outputs.map(([year]) => {
       const { codes, index } = (year as YearAttributes).crops;
       // What is no class at all fits no template either.
-      return { index, codes: Uint32Array.from(codes, (code) => (Number.isInteger(code) && code >= 0 ? code : 2 ** 31)) };
+      return {
+        index,
+        codes: Uint32Array.from(codes, (code) => (Number.isInteger(code) && code >= 0 ? code : 2 ** 31)),
+      };
     }),
   };
 }
@@ -154,7 +157,9 @@ function writeLate(late: readonly Uint8Array[], stretch: number, places: Places,
     stretch,
     late.map(({ length }) => length),
   );
-  for (const [o, content] of late.entries()) writers[o]?.writeTiles(content, at?.[o] as number);
+  if (at === undefined)
+    throw new PipelineError("failed", "Stretch has no place though all before it have", { stretch });
+  for (const [o, content] of late.entries()) writers[o]?.writeTiles(content, at[o] as number);
 }
 
 function damagedTemplate(

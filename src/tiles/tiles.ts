@@ -19,9 +19,9 @@ import { takeCensus } from "./census.js";
 import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
 import { checkSample } from "./swap-check.js";
-import { ensureTemplate, suitsTemplate } from "./swap-template.js";
 import { type SwapMember, SwapPass } from "./swap-pass.js";
 import type { YearAttributes } from "./swap-plan.js";
+import { ensureTemplate, suitsTemplate } from "./swap-template.js";
 import { tileFields } from "./tile-fields.js";
 
 /** What an archive holds, and what of the inputs did not get into it. */

@@ -15,6 +15,7 @@ import { basename, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { Archive } from "../../dist/archive/reader.js";
+import { tileId } from "../../dist/archive/tile-id.js";
 import { verifyArchive } from "../../dist/archive/verify.js";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
 import { openPool } from "../../dist/parallel/pool.js";
@@ -208,14 +209,24 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
     test(`${year}: the template's tiles hold what the TypeScript twin makes without one`, async (t) => {
       await tile(year);
       const native = (await readArchive(t, layout({}, year).archive)).tiles;
+      const archive = new Archive(layout({}, year).archive);
+      const templateBytes = native.map(({ z, x, y }) => {
+        const entry = archive.entries.findAtOrBefore(tileId({ z, x, y }));
+        return archive.entries.length(entry);
+      });
+      archive.close();
       const ctx = testContext();
       await tile(year, { kernel: "js" }, ctx);
       assert.ok(!ctx.lines.some(({ step }) => step === "template"));
       const twin = (await readArchive(t, layout({}, year).archive)).tiles;
       assert.equal(native.length, twin.length);
+      let [stored, gzip6] = [0, 0];
       for (const [i, one] of native.entries()) {
         assert.deepEqual(contents(one), contents(twin[i]), `${one.z}/${one.x}/${one.y}`);
+        stored += templateBytes[i];
+        gzip6 += gzipSync(twin[i].bytes, { level: 6 }).length;
       }
+      assert.ok(stored < gzip6, `${stored} bytes, a plain rewrite at gzip 6 has ${gzip6}`);
     });
   }
 
