@@ -12,6 +12,7 @@
 #include "encode.h"
 #include "geojson.h"
 #include "swap.h"
+#include "template.h"
 #include "table.h"
 #include "tally.h"
 
@@ -193,29 +194,30 @@ Bytes text(const char* from) { return Bytes(from, from + std::strlen(from)); }
 
 constexpr uint32_t kRows = 500;
 
-// A vector tile, mostly sound before it is damaged.
-Bytes tile() {
+// A vector tile, mostly sound before it is damaged, or sound.
+Bytes tile(bool sound = false) {
   Bytes out;
   for (uint32_t layers = below(3); layers > 0; layers--) {
     Bytes layer;
-    put_field(layer, 1, text(below(2) == 0 ? "fields" : "centroids"));
-    for (uint32_t features = below(6); features > 0; features--) {
+    put_field(layer, 1, text((sound ? layers == 1 : below(2) == 0) ? "fields" : "centroids"));
+    for (uint32_t features = below(below(16) == 0 ? 900 : 6); features > 0; features--) {
       Bytes feature, tags;
       for (uint32_t pairs = below(3); pairs > 0; pairs--) {
         put_number(tags, below(200));
         put_number(tags, below(200));
       }
       put_number(feature, 1 << 3);
-      put_number(feature, below(50) == 0 ? engine() : below(kRows));
+      put_number(feature, !sound && below(50) == 0 ? engine() : below(kRows));
       if (below(4) != 0) put_field(feature, 2, tags);
-      put_field(feature, below(4) == 0 ? 99 : 4, Bytes(below(200), 7));
+      put_field(feature, !sound && below(4) == 0 ? 99 : 4, Bytes(below(200), static_cast<uint8_t>(below(3))));
       put_field(layer, 2, feature);
     }
     for (uint32_t keys = below(3); keys > 0; keys--)
-      put_field(layer, 3, text(below(20) == 0 ? "crop_code" : "area_ha"));
+      put_field(layer, 3, text(!sound && below(20) == 0 ? "crop_code" : "area_ha"));
     for (uint32_t values = below(200); values > 0; values--) put_field(layer, 4, Bytes(below(4), 40));
     put_field(out, 3, layer);
   }
+  if (sound) return out;
   for (uint32_t flips = below(4); flips > 0 && !out.empty(); flips--) {
     out[below(static_cast<uint32_t>(out.size()))] ^= static_cast<uint8_t>(1 << below(8));
   }
@@ -262,6 +264,51 @@ bool swap_tile(Gzip& gzip) {
   return true;
 }
 
+// Make a template's record of a tile and fill it, sound or damaged: true when it was taken for a record.
+bool fill_template(Gzip& gzip) {
+  std::vector<uint8_t> index(kRows), seen(kRows);
+  const uint32_t crops = 1 + below(below(3) == 0 ? 200 : 6);
+  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(crops + 1));
+  std::vector<uint32_t> codes(crops);
+  for (uint32_t& code : codes) code = below(below(50) == 0 ? 20000 : 16384);
+  TemplateYear year;
+  year.narrow = index.data();
+  year.codes = codes.data();
+  year.entries = crops;
+  TemplateMaker maker({"fields", "centroids"}, "crop_code", kRows);
+  TemplateFiller filler({seen.data(), seen.data()}, kRows);
+  Buffer made, plain;
+  try {
+    const Bytes bytes = tile(below(8) != 0);
+    if (!maker.make(bytes.data(), bytes.size(), made)) return false;
+  } catch (const TileError&) {
+    return false;
+  }
+  Bytes record(made.data(), made.data() + made.size);
+  const uint32_t flips = below(2) == 0 ? 0 : 1 + below(4);
+  for (uint32_t i = 0; i < flips; i++) {
+    record[4 + below(static_cast<uint32_t>(record.size() - 4))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  const bool cut = flips > 0 && below(8) == 0;
+  if (cut) record.resize(4 + below(static_cast<uint32_t>(record.size() - 4)));
+  // The checksum is not what keeps it from harm.
+  const uint32_t check = crc32_of(0, record.data() + 4, record.size() - 4);
+  std::memcpy(record.data(), &check, 4);
+  record.shrink_to_fit();
+  try {
+    filler.open(record.data(), record.size());
+    Bytes room(std::min<size_t>(filler.most_bytes(), size_t{1} << 24));
+    const size_t size = filler.fill(year, true, room.data(), room.size());
+    if (size == 0 || flips > 0) return size > 0;
+    room.resize(size);
+    gzip.inflate(room.data(), size, plain);
+  } catch (const TemplateError&) {
+    if (flips == 0) std::abort();
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -269,11 +316,12 @@ int main(int argc, char** argv) {
   engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
   const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
-  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0, swapped = 0, corrupt = 0;
+  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0, swapped = 0, corrupt = 0, filled = 0;
   Gzip gzip(5);
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
     (swap_tile(gzip) ? swapped : corrupt)++;
+    filled += fill_template(gzip);
     const Grid& grid = grids[below(3)];
     if (!tallies_agree()) {
       std::printf("tallies differ, round %ld\n", round);
@@ -327,7 +375,7 @@ int main(int argc, char** argv) {
   }
   std::printf("geometries by status:");
   for (const long n : statuses) std::printf(" %ld", n);
-  std::printf("\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld\n", counted,
-              refused, written, swapped, corrupt);
+  std::printf("\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld; records filled %ld\n", counted,
+              refused, written, swapped, corrupt, filled);
   return 0;
 }

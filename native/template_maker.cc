@@ -584,7 +584,7 @@ bool TemplateMaker::State::write(const std::vector<size_t>& groups, Buffer& out)
     const auto& codes = blocks[variant.block].litlen;
     const auto put_code = [&](const BitWriter& code) {
       uint64_t value = 0;
-      std::memcpy(&value, code.bytes().data(), code.bytes().size());
+      if (code.size() > 0) std::memcpy(&value, code.bytes().data(), code.bytes().size());
       append(out, value);
       append(out, static_cast<uint8_t>(code.size()));
     };
