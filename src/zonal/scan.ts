@@ -1,18 +1,21 @@
-import { MessageChannel } from "node:worker_threads";
+import { closeSync } from "node:fs";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { KernelName } from "../config/options.js";
 import type { Kernel, PartialCounts } from "../kernel/kernel.js";
 import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
 import { pixelArray } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
+import { openTiffBand } from "../raster/tiff-band.js";
 import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import { type AnswerRule, Answers } from "./answers.js";
 import { type LaneReport, type LaneTask, type LaneWindow, packWindows } from "./scan-lane.js";
-import { endQueue, newScanQueue, pushItem } from "./scan-queue.js";
+import { cancelQueue, endQueue, NO_SLOT, newScanQueue, pushItem } from "./scan-queue.js";
 
 /** Handles beyond libuv's four threads only wait for one another. */
 const MAX_HANDLES = 4;
@@ -32,9 +35,9 @@ export interface PlacedRaster {
 
 /**
  * Count every field under one or several rasters in one scan, in the block order of the
- * files. Windows that hold no field are not read. Decoding the next windows overlaps
- * counting the last: this thread has windows decoded into shared memory, workers take
- * them from a queue there, read their part of the index and count.
+ * files. Windows that hold no field are not read. Workers take windows from a queue in
+ * shared memory, decode them, read their part of the index and count. What only GDAL reads
+ * this thread has decoded into shared memory, the next windows while the last are counted.
  *
  * @returns answers in the order of the rasters.
  * @throws {PipelineError} input, naming file and window, when a block does not decode; failed, when a worker
@@ -49,17 +52,32 @@ export async function scanRasters(
   ctx: Context,
 ): Promise<Answers[]> {
   const kernel = await loadKernel(kernelName);
-  const scan = () => new Scan(placed, zones, rule, kernel, kernelName, pool, ctx).run();
-  try {
-    return await scan();
-  } catch (error) {
-    if (!isWorkerDeath(error)) throw error;
-    // What the dead worker held is lost, and counting again gives the same.
-    return await scan().catch((cause: unknown) => {
-      if (!isWorkerDeath(cause)) throw cause;
-      const path = placed.map(({ raster }) => raster.path).join(" ");
-      throw new PipelineError("failed", "A worker died twice while counting", { path }, { cause });
-    });
+  let direct = kernelName === "native";
+  let died = false;
+  for (;;) {
+    try {
+      return await new Scan(placed, zones, rule, kernel, kernelName, direct, pool, ctx).run();
+    } catch (error) {
+      if (error instanceof UndecodedBlock) {
+        // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
+        ctx.log.warn("A block is not as its file's header has it, so GDAL reads the raster", error.where);
+        direct = false;
+        continue;
+      }
+      if (!isWorkerDeath(error)) throw error;
+      if (died) {
+        const path = placed.map(({ raster }) => raster.path).join(" ");
+        throw new PipelineError("failed", "A worker died twice while counting", { path }, { cause: error });
+      }
+      // What the dead worker held is lost, and counting again gives the same.
+      died = true;
+    }
+  }
+}
+
+class UndecodedBlock extends Error {
+  constructor(readonly where: Where) {
+    super("a block does not decode");
   }
 }
 
@@ -78,10 +96,11 @@ class Scan {
     rule: AnswerRule,
     kernel: Kernel,
     private readonly kernelName: KernelName,
+    direct: boolean,
     private readonly pool: Pool,
     private readonly ctx: Context,
   ) {
-    this.#targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, pool.threads));
+    this.#targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, direct, pool.threads));
     // Of rasters that lie alike the same window is read one after the other, and its part of the index is at hand.
     this.#items = this.#targets
       .flatMap((target) => target.windows.map((planned) => ({ ...planned, target })))
@@ -93,46 +112,70 @@ class Scan {
   async run(): Promise<Answers[]> {
     const items = this.#items;
     const pixels = items.map(({ window }) => window.width * window.height);
-    const bytes = Math.max(0, ...items.map(({ target }, i) => (pixels[i] as number) * target.raster.bytesPerPixel));
+    const decoded = [...items.keys()].filter((item) => !items[item]?.target.direct);
+    const bytes = decoded.map((item) => (pixels[item] as number) * (items[item] as Item).target.raster.bytesPerPixel);
     const workers = Math.min(this.pool.threads, items.length);
-    const slots = Array.from({ length: workers + AHEAD }, () => new SharedArrayBuffer(bytes));
+    const slots = Array.from(
+      { length: Math.min(workers + AHEAD, decoded.length) },
+      () => new SharedArrayBuffer(Math.max(...bytes)),
+    );
     const queue = newScanQueue(items.length);
     const freed = new Map<number, () => void>();
     const task = this.ctx.progress.start(
       "pixels counted",
       pixels.reduce((sum, count) => sum + count, 0),
     );
-    let done = 0;
+    let [done, left] = [0, items.length];
+    let finish = () => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
     const report = ({ item, slot, partial }: LaneReport) => {
       if (partial) this.#items[item]?.target.answers.add(partial);
       done += pixels[item] as number;
       task.update(done);
       freed.get(slot)?.();
+      if (--left === 0) finish();
     };
+    if (left === 0) finish();
+    for (const [item, { target }] of items.entries()) if (target.direct) pushItem(queue, { item, slot: NO_SLOT });
     const windows = packWindows(items.map((item) => this.#laneWindow(item)));
     const lanes = Array.from({ length: workers }, () => this.#startLane({ queue, slots, windows }, report));
-    // A worker's error ends the reading too.
-    const failure = Promise.all(lanes).then(() => new Promise<never>(() => {}));
-    failure.catch(() => {});
-    const free = slots.map((_, slot) => slot);
+    // The first error, or an abort, ends the others' work, and the reading too.
+    const results = Promise.all(lanes.map(({ result }) => result));
+    const { signal } = this.ctx;
+    let abort = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      abort = () => reject(signal.reason);
+      signal.addEventListener("abort", abort);
+      results.catch(reject);
+      if (signal.aborted) abort();
+    });
+    stopped.catch(() => cancelQueue(queue));
+    const free = [...slots.keys()];
     try {
-      await forEachBounded(items.keys(), slots.length, async (item) => {
-        this.ctx.signal.throwIfAborted();
+      await forEachBounded(decoded, slots.length, async (item) => {
+        signal.throwIfAborted();
         const { target, window } = items[item] as Item;
         const slot = free.pop() as number;
         await target.read(window, slots[slot] as SharedArrayBuffer);
         const counted = new Promise<void>((resolve) => freed.set(slot, resolve));
         pushItem(queue, { item, slot });
-        await Promise.race([counted, failure]);
+        await Promise.race([counted, stopped]);
         free.push(slot);
       });
-    } finally {
       endQueue(queue);
-      await Promise.allSettled(lanes);
+      // A worker's last reports may come after its result.
+      await Promise.race([finished, stopped]);
+    } finally {
+      cancelQueue(queue);
+      await Promise.allSettled(lanes.map(({ result }) => result));
+      for (const { port } of lanes) port.close();
+      signal.removeEventListener("abort", abort);
       task.end();
       for (const target of this.#targets) target.close();
     }
-    for (const partials of await Promise.all(lanes)) {
+    for (const partials of await results) {
       partials.forEach((lists, i) => {
         for (const list of lists) this.#targets[i]?.answers.add(list);
       });
@@ -145,12 +188,16 @@ class Scan {
     return { target: this.#targets.indexOf(target), ...window, segments: this.zones.segmentsOf(chunks) };
   }
 
-  async #startLane(
-    { queue, slots, windows }: Pick<LaneTask, "queue" | "slots" | "windows">,
-    report: (report: LaneReport) => void,
-  ): Promise<PartialCounts[][]> {
+  #startLane(shared: Pick<LaneTask, "queue" | "slots" | "windows">, report: (report: LaneReport) => void) {
     const { port1, port2 } = new MessageChannel();
     port1.on("message", report);
+    return { port: port1, result: this.#runLane(shared, port2) };
+  }
+
+  async #runLane(
+    { queue, slots, windows }: Pick<LaneTask, "queue" | "slots" | "windows">,
+    port: MessagePort,
+  ): Promise<PartialCounts[][]> {
     const targets = this.#targets.map(({ lane }) => lane);
     const task: LaneTask = {
       kernel: this.kernelName,
@@ -159,22 +206,22 @@ class Scan {
       targets,
       windows,
       index: { path: this.zones.path, fd: this.zones.fd },
-      port: port2,
+      port,
     };
     try {
-      const result = await this.pool.run("scanLane", task, [port2]);
+      const result = await this.pool.run("scanLane", task, [port]);
       if ("waiting" in result) return result.waiting;
-      const { kind, sentence, where, error } = result;
+      const { kind, sentence, where, error, undecoded } = result;
       const path = this.#targets[result.target]?.raster.path;
+      if (undecoded)
+        throw new UndecodedBlock({ path, ...where, received: (error.cause as Error | undefined)?.message });
       throw new PipelineError(kind, sentence, { path, ...where }, { cause: error.cause });
     } catch (cause) {
-      if (isWorkerDeath(cause)) throw cause;
+      if (isWorkerDeath(cause) || cause instanceof UndecodedBlock) throw cause;
       throw asPipelineError(cause, "failed", "Windows cannot be counted", {
         path: this.#targets.map(({ raster }) => raster.path).join(" "),
         index: this.zones.path,
       });
-    } finally {
-      port1.close();
     }
   }
 }
@@ -185,13 +232,15 @@ class ScanTarget {
   readonly windows: readonly (PlannedWindow & { readonly order: number })[];
   readonly raster: Raster;
   readonly lane: LaneTask["targets"][number];
-  readonly #reader: RasterReader;
+  /** Undefined where workers decode by themselves. */
+  readonly #reader: RasterReader | undefined;
 
   constructor(
     { raster, shift, skip, rowWeights }: PlacedRaster,
     zones: ZoneReader,
     rule: AnswerRule,
     kernel: Kernel,
+    direct: boolean,
     threads: number,
   ) {
     const { grid, rows } = zones.header;
@@ -206,12 +255,18 @@ class ScanTarget {
     const { type } = raster;
     const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
     weights?.set(rowWeights as Float64Array);
-    this.lane = { type, skip: Float64Array.from(skip), clip, answers: this.answers.arrays, rowWeights: weights };
-    this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
+    const band = direct ? openTiffBand(raster, nativeKernel()) : undefined;
+    this.lane = { type, band, skip: Float64Array.from(skip), clip, answers: this.answers.arrays, rowWeights: weights };
+    if (band === undefined) this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
+  }
+
+  /** Whether workers decode the raster's blocks. */
+  get direct(): boolean {
+    return this.lane.band !== undefined;
   }
 
   async read(window: PlannedWindow["window"], slot: SharedArrayBuffer): Promise<void> {
-    await this.#reader.read(window, pixelArray(this.raster.type, slot, window.width * window.height));
+    await this.#reader?.read(window, pixelArray(this.raster.type, slot, window.width * window.height));
   }
 
   finish(): void {
@@ -225,6 +280,7 @@ class ScanTarget {
   }
 
   close(): void {
-    this.#reader.close();
+    this.#reader?.close();
+    if (this.lane.band !== undefined) closeSync(this.lane.band.fd);
   }
 }
