@@ -31,7 +31,8 @@ TiffBand band_of(const Napi::Object& from) {
   const auto offsets = array_of<Napi::Float64Array>(from.Get("offsets"), "offsets");
   const auto sizes = array_of<Napi::Float64Array>(from.Get("sizes"), "sizes");
   const uint64_t blocks = band.across() * band.down();
-  if (offsets.ElementLength() != blocks || sizes.ElementLength() != blocks) fail(env, "offsets: one a block was expected");
+  if (offsets.ElementLength() != blocks || sizes.ElementLength() != blocks)
+    fail(env, "offsets: one a block was expected");
   band.offsets = elements_of<double>(offsets);
   band.sizes = elements_of<double>(sizes);
   return band;

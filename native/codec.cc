@@ -45,7 +45,8 @@ Decompressor::Decompressor(Codec codec) : codec_(codec) {
   if (codec == Codec::kZstd && (state_ = ZSTD_createDCtx()) == nullptr) throw std::bad_alloc();
 #endif
 #ifdef FIELDS_LIBDEFLATE
-  if ((codec == Codec::kGzip || codec == Codec::kZlib) && (state_ = libdeflate_alloc_decompressor()) == nullptr) throw std::bad_alloc();
+  if ((codec == Codec::kGzip || codec == Codec::kZlib) && (state_ = libdeflate_alloc_decompressor()) == nullptr)
+    throw std::bad_alloc();
 #endif
 }
 
@@ -54,7 +55,8 @@ Decompressor::~Decompressor() {
   if (codec_ == Codec::kZstd) ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(state_));
 #endif
 #ifdef FIELDS_LIBDEFLATE
-  if (codec_ == Codec::kGzip || codec_ == Codec::kZlib) libdeflate_free_decompressor(static_cast<libdeflate_decompressor*>(state_));
+  if (codec_ == Codec::kGzip || codec_ == Codec::kZlib)
+    libdeflate_free_decompressor(static_cast<libdeflate_decompressor*>(state_));
 #endif
 }
 

@@ -53,7 +53,8 @@ class Reader {
       : band_(band), window_(window), pixels_(pixels), decompressor_(codec_of(band.compression)) {}
 
   void run() {
-    const uint64_t first_col = window_.col / band_.block_width, end_col = past(window_.col, window_.width, band_.block_width);
+    const uint64_t first_col = window_.col / band_.block_width,
+                   end_col = past(window_.col, window_.width, band_.block_width);
     const uint64_t first_row = window_.row / band_.block_height,
                    end_row = past(window_.row, window_.height, band_.block_height);
     for (uint64_t row = first_row; row < end_row; row++) {
@@ -90,7 +91,8 @@ class Reader {
     uint8_t* const decoded = in_place ? to : decoded_.room(size + kLzwSlack);
     if (!decode(stored, static_cast<size_t>(band_.sizes[block]), decoded, size)) broken(block, "does not decode");
     if (in_place) return;
-    const uint8_t* from = decoded + (top - row * band_.block_height) * block_stride + (left - col * band_.block_width) * pixel;
+    const uint8_t* from =
+        decoded + (top - row * band_.block_height) * block_stride + (left - col * band_.block_width) * pixel;
     for (uint64_t y = 0; y < bottom - top; y++) std::memcpy(to + y * stride, from + y * block_stride, length);
   }
 

@@ -116,7 +116,9 @@ class TiffHeader {
     const table = this.#read(at + countBytes, count * entryBytes);
     for (let i = 0; i < count; i++) {
       const entry = new DataView(table.buffer, i * entryBytes, entryBytes);
-      this.#entries.set(this.#uint(entry, 0, 2), entry);
+      const tag = this.#uint(entry, 0, 2);
+      // Of two, libtiff takes the first.
+      if (!this.#entries.has(tag)) this.#entries.set(tag, entry);
     }
   }
 
