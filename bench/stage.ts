@@ -118,7 +118,7 @@ function decode(raster: Raster): void {
   dataset.close();
 }
 
-/** Workers start when tasks wait for them, and load their modules and the kernel on their own: until the process rests. */
+/** Workers start when tasks wait for them, and load the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();

@@ -19,6 +19,14 @@ export interface FieldSlice extends Slice {
   readonly pages?: { readonly ids: ColumnPart; readonly geometry: ColumnPart };
 }
 
+/** What a worker reads of a slice. */
+export interface SliceColumns {
+  readonly path: string;
+  readonly slice: FieldSlice;
+  readonly idColumn: string;
+  readonly geometryColumn: string;
+}
+
 /** How a file of fields is read: slice by slice, and its ids alone. */
 export interface FieldPlan {
   readonly slices: readonly FieldSlice[];

@@ -1,16 +1,12 @@
 import type { MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { PipelineError } from "../pipeline/errors.js";
-import type * as worker from "../worker.js";
-
-/** The worker file's exports are the tasks. */
-type Tasks = typeof worker;
-type TaskName = keyof Tasks;
+import { type TaskName, type Tasks, taskModule } from "./task-table.js";
 
 export interface Pool {
   readonly threads: number;
   /**
-   * Run one task in a worker. `transfer` moves buffers instead of copying them.
+   * Run one task in a worker, which loads the task's module at its first. `transfer` moves buffers instead of copying them.
    * A worker that dies is replaced and the task tried once more, then given up by name.
    */
   run<K extends TaskName>(
@@ -29,7 +25,6 @@ export interface Pool {
  */
 export function openPool(threads: number): Pool {
   const pool = new Piscina({
-    filename: new URL("../worker.js", import.meta.url).href,
     minThreads: Math.min(threads, 1),
     maxThreads: threads,
     idleTimeout: 30_000,
@@ -52,7 +47,8 @@ export function openPool(threads: number): Pool {
   return {
     threads,
     async run(name, argument, transfer = []) {
-      const submit = () => submitted(() => pool.run(argument, { name, transferList: [...transfer] }));
+      const filename = taskModule(name);
+      const submit = () => submitted(() => pool.run(argument, { filename, name, transferList: [...transfer] }));
       try {
         return await submit();
       } catch (error) {

@@ -18,11 +18,11 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { MAGIC, type PlacedGroup, parquetFooter } from "../table/footer.js";
-import type { RowGroup } from "../worker.js";
 import { answeringRule, hasPixels, ONLY_BACKGROUND } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { amountName, columnNames, type ZonalRule } from "./rule.js";
+import type { RowGroup } from "./tasks.js";
 import { zonalSchema } from "./zonal-table.js";
 
 /** Row groups on their way beyond the workers. */

@@ -1,0 +1,60 @@
+import { statSync } from "node:fs";
+import { threadId } from "node:worker_threads";
+import { moved } from "../parallel/moved.js";
+import { addToCensus, type Census, type CensusPlan, newCensus } from "./census.js";
+import type { Mbtiles, MbtilesKeys } from "./mbtiles.js";
+import { Archive } from "./reader.js";
+
+export interface CensusTask {
+  readonly path: string;
+  readonly plan: CensusPlan;
+  /** Directory entries [from, to). */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Open a range of an archive's tiles and count what is in them. */
+export function censusRange({ path, plan, from, to }: CensusTask): Census {
+  const version = versionOf(path);
+  if (archive?.version !== version) {
+    archive?.file.close();
+    archive = undefined;
+    archive = { version, file: new Archive(path) };
+  }
+  const census = newCensus(plan);
+  addToCensus(census, archive.file, plan, from, to);
+  return census;
+}
+
+/** The archive opened last in this thread: its directories are read once. */
+let archive: { readonly version: string; readonly file: Archive } | undefined;
+
+export interface MbtilesTask {
+  readonly path: string;
+  /** Scratch, for the library's marks. */
+  readonly folder: string;
+  readonly keys: MbtilesKeys;
+}
+
+/** Read some tiles of MBTiles, as gzip. */
+export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+  // SQLite, which a census does not need.
+  const { Mbtiles } = await import("./mbtiles.js");
+  const version = `${versionOf(path)} ${versionOf(folder)}`;
+  if (mbtiles?.version !== version) {
+    mbtiles?.file.close();
+    mbtiles = undefined;
+    mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
+  }
+  const { bytes, lengths } = mbtiles.file.tiles(keys);
+  return moved({ bytes, lengths }, [bytes, lengths]);
+}
+
+/** The MBTiles opened last in this thread. */
+let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;
+
+/** Tells a file from one that has replaced it. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs, mtimeNs } = statSync(path, { bigint: true });
+  return `${path} ${ino} ${statSync(path).isFile() ? mtimeNs : birthtimeNs}`;
+}

@@ -1,0 +1,52 @@
+import type { KernelName } from "../config/options.js";
+import type { EncodedChunk, EncodedRows, TableArrays, TableWords } from "../kernel/kernel.js";
+import { loadKernel } from "../kernel/load.js";
+import { moved } from "../parallel/moved.js";
+import type { IdGroup } from "../zones/format.js";
+import { readIds } from "../zones/zone-reader.js";
+import { type LaneResult, type LaneTask, runLane } from "./scan-lane.js";
+
+/** Count the windows of a scan until there are no more. */
+export async function scanLane(task: LaneTask): Promise<LaneResult> {
+  const result = await runLane(task);
+  return "waiting" in result ? moved(result, result.waiting.flat().flatMap(Object.values)) : result;
+}
+
+export interface RowsTask {
+  readonly kernel: KernelName;
+  readonly arrays: TableArrays;
+  readonly from: number;
+  readonly to: number;
+  /** As the kernel's encodeRows takes them, without the ids. */
+  readonly columns: Uint8Array;
+  readonly words: TableWords;
+  /** Where the ids come from: the zone index. */
+  readonly index: { readonly path: string; readonly fd: number };
+  readonly ids: IdGroup;
+  /** Place of the ids among the columns. */
+  readonly idPlace: number;
+}
+
+/** A row group of the zonal table: its columns' pages one after the other. */
+export interface RowGroup extends Omit<EncodedRows, "columns"> {
+  readonly bytes: Uint8Array;
+  readonly columns: readonly Omit<EncodedChunk, "bytes">[];
+  readonly lengths: readonly number[];
+}
+
+/** Encode a row group of the zonal table. */
+export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
+  const { arrays, from, to, columns, words, index, ids, idPlace } = task;
+  const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
+  const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0));
+  const lengths: number[] = [];
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk.bytes, at);
+    lengths.push(chunk.bytes.length);
+    at += chunk.bytes.length;
+  }
+  const described = chunks.map(({ bytes: _bytes, ...rest }) => rest);
+  return moved({ ...facts, bytes, columns: described, lengths }, [bytes]);
+}
