@@ -137,9 +137,10 @@ function read(raster: Raster): void {
 
 /** Workers start when tasks wait for them, and load the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
+  const wake = { kernel: "native", tasks: ["burnSlice", "findRepeatedIds", "scanLane"] } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
-    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", "native")));
+    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", wake)));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { user, system } = process.cpuUsage(before);
     busy = user + system > 10_000;
