@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { STATUS_CODES } from "node:http";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Fetch, fetchBy } from "../network/fetch.js";
@@ -169,7 +170,8 @@ async function accept(response: Response, part: PartFile, offset: number, proxy:
     throw new Retry(`HTTP 416 for bytes from ${offset} on; the file has changed`);
   }
   if (status !== 200 && status !== 206) {
-    const received = `HTTP ${status} ${response.statusText}`.trim();
+    // In the standard's words: the server's own get lost on the way through a proxy.
+    const received = ["HTTP", status, STATUS_CODES[status]].filter(Boolean).join(" ");
     if (status >= 500 || PASSING.has(status)) throw new Retry(received, retryAfterMs(response));
     throw new PipelineError("network", "Download refused by the server", { url: part.url, proxy, received });
   }

@@ -3,6 +3,13 @@ import type { WebProxy } from "./proxy.js";
 /** Statuses of a proxy after which another attempt may help. */
 const PASSING = new Set([408, 425, 429]);
 
+/** What breaks a connection before anybody has answered; by way of a proxy, that to the proxy. */
+const UNREACHABLE = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
+
+export function isUnreachable(error: unknown): boolean {
+  return UNREACHABLE.test((error as NodeJS.ErrnoException).code ?? "");
+}
+
 /** What a proxy, not the server behind it, did to a request. The message names the proxy, without user and password. */
 export class ProxyError extends Error {
   override readonly name = "ProxyError";

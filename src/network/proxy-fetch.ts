@@ -1,10 +1,7 @@
 import { Agent, Dispatcher, ProxyAgent, fetch as undiciFetch } from "undici";
 import type { Fetch } from "./fetch.js";
 import type { ProxyRules, WebProxy } from "./proxy.js";
-import { ProxyError } from "./proxy-error.js";
-
-/** What breaks a connection before anybody has answered; by way of a proxy, that to the proxy. */
-const UNREACHABLE = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
+import { isUnreachable, ProxyError } from "./proxy-error.js";
 
 /** See `fetchBy`. Redirects go by the rules too; connections are kept. */
 export function proxyFetch(rules: ProxyRules): Fetch {
@@ -47,9 +44,8 @@ class Router extends Dispatcher {
 /** The proxy's part in a failed fetch, which hides it in its causes. */
 function proxyErrorIn(error: unknown, proxy: WebProxy, url: URL): ProxyError | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const { code = "", message } = cause as NodeJS.ErrnoException;
-    if (UNREACHABLE.test(code)) return ProxyError.unreachable(proxy, cause);
-    const status = /^Proxy .*\((\d{3})\)/.exec(message)?.[1];
+    if (isUnreachable(cause)) return ProxyError.unreachable(proxy, cause);
+    const status = /^Proxy .*\((\d{3})\)/.exec(cause.message)?.[1];
     if (status !== undefined) return ProxyError.refusal(proxy, Number(status), url.host);
   }
   return undefined;

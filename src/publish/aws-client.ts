@@ -1,5 +1,5 @@
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { ProxyRules } from "../network/proxy.js";
+import { ProxyHandler } from "../network/proxy-handler.js";
 
 /** A server that is silent for so long is taken for gone; completing a large upload may take a minute. */
 const SILENCE_MS = 180_000;
@@ -28,10 +28,5 @@ export function awsClientConfig({ profile, retries, proxies }: AwsAccess) {
 
 function handlerOf(proxies: ProxyRules) {
   const timeouts = { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS };
-  if (proxies.proxies.length === 0) return timeouts;
-  return new NodeHttpHandler(async () => {
-    const { ProxyingAgent } = await import("../network/proxy-agent.js");
-    const agent = new ProxyingAgent(proxies);
-    return { ...timeouts, httpAgent: agent, httpsAgent: agent };
-  });
+  return proxies.proxies.length === 0 ? timeouts : new ProxyHandler(proxies, timeouts);
 }

@@ -41,8 +41,10 @@ export function asS3Error(error: unknown, what: string, where: Where): PipelineE
 
   if (error instanceof ProxyError)
     return new PipelineError("publish", what, where, { cause: new Error(error.message) });
-  if (status === 407) return say("The proxy wants a user and a password, or does not accept those it got");
-  if (UNREACHABLE.test(code)) return say("Cannot reach the S3 server; is it up, and the endpoint right?");
+  if (UNREACHABLE.test(code)) {
+    const way = where.proxy === undefined ? "" : " by way of the proxy";
+    return say(`Cannot reach the S3 server${way}; is it up, and the endpoint right?`);
+  }
   if (/^(CredentialsProviderError|TokenProviderError)$/.test(code)) {
     return say("No AWS credentials found; set a profile, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role");
   }

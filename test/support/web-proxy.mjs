@@ -42,7 +42,8 @@ export async function startWebProxy({ hosts = {}, user, plan = () => undefined }
     const { "proxy-authorization": _, "proxy-connection": __, ...headers } = request.headers;
     const onward = http.request({ hostname, port, method: request.method, path: pathname + search, headers });
     request.pipe(onward);
-    onward.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end("bad gateway")));
+    // Swift answers HEAD with a body now and then, which is an error only after the answer.
+    onward.on("error", () => (response.headersSent ? response.end() : response.writeHead(502).end("bad gateway")));
     onward.on("response", (answer) => {
       response.writeHead(answer.statusCode, answer.rawHeaders);
       answer.on("data", count);
