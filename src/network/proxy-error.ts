@@ -52,7 +52,8 @@ export class ProxyError extends Error {
   /** @param target  host that was asked for. */
   static refusal({ name, source, hasUser }: WebProxy, status: number, target: string): ProxyError {
     const said =
-      status === 407
+      // 401 is what tinyproxy says of a wrong password.
+      status === 407 || status === 401
         ? hasUser
           ? "does not accept this user and password"
           : "wants a user and a password"

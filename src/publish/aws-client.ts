@@ -11,7 +11,7 @@ export interface AwsAccess {
   readonly profile: string | undefined;
   /** Attempts after a failed request, with backoff. Refused credentials are not tried again. */
   readonly retries: number;
-  /** How the services are reached; the credential chain's own requests go directly. */
+  /** How the services are reached, those included that hand out credentials; not a machine's own metadata. */
   readonly proxies: ProxyRules;
 }
 

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { type Fetch, fetchBy } from "../../network/fetch.js";
 import { ProxyRules } from "../../network/proxy.js";
+import { ProxyError } from "../../network/proxy-error.js";
 import { PipelineError } from "../../pipeline/errors.js";
 import type { ArchiveEntry } from "../../publish/manifest.js";
 import { MAX_TEXT_BYTES, type Store, type StoredArchive } from "./store.js";
@@ -163,8 +164,9 @@ export class WebStore implements Store {
   }
 }
 
-/** fetch hides the reason (ECONNREFUSED, a certificate) one level down. */
+/** fetch hides the reason (ECONNREFUSED, a certificate) one level down; what a proxy did is told by the error itself. */
 function rootOf(error: unknown): unknown {
+  if (error instanceof ProxyError) return error;
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
 }
 
