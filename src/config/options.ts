@@ -31,7 +31,7 @@ export const OPTIONS = {
   // Network
   proxy: {
     type: "string",
-    help: "URL of the web proxy for downloads and uploads, or none (default: HTTPS_PROXY and HTTP_PROXY of the environment); NO_PROXY lists hosts that need none",
+    help: "URL of the web proxy for downloads and uploads, or none (default: HTTPS_PROXY and HTTP_PROXY); not for hosts in NO_PROXY",
   },
   // Fields
   fieldsRaw: { type: "string", help: "field polygons (default: data/fields_raw.parquet under the root)" },

@@ -21,7 +21,7 @@ const QUICK = { backoffMs: 5, maxBackoffMs: 20, stallMs: 5_000 };
 const SECRET = "me:s3cr3t";
 
 describe("downloads by way of a web proxy", () => {
-  const certificate = makeCertificate(tempFolder({ after }), ["cdl.test"]);
+  const certificate = makeCertificate(tempFolder({ after }), ["cdl.test", "localhost"]);
 
   async function proxyTo(t, server, options = {}) {
     const hosts = { "cdl.test:443": `127.0.0.1:${server.port}`, "cdl.test:80": `127.0.0.1:${server.port}` };
@@ -54,6 +54,35 @@ describe("downloads by way of a web proxy", () => {
     );
     assert.ok(proxy.bytes > ZIP.length);
     assert.doesNotMatch(said, /s3cr3t/);
+  });
+
+  test("a tunnel that breaks is made again, and the download goes on", async (t) => {
+    const server = await startFileServer(t, ZIP, [], certificate);
+    const proxy = await proxyTo(t, server, { plan: ({ index }) => (index === 0 ? "cut" : undefined) });
+    const env = { HTTPS_PROXY: proxy.url };
+    const { code, raster, said } = await download(t, "https://cdl.test/{year}.zip", env, ["--retries", "1"]);
+    assert.equal(code, 0, said);
+    assert.deepEqual(raster(), TIF);
+    assert.match(server.requests[1].range, /^bytes=[1-9]\d{4,}-$/);
+    assert.equal(proxy.requests.length, 2);
+  });
+
+  test("the proxy itself may speak TLS", async (t) => {
+    const server = await startFileServer(t, ZIP, [], certificate);
+    const plain = await startFileServer(t, ZIP);
+    const proxy = await startWebProxy({
+      hosts: { "cdl.test:443": `127.0.0.1:${server.port}`, "cdl.test:80": `127.0.0.1:${plain.port}` },
+      user: SECRET,
+      tls: certificate,
+    });
+    t.after(() => proxy.stop());
+    for (const scheme of ["http", "https"]) {
+      const args = ["--proxy", proxy.url];
+      const { code, raster, said } = await download(t, `${scheme}://cdl.test/{year}.zip`, {}, args);
+      assert.equal(code, 0, said);
+      assert.deepEqual(raster(), TIF);
+    }
+    assert.equal(proxy.requests.length, 2);
   });
 
   test("http:// is asked of the proxy itself, by --proxy too", async (t) => {

@@ -117,7 +117,7 @@ describe("uploads by way of a web proxy", { skip: swiftMissing() }, () => {
 
   /** A TLS server before the S3 server, as `https://s3.test`. */
   async function startTls(t) {
-    const certificate = makeCertificate(tempFolder(t), ["s3.test"]);
+    const certificate = makeCertificate(tempFolder(t), ["s3.test", "localhost"]);
     const behind = new URL(server.endpoint);
     const front = https.createServer(certificate, (request, response) => {
       const { method, url, headers } = request;
@@ -153,6 +153,21 @@ describe("uploads by way of a web proxy", { skip: swiftMissing() }, () => {
     assert.doesNotMatch(stdout + stderr, /s3cr3t/);
     // A tunnel is used again: fewer of them than requests, of which there are six parts and a dozen others.
     assert.ok(proxy.requests.length <= 8, `${proxy.requests.length}`);
+  });
+
+  test("the proxy itself may speak TLS", async (t) => {
+    const { certificate, host } = await startTls(t);
+    const hosts = { "s3.test:443": host, "s3.test:80": new URL(server.endpoint).host };
+    const proxy = await proxyTo(t, hosts, { user: SECRET, tls: certificate });
+    for (const scheme of ["http", "https"]) {
+      const { Bucket, root, options } = await makeTarget(t, `${scheme}://s3.test`);
+      const { archive } = makeYear(root, 2020, { options });
+      const args = ["2020", "--root", root, "--target", options.target, "--endpoint", options.endpoint];
+      const env = { NODE_EXTRA_CA_CERTS: certificate.path };
+      const { code, stderr } = await command("publish", [...args, "--proxy", proxy.url], { env });
+      assert.equal(code, 0, stderr);
+      assert.equal(sha256(await get(Bucket, KEY)), sha256(readFileSync(archive.path)));
+    }
   });
 
   test("NO_PROXY: the server is reached directly", async (t) => {

@@ -1,20 +1,24 @@
 import http from "node:http";
+import https from "node:https";
 import net from "node:net";
+
+const CUT_BYTES = 200_000;
 
 /**
  * A web proxy on loopback: CONNECT for tunnels, absolute URIs for http://.
  *
  * @param options.hosts  `name:port` to `address:port`; names that only the proxy knows, so that nothing that came by
  *   way of another road can have come.
+ * @param options.tls    {key, cert}: the proxy itself speaks TLS, as `https://NAME:PORT`.
  * @param options.user   `user:password` that it demands.
  * @param options.plan   called for every request with {method, target, index}; names what happens to it:
  *   a number   answer that status, and do nothing
  *   `stall`    never answer
  *   `reset`    break the connection
- *   `cut`      break it once the answer's first bytes are through
+ *   `cut`      break it once some of the answer is through; of a tunnel 200 kB
  * @returns `url`, `requests` ({method, target, headers, fault}), `connections` (how many came), `bytes` (of answers), `stop`.
  */
-export async function startWebProxy({ hosts = {}, user, plan = () => undefined } = {}) {
+export async function startWebProxy({ hosts = {}, tls, user, plan = () => undefined } = {}) {
   const state = { requests: [], connections: 0, bytes: 0 };
   const sockets = new Set();
   const wanted = user === undefined ? undefined : `Basic ${Buffer.from(user).toString("base64")}`;
@@ -32,7 +36,7 @@ export async function startWebProxy({ hosts = {}, user, plan = () => undefined }
     state.bytes += chunk.length;
   };
 
-  const server = http.createServer((request, response) => {
+  const server = (tls ? https : http).createServer(tls ?? {}, (request, response) => {
     const fault = judge(request);
     if (typeof fault === "number") return response.writeHead(fault, { "proxy-authenticate": "Basic" }).end("no");
     if (fault === "reset") return request.socket.destroy();
@@ -64,11 +68,13 @@ export async function startWebProxy({ hosts = {}, user, plan = () => undefined }
     onward.on("connect", () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"));
     onward.on("error", () => (onward.connecting ? socket.destroy() : socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")));
     onward.on("data", count);
+    const from = state.bytes;
+    if (fault === "cut") onward.on("data", () => state.bytes > from + CUT_BYTES && socket.destroy());
     socket.on("close", () => onward.destroy());
     socket.pipe(onward).pipe(socket);
     return undefined;
   });
-  server.on("connection", (socket) => {
+  server.on(tls ? "secureConnection" : "connection", (socket) => {
     state.connections++;
     sockets.add(socket);
     socket.on("error", () => {});
@@ -76,10 +82,10 @@ export async function startWebProxy({ hosts = {}, user, plan = () => undefined }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address();
-  const name = `127.0.0.1:${port}`;
+  const name = `${tls ? "localhost" : "127.0.0.1"}:${port}`;
   return Object.assign(state, {
     name,
-    url: `http://${user === undefined ? "" : `${user}@`}${name}`,
+    url: `${tls ? "https" : "http"}://${user === undefined ? "" : `${user}@`}${name}`,
     stop() {
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(resolve));
