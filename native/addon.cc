@@ -396,6 +396,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("merge", Napi::Function::New(env, merge));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
   export_table(env, exports);
+  export_raster(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
   exports.Set("gzipLibrary", Napi::String::New(env, Gzip::library()));
   exports.Set("swap", Napi::Function::New(env, swap));

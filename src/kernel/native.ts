@@ -1,15 +1,16 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { PipelineError } from "../pipeline/errors.js";
+import type { BlockKernel } from "./blocks.js";
 import type { Kernel } from "./kernel.js";
 import type { PageKernel } from "./pages.js";
 
 const MODULE = fileURLToPath(new URL("../../native/build/Release/fields.node", import.meta.url));
 
 /** @throws {PipelineError} tool, with the build command, when the module is missing or of another Node. */
-export function nativeKernel(): Kernel & PageKernel {
+export function nativeKernel(): Kernel & PageKernel & BlockKernel {
   try {
-    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel;
+    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel & BlockKernel;
   } catch (cause) {
     throw new PipelineError(
       "tool",
