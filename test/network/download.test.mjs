@@ -159,7 +159,7 @@ describe("downloads by way of a web proxy", () => {
     assert.doesNotMatch(said, /s3cr3t/);
   });
 
-  const fetched = async (t, server, proxy, { retries = 2, timing = {} } = {}) => {
+  const fetched = async (t, proxy, { retries = 2, timing = {} } = {}) => {
     const path = join(tempFolder(t), "f.zip");
     const ctx = testContext();
     const proxies = ProxyRules.of(proxy.url, {});
@@ -170,7 +170,7 @@ describe("downloads by way of a web proxy", () => {
   test("a connection that breaks is continued by Range, a refused one tried again, both over one connection", async (t) => {
     const server = await startFileServer(t, ZIP, [{}, { status: 503 }, { status: 503 }]);
     const proxy = await proxyTo(t, server, { plan: ({ index }) => (index === 0 ? "cut" : undefined) });
-    const { bytes, ctx } = await fetched(t, server, proxy, { retries: 3 });
+    const { bytes, ctx } = await fetched(t, proxy, { retries: 3 });
     assert.deepEqual(bytes, ZIP);
     assert.equal(proxy.requests.length, 4);
     const start = Number(/^bytes=(\d+)-$/.exec(server.requests.at(-1).range)[1]);
@@ -188,7 +188,7 @@ describe("downloads by way of a web proxy", () => {
     ]) {
       const server = await startFileServer(t, ZIP);
       const proxy = await proxyTo(t, server, { plan: ({ index }) => (index === 0 ? fault : undefined) });
-      const { bytes, ctx } = await fetched(t, server, proxy, { timing: { stallMs: 300 } });
+      const { bytes, ctx } = await fetched(t, proxy, { timing: { stallMs: 300 } });
       assert.deepEqual(bytes, ZIP, String(fault));
       assert.match(ctx.lines.find(({ level }) => level === "warn").received, received);
     }

@@ -17,7 +17,7 @@ import https from "node:https";
  *
  * @param tls  {key, cert} for https://
  */
-export async function startFileServer(t, bytes, plan = [], tls = undefined) {
+export async function startFileServer(t, bytes, plan = [], tls) {
   const state = { bytes, etag: '"v1"', lastModified: undefined, requests: [] };
   const sockets = new Set();
   const { createServer } = tls ? https : http;
