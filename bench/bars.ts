@@ -30,6 +30,13 @@ export function barsOf(results: Results): Bar[] {
       quotient(at("scan tiled 1 again"), at("decode tiled 1"), workCpu),
       "x",
     ),
+    ...["tiled", "strips"].map((world) =>
+      shown(
+        `raster decoded by the kernel, ${world}: CPU of the floor`,
+        quotient(at(`read ${world} 1`), at(`decode ${world} 1`), workCpu),
+        "x",
+      ),
+    ),
     atLeast(
       "end to end without an index: fields per CPU second of rasterio",
       gain(at("direct tiled 1"), at(RASTERIO)),

@@ -9,7 +9,6 @@ const ASSUMED = {
   rasterBytes: { value: 2.5e9, words: "2.5 GB a raster file, LZW" },
   fieldsBytes: { value: 19e9, words: "19 GB of polygons as parquet" },
   cores: { value: 128, words: "128 cores a node: two EPYC 7742, hyperthreads not counted" },
-  decoders: { value: 4, words: "4 threads that decode: as many as libuv has, one raster handle each" },
   diskBytesPerS: { value: 1e9, words: "1 GB/s for a node that reads or writes Lustre; cautious" },
   memoryBytesPerS: { value: 300e9, words: "300 GB/s of memory a node: three quarters of 16 channels of DDR4-3200" },
 } as const;
@@ -27,7 +26,7 @@ interface Stage {
  * The national job on Betzy, from what was measured here.
  *
  * A stage takes as long as what holds it up: its workers' CPU over all cores, the main
- * thread, decoding, the disk or memory. Nothing is said of download, tiles and upload.
+ * thread, the disk or memory. Nothing is said of download, tiles and upload.
  *
  * @param coreSpeed  of a Betzy core, this machine's being 1.
  * @returns lines of Markdown.
@@ -70,18 +69,18 @@ export function predictBetzy(results: Results, coreSpeed: number): string[] {
 const timeOf = ({ limits }: Stage): number => Math.max(...Object.values(limits));
 
 function stagesOf(results: Results, coreSpeed: number): Stage[] | undefined {
-  const [build, scan, decode] = ["build tiled 1 again", "scan tiled 1 again", "decode tiled 1"].map((key) =>
+  const [build, scan, read] = ["build tiled 1 again", "scan tiled 1 again", "read tiled 1"].map((key) =>
     outcomeOf(results, key),
   );
-  if (!build || !scan || !decode) return undefined;
+  if (!build || !scan || !read) return undefined;
   const burned = phaseOf(build, "fields burned");
   const counted = phaseOf(scan, "pixels counted");
   const written = phaseOf(scan, "rows written");
   if (!burned || !counted || !written) return undefined;
-  const { fields, pixels, rasterBytes, fieldsBytes, cores, decoders, diskBytesPerS, memoryBytesPerS } = ASSUMED;
+  const { fields, pixels, rasterBytes, fieldsBytes, cores, diskBytesPerS, memoryBytesPerS } = ASSUMED;
   const perField = (seconds: number) => ((seconds / scan.fields) * fields.value) / coreSpeed;
-  const decodeS = ((spread(workCpu(decode)).median / decode.mpx) * pixels.value) / coreSpeed;
-  const decodeHere = (spread(workCpu(decode)).median / decode.mpx) * scan.mpx;
+  const decode = spread(workCpu(read)).median / read.mpx;
+  const decodeS = (decode * pixels.value) / coreSpeed;
   const sample = results.worlds[0]?.fields ?? scan.fields;
   const indexBytes = (results.indexBytes / sample) * fields.value;
   const tableBytes = (results.tableBytes / sample) * fields.value;
@@ -100,9 +99,8 @@ function stagesOf(results: Results, coreSpeed: number): Stage[] | undefined {
     {
       name: "decode and count, a year",
       limits: {
-        workers: perField(Math.max(0, counted.cpuS - counted.mainS - decodeHere)) / cores.value,
+        workers: (decodeS + perField(Math.max(0, counted.cpuS - counted.mainS - decode * scan.mpx))) / cores.value,
         "main thread": perField(counted.mainS),
-        decoding: decodeS / decoders.value,
         disk: disk(rasterBytes.value + indexBytes),
         memory: memory(rasterBytes.value + indexBytes + pixels.value * 1e6),
       },

@@ -24,6 +24,7 @@ export interface Contender {
 const TITLES: Readonly<Record<StageTask["stage"], string>> = {
   start: "start-up alone: an empty run",
   decode: "floor: GDAL decodes the raster once",
+  read: "the kernel decodes the raster once",
   build: "zone index built",
   scan: "table from the zone index",
   direct: "table without an index, end to end",
@@ -50,7 +51,7 @@ export function stageOn(
       TITLES[stage] + (stage === "build" || stage === "start" ? "" : `, ${world.name}`) + (passes > 1 ? AGAIN : ""),
     threads,
     world: world.name,
-    fields: stage === "decode" || stage === "start" ? 0 : world.fields,
+    fields: stage === "decode" || stage === "read" || stage === "start" ? 0 : world.fields,
     mpx: stage === "build" || stage === "start" ? 0 : world.mpx,
     ...(writes && { table }),
     run: (signal) => runStage(task, signal),

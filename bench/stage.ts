@@ -2,14 +2,18 @@
  * One stage in a process of its own, timed from inside:
  * node dist-bench/stage.js '{"stage": "scan", ...}', a StageTask; prints a StageReport.
  */
+import { closeSync } from "node:fs";
 import { basename, join } from "node:path";
 import gdal from "gdal-async";
 import { resolveOptions } from "../dist/config/config.js";
 import { openFields } from "../dist/fields/fields-file.js";
+import { nativeKernel } from "../dist/kernel/native.js";
 import { openPool, type Pool } from "../dist/parallel/pool.js";
 import type { Context } from "../dist/pipeline/context.js";
 import { openScratch, publishFile, removeScratch } from "../dist/pipeline/output.js";
 import { openRaster, type Raster } from "../dist/raster/raster.js";
+import { openTiffBand } from "../dist/raster/tiff-band.js";
+import { planWindows } from "../dist/raster/window-plan.js";
 import { zonalRule } from "../dist/zonal/rule.js";
 import { countFields, verifyZonalTable, type ZoneSource } from "../dist/zonal/zonal.js";
 import { buildZones } from "../dist/zones/build-zones.js";
@@ -20,11 +24,12 @@ export interface StageTask {
   /**
    * `start`   nothing: what a process costs before any work.
    * `decode`  every pixel of the raster once, by GDAL alone.
+   * `read`    the same by the kernel, as workers do it.
    * `build`   the zone index.
    * `scan`    the table, from the zone index.
    * `direct`  the table, without one.
    */
-  readonly stage: "start" | "decode" | "build" | "scan" | "direct";
+  readonly stage: "start" | "decode" | "read" | "build" | "scan" | "direct";
   readonly fields: string;
   readonly raster: string;
   /** Zone index: made by `build`, read by `scan`. */
@@ -77,6 +82,7 @@ process.stdout.write(`${JSON.stringify(report)}\n`);
 async function prepare(stage: StageTask["stage"]): Promise<{ run(): Promise<void>; close(): Promise<void> }> {
   const raster = openRaster(task.raster);
   if (stage === "decode") return { run: async () => decode(raster), close: async () => {} };
+  if (stage === "read") return { run: async () => read(raster), close: async () => {} };
   const fields = await openFields(task.fields, options);
   const pool = openPool(task.threads);
   await startWorkers(pool);
@@ -118,11 +124,23 @@ function decode(raster: Raster): void {
   dataset.close();
 }
 
+/** The kernel's reading of the same, in windows as large as a worker's. */
+function read(raster: Raster): void {
+  const kernel = nativeKernel();
+  const band = openTiffBand(raster, kernel);
+  if (band === undefined) throw new Error(`the kernel does not read ${raster.path}`);
+  const windows = planWindows(raster, raster.grid, { col: 0, row: 0 }).map(({ window }) => window);
+  const pixels = new Uint8Array(Math.max(...windows.map(({ width, height }) => width * height)));
+  for (const window of windows) kernel.readBlocks(band, window, pixels.subarray(0, window.width * window.height));
+  closeSync(band.fd);
+}
+
 /** Workers start when tasks wait for them, and load the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
+  const wake = { kernel: "native", tasks: ["burnSlice", "findRepeatedIds", "scanLane"] } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
-    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", "native")));
+    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", wake)));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { user, system } = process.cpuUsage(before);
     busy = user + system > 10_000;

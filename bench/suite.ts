@@ -165,9 +165,11 @@ function contendersOf(
   return [
     ...options.threads.map((threads) => stageOn("start", tiled, threads, folder)),
     stageOn("decode", tiled, 1, folder),
+    stageOn("read", tiled, 1, folder),
     ...options.threads.map((threads) => stageOn("scan", tiled, threads, folder)),
     stageOn("scan", tiled, 1, folder, reference.index, 2),
     stageOn("decode", strips, 1, folder),
+    stageOn("read", strips, 1, folder),
     ...options.threads.map((threads) => stageOn("scan", strips, threads, folder)),
     ...options.threads.map((threads) => stageOn("build", tiled, threads, folder, own)),
     stageOn("build", tiled, 1, folder, own, 2),

@@ -15,6 +15,7 @@ import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SILENT } from "../dist/cli/progress.js";
+import { ProxyRules } from "../dist/network/proxy.js";
 import type { Context } from "../dist/pipeline/context.js";
 import { fileChecksum } from "../dist/publish/checksum.js";
 import { S3Target } from "../dist/publish/target-s3.js";
@@ -64,6 +65,7 @@ async function upload(port: number): Promise<void> {
     endpoint: `http://127.0.0.1:${port}`,
     region: "us-east-1",
     profile: undefined,
+    proxies: ProxyRules.none,
     retries: 0,
     tuning: { partBytes: PART, parallelParts: LANES },
   });

@@ -1,6 +1,5 @@
-// With addon_burn.cc, addon_table.cc and addon_tiles.cc the only source that knows N-API: checks arguments, calls the kernels,
-// hands arrays back.
-// No state is kept between calls, for one copy of this module serves all threads.
+// With addon_burn.cc, addon_table.cc and addon_tiles.cc the only source that knows N-API: checks arguments, calls the
+// kernels, hands arrays back. No state is kept between calls, for one copy of this module serves all threads.
 #include <napi.h>
 
 #include <algorithm>
@@ -263,6 +262,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("merge", Napi::Function::New(env, merge));
   exports.Set("countWeighted", Napi::Function::New(env, count_weights));
   export_table(env, exports);
+  export_raster(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
   export_tiles(env, exports);
   return exports;

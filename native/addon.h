@@ -51,6 +51,8 @@ struct WkbColumn {
 
 // Adds burn, burnPages and the readers of parquet.
 void export_burn(Napi::Env env, Napi::Object exports);
+// Adds readBlocks and canDecode.
+void export_raster(Napi::Env env, Napi::Object exports);
 // Adds encodeIds and encodeRows.
 void export_table(Napi::Env env, Napi::Object exports);
 // Adds swap and templates.

@@ -157,7 +157,6 @@ Napi::Value swap(const Napi::CallbackInfo& info) {
   return result;
 }
 
-
 // A list of crops' codes, and which of them each row has.
 TemplateYear template_year_of(const Napi::Object& from, uint64_t rows) {
   TemplateYear year;
@@ -260,7 +259,8 @@ Napi::Value fill_template(const Napi::CallbackInfo& info) {
       begin = ends[i];
       for (Output& output : outputs) {
         if (size > 0) {
-          output.filled += filler.fill(output.year, i >= mark_from, output.room + output.filled, output.size - output.filled);
+          output.filled +=
+              filler.fill(output.year, i >= mark_from, output.room + output.filled, output.size - output.filled);
         }
         if (output.filled > UINT32_MAX) throw TileError("a batch grew beyond 4 GiB");
         output.ends.push_back(static_cast<uint32_t>(output.filled));

@@ -27,6 +27,7 @@ bool can_decompress(int64_t codec) {
 #endif
 #ifdef FIELDS_LIBDEFLATE
     case static_cast<int64_t>(Codec::kGzip):
+    case static_cast<int64_t>(Codec::kZlib):
 #endif
 #ifdef FIELDS_ZSTD
     case static_cast<int64_t>(Codec::kZstd):
@@ -44,7 +45,8 @@ Decompressor::Decompressor(Codec codec) : codec_(codec) {
   if (codec == Codec::kZstd && (state_ = ZSTD_createDCtx()) == nullptr) throw std::bad_alloc();
 #endif
 #ifdef FIELDS_LIBDEFLATE
-  if (codec == Codec::kGzip && (state_ = libdeflate_alloc_decompressor()) == nullptr) throw std::bad_alloc();
+  if ((codec == Codec::kGzip || codec == Codec::kZlib) && (state_ = libdeflate_alloc_decompressor()) == nullptr)
+    throw std::bad_alloc();
 #endif
 }
 
@@ -53,7 +55,8 @@ Decompressor::~Decompressor() {
   if (codec_ == Codec::kZstd) ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(state_));
 #endif
 #ifdef FIELDS_LIBDEFLATE
-  if (codec_ == Codec::kGzip) libdeflate_free_decompressor(static_cast<libdeflate_decompressor*>(state_));
+  if (codec_ == Codec::kGzip || codec_ == Codec::kZlib)
+    libdeflate_free_decompressor(static_cast<libdeflate_decompressor*>(state_));
 #endif
 }
 
@@ -88,6 +91,9 @@ bool Decompressor::run(const uint8_t* from, size_t from_size, uint8_t* to, size_
       }
       return true;
     }
+    case Codec::kZlib:
+      return libdeflate_zlib_decompress(static_cast<libdeflate_decompressor*>(state_), from, from_size, to, size,
+                                        nullptr) == LIBDEFLATE_SUCCESS;
 #endif
 #ifdef FIELDS_ZSTD
     case Codec::kZstd: return ZSTD_decompressDCtx(static_cast<ZSTD_DCtx*>(state_), to, size, from, from_size) == size;

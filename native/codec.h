@@ -1,4 +1,4 @@
-// Parquet's compressions, by the libraries that were there when this was built.
+// Compressions of parquet pages and TIFF blocks, by the libraries that were there when this was built.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 namespace fields {
 
-// Numbers as in parquet.thrift.
-enum class Codec : uint8_t { kNone = 0, kSnappy = 1, kGzip = 2, kZstd = 6, kLz4Raw = 7 };
+// Numbers as in parquet.thrift, but for zlib's, which parquet does not have.
+enum class Codec : uint8_t { kNone = 0, kSnappy = 1, kGzip = 2, kZstd = 6, kLz4Raw = 7, kZlib = 255 };
 
 bool can_decompress(int64_t codec);
 

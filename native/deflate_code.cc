@@ -11,8 +11,9 @@ constexpr uint8_t kMetaOrder[kMetaSymbols] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 
 
 constexpr uint16_t kLengthBase[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
                                       31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
-constexpr uint16_t kDistanceBase[30] = {1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
-                                        193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
+constexpr uint16_t kDistanceBase[30] = {1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
+                                        33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
+                                        1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 
 uint16_t reversed(uint32_t bits, uint32_t length) {
   uint32_t out = 0;
@@ -75,7 +76,8 @@ LengthCode length_code(uint32_t length) {
 }
 
 LengthCode distance_code(uint32_t distance) {
-  const auto at = static_cast<uint32_t>(std::upper_bound(kDistanceBase, kDistanceBase + 30, distance) - kDistanceBase - 1);
+  const auto at =
+      static_cast<uint32_t>(std::upper_bound(kDistanceBase, kDistanceBase + 30, distance) - kDistanceBase - 1);
   return {static_cast<uint16_t>(at), static_cast<uint8_t>(at < 4 ? 0 : at / 2 - 1), kDistanceBase[at]};
 }
 

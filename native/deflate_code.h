@@ -72,7 +72,8 @@ struct BlockCodes {
   void write_match(BitWriter& out, uint32_t length, uint32_t distance) const;
 };
 
-// Lengths of at most `longest` bits of an optimal prefix code; 0 where there is no count. One symbol alone has length 1.
+// Lengths of at most `longest` bits of an optimal prefix code; 0 where there is no count. One symbol alone has
+// length 1.
 void code_lengths(const uint32_t* counts, size_t symbols, uint32_t longest, uint8_t* lengths);
 
 }  // namespace fields

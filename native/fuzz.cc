@@ -12,9 +12,9 @@
 #include "encode.h"
 #include "geojson.h"
 #include "swap.h"
-#include "template.h"
 #include "table.h"
 #include "tally.h"
+#include "template.h"
 
 namespace {
 
@@ -375,7 +375,9 @@ int main(int argc, char** argv) {
   }
   std::printf("geometries by status:");
   for (const long n : statuses) std::printf(" %ld", n);
-  std::printf("\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld; records filled %ld\n", counted,
-              refused, written, swapped, corrupt, filled);
+  std::printf(
+      "\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld; records filled "
+      "%ld\n",
+      counted, refused, written, swapped, corrupt, filled);
   return 0;
 }

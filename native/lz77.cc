@@ -110,7 +110,8 @@ void Lz77::find_matches(uint32_t at) {
   uint32_t& head = head_[hash_of(text_ + at)];
   uint32_t best = kLeastMatch - 1;
   uint32_t tries = kMostTries;
-  for (uint32_t from = head; from != kNone && at - from <= kMostDistance && tries > 0; from = previous_[from], tries--) {
+  for (uint32_t from = head; from != kNone && at - from <= kMostDistance && tries > 0;
+       from = previous_[from], tries--) {
     const uint32_t limit = std::min(most, stops_[from] - from);
     if (limit <= best || text_[from + best] != text_[at + best]) continue;
     uint32_t length = common(text_ + from, text_ + at, limit);

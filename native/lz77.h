@@ -36,9 +36,9 @@ struct TokenCosts {
 class Lz77 {
  public:
   // `stops[i]` is the first place from i on that no match may cover or copy, `size` where there is none. `seams[i]` is
-  // the first place from i on of two bytes that a match may cover only at its end, both, behind three others, and copied
-  // from two such bytes; `size` where there is none, and the second byte counts as a place of its own. The text is kept
-  // as long as this is used.
+  // the first place from i on of two bytes that a match may cover only at its end, both, behind three others, and
+  // copied from two such bytes; `size` where there is none, and the second byte counts as a place of its own. The text
+  // is kept as long as this is used.
   void open(const uint8_t* text, const uint32_t* stops, const uint32_t* seams, uint32_t size);
 
   // Appends the tokens of `from .. to`.

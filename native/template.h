@@ -6,8 +6,8 @@
 // `N key D`, the tags' length, the crop's key, the index of its slot. Where a row has no crop they are
 // `N-2|80 80 00`, the length of the tags that remain, padded to as many bytes.
 //
-// No match of the compressed text covers or copies a slot or an index, so that their codes, and nothing else, are a year's.
-// `N key` may be the end of a match, copied from another feature.
+// No match of the compressed text covers or copies a slot or an index, so that their codes, and nothing else, are a
+// year's. `N key` may be the end of a match, copied from another feature.
 //
 // A record, little-endian, holds one tile:
 //

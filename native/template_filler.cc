@@ -43,7 +43,8 @@ class BitSink {
 
   // `length` bits of `from`, from bit `at` on; 8 bytes behind them can be read.
   void copy(const uint8_t* from, uint64_t at, uint64_t length) {
-    for (; length > kMostAtOnce; length -= kMostAtOnce, at += kMostAtOnce) put(bits_at(from, at, kMostAtOnce), kMostAtOnce);
+    for (; length > kMostAtOnce; length -= kMostAtOnce, at += kMostAtOnce)
+      put(bits_at(from, at, kMostAtOnce), kMostAtOnce);
     put(bits_at(from, at, static_cast<uint32_t>(length)), static_cast<uint32_t>(length));
   }
 
@@ -336,7 +337,8 @@ bool TemplateFiller::State::rank(const TemplateYear& year, uint32_t& crc) {
     }
     crc ^= crc_product(slot_crc, slot_power);
     const auto none = static_cast<uint8_t>(entries.size());
-    for (uint32_t r = 0; r < row_count; r++) rank_of_row[r] = entry_of_row[r] == 0 ? none : rank_of_entry[entry_of_row[r]];
+    for (uint32_t r = 0; r < row_count; r++)
+      rank_of_row[r] = entry_of_row[r] == 0 ? none : rank_of_entry[entry_of_row[r]];
   }
   for (const uint32_t entry : entries) count[entry] = power_sum[entry] = 0;
   return fits;

@@ -131,9 +131,7 @@ struct TemplateMaker::State {
   void cut(Piece& piece, const TokenCosts& costs);
   void count(Piece& piece);
   // Whether a match that ends at `end` has taken `N key` with it.
-  bool takes_seam(const Token& token, uint32_t end) const {
-    return token.length >= 5 && seams[end - 1] == end - 1;
-  }
+  bool takes_seam(const Token& token, uint32_t end) const { return token.length >= 5 && seams[end - 1] == end - 1; }
   std::vector<size_t> group();
   void add_counts(size_t from, size_t to, LitLenCounts& litlen, DistanceCounts& distance) const;
   bool write(const std::vector<size_t>& groups, Buffer& out);
@@ -351,7 +349,8 @@ void TemplateMaker::State::cut(Piece& piece, const TokenCosts& costs) {
     const TextLayer& layer = *piece.layer;
     lz.cut(from, layer.slots, costs, piece.tokens);
     // Of the layer before, which lies no farther back than a match may reach.
-    const auto before = std::find_if(layers.begin(), layers.end(), [&](const TextLayer& l) { return &l == &layer; }) - 1;
+    const auto before =
+        std::find_if(layers.begin(), layers.end(), [&](const TextLayer& l) { return &l == &layer; }) - 1;
     const auto distance = static_cast<uint16_t>(layer.slots - before->slots - 1);
     for (uint32_t left = slots * kSlotBytes; left > 0;) {
       const uint32_t take = left <= kMostMatch ? left : std::min(kMostMatch, left - kLeastMatch);

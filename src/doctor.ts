@@ -4,6 +4,7 @@ import { clusterProfile } from "./cluster/profile-file.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
 import { examine, findingsText } from "./doctor/finding.js";
 import { machineChecks } from "./doctor/machine.js";
+import { proxyChecks } from "./doctor/proxy.js";
 import { serviceChecks } from "./doctor/services.js";
 import { softwareChecks } from "./doctor/software.js";
 import { storageChecks } from "./doctor/storage.js";
@@ -31,6 +32,7 @@ await main(
       ...softwareChecks(options, profile, threads),
       ...machineChecks(resolve(options.root), threads, profile),
       ...storageChecks(options, profile),
+      ...proxyChecks(options),
       ...serviceChecks(options, profile, ctx),
     ]);
     const worst = (["fail", "warn"] as const).find((level) => findings.some((finding) => finding.level === level));

@@ -74,6 +74,7 @@ await main(
       "distribution",
       "waitInvalidation",
       "retries",
+      "proxy",
       "json",
       "quiet",
     ],

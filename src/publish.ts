@@ -26,6 +26,7 @@ await main(
       "distribution",
       "waitInvalidation",
       "retries",
+      "proxy",
       "json",
       "quiet",
     ],

@@ -49,7 +49,7 @@ await main(
   {
     name: "node dist/serve.js",
     summary: "Look at what was published: a map in the browser. Needs no network; ends at Ctrl-C.",
-    options: ["root", "region", "target", "json", "quiet"],
+    options: ["root", "region", "target", "proxy", "json", "quiet"],
     own: {
       host: { type: "string", help: "address to listen on; 0.0.0.0 lets the whole network in [127.0.0.1]" },
       port: { type: "string", help: `port to listen on; 0 for any free one [${PORT}]` },

@@ -24,10 +24,13 @@ const concurrency = Math.min(8, Math.max(2, availableParallelism()));
 // A test that hangs fails by name instead of holding the run.
 const timeoutMs = 15 * 60_000;
 
+// Servers of the tests are on loopback: a proxy of this machine's environment would stand between.
+const { http_proxy: _a, https_proxy: _b, HTTP_PROXY: _c, HTTPS_PROXY: _d, ...env } = process.env;
+
 const runner = spawn(
   process.execPath,
   ["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`, "--test-reporter=spec", ...files],
-  { cwd: project, stdio: "inherit" },
+  { cwd: project, env, stdio: "inherit" },
 );
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => runner.kill(signal));
 runner.on("exit", (code) => process.exit(code ?? 1));

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
@@ -49,8 +50,26 @@ export type Sign = Pick<RunnerFile, "tally" | "draining">;
 
 /** A name that no other runner has had or will have, and that says where it runs. */
 export function newRunnerName(): string {
-  const host = hostname().replace(/[^A-Za-z0-9-]/g, "-");
-  return `${host}-${process.pid}-${randomBytes(6).toString("hex")}`;
+  return `${hostInName()}-${process.pid}-${randomBytes(6).toString("hex")}`;
+}
+
+function hostInName(): string {
+  return hostname().replace(/[^A-Za-z0-9-]/g, "-");
+}
+
+/** A runner that has not been there for so long after its file was begun never will be. */
+const UNBORN_MS = 3_600_000;
+
+/** Remove the half-made files of runners that were killed before they were there. */
+async function removeUnborn(folder: string): Promise<void> {
+  for (const name of await listNames(folder)) {
+    const [, host, pid] = /^\.(.+)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+    if (host === undefined) continue;
+    const path = join(folder, name);
+    const dead = host === hostInName() && !existsSync(`/proc/${pid}`);
+    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity);
+    if (dead || age > UNBORN_MS) await rm(path, { force: true });
+  }
 }
 
 /**
@@ -85,13 +104,7 @@ export class Presence {
     sign: () => Sign,
     onBeat: () => void,
   ): Promise<Presence> {
-    const path = join(layout.runners(), name);
-    const partial = join(layout.runners(), `.${name}`);
-    const handle = await open(partial, "w");
-    const { ino } = await handle.stat({ bigint: true });
-    const presence = new Presence(name, path, handle, ino, fixed, sign);
-    await presence.#write();
-    await rename(partial, path);
+    const presence = await Presence.#create(layout, name, fixed, sign);
     let under = false;
     presence.#timer = setInterval(() => {
       if (under) return; // A file system that stalls: no beat, and the guard knows what that means.
@@ -101,6 +114,29 @@ export class Presence {
       });
     }, beatMs(fixed.staleMs));
     return presence;
+  }
+
+  static async #create(
+    layout: BatchLayout,
+    name: string,
+    fixed: Pick<RunnerFile, "workers" | "staleMs" | "slurm">,
+    sign: () => Sign,
+  ): Promise<Presence> {
+    const path = join(layout.runners(), name);
+    const partial = join(layout.runners(), `.${name}`);
+    const handle = await open(partial, "w");
+    const { ino } = await handle.stat({ bigint: true });
+    const presence = new Presence(name, path, handle, ino, fixed, sign);
+    await presence.#write();
+    try {
+      await rename(partial, path);
+      return presence;
+    } catch (error) {
+      await handle.close();
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // Another, which does not see this process, took the file for one of the dead; it is about to be gone itself.
+      return await Presence.#create(layout, name, fixed, sign);
+    }
   }
 
   /** Aborted when the file is gone: another took this runner for dead. */
@@ -146,6 +182,7 @@ export class Presence {
     clearInterval(this.#timer);
     await this.handle.close();
     if (!this.#lost.signal.aborted) await rm(this.path, { force: true });
+    await removeUnborn(dirname(this.path));
   }
 
   async #beat(onBeat: () => void): Promise<void> {

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { parseYears } from "../cli/arguments.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
+import { ProxyRules } from "../network/proxy.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { jobProblems } from "./job-problems.js";
 import { type Directives, renderScript, scriptDirectives } from "./job-script.js";
@@ -66,6 +67,7 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   if (profile.scheduler !== "slurm") {
     throw new PipelineError("usage", "Nothing is submitted there: run the command itself", { cluster: profile.name });
   }
+  refusePassword(options.proxy);
   const { name, type } = jobTypeOf(request, profile);
   const code = fileURLToPath(new URL("../..", import.meta.url));
   const root = resolve(options.root);
@@ -121,6 +123,15 @@ export async function submit({ command, env, problems, script }: Submission): Pr
   }
   // With several clusters joined, `id;cluster`.
   return result.stdout.trim().split(";")[0] as string;
+}
+
+/** The job's command line, of which the option becomes a part, is shown to everybody. */
+function refusePassword(proxy: string | undefined): void {
+  const [found] = proxy === undefined ? [] : ProxyRules.of(proxy, {}).proxies;
+  if (!found?.hasUser) return;
+  throw new PipelineError("usage", "--proxy must not carry a user and password to a job; export HTTPS_PROXY instead", {
+    received: found.name,
+  });
 }
 
 function jobTypeOf({ job, jobType }: SubmitRequest, profile: ClusterProfile): { name: string; type: JobType } {

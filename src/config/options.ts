@@ -28,6 +28,11 @@ export const OPTIONS = {
   },
   keepCdl: { type: "boolean", default: false, help: "keep the zip and the raster after the zonal output is verified" },
   retries: { type: "integer", default: 8, min: 0, help: "attempts after a failed request, with backoff" },
+  // Network
+  proxy: {
+    type: "string",
+    help: "URL of the web proxy for downloads and uploads, or none (default: HTTPS_PROXY and HTTP_PROXY); not for hosts in NO_PROXY",
+  },
   // Fields
   fieldsRaw: { type: "string", help: "field polygons (default: data/fields_raw.parquet under the root)" },
   fieldsClean: { type: "string", help: "field areas (default: data/fields_clean.parquet under the root)" },

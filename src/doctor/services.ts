@@ -1,6 +1,9 @@
 import { execa } from "execa";
 import type { ClusterProfile, JobType } from "../cluster/profiles.js";
 import { layoutOf, type Options } from "../config/config.js";
+import { fetchBy } from "../network/fetch.js";
+import { ProxyRules } from "../network/proxy.js";
+import { ProxyError } from "../network/proxy-error.js";
 import type { Context } from "../pipeline/context.js";
 import { openTarget } from "../publish/open-target.js";
 import { type Check, type Finding, fail, judge, ok, warn } from "./finding.js";
@@ -11,7 +14,7 @@ const TIMEOUT_MS = 15_000;
 export function serviceChecks(options: Options, profile: ClusterProfile | undefined, ctx: Context): Check[] {
   return [
     { name: "target", run: () => target(options, ctx) },
-    { name: "rasters", run: () => rasterSource(options.cdlSource) },
+    { name: "rasters", run: () => rasterSource(options) },
     ...(profile?.scheduler === "slurm" ? [{ name: "slurm", run: () => slurm(profile) }] : []),
   ];
 }
@@ -31,20 +34,28 @@ async function target(options: Options, ctx: Context): Promise<Finding[]> {
   } catch (error) {
     const reason = (error as Error).message.split("\n", 1)[0] ?? "";
     return [
-      fail("target", reason, "compute nodes may have no way out: publish from a login node by node dist/publish.js"),
+      fail(
+        "target",
+        reason,
+        "where a node's only way out is a web proxy set HTTPS_PROXY; else publish from a login node by node dist/publish.js",
+      ),
     ];
   }
 }
 
-async function rasterSource(source: string): Promise<Finding[]> {
+async function rasterSource({ cdlSource: source, proxy }: Options): Promise<Finding[]> {
   if (!/^https?:/.test(source)) return [ok("rasters", source)];
-  const remedy = "fetch them where there is a way out (node dist/download.js), or pass --cdl-source with a folder";
+  const remedy =
+    "set HTTPS_PROXY where a web proxy is the way out, fetch them elsewhere (node dist/download.js), or pass --cdl-source with a folder";
   const { origin } = new URL(source.replaceAll("{year}", "2020"));
   try {
-    const answer = await fetch(origin, { method: "HEAD", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await fetchBy(ProxyRules.of(proxy))(origin, {
+      method: "HEAD",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
     return [judge(answer.status < 500, "rasters", `${origin} answers ${answer.status}`, remedy, "warn")];
   } catch (error) {
-    const cause = (error as Error).cause as Error | undefined;
+    const cause = error instanceof ProxyError ? undefined : ((error as Error).cause as Error | undefined);
     return [warn("rasters", `${origin} cannot be reached: ${cause?.message || (error as Error).message}`, remedy)];
   }
 }

@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
@@ -67,6 +68,7 @@ export function downloadStep(
   const record = recordPath(layout.state, options.region, year, "download");
   const { source, inputs } = readSource(options.cdlSource, year, record);
   const { folder, target } = placeOf(year, options, layout);
+  const proxies = source.place === "remote" ? ProxyRules.of(options.proxy) : ProxyRules.none;
   return {
     name: "download",
     year,
@@ -95,7 +97,7 @@ export function downloadStep(
       const facts =
         source.place === "local" && source.form === "raster"
           ? describe(source.file, source.file, undefined, false, year)
-          : await bring(source, dirname(partial), folder, year, options, hooks, ctx);
+          : await bring(source, dirname(partial), folder, year, { ...hooks, retries: options.retries, proxies }, ctx);
       writeFileSync(partial, `${JSON.stringify(facts, null, 2)}\n`);
       return facts;
     },
@@ -174,8 +176,11 @@ async function bring(
   scratch: string,
   folder: string,
   year: number,
-  options: Options,
-  hooks: DownloadHooks,
+  {
+    retries,
+    proxies,
+    timing,
+  }: Pick<DownloadHooks, "timing"> & { readonly retries: number; readonly proxies: ProxyRules },
   ctx: Context,
 ): Promise<DownloadFacts> {
   const made = join(scratch, "files");
@@ -183,12 +188,7 @@ async function bring(
   mkdirSync(made);
   const fetched = source.place === "remote" ? join(scratch, fileNameOf(source, year)) : undefined;
   if (fetched !== undefined)
-    await fetchFile(
-      source.name,
-      fetched,
-      { retries: options.retries, ...(hooks.timing && { timing: hooks.timing }) },
-      ctx,
-    );
+    await fetchFile(source.name, fetched, { retries, proxies, ...(timing && { timing }) }, ctx);
   const origin = source.place === "local" ? source.file : (fetched as string);
   const zip = source.form === "zip" ? origin : undefined;
   try {

@@ -1,6 +1,10 @@
 import { open } from "node:fs/promises";
+import { STATUS_CODES } from "node:http";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Fetch, fetchBy } from "../network/fetch.js";
+import { ProxyRules } from "../network/proxy.js";
+import { ProxyError } from "../network/proxy-error.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { PartFile, type Version } from "./part-file.js";
@@ -42,6 +46,7 @@ class Retry extends Error {
  * between is fetched from its beginning.
  *
  * @param options.retries  attempts after a failed one; counted anew whenever a MiB came through.
+ * @param options.proxies  how the server is reached; directly by default.
  * @returns what the server said about the file.
  * @throws {PipelineError} network after all retries or on a status that no retry
  *   mends (404), space on a full disk; the signal's reason at once when aborted.
@@ -49,15 +54,17 @@ class Retry extends Error {
 export async function fetchFile(
   url: string,
   path: string,
-  options: { readonly retries: number; readonly timing?: Partial<FetchTiming> },
+  options: { readonly retries: number; readonly proxies?: ProxyRules; readonly timing?: Partial<FetchTiming> },
   ctx: Context,
 ): Promise<Version> {
   const timing = { ...FETCH_TIMING, ...options.timing };
+  const proxies = options.proxies ?? ProxyRules.none;
+  const connection = { fetch: fetchBy(proxies), proxy: proxies.proxyFor(new URL(url))?.name };
   const part = new PartFile(path, url);
   let reached = part.size;
   for (let failures = 0; !part.complete; ) {
     try {
-      await attempt(part, timing, ctx);
+      await attempt(part, connection, timing, ctx);
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (!(error instanceof Retry)) throw error;
@@ -66,6 +73,7 @@ export async function fetchFile(
       failures++;
       const where = {
         url,
+        proxy: connection.proxy,
         received: error.message,
         retryAfterS: error.waitMs > 0 ? Math.round(error.waitMs / 1000) : undefined,
         bytes: part.size,
@@ -87,7 +95,13 @@ export async function fetchFile(
   return part.version as Version;
 }
 
-async function attempt(part: PartFile, timing: FetchTiming, ctx: Context): Promise<void> {
+interface Connection {
+  readonly fetch: Fetch;
+  /** That the URL is reached by, if any. */
+  readonly proxy: string | undefined;
+}
+
+async function attempt(part: PartFile, { fetch, proxy }: Connection, timing: FetchTiming, ctx: Context): Promise<void> {
   const known = part.version;
   if (known?.total !== undefined && part.size === known.total) return part.finish();
   if (known?.total !== undefined && part.size > known.total) part.discard();
@@ -103,7 +117,7 @@ async function attempt(part: PartFile, timing: FetchTiming, ctx: Context): Promi
     });
     watch.refresh();
     try {
-      await accept(response, part, offset);
+      await accept(response, part, offset, proxy);
       if (part.version?.total !== undefined)
         requireSpace(dirname(part.path), part.version.total - part.size, "the download");
     } catch (error) {
@@ -131,7 +145,7 @@ async function attempt(part: PartFile, timing: FetchTiming, ctx: Context): Promi
   } catch (error) {
     if (error instanceof PipelineError || error instanceof Retry) throw error;
     if (stalled.signal.aborted) throw new Retry(`no byte for ${timing.stallMs / 1000} s`);
-    throw connectionError(error, part.url);
+    throw connectionError(error, part.url, proxy);
   } finally {
     clearTimeout(watch);
   }
@@ -149,16 +163,17 @@ function rangeHeaders(offset: number, version: Version | undefined): Record<stri
 }
 
 /** Judge the answer's head, and begin the part anew where it cannot be continued. */
-async function accept(response: Response, part: PartFile, offset: number): Promise<void> {
+async function accept(response: Response, part: PartFile, offset: number, proxy: string | undefined): Promise<void> {
   const { status } = response;
   if (status === 416 && offset > 0) {
     part.discard();
     throw new Retry(`HTTP 416 for bytes from ${offset} on; the file has changed`);
   }
   if (status !== 200 && status !== 206) {
-    const received = `HTTP ${status} ${response.statusText}`.trim();
+    // In the standard's words: the server's own get lost on the way through a proxy.
+    const received = ["HTTP", status, STATUS_CODES[status]].filter(Boolean).join(" ");
     if (status >= 500 || PASSING.has(status)) throw new Retry(received, retryAfterMs(response));
-    throw new PipelineError("network", "Download refused by the server", { url: part.url, received });
+    throw new PipelineError("network", "Download refused by the server", { url: part.url, proxy, received });
   }
   if (response.headers.has("content-encoding") && response.headers.get("content-encoding") !== "identity") {
     // Sizes and ranges would speak of other bytes than those that arrive.
@@ -216,12 +231,17 @@ function retryAfterMs(response: Response): number {
 }
 
 /** `fetch failed` hides what happened in its causes; certificates do not mend themselves. */
-function connectionError(error: unknown, url: string): Error {
+function connectionError(error: unknown, url: string, proxy: string | undefined): Error {
+  if (error instanceof ProxyError) {
+    return error.isFinal
+      ? new PipelineError("network", "Download failed", { url }, { cause: error })
+      : new Retry(error.message);
+  }
   let root = error as NodeJS.ErrnoException;
   while (root.cause instanceof Error) root = root.cause as NodeJS.ErrnoException;
   const received = [root.code, root.message].filter(Boolean).join(" ");
   if (/CERT|TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(root.code ?? "")) {
-    return new PipelineError("network", "Server's certificate cannot be trusted", { url, received });
+    return new PipelineError("network", "Server's certificate cannot be trusted", { url, proxy, received });
   }
   return new Retry(received);
 }

@@ -1,3 +1,6 @@
+import type { ProxyRules } from "../network/proxy.js";
+import { ProxyHandler } from "../network/proxy-handler.js";
+
 /** A server that is silent for so long is taken for gone; completing a large upload may take a minute. */
 const SILENCE_MS = 180_000;
 const CONNECT_MS = 10_000;
@@ -8,15 +11,22 @@ export interface AwsAccess {
   readonly profile: string | undefined;
   /** Attempts after a failed request, with backoff. Refused credentials are not tried again. */
   readonly retries: number;
+  /** How the services are reached, those included that hand out credentials; not a machine's own metadata. */
+  readonly proxies: ProxyRules;
 }
 
 /** The part of a client's configuration that all services share. */
-export function awsClientConfig({ profile, retries }: AwsAccess) {
+export function awsClientConfig({ profile, retries, proxies }: AwsAccess) {
   // The SDK announces on stderr of every run which Node its releases of next year will want.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   return {
     maxAttempts: retries + 1,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
+    requestHandler: handlerOf(proxies),
     ...(profile !== undefined && { profile }),
   };
+}
+
+function handlerOf(proxies: ProxyRules) {
+  const timeouts = { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS };
+  return proxies.proxies.length === 0 ? timeouts : new ProxyHandler(proxies, timeouts);
 }

@@ -1,3 +1,4 @@
+import { ProxyError } from "../network/proxy-error.js";
 import { PipelineError, type Where } from "../pipeline/errors.js";
 
 /** The parts of an SDK error that say what happened; its request and response are never shown. */
@@ -38,7 +39,12 @@ export function asS3Error(error: unknown, what: string, where: Where): PipelineE
   const cause = firstLine(error) === "" ? undefined : new Error(firstLine(error));
   const say = (sentence: string) => new PipelineError("publish", sentence, at, { cause });
 
-  if (UNREACHABLE.test(code)) return say("Cannot reach the S3 server; is it up, and the endpoint right?");
+  if (error instanceof ProxyError)
+    return new PipelineError("publish", what, where, { cause: new Error(error.message) });
+  if (UNREACHABLE.test(code)) {
+    const way = where.proxy === undefined ? "" : " by way of the proxy";
+    return say(`Cannot reach the S3 server${way}; is it up, and the endpoint right?`);
+  }
   if (/^(CredentialsProviderError|TokenProviderError)$/.test(code)) {
     return say("No AWS credentials found; set a profile, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role");
   }

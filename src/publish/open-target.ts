@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Layout, Options } from "../config/config.js";
+import { ProxyRules } from "../network/proxy.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { Target } from "./target.js";
 import { FileTarget } from "./target-file.js";
@@ -27,6 +28,7 @@ export function openTarget(options: Options, layout: Layout, tuning: S3Tuning = 
       region: options.s3Region,
       profile: options.profile,
       retries: options.retries,
+      proxies: ProxyRules.of(options.proxy),
       tuning,
     });
   }

@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { SILENT } from "../cli/progress.js";
 import type { Layout, Options } from "../config/config.js";
+import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
@@ -180,14 +181,15 @@ async function problemAt(
 
 /** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
 export async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
-  const { distribution, publicUrl, profile, retries, waitInvalidation } = options;
+  const { distribution, publicUrl, profile, retries, proxy, waitInvalidation } = options;
   if (distribution === undefined) return "none";
   try {
+    const access = { profile, retries, proxies: ProxyRules.of(proxy) };
     const paths = invalidationPaths(keys, publicUrl, (key) => target.urlPath(key));
-    const id = await invalidate(distribution, paths, { profile, retries }, ctx);
+    const id = await invalidate(distribution, paths, access, ctx);
     ctx.log.info("CloudFront invalidation created", { distribution, id, paths: paths.join(" ") });
     if (!waitInvalidation) return `created ${id}`;
-    await invalidationDone(distribution, id, { profile, retries }, ctx);
+    await invalidationDone(distribution, id, access, ctx);
     return `completed ${id}`;
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;

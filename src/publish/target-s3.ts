@@ -182,6 +182,12 @@ export class S3Target implements Target {
     return { Bucket: bucket, Key: prefix === "" ? key : `${prefix}/${key}` };
   }
 
+  /** By which the server is reached. */
+  get #proxy(): string | undefined {
+    const { endpoint, bucket, proxies } = this.options;
+    return proxies.proxyFor(new URL(endpoint ?? `https://${bucket}.s3.amazonaws.com`))?.name;
+  }
+
   /** Tells this bucket from one of the same name elsewhere. */
   get #place(): string {
     return `${this.options.endpoint ?? "aws"} ${this.options.bucket}`;
@@ -196,7 +202,8 @@ export class S3Target implements Target {
       // A HEAD answer has no body that would tell a missing bucket from a missing key: `getText` does.
       if (awsCode(error) === "NoSuchKey" || awsCode(error) === "NotFound") return undefined;
       const { bucket, endpoint, profile } = this.options;
-      throw asS3Error(error, what, { target: this.name, endpoint, bucket, key: this.#object(key).Key, profile });
+      const where = { target: this.name, endpoint, proxy: this.#proxy, bucket, key: this.#object(key).Key, profile };
+      throw asS3Error(error, what, where);
     }
   }
 }

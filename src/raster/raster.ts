@@ -11,6 +11,8 @@ gdal.config.set("GDAL_CACHEMAX", "16");
 /** A categorical raster: one band of classes. */
 export interface Raster {
   readonly path: string;
+  /** GDAL's name of the format. */
+  readonly driver: string;
   readonly grid: Grid;
   readonly type: BandType;
   readonly bytesPerPixel: number;
@@ -49,6 +51,7 @@ export function openRaster(path: string): Raster {
     }
     return {
       path,
+      driver: dataset.driver.description,
       grid: { crs, geotransform: g, width: rasterSize.x, height: rasterSize.y },
       type: type as BandType,
       bytesPerPixel: PIXEL_ARRAYS[type as BandType].BYTES_PER_ELEMENT,

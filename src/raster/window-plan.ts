@@ -3,10 +3,10 @@ import type { Grid, Window } from "./grid.js";
 import type { Raster } from "./raster.js";
 
 /**
- * Pixels of a window are held to this where the file's blocks allow it: two chunks of bytes. Smaller
+ * Pixels of a window are held to this where the file's blocks allow it: a chunk of bytes, which stays near the processor. Smaller
  * ones cost the main thread more calls than their nearness to the processor saves; larger ones only memory.
  */
-const WINDOW_BYTES = 2 ** 21;
+const WINDOW_BYTES = 2 ** 20;
 
 /** A chunk of the zone index, and its corner in a window; negative where the window begins inside it. */
 export interface ChunkPlace {

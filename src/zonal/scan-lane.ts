@@ -1,16 +1,20 @@
 import type { MessagePort } from "node:worker_threads";
 import type { KernelName } from "../config/options.js";
-import type { AnswerArrays, Kernel, PartialCounts } from "../kernel/kernel.js";
+import type { TiffBand } from "../kernel/blocks.js";
+import type { AnswerArrays, Kernel, PartialCounts, Pixels } from "../kernel/kernel.js";
 import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
-import { type BandType, pixelArray } from "../raster/pixels.js";
+import { type BandType, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";
 import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
-import { type ScanQueue, takeItem } from "./scan-queue.js";
+import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
 
 /** One raster as workers see it. */
 export interface LaneTarget {
   readonly type: BandType;
+  /** Whose blocks the workers decode; undefined where GDAL does, for the main thread. */
+  readonly band: TiffBand | undefined;
   readonly skip: Float64Array;
   readonly clip: boolean;
   /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
@@ -73,14 +77,14 @@ export interface LaneTask {
   readonly queue: ScanQueue;
   readonly targets: readonly LaneTarget[];
   readonly windows: LaneWindows;
-  /** Shared; each as large as the largest window. */
+  /** Shared; each as large as the largest window that GDAL reads. */
   readonly slots: readonly SharedArrayBuffer[];
   readonly index: { readonly path: string; readonly fd: number };
   /** Tells of every window that is done. */
   readonly port: MessagePort;
 }
 
-/** A window is counted; its slot is free again. */
+/** A window is counted; its slot, if it had one, is free again. */
 export interface LaneReport {
   readonly item: number;
   readonly slot: number;
@@ -97,6 +101,8 @@ export type LaneResult =
       readonly sentence: string;
       readonly where: Where;
       readonly target: number;
+      /** A block did not decode here; GDAL may know better. */
+      readonly undecoded: boolean;
     };
 
 /** Histograms of fields that chunks share are put together when there are so many. */
@@ -115,7 +121,8 @@ export async function runLane(task: LaneTask): Promise<LaneResult> {
         const at = { window: windowText(window), chunks: window.segments.length };
         const error = asPipelineError(cause, "failed", "Window cannot be counted", at);
         const { kind, sentence, where } = error;
-        return { error, kind, sentence, where, target: window.target };
+        const undecoded = (cause as { code?: string }).code === "BLOCK";
+        return { error, kind, sentence, where, target: window.target, undecoded };
       }
     }
   } finally {
@@ -128,6 +135,8 @@ class Lane {
   /** Histograms by raster that wait for other parts. */
   readonly waiting: PartialCounts[][];
   readonly #mergeAt: number[];
+  /** For windows that are decoded here. */
+  #own = new ArrayBuffer(0);
 
   constructor(
     private readonly task: LaneTask,
@@ -141,8 +150,8 @@ class Lane {
   /** @returns histograms for the main thread, where it wants them all. */
   count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
     const { target, row, width, height, segments } = window;
-    const { type, skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
-    const pixels = pixelArray(type, this.task.slots[slot] as SharedArrayBuffer, width * height);
+    const { skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
+    const pixels = this.#pixels(window, slot);
     const { words, layout } = this.reader.read(segments);
     const weights = rowWeights?.slice(row, row + height);
     const partial = weights
@@ -158,6 +167,17 @@ class Lane {
       this.#mergeAt[target] = Math.max(MERGE_ENTRIES, 2 * open.field.length);
     }
     return {};
+  }
+
+  #pixels(window: LaneWindow, slot: number): Pixels {
+    const { type, band } = this.task.targets[window.target] as LaneTarget;
+    const count = window.width * window.height;
+    if (slot !== NO_SLOT) return pixelArray(type, this.task.slots[slot] as SharedArrayBuffer, count);
+    const bytes = count * PIXEL_ARRAYS[type].BYTES_PER_ELEMENT;
+    if (this.#own.byteLength < bytes) this.#own = new ArrayBuffer(bytes);
+    const pixels = pixelArray(type, this.#own, count);
+    nativeKernel().readBlocks(band as TiffBand, window, pixels);
+    return pixels;
   }
 }
 

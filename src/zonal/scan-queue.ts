@@ -1,15 +1,17 @@
 /** Cells of the queue's control words. */
 const [TAKEN, PUSHED, ENDED, CHANGES, CELLS] = [0, 1, 2, 3, 4] as const;
 
-/** A window that lies decoded in a slot. */
+/** A window that lies decoded in a slot, or in none: the worker is to decode it. */
 export interface ScanItem {
   readonly item: number;
   readonly slot: number;
 }
 
+export const NO_SLOT = -1;
+
 /**
- * Decoded windows on their way from the main thread to the workers, in shared memory: a worker
- * that waits costs nobody a message. Sends across threads as it is.
+ * Windows on their way from the main thread to the workers, in shared memory: a worker that waits
+ * costs nobody a message. Sends across threads as it is.
  */
 export interface ScanQueue {
   readonly control: Int32Array;
@@ -40,6 +42,12 @@ export function endQueue({ control }: ScanQueue): void {
   Atomics.store(control, ENDED, 1);
   Atomics.add(control, CHANGES, 1);
   Atomics.notify(control, CHANGES);
+}
+
+/** What has not been taken yet never will be. */
+export function cancelQueue(queue: ScanQueue): void {
+  Atomics.store(queue.control, TAKEN, queue.items.length);
+  endQueue(queue);
 }
 
 /** Waits, blocking the thread; undefined at the end. Each item is taken once. */

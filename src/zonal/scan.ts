@@ -1,40 +1,26 @@
-import { MessageChannel } from "node:worker_threads";
 import type { KernelName } from "../config/options.js";
-import type { Kernel, PartialCounts } from "../kernel/kernel.js";
+import type { Kernel } from "../kernel/kernel.js";
 import { loadKernel } from "../kernel/load.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { pixelArray } from "../raster/pixels.js";
-import { type Raster, RasterReader } from "../raster/raster.js";
-import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
+import { PipelineError } from "../pipeline/errors.js";
+import type { PlannedWindow } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
-import { type AnswerRule, Answers } from "./answers.js";
-import { type LaneReport, type LaneTask, type LaneWindow, packWindows } from "./scan-lane.js";
-import { endQueue, newScanQueue, pushItem } from "./scan-queue.js";
+import type { AnswerRule, Answers } from "./answers.js";
+import { LaneTeam, UndecodedBlock } from "./lane-team.js";
+import { type LaneReport, type LaneWindow, packWindows } from "./scan-lane.js";
+import { endQueue, NO_SLOT, newScanQueue, pushItem } from "./scan-queue.js";
+import { type PlacedRaster, ScanTarget } from "./scan-target.js";
 
-/** Handles beyond libuv's four threads only wait for one another. */
-const MAX_HANDLES = 4;
 /** Windows in memory beyond those being counted: one is read while another waits for a worker. */
 const AHEAD = 2;
 
-/** A raster on the lattice of a zone index. */
-export interface PlacedRaster {
-  readonly raster: Raster;
-  /** The raster's north-west corner on the index's grid, pixels. */
-  readonly shift: { readonly col: number; readonly row: number };
-  /** Classes that are not counted. */
-  readonly skip: readonly number[];
-  /** Weight of a whole pixel of each of the raster's rows; undefined where pixels are counted. */
-  readonly rowWeights?: Float64Array | undefined;
-}
-
 /**
  * Count every field under one or several rasters in one scan, in the block order of the
- * files. Windows that hold no field are not read. Decoding the next windows overlaps
- * counting the last: this thread has windows decoded into shared memory, workers take
- * them from a queue there, read their part of the index and count.
+ * files. Windows that hold no field are not read. Workers take windows from a queue in
+ * shared memory, decode them, read their part of the index and count. What only GDAL reads
+ * this thread has decoded into shared memory, the next windows while the last are counted.
  *
  * @returns answers in the order of the rasters.
  * @throws {PipelineError} input, naming file and window, when a block does not decode; failed, when a worker
@@ -49,23 +35,33 @@ export async function scanRasters(
   ctx: Context,
 ): Promise<Answers[]> {
   const kernel = await loadKernel(kernelName);
-  const scan = () => new Scan(placed, zones, rule, kernel, kernelName, pool, ctx).run();
-  try {
-    return await scan();
-  } catch (error) {
-    if (!isWorkerDeath(error)) throw error;
-    // What the dead worker held is lost, and counting again gives the same.
-    return await scan().catch((cause: unknown) => {
-      if (!isWorkerDeath(cause)) throw cause;
-      const path = placed.map(({ raster }) => raster.path).join(" ");
-      throw new PipelineError("failed", "A worker died twice while counting", { path }, { cause });
-    });
+  let direct = kernelName === "native";
+  let died = false;
+  for (;;) {
+    try {
+      return await new Scan(placed, zones, rule, kernel, kernelName, direct, pool, ctx).run();
+    } catch (error) {
+      if (error instanceof UndecodedBlock) {
+        // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
+        ctx.log.warn("A block is not as its file's header has it, so GDAL reads the raster", error.where);
+        direct = false;
+        continue;
+      }
+      if (!isWorkerDeath(error)) throw error;
+      if (died) {
+        const path = placed.map(({ raster }) => raster.path).join(" ");
+        throw new PipelineError("failed", "A worker died twice while counting", { path }, { cause: error });
+      }
+      // What the dead worker held is lost, and counting again gives the same.
+      died = true;
+    }
   }
 }
 
 /** A window of one of the rasters. */
 interface Item extends PlannedWindow {
   readonly target: ScanTarget;
+  readonly pixels: number;
 }
 
 class Scan {
@@ -78,64 +74,63 @@ class Scan {
     rule: AnswerRule,
     kernel: Kernel,
     private readonly kernelName: KernelName,
+    direct: boolean,
     private readonly pool: Pool,
     private readonly ctx: Context,
   ) {
-    this.#targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, pool.threads));
+    this.#targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, direct, pool.threads));
     // Of rasters that lie alike the same window is read one after the other, and its part of the index is at hand.
     this.#items = this.#targets
       .flatMap((target) => target.windows.map((planned) => ({ ...planned, target })))
-      .map((item, i) => ({ item, i }))
+      .map((item, i) => ({ item: { ...item, pixels: item.window.width * item.window.height }, i }))
       .sort((a, b) => a.item.order - b.item.order || a.i - b.i)
       .map(({ item }) => item);
   }
 
   async run(): Promise<Answers[]> {
     const items = this.#items;
-    const pixels = items.map(({ window }) => window.width * window.height);
-    const bytes = Math.max(0, ...items.map(({ target }, i) => (pixels[i] as number) * target.raster.bytesPerPixel));
+    // What GDAL is to read; all else waits in the queue from the beginning.
+    const read = [...items.keys()].filter((item) => !items[item]?.target.direct);
+    const bytes = read.reduce((most, item) => Math.max(most, bytesOf(items[item] as Item)), 0);
     const workers = Math.min(this.pool.threads, items.length);
-    const slots = Array.from({ length: workers + AHEAD }, () => new SharedArrayBuffer(bytes));
+    const slots = Array.from({ length: Math.min(workers + AHEAD, read.length) }, () => new SharedArrayBuffer(bytes));
     const queue = newScanQueue(items.length);
-    const freed = new Map<number, () => void>();
-    const task = this.ctx.progress.start(
-      "pixels counted",
-      pixels.reduce((sum, count) => sum + count, 0),
-    );
-    let done = 0;
-    const report = ({ item, slot, partial }: LaneReport) => {
-      if (partial) this.#items[item]?.target.answers.add(partial);
-      done += pixels[item] as number;
-      task.update(done);
-      freed.get(slot)?.();
+    for (const [item, { target }] of items.entries()) if (target.direct) pushItem(queue, { item, slot: NO_SLOT });
+
+    const reports = this.#reports();
+    const task = {
+      kernel: this.kernelName,
+      queue,
+      slots,
+      targets: this.#targets.map(({ lane }) => lane),
+      windows: packWindows(items.map((item) => this.#laneWindow(item))),
+      index: { path: this.zones.path, fd: this.zones.fd },
     };
-    const windows = packWindows(items.map((item) => this.#laneWindow(item)));
-    const lanes = Array.from({ length: workers }, () => this.#startLane({ queue, slots, windows }, report));
-    // A worker's error ends the reading too.
-    const failure = Promise.all(lanes).then(() => new Promise<never>(() => {}));
-    failure.catch(() => {});
-    const free = slots.map((_, slot) => slot);
+    const paths = this.#targets.map(({ raster }) => raster.path);
+    const team = new LaneTeam(workers, task, paths, this.pool, this.ctx.signal, reports.take);
+    const free = [...slots.keys()];
     try {
-      await forEachBounded(items.keys(), slots.length, async (item) => {
-        this.ctx.signal.throwIfAborted();
+      await forEachBounded(read, slots.length, async (item) => {
         const { target, window } = items[item] as Item;
         const slot = free.pop() as number;
         await target.read(window, slots[slot] as SharedArrayBuffer);
-        const counted = new Promise<void>((resolve) => freed.set(slot, resolve));
+        const counted = reports.of(item);
         pushItem(queue, { item, slot });
-        await Promise.race([counted, failure]);
+        await Promise.race([counted, team.stopped]);
         free.push(slot);
       });
-    } finally {
       endQueue(queue);
-      await Promise.allSettled(lanes);
-      task.end();
+      // A worker's last reports may come after its result.
+      await Promise.race([reports.all, team.stopped]);
+      for (const partials of await team.results) {
+        partials.forEach((lists, i) => {
+          for (const list of lists) this.#targets[i]?.answers.add(list);
+        });
+      }
+    } finally {
+      await team.close();
+      reports.end();
       for (const target of this.#targets) target.close();
-    }
-    for (const partials of await Promise.all(lanes)) {
-      partials.forEach((lists, i) => {
-        for (const list of lists) this.#targets[i]?.answers.add(list);
-      });
     }
     for (const target of this.#targets) target.finish();
     return this.#targets.map(({ answers }) => answers);
@@ -145,86 +140,35 @@ class Scan {
     return { target: this.#targets.indexOf(target), ...window, segments: this.zones.segmentsOf(chunks) };
   }
 
-  async #startLane(
-    { queue, slots, windows }: Pick<LaneTask, "queue" | "slots" | "windows">,
-    report: (report: LaneReport) => void,
-  ): Promise<PartialCounts[][]> {
-    const { port1, port2 } = new MessageChannel();
-    port1.on("message", report);
-    const targets = this.#targets.map(({ lane }) => lane);
-    const task: LaneTask = {
-      kernel: this.kernelName,
-      queue,
-      slots,
-      targets,
-      windows,
-      index: { path: this.zones.path, fd: this.zones.fd },
-      port: port2,
+  /** Takes the workers' reports, and says when which have come. */
+  #reports() {
+    const items = this.#items;
+    const total = items.reduce((sum, { pixels }) => sum + pixels, 0);
+    const progress = this.ctx.progress.start("pixels counted", total);
+    const waiting = new Map<number, () => void>();
+    let [left, done] = [items.length, 0];
+    let finish = () => {};
+    const all = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    if (left === 0) finish();
+    return {
+      all,
+      of: (item: number) => new Promise<void>((resolve) => waiting.set(item, resolve)),
+      take: ({ item, partial }: LaneReport) => {
+        const { target, pixels } = items[item] as Item;
+        if (partial) target.answers.add(partial);
+        done += pixels;
+        progress.update(done);
+        waiting.get(item)?.();
+        waiting.delete(item);
+        if (--left === 0) finish();
+      },
+      end: () => progress.end(),
     };
-    try {
-      const result = await this.pool.run("scanLane", task, [port2]);
-      if ("waiting" in result) return result.waiting;
-      const { kind, sentence, where, error } = result;
-      const path = this.#targets[result.target]?.raster.path;
-      throw new PipelineError(kind, sentence, { path, ...where }, { cause: error.cause });
-    } catch (cause) {
-      if (isWorkerDeath(cause)) throw cause;
-      throw asPipelineError(cause, "failed", "Windows cannot be counted", {
-        path: this.#targets.map(({ raster }) => raster.path).join(" "),
-        index: this.zones.path,
-      });
-    } finally {
-      port1.close();
-    }
   }
 }
 
-/** One raster of a scan: its windows with fields in them, its handles, its answers. */
-class ScanTarget {
-  readonly answers: Answers;
-  readonly windows: readonly (PlannedWindow & { readonly order: number })[];
-  readonly raster: Raster;
-  readonly lane: LaneTask["targets"][number];
-  readonly #reader: RasterReader;
-
-  constructor(
-    { raster, shift, skip, rowWeights }: PlacedRaster,
-    zones: ZoneReader,
-    rule: AnswerRule,
-    kernel: Kernel,
-    threads: number,
-  ) {
-    const { grid, rows } = zones.header;
-    this.raster = raster;
-    this.answers = new Answers(rows, raster.type, kernel, rule);
-    this.windows = planWindows(raster, grid, shift)
-      .map(({ window, chunks }, order) => ({ window, order, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
-      .filter(({ chunks }) => chunks.length > 0);
-    // Chunks that the raster's edge cuts have runs outside of it.
-    const clip =
-      shift.col !== 0 || shift.row !== 0 || raster.grid.width !== grid.width || raster.grid.height !== grid.height;
-    const { type } = raster;
-    const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
-    weights?.set(rowWeights as Float64Array);
-    this.lane = { type, skip: Float64Array.from(skip), clip, answers: this.answers.arrays, rowWeights: weights };
-    this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
-  }
-
-  async read(window: PlannedWindow["window"], slot: SharedArrayBuffer): Promise<void> {
-    await this.#reader.read(window, pixelArray(this.raster.type, slot, window.width * window.height));
-  }
-
-  finish(): void {
-    const left = this.answers.finish();
-    if (left > 0 && !this.lane.clip) {
-      throw new PipelineError("failed", "Fields were left without all their chunks", {
-        path: this.raster.path,
-        fields: left,
-      });
-    }
-  }
-
-  close(): void {
-    this.#reader.close();
-  }
+function bytesOf({ pixels, target }: Item): number {
+  return pixels * target.raster.bytesPerPixel;
 }

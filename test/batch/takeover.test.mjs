@@ -10,8 +10,10 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -257,6 +259,25 @@ test("a claim of which nobody knows the owner is removed by a runner that is alo
   assert.equal(code, 0, output);
   assert.match(output, /claim of a runner that is unknown is removed.*ghost-1-a/);
   checkAll(b, 2);
+});
+
+test("half-made files of runners that were killed before they were there go; one that may yet be there stays", async (t) => {
+  const b = batch(t, { items: 2, ms: 1 });
+  mkdirSync(b.layout.runners(), { recursive: true });
+  const here = `.${hostname().replace(/[^A-Za-z0-9-]/g, "-")}`;
+  const file = (name, hoursAgo = 0) => {
+    const path = join(b.layout.runners(), name);
+    writeFileSync(path, "");
+    const time = Date.now() / 1000 - 3600 * hoursAgo;
+    utimesSync(path, time, time);
+    return name;
+  };
+  file(`${here}-4194303-0123456789ab`);
+  file(".elsewhere-7-0123456789ab", 2);
+  const staying = [file(`${here}-${process.pid}-0123456789ab`), file(".elsewhere-8-0123456789ab"), file(".other")];
+  const { code } = await b.start().ended;
+  assert.equal(code, 0);
+  assert.deepEqual(new Set(readdirSync(b.layout.runners())), new Set(staying));
 });
 
 test("eight runners over one folder, killed at random: every item is done, none runs twice at once", async (t) => {

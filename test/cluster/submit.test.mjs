@@ -51,6 +51,16 @@ describe("submit", () => {
     assert.deepEqual(behind, [list, `--root=${root}`, "--target=s3://maps/fields", "--until=tiles"]);
   });
 
+  test("a proxy's password is not made part of a job's command line", async (t) => {
+    const args = ["submit", "--cluster", "betzy", ...years, "--root", tempFolder(t), "--dry-run"];
+    const { code, stdout, stderr } = await command("cluster", [...args, "--proxy", "http://me:s3cr3t@proxy:3128"]);
+    assert.equal(code, 2);
+    assert.match(stderr, /--proxy must not carry a user and password.*export HTTPS_PROXY.*received=proxy:3128/);
+    assert.doesNotMatch(stdout + stderr, /s3cr3t/);
+    const { command: sbatch } = await plan(t, ["--cluster", "betzy", ...years, "--proxy", "proxy:3128"]);
+    assert.ok(sbatch.includes("--proxy=proxy:3128"));
+  });
+
   for (const [what, asked, problem] of [
     ["too few nodes", { given: { nodes: "2" } }, /--nodes=2: normal jobs on betzy have 4 nodes at least/],
     ["memory on whole nodes", { given: { mem: "100G" } }, /--mem must not be used/],

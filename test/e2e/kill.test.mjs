@@ -157,16 +157,16 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
   });
 
   test("what a killed run left in /dev/shm goes, also where the next run has its scratch elsewhere", async () => {
-    const root = newRoot(world, "other-scratch");
     const working = MOMENTS.find(({ name }) => name === "tippecanoe");
-    const shm = join("/dev/shm", tempDirName(root, "us", "base"));
-    await strike(
-      root,
-      { when: (...at) => working.when(...at) && existsSync(shm), withinMs: 50 },
-      "SIGKILL",
-      new Random(1),
-    );
-    assert.ok(existsSync(shm), "the kill struck while tippecanoe had its folder there");
+    // On a busy machine a kill may come when the folder has gone again.
+    let [root, shm] = [];
+    for (let attempt = 1; attempt <= 5 && !(shm && existsSync(shm)); attempt++) {
+      root = newRoot(world, `other-scratch-${attempt}`);
+      shm = join("/dev/shm", tempDirName(root, "us", "base"));
+      const moment = { when: (...at) => working.when(...at) && existsSync(shm), withinMs: 0 };
+      await strike(root, moment, "SIGKILL", new Random(attempt));
+    }
+    assert.ok(existsSync(shm), "a kill struck while tippecanoe had its folder there");
     const scratch = join(world.folder, "scratch");
     mkdirSync(scratch);
     const run = await runYear(root, YEAR, server.template, [...ARGS, "--scratch", scratch]);

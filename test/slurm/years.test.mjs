@@ -4,9 +4,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startClusterYears } from "../support/cluster-years.mjs";
+import { startFolderServer } from "../support/folder-server.mjs";
 import { logLines } from "../support/sample-world.mjs";
 import { slurmMissing } from "../support/slurm.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
+import { proxyEnvironment, startWebProxy } from "../support/web-proxy.mjs";
 
 const YEARS = [2016, 2017, 2018, 2019, 2020];
 
@@ -28,6 +30,25 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     const nodes = new Set(YEARS.slice(0, 4).map((year) => cluster.nodeOf(root, year)));
     assert.deepEqual(nodes, new Set(cluster.slurm.nodes));
     for (const year of YEARS) assert.ok(existsSync(join(root, "logs", `year_${year}.out`)));
+  });
+
+  test("the environment's web proxy holds on the nodes", async (t) => {
+    const root = cluster.newRoot("proxy");
+    const rasters = await startFolderServer(cluster.source);
+    t.after(() => rasters.close());
+    const { host } = new URL(rasters.template);
+    const proxy = await startWebProxy({ hosts: { "cdl.test:80": host }, user: "me:s3cr3t" });
+    t.after(() => proxy.stop());
+    const args = ["--cdl-source", rasters.template.replace(host, "cdl.test")];
+    const job = await cluster.submit(root, "2016", args, { env: proxyEnvironment({ http_proxy: proxy.url }) });
+    const { JobState } = await cluster.ended(job);
+    const said = cluster.outputOf(root, job) + readFileSync(join(root, "logs/year_2016.out"), "utf8");
+    assert.equal(JobState, "COMPLETED", said);
+    assert.deepEqual(
+      proxy.requests.map(({ target }) => target),
+      ["http://cdl.test"],
+    );
+    assert.doesNotMatch(said, /s3cr3t/);
   });
 
   test("a year that fails does not end the others; the job's exit code says that not all are valid", async () => {

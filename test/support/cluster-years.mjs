@@ -23,6 +23,7 @@ export async function startClusterYears(years) {
 
   const cluster = {
     slurm,
+    source: world.source,
     newRoot: (name) => newRoot(world, name),
     /** `node dist/cluster.js submit`; the job's id. */
     async submit(root, list, args = [], { cluster: name = "betzy", env = {} } = {}) {

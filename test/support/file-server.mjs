@@ -1,4 +1,5 @@
-import { createServer } from "node:http";
+import http from "node:http";
+import https from "node:https";
 
 /**
  * A real HTTP server of one file, which knows Range and If-Range, and misbehaves
@@ -13,11 +14,14 @@ import { createServer } from "node:http";
  *   shift: n        answer a range that begins n bytes later than asked
  *   encoding        announce that content-encoding
  *   run             called with the server before answering (to change the file)
+ *
+ * @param tls  {key, cert} for https://
  */
-export async function startFileServer(t, bytes, plan = []) {
+export async function startFileServer(t, bytes, plan = [], tls) {
   const state = { bytes, etag: '"v1"', lastModified: undefined, requests: [] };
   const sockets = new Set();
-  const server = createServer((request, response) => {
+  const { createServer } = tls ? https : http;
+  const server = createServer(tls ?? {}, (request, response) => {
     const fault = plan[state.requests.length] ?? {};
     const entry = {
       url: request.url,
@@ -41,7 +45,11 @@ export async function startFileServer(t, bytes, plan = []) {
     return new Promise((resolve) => server.close(resolve));
   };
   t.after(close);
-  return Object.assign(state, { origin: `http://127.0.0.1:${server.address().port}`, close });
+  return Object.assign(state, {
+    origin: `${tls ? "https" : "http"}://127.0.0.1:${server.address().port}`,
+    port: server.address().port,
+    close,
+  });
 }
 
 function answer(state, fault, entry, response) {

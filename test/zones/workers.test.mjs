@@ -58,7 +58,8 @@ describe("workers", () => {
     onWorker(t, (worker) => worker.once("online", () => online++));
     const pool = openPool(128);
     // One that has started early may take several of them.
-    while (online < 128) await Promise.all(Array.from({ length: 128 }, () => pool.run("wake", "native")));
+    while (online < 128)
+      await Promise.all(Array.from({ length: 128 }, () => pool.run("wake", { kernel: "native", tasks: [] })));
     assert.equal(online, 128);
     assert.deepEqual(await indexWith(pool), expected);
     assert.equal(online, 128);

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { layoutOf, type Options } from "../../config/config.js";
 import { historyFiles } from "../../history/format.js";
+import { ProxyRules } from "../../network/proxy.js";
 import { PipelineError } from "../../pipeline/errors.js";
 import { type HistoryPlace, publishedLegend } from "./field-history.js";
 import { FolderStore } from "./folder-store.js";
@@ -30,7 +31,8 @@ export function openStore(options: Options, history: string | undefined): Opened
     const histories = [...named, made(layout.history, region), published(folder, region)];
     return { store: new FolderStore(folder), histories };
   }
-  if (/^https?:\/\//.test(target)) return { store: new WebStore(baseOf(target)), histories: named };
+  if (/^https?:\/\//.test(target))
+    return { store: new WebStore(baseOf(target), ProxyRules.of(options.proxy)), histories: named };
   if (target.startsWith("file:") && target !== "file:") {
     const folder = folderOf(target);
     const beside = made(join(folder, "..", "history", region), region);

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
+import { type Fetch, fetchBy } from "../../network/fetch.js";
+import { ProxyRules } from "../../network/proxy.js";
+import { ProxyError } from "../../network/proxy-error.js";
 import { PipelineError } from "../../pipeline/errors.js";
 import type { ArchiveEntry } from "../../publish/manifest.js";
 import { MAX_TEXT_BYTES, type Store, type StoredArchive } from "./store.js";
@@ -30,14 +33,23 @@ export class WebStore implements Store {
   readonly #sizes = new Map<string, number>();
   #cached = 0;
 
-  /** @param base  URL of the folder that holds the manifest; ends with a slash. */
-  constructor(private readonly base: URL) {
+  readonly #fetch: Fetch;
+
+  /**
+   * @param base     URL of the folder that holds the manifest; ends with a slash.
+   * @param proxies  how it is reached.
+   */
+  constructor(
+    private readonly base: URL,
+    proxies = ProxyRules.none,
+  ) {
     this.name = base.href;
+    this.#fetch = fetchBy(proxies);
   }
 
   async text(key: string): Promise<string | undefined> {
     const url = new URL(encodeURIComponent(key), this.base);
-    const response = await ask(url, {});
+    const response = await this.#ask(url, {});
     if (response.status === 404 || response.status === 403) {
       await response.body?.cancel();
       return undefined;
@@ -79,7 +91,7 @@ export class WebStore implements Store {
   async #look(url: URL): Promise<Known> {
     const before = this.#known.get(url.href);
     if (before !== undefined && before.until > performance.now()) return before;
-    const response = await ask(url, { range: "bytes=0-0" });
+    const response = await this.#ask(url, { range: "bytes=0-0" });
     const known = { ...(await describePart(url, response, 0, 1)), until: performance.now() + FRESH_MS };
     await response.arrayBuffer();
     this.#known.set(url.href, known);
@@ -117,7 +129,7 @@ export class WebStore implements Store {
   }
 
   async *#stream(url: URL, known: Known, start: number, end: number): AsyncGenerator<Uint8Array> {
-    const response = await ask(url, { range: `bytes=${start}-${end - 1}` });
+    const response = await this.#ask(url, { range: `bytes=${start}-${end - 1}` });
     const { bytes, version } = await describePart(url, response, start, end);
     if (bytes !== known.bytes || version !== known.version) {
       await response.body?.cancel();
@@ -134,26 +146,27 @@ export class WebStore implements Store {
       throw new PipelineError("network", "The server's answer is cut short", where);
     }
   }
-}
 
-/** Compressed answers would make the ranges those of another representation. */
-async function ask(url: URL, headers: Record<string, string>): Promise<Response> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const response = await fetch(url, {
-        headers: { "accept-encoding": "identity", ...headers },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      if (response.status < 500 || attempt > 0) return response;
-      await response.body?.cancel();
-    } catch (cause) {
-      if (attempt > 0) throw new PipelineError("network", "No answer", { url: url.href }, { cause: rootOf(cause) });
+  /** Compressed answers would make the ranges those of another representation. */
+  async #ask(url: URL, headers: Record<string, string>): Promise<Response> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const response = await this.#fetch(url, {
+          headers: { "accept-encoding": "identity", ...headers },
+          signal: AbortSignal.timeout(TIMEOUT_MS),
+        });
+        if (response.status < 500 || attempt > 0) return response;
+        await response.body?.cancel();
+      } catch (cause) {
+        if (attempt > 0) throw new PipelineError("network", "No answer", { url: url.href }, { cause: rootOf(cause) });
+      }
     }
   }
 }
 
-/** fetch hides the reason (ECONNREFUSED, a certificate) one level down. */
+/** fetch hides the reason (ECONNREFUSED, a certificate) one level down; what a proxy did is told by the error itself. */
 function rootOf(error: unknown): unknown {
+  if (error instanceof ProxyError) return error;
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
 }
 

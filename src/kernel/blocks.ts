@@ -1,0 +1,34 @@
+import type { Window } from "../raster/grid.js";
+import type { Pixels } from "./kernel.js";
+
+/** A band of a TIFF as its header has it; see native/tiff_blocks.h. Sends across threads as it is. */
+export interface TiffBand {
+  /** Of this process, not of a thread. */
+  readonly fd: number;
+  readonly compression: number;
+  readonly width: number;
+  readonly height: number;
+  readonly blockWidth: number;
+  readonly blockHeight: number;
+  readonly tiled: boolean;
+  /** Bytes from the file's start, by block, rows of blocks from north to south; shared. */
+  readonly offsets: Float64Array;
+  /** 0 where the file does not have the block; shared. */
+  readonly sizes: Float64Array;
+  /** Bytes of a pixel that the file does not have. */
+  readonly fill: Uint8Array;
+}
+
+/** What the native kernel alone does: decode blocks of rasters without GDAL, in any thread. */
+export interface BlockKernel {
+  /** @param compression  TIFF's number. */
+  canDecode(compression: number): boolean;
+
+  /**
+   * Read and decode a window.
+   *
+   * @param pixels  filled; the window's, row-major.
+   * @throws {Error} with `code` BLOCK, when a block does not decode or is not in the file.
+   */
+  readBlocks(band: TiffBand, window: Window, pixels: Pixels): void;
+}
