@@ -2,6 +2,7 @@
  * A year's crops put into the base's tiles, in a process of its own, timed from inside:
  * node dist-bench/tiles-stage.js '{"root": ..., "threads": 1}', a TilesTask; prints a TilesReport.
  */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { layoutOf, resolveOptions } from "../dist/config/config.js";
 import { openFields } from "../dist/fields/fields-file.js";
@@ -25,6 +26,8 @@ export interface TilesTask {
   readonly outputs: number;
   /** How often to do it all; the last time is reported. */
   readonly passes: number;
+  /** Without the template. */
+  readonly plain?: boolean;
   /** Folder for the archives. */
   readonly out: string;
 }
@@ -51,7 +54,7 @@ const log: Context["log"] = { debug() {}, info() {}, warn: say, error: say, with
 const ctx: Context = { signal: new AbortController().signal, log, progress: new PhaseTimes() };
 const pool = openPool(task.threads);
 const plain = await ensureBase(task.year, options, layout, () => pool, ctx);
-const template = await ensureTemplate(task.year, plain, layout, () => pool, ctx);
+const template = task.plain ? undefined : await ensureTemplate(task.year, plain, layout, () => pool, ctx);
 const base = { ...plain, template };
 let report: Omit<TilesReport, "peakRssMiB"> | undefined;
 for (let pass = 0; pass < task.passes; pass++) report = await makeYears();
@@ -59,11 +62,13 @@ await pool.close();
 process.stdout.write(`${JSON.stringify({ ...report, peakRssMiB: process.resourceUsage().maxRSS / 1024 })}\n`);
 
 async function makeYears(): Promise<Omit<TilesReport, "peakRssMiB">> {
+  const paths = Array.from({ length: task.outputs }, (_, i) => join(task.out, `year-${i}.pmtiles`));
+  // As a year finds it: no old archive to be cut to nothing first.
+  for (const path of paths) rmSync(path, { force: true });
   const workEnded = startWatch();
   const fields = await openFields(layout.fieldsRaw, options);
   const crop = await joinCrop(fields, layout.zonal, options, ctx);
   const years = [{ keys: cropKeys(false), crops: indexCrops(crop.values) }];
-  const paths = Array.from({ length: task.outputs }, (_, i) => join(task.out, `year-${i}.pmtiles`));
   const metadata = { vector_layers: [] };
   const swapEnded = startWatch();
   const { cpu, gzip, tiles, misfits } = await swapAttributes(

@@ -1,5 +1,15 @@
 /** What a year's tiles cost by the swap and by tiling in full: npm run bench:tiles. See bench/README.md. */
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -47,10 +57,18 @@ export interface TilesResults {
   /** The year tiled in full: the whole command, and tippecanoe alone. */
   readonly full: Usage;
   readonly tippecanoeCpuS: number;
-  /** The base made. */
+  /** The base and its template made; and the template alone. */
   readonly base: Usage;
+  readonly template: Usage;
   readonly swaps: readonly { readonly threads: number; readonly outputs: number; readonly runs: readonly TilesRun[] }[];
-  readonly bytes: { readonly swapped: number; readonly plainGzip6: number; readonly full: number };
+  /** Of tiles: as swapped, as a plain rewrite at gzip 6 has them, tiled in full. And of the files that a year is made from. */
+  readonly bytes: {
+    readonly swapped: number;
+    readonly plainGzip6: number;
+    readonly full: number;
+    readonly base: number;
+    readonly template: number;
+  };
 }
 
 type TilesRun = TilesReport & { readonly process: Usage };
@@ -101,8 +119,15 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   ctx.log.info("makes the base");
   rmSync(join(root, "data/base"), { recursive: true, force: true });
   const base = await measure(command("prepare", "--base", "--root", root), ctx.signal);
+  for (const folder of ["data/base", "outputs/state"]) {
+    for (const name of readdirSync(join(root, folder))) {
+      if (/^template_|\.template$/.test(name)) rmSync(join(root, folder, name));
+    }
+  }
+  ctx.log.info("makes the template again");
+  const template = await measure(command("prepare", "--base", "--root", root), ctx.signal);
 
-  const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes">): Promise<TilesRun> => {
+  const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes" | "plain">): Promise<TilesRun> => {
     const whole: TilesTask = { root, year: YEAR, out: scratch, ...task };
     const { usage, stdout } = await measure([process.execPath, STAGE, JSON.stringify(whole)], ctx.signal);
     return { ...(JSON.parse(stdout) as TilesReport), process: usage };
@@ -116,8 +141,12 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
       runs[i]?.push(await stage({ ...kind, passes: 2 }));
     }
   }
-  const { stored, gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"));
+  const { stored } = tileBytes(join(scratch, "year-0.pmtiles"));
+  ctx.log.info("rewrites the tiles without the template, for their size");
+  await stage({ threads, outputs: 1, passes: 1, plain: true });
+  const { gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"), true);
   const fields = countRows(root);
+  const made = { base: baseBytes(root, ".pmtiles"), template: baseBytes(root, ".template") };
   rmSync(scratch, { recursive: true, force: true });
   return {
     machine,
@@ -127,8 +156,9 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
     full: full.usage,
     tippecanoeCpuS,
     base: base.usage,
+    template: template.usage,
     swaps: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as TilesRun[] })),
-    bytes: { swapped: stored, plainGzip6: gzip6, full: fullBytes },
+    bytes: { swapped: stored, plainGzip6: gzip6, full: fullBytes, ...made },
   };
 }
 
@@ -170,7 +200,7 @@ function timedTippecanoe(folder: string) {
 }
 
 /** Bytes of all tiles as stored, and as zlib's gzip 6 would have them. */
-function tileBytes(path: string): { stored: number; gzip6: number } {
+function tileBytes(path: string, compress = false): { stored: number; gzip6: number } {
   if (!existsSync(path)) throw new PipelineError("failed", "An archive that was to be measured is not there", { path });
   const archive = new Archive(path);
   try {
@@ -178,12 +208,17 @@ function tileBytes(path: string): { stored: number; gzip6: number } {
     for (let i = 0; i < archive.entries.count; i++) {
       const tile = archive.storedTile(i);
       stored += tile.length;
-      gzip6 += gzipSync(gunzipSync(tile), { level: 6 }).length;
+      if (compress) gzip6 += gzipSync(gunzipSync(tile), { level: 6 }).length;
     }
     return { stored, gzip6 };
   } finally {
     archive.close();
   }
+}
+
+function baseBytes(root: string, extension: string): number {
+  const names = readdirSync(join(root, "data/base")).filter((name) => name.endsWith(extension));
+  return names.reduce((sum, name) => sum + statSync(join(root, "data/base", name)).size, 0);
 }
 
 function countRows(root: string): number {
@@ -192,7 +227,7 @@ function countRows(root: string): number {
 }
 
 function pageOf(results: TilesResults): string {
-  const { machine, bytes, full, base, tippecanoeCpuS, swaps } = results;
+  const { machine, bytes, full, base, template, tippecanoeCpuS, swaps } = results;
   const of = (threads: number, outputs = 1) =>
     swaps.find((kind) => kind.threads === threads && kind.outputs === outputs)?.runs ?? [];
   const one = of(1);
@@ -200,7 +235,8 @@ function pageOf(results: TilesResults): string {
   const swapCpu = values(one, ({ swap }) => swap.cpuS);
   const workCpu = values(one, ({ work }) => work.cpuS);
   const constant = (value: number) => one.map(() => value);
-  const share = one.map(({ kernel: [inflate, , deflate], swap }) => (100 * (inflate + deflate)) / swap.cpuS);
+  const share = one.map(({ kernel, swap }) => (100 * kernel.reduce((sum, s) => sum + s, 0)) / swap.cpuS);
+  const misfits = one.map((run) => (100 * run.misfits) / run.tiles);
   const bars: [string, Spread, string, number | undefined, boolean][] = [
     ["tippecanoe's CPU by the swap's (base in, archive out)", ratios(constant(tippecanoeCpuS), swapCpu), "x", 40, true],
     [
@@ -220,7 +256,15 @@ function pageOf(results: TilesResults): string {
       1.8,
       true,
     ],
-    ["share of the swap's CPU in compressing and decompressing", spread(share), "%", 70, true],
+    [
+      "share of the swap's CPU in the kernel (codes filled in), not in reading and writing",
+      spread(share),
+      "%",
+      undefined,
+      true,
+    ],
+    ["tiles that the template could not give", spread(misfits), "%", 0.3, false],
+    ["the template's bytes by the base's", spread([bytes.template / bytes.base]), "x", undefined, false],
     ["tile bytes by those of a plain rewrite at gzip 6", spread([bytes.swapped / bytes.plainGzip6]), "x", 1, false],
     [
       `${TOGETHER} years in one pass by ${TOGETHER} times one`,
@@ -237,14 +281,14 @@ function pageOf(results: TilesResults): string {
   const rows = swaps.flatMap(({ threads, outputs, runs }) => {
     const middle = (take: (run: TilesRun) => number) => text(spread(values(runs, take)).median);
     return [
-      `| ${outputs === 1 ? "swap" : `swap of ${outputs} years`} | ${threads} | ${middle((r) => r.swap.cpuS)} | ${middle((r) => r.swap.wallS)} | ${middle((r) => r.kernel[0])} | ${middle((r) => r.kernel[1])} | ${middle((r) => r.kernel[2])} | ${middle((r) => r.process.cpuS)} | ${middle((r) => r.peakRssMiB)} |`,
+      `| ${outputs === 1 ? "swap" : `swap of ${outputs} years`} | ${threads} | ${middle((r) => r.swap.cpuS)} | ${middle((r) => r.swap.wallS)} | ${middle((r) => r.kernel[0])} | ${middle((r) => r.kernel[1])} | ${middle((r) => r.kernel[2])} | ${middle((r) => r.kernel[3])} | ${middle((r) => r.process.cpuS)} | ${middle((r) => r.peakRssMiB)} |`,
     ];
   });
   return [
     `# A year's tiles: ${machine.name}, ${results.date.slice(0, 10)}`,
     "",
     ...(results.quick ? ["**A quick run: it proves that it works. Its figures mean little.**", ""] : []),
-    `${machine.cpu}, ${machine.cores} cores; commit ${machine.commit}; load before the start ${machine.load}. ${results.fields.toLocaleString("en")} fields, a polygon and a centroid each, zooms 4 to 14; ${one[0]?.tiles.toLocaleString("en")} tiles, ${(bytes.swapped / 1e6).toFixed(1)} MB by ${one[0]?.gzip} (full: ${(bytes.full / 1e6).toFixed(1)} MB).`,
+    `${machine.cpu}, ${machine.cores} cores; commit ${machine.commit}; load before the start ${machine.load}. ${results.fields.toLocaleString("en")} fields, a polygon and a centroid each, zooms 4 to 14; ${one[0]?.tiles.toLocaleString("en")} tiles, ${(bytes.swapped / 1e6).toFixed(1)} MB (full: ${(bytes.full / 1e6).toFixed(1)} MB).`,
     "",
     "| | measured | range | goal | |",
     "|---|---|---|---|---|",
@@ -254,10 +298,10 @@ function pageOf(results: TilesResults): string {
       return `| ${name} | ${text(median)} ${unit} | ${text(min)}–${text(max)} | ${wanted} | ${reached} |`;
     }),
     "",
-    `tippecanoe alone ${text(tippecanoeCpuS)} CPU s; the year in full, streaming and census included, ${text(full.cpuS)}; the base, once per field set, ${text(base.cpuS)}.`,
+    `tippecanoe alone ${text(tippecanoeCpuS)} CPU s; the year in full, streaming and census included, ${text(full.cpuS)}; base and template, once per field set, ${text(base.cpuS)}, the template alone ${text(template.cpuS)}.`,
     "",
-    "| second pass in one process | threads | swap: CPU s | wall s | decompress | rewrite | compress | whole process, two passes: CPU s | peak MiB |",
-    "|---|---|---|---|---|---|---|---|---|",
+    "| second pass in one process | threads | swap: CPU s | wall s | decompress | rewrite | compress | fill in | whole process, two passes: CPU s | peak MiB |",
+    "|---|---|---|---|---|---|---|---|---|---|",
     ...rows,
   ].join("\n");
 }
