@@ -11,6 +11,7 @@
 #include "parquet_column.h"
 #include "parquet_file.h"
 #include "repeated_ids.h"
+#include "row_join.h"
 #include "wkb.h"
 
 namespace fields {
@@ -449,6 +450,38 @@ Napi::Value repeated_ids(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// A column as {path, name, parts}.
+struct WholeColumnArgument {
+  std::string path, name;
+  std::vector<ColumnPart> parts;
+  uint64_t rows = 0;
+
+  explicit WholeColumnArgument(const Napi::Object& from)
+      : path(text_of(from.Get("path"), "path")), name(text_of(from.Get("name"), "name")) {
+    const auto list = list_of(from.Get("parts"), "parts");
+    for (uint32_t i = 0; i < list.Length(); i++) parts.push_back(part_of(object_of(list.Get(i), "parts")));
+    for (const ColumnPart& part : parts) rows += part.rows;
+  }
+};
+
+// joinInStep(leftIds, ids, numbers, out) -> boolean
+Napi::Value join_rows(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const WholeColumnArgument left(object_of(info[0], "leftIds")), ids(object_of(info[1], "ids")),
+      numbers(object_of(info[2], "numbers"));
+  const auto out = array_of<Napi::Float64Array>(info[3], "out");
+  if (out.ElementLength() < left.rows) fail(env, "out: one a row was expected");
+  for (const ColumnPart& part : numbers.parts) {
+    if (part.type == PhysicalType::kByteArray) fail(env, "numbers: integers were expected");
+  }
+  double* const to = elements_of<double>(out);
+  const bool same = naming(env, left.name + ", " + ids.name + ", " + numbers.name, [&] {
+    const File left_file(left.path), file(ids.path), number_file(numbers.path);
+    return join_in_step({left_file, left.parts}, {file, ids.parts}, {number_file, numbers.parts}, to, left.rows);
+  });
+  return Napi::Boolean::New(env, same);
+}
+
 }  // namespace
 
 void export_burn(Napi::Env env, Napi::Object exports) {
@@ -456,6 +489,7 @@ void export_burn(Napi::Env env, Napi::Object exports) {
   exports.Set("burnPages", Napi::Function::New(env, burn_pages));
   exports.Set("readPages", Napi::Function::New(env, read_pages));
   exports.Set("repeatedIds", Napi::Function::New(env, repeated_ids));
+  exports.Set("joinInStep", Napi::Function::New(env, join_rows));
   exports.Set("parquetColumns", Napi::Function::New(env, parquet_columns));
   exports.Set("parquetPages", Napi::Function::New(env, parquet_pages));
 }

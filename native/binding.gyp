@@ -17,6 +17,7 @@
         "parquet_file.cc",
         "parquet_column.cc",
         "repeated_ids.cc",
+        "row_join.cc",
         "count.cc",
         "count_weighted.cc",
         "antimeridian.cc",

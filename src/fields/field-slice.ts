@@ -91,7 +91,7 @@ export async function planFields(
   return { slices, ids: fields.rowGroups.map((_, rowGroup) => wholeChunk(ids, rowGroup)) };
 }
 
-interface ColumnOfFields {
+export interface ColumnOfFields {
   readonly chunks: ColumnChunks;
   readonly unsigned: boolean;
 }
@@ -125,7 +125,8 @@ function chunkOf({ offset, bytes, values, indexOffset, indexBytes }: ColumnChunk
   };
 }
 
-function wholeChunk({ chunks, unsigned }: ColumnOfFields, rowGroup: number): ColumnPart {
+/** All pages of a row group. */
+export function wholeChunk({ chunks, unsigned }: ColumnOfFields, rowGroup: number): ColumnPart {
   const { offset, bytes, values } = chunkOf(chunks, rowGroup);
   const { type, optional } = chunks;
   return {

@@ -1,6 +1,10 @@
-import { type Data, type DataType, Type } from "apache-arrow";
+import { type Data, type DataType, type Int, Type } from "apache-arrow";
+import type { Options } from "../config/options.js";
+import { nativeKernel } from "../kernel/native.js";
+import { isUnsupported, type WholeColumn } from "../kernel/pages.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { wholeChunk } from "./field-slice.js";
 import type { FieldsFile, ParquetShape } from "./fields-file.js";
 import { IdTable } from "./id-table.js";
 import { type FieldId, idReader } from "./ids.js";
@@ -42,7 +46,7 @@ export async function joinColumn(
   idColumn: string,
   valueColumn: string,
   make: "float32" | "float64",
-  batch: number,
+  { batch, kernel }: Pick<Options, "batch" | "kernel">,
   ctx: Context,
 ): Promise<Joined> {
   const bytes = make === "float32" ? 4 : 8;
@@ -51,7 +55,13 @@ export async function joinColumn(
   values.fill(Number.NaN);
   checkIdTypes(fields, table, idColumn);
   try {
-    if (fields.rows === table.rows && (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx))) {
+    if (
+      fields.rows === table.rows &&
+      ((kernel === "native" && values instanceof Float64Array
+        ? fillByKernel(fields, table, idColumn, valueColumn, values, ctx)
+        : undefined) ??
+        (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx)))
+    ) {
       return { values, missing: { rows: 0, ids: [] }, extra: { rows: 0, ids: [] } };
     }
     return { values, ...(await fillById(fields, table, idColumn, valueColumn, values.fill(Number.NaN), batch, ctx)) };
@@ -78,6 +88,45 @@ function checkIdTypes(fields: IdRows, table: ParquetShape, idColumn: string): vo
 
 function isInteger(type: DataType): boolean {
   return type.typeId === Type.Int;
+}
+
+/** As below, without Arrow; undefined for files and columns that the kernel does not read. */
+function fillByKernel(
+  fields: IdRows,
+  table: ParquetShape,
+  idColumn: string,
+  valueColumn: string,
+  values: Float64Array,
+  ctx: Context,
+): boolean | undefined {
+  const type = table.columns.get(valueColumn);
+  if (type === undefined || !isInteger(type) || isUnsigned(type)) return undefined;
+  // Of 64 bits, the kernel looks at the bits alone.
+  if (isUnsigned(fields.idType) !== isUnsigned(table.columns.get(idColumn))) return undefined;
+  try {
+    const [left] = wholeColumns(fields, [fields.idColumn]);
+    const [ids, numbers] = wholeColumns(table, [idColumn, valueColumn]);
+    const all = [left, ids, numbers] as [WholeColumn, WholeColumn, WholeColumn];
+    return nativeKernel().joinInStep(...all, values);
+  } catch (cause) {
+    if (!isUnsupported(cause)) throw cause;
+    ctx.log.debug(`read by way of parquet-wasm: ${(cause as Error).message}`, { path: table.path });
+    return undefined;
+  }
+}
+
+function wholeColumns({ path, columns, rowGroups }: ParquetShape, names: readonly string[]): WholeColumn[] {
+  return nativeKernel()
+    .parquetColumns(path, names)
+    .map((chunks, i) => {
+      const name = names[i] as string;
+      const column = { chunks, unsigned: isUnsigned(columns.get(name)) };
+      return { path, name, parts: rowGroups.map((_, rowGroup) => wholeChunk(column, rowGroup)) };
+    });
+}
+
+function isUnsigned(type: DataType | undefined): boolean {
+  return type !== undefined && isInteger(type) && !(type as Int).isSigned;
 }
 
 /** False as soon as an id differs. */

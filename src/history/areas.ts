@@ -36,7 +36,7 @@ export async function cleanAreas(table: YearTable, options: Options, layout: Lay
   const idColumn = findColumn(clean, "id", options.idColumn, ID_NAMES);
   const areaColumn = findColumn(clean, "area", options.areaColumn, []);
   const fields = { ...table.shape, idColumn: "field_id", idType: table.idType };
-  const { values, missing } = await joinColumn(fields, clean, idColumn, areaColumn, "float32", options.batch, ctx);
+  const { values, missing } = await joinColumn(fields, clean, idColumn, areaColumn, "float32", options, ctx);
   if (missing.rows > 0) {
     ctx.log.warn(`${missing.rows} fields have no area: their ids are not in the table of areas`, {
       path,

@@ -45,6 +45,13 @@ export interface ColumnPart {
   readonly unsigned: boolean;
 }
 
+/** A column of a file, all of its chunks in order. */
+export interface WholeColumn {
+  readonly path: string;
+  readonly name: string;
+  readonly parts: readonly ColumnPart[];
+}
+
 /** Ids and geometries of consecutive fields. */
 export interface PagedSlice {
   readonly path: string;
@@ -107,6 +114,12 @@ export interface PageKernel {
     partition: number,
     partitions: number,
   ): RepeatedIds;
+  /**
+   * Whether the ids of two tables agree row by row; then `out` has the numbers, NaN where a row has none.
+   *
+   * @param numbers  whole ones, of the table that has `ids`.
+   */
+  joinInStep(leftIds: WholeColumn, ids: WholeColumn, numbers: WholeColumn, out: Float64Array): boolean;
   readPages(slice: PagedSlice): PagedIds & { readonly column: WkbColumn };
 }
 

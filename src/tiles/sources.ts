@@ -27,7 +27,7 @@ export async function openFieldSources(layout: Layout, options: Options): Promis
 /** Hectares by row of the fields. */
 export async function joinArea({ fields, clean }: FieldSources, options: Options, ctx: Context): Promise<Joined> {
   const cleanId = findColumn(clean, "id", options.idColumn, ID_NAMES);
-  const area = await joinColumn(fields, clean, cleanId, options.areaColumn, "float32", options.batch, ctx);
+  const area = await joinColumn(fields, clean, cleanId, options.areaColumn, "float32", options, ctx);
   report(ctx, area, fields.path, clean.path);
   return area;
 }
@@ -35,7 +35,7 @@ export async function joinArea({ fields, clean }: FieldSources, options: Options
 /** A year's crop codes by row of the fields. */
 export async function joinCrop(fields: FieldsFile, zonalPath: string, options: Options, ctx: Context): Promise<Joined> {
   const zonal = await openParquet(zonalPath);
-  const crop = await joinColumn(fields, zonal, "field_id", "crop_code", "float64", options.batch, ctx);
+  const crop = await joinColumn(fields, zonal, "field_id", "crop_code", "float64", options, ctx);
   report(ctx, crop, fields.path, zonal.path);
   return crop;
 }

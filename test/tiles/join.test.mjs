@@ -29,10 +29,25 @@ const fieldsOf = (id, n = ROWS) => `select ${id} as field_id, ''::blob as geomet
 const areasOf = (id, order = "n", n = ROWS) =>
   `select ${id} as field_id, (n * 0.25)::double as area from range(${n}) t(n) order by ${order}`;
 
-async function joined({ fields = "fields", table = "table", column = "area", make = "float64", batch = 700 } = {}) {
+async function joined({
+  fields = "fields",
+  table = "table",
+  column = "area",
+  make = "float64",
+  batch = 700,
+  kernel = "native",
+} = {}) {
   const ctx = testContext();
   const left = await openFields(file(fields), { fieldsCrs: "EPSG:4326" });
-  const result = await joinColumn(left, await openParquet(file(table)), "field_id", column, make, batch, ctx);
+  const result = await joinColumn(
+    left,
+    await openParquet(file(table)),
+    "field_id",
+    column,
+    make,
+    { batch, kernel },
+    ctx,
+  );
   return { ...result, warned: ctx.lines.some(({ message }) => message.includes("joined by id")) };
 }
 
@@ -191,4 +206,43 @@ test("value columns of any number type; what is no number is refused by name", a
     return /numbers.*table\.parquet.*area.*Utf8/.test(message);
   });
   await assert.rejects(joined({ column: "size" }), /table\.parquet.*size/);
+});
+
+/** Integers as a zonal table has them: the kernel reads these by itself. */
+const cropsOf = (id, value, n = ROWS) => `select ${id} as field_id, (${value}) as crop from range(${n}) t(n)`;
+
+for (const [name, id, value] of [
+  ["integer ids, some without a crop", "n * 3", "case when n % 7 = 0 then null else (n * 37 % 250)::int end"],
+  ["string ids of many lengths", "'f' || repeat('x', (n % 40)::int) || n", "(n % 3)::smallint"],
+  ["ids of 32 bits, negative classes", "(n - 100)::int", "(n % 5 - 2)::bigint"],
+  ["unsigned ids", "(n * 800000)::uinteger", "(n % 256)::int"],
+  ["some ids missing in both", "case when n % 50 = 3 then null else n end", "(n % 9)::int"],
+]) {
+  test(`whole numbers in step, by both kernels: ${name}`, async () => {
+    await write("fields", fieldsOf(id), 2048);
+    await write("table", cropsOf(id, value), 4096);
+    const right = await query(`select crop::double as value from read_parquet('${file("table")}')`);
+    for (const kernel of ["native", "js"]) {
+      const { values, missing, extra, warned } = await joined({ column: "crop", kernel });
+      assert.deepEqual(
+        [...values],
+        right.map(({ value }) => value ?? Number.NaN),
+      );
+      assert.deepEqual([missing, extra, warned], [nothing, nothing, false]);
+    }
+  });
+}
+
+test("whole numbers in another order are joined by id, by both kernels", async () => {
+  await write("fields", fieldsOf("n * 3"), 2048);
+  // The last two rows alone are exchanged.
+  const [last, before] = [3 * (ROWS - 1), 3 * (ROWS - 2)];
+  const order = `case when field_id = ${last} then ${before - 1} else field_id end`;
+  await write("table", `select * from (${cropsOf("n * 3", "(n % 9)::int")}) order by ${order}`);
+  const right = await expected({ column: "crop" });
+  for (const kernel of ["native", "js"]) {
+    const { values, warned } = await joined({ column: "crop", kernel });
+    assert.deepEqual([...values], right);
+    assert.ok(warned);
+  }
 });
