@@ -27,6 +27,7 @@
         "deflate_code.cc",
         "lz77.cc",
         "template_maker.cc",
+        "template_source.cc",
         "template_filler.cc",
         "encode.cc",
         "table.cc",

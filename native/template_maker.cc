@@ -1,19 +1,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <unordered_map>
 #include <utility>
 
 #include "crc.h"
 #include "lz77.h"
 #include "protobuf.h"
 #include "template.h"
+#include "template_source.h"
 
 namespace fields {
 namespace {
 
-constexpr uint64_t kFeatureType = 3 << 3 | 0, kFeatureGeometry = 4 << 3 | 2;
-constexpr uint64_t kLayerExtent = 5 << 3 | 0, kLayerVersion = 15 << 3 | 0;
 constexpr uint32_t kSlotBytes = 5;
 constexpr uint8_t kSlot[kSlotBytes] = {kLayerValues, 3, 5 << 3, 0x80, 0};
 // Tokens are counted in sixteenths: how often an index will occur is a guess.
@@ -21,24 +19,6 @@ constexpr uint32_t kCount = 16;
 // The commonest crop has about this share of a tile's fields, each next one this share of what is left.
 constexpr double kRankShare = 0.45;
 constexpr int kPasses = 3;
-
-struct Span {
-  const uint8_t* from = nullptr;
-  const uint8_t* to = nullptr;
-  size_t size() const { return static_cast<size_t>(to - from); }
-};
-
-struct SourceFeature {
-  uint32_t row;
-  // The numbers of its tags; of the others the whole fields.
-  Span tags, type, id, geometry;
-};
-
-struct SourceLayer {
-  uint8_t number = 0;
-  std::vector<Span> head, keys, values;
-  std::vector<SourceFeature> features;
-};
 
 struct OpenFeature {
   // Of the byte N in the text.
@@ -104,13 +84,11 @@ uint32_t slots_for(uint32_t rows) {
 }
 
 struct TemplateMaker::State {
-  std::vector<std::string> layer_names;
   std::string key;
-  uint64_t rows;
+  TileSource source;
 
-  std::vector<SourceLayer> source;
-  std::vector<uint32_t> row_list;
-  std::unordered_map<uint32_t, uint16_t> row_place;
+  State(std::vector<std::string> layer_names, std::string name, uint64_t rows)
+      : key(std::move(name)), source(std::move(layer_names), key, rows) {}
 
   uint32_t slots = 0;
   std::vector<uint8_t> text, body;
@@ -122,9 +100,6 @@ struct TemplateMaker::State {
   std::vector<uint32_t> rank_count;
   Lz77 lz;
 
-  bool read(const uint8_t* tile, size_t size);
-  bool read_layer(const uint8_t* from, const uint8_t* to);
-  bool read_feature(const uint8_t* from, const uint8_t* to, SourceLayer& layer);
   bool write_text();
   bool write_layer(const SourceLayer& layer);
   void cut_pieces();
@@ -137,118 +112,25 @@ struct TemplateMaker::State {
   bool write(const std::vector<size_t>& groups, Buffer& out);
 };
 
-TemplateMaker::TemplateMaker(std::vector<std::string> layers, std::string key, uint64_t rows) : state_(new State) {
-  state_->layer_names = std::move(layers);
-  state_->key = std::move(key);
-  state_->rows = rows;
-}
+TemplateMaker::TemplateMaker(std::vector<std::string> layers, std::string key, uint64_t rows)
+    : state_(new State(std::move(layers), std::move(key), rows)) {}
 
 TemplateMaker::~TemplateMaker() = default;
 
 bool TemplateMaker::make(const uint8_t* tile, size_t size, Buffer& out) {
   State& state = *state_;
-  if (!state.read(tile, size)) return false;
+  if (!state.source.read(tile, size)) return false;
   if (!state.write_text()) return false;
   state.cut_pieces();
   const std::vector<size_t> groups = state.group();
   return state.write(groups, out);
 }
 
-bool TemplateMaker::State::read(const uint8_t* tile, size_t size) {
-  source.clear();
-  row_list.clear();
-  row_place.clear();
-  for (Reader reader{tile, tile + size}; !reader.done();) {
-    if (reader.next() != kTileLayers) return false;
-    const uint64_t length = reader.next();
-    const uint8_t* const body_from = reader.at;
-    reader.skip(length);
-    if (!read_layer(body_from, reader.at)) return false;
-  }
-  return !source.empty();
-}
-
-bool TemplateMaker::State::read_layer(const uint8_t* from, const uint8_t* to) {
-  SourceLayer layer;
-  bool named = false;
-  for (Reader reader{from, to}; !reader.done();) {
-    const uint8_t* const start = reader.at;
-    const uint64_t tag = reader.next();
-    const uint8_t* const value = reader.at;
-    reader.skip_field(tag);
-    const Span field{start, reader.at};
-    if (tag == kLayerVersion || tag == kLayerExtent) {
-      layer.head.push_back(field);
-    } else if (tag == kLayerName) {
-      Reader text{value, reader.at};
-      const uint64_t length = text.next();
-      const std::string name(reinterpret_cast<const char*>(text.at), length);
-      const auto found = std::find(layer_names.begin(), layer_names.end(), name);
-      if (named || found == layer_names.end()) return false;
-      named = true;
-      layer.number = static_cast<uint8_t>(found - layer_names.begin());
-      layer.head.push_back(field);
-    } else if (tag == kLayerKeys) {
-      Reader text{value, reader.at};
-      const uint64_t length = text.next();
-      if (key.compare(0, std::string::npos, reinterpret_cast<const char*>(text.at), length) == 0) return false;
-      layer.keys.push_back(field);
-    } else if (tag == kLayerValues) {
-      layer.values.push_back(field);
-    } else if (tag == kLayerFeatures) {
-      Reader inner{value, reader.at};
-      inner.next();
-      if (!read_feature(inner.at, reader.at, layer)) return false;
-    } else {
-      return false;
-    }
-  }
-  const auto same = [&](const SourceLayer& other) { return other.number == layer.number; };
-  if (!named || layer.keys.size() > 127 || std::any_of(source.begin(), source.end(), same)) return false;
-  source.push_back(std::move(layer));
-  return true;
-}
-
-bool TemplateMaker::State::read_feature(const uint8_t* from, const uint8_t* to, SourceLayer& layer) {
-  SourceFeature feature{};
-  for (Reader reader{from, to}; !reader.done();) {
-    const uint8_t* const start = reader.at;
-    const uint64_t tag = reader.next();
-    const uint8_t* const value = reader.at;
-    reader.skip_field(tag);
-    const Span field{start, reader.at};
-    Span* const place = tag == kFeatureId         ? &feature.id
-                        : tag == kFeatureTags     ? &feature.tags
-                        : tag == kFeatureType     ? &feature.type
-                        : tag == kFeatureGeometry ? &feature.geometry
-                                                  : nullptr;
-    if (place == nullptr || place->from != nullptr) return false;
-    *place = field;
-    if (tag == kFeatureTags) {
-      Reader inner{value, reader.at};
-      inner.next();
-      place->from = inner.at;
-    } else if (tag == kFeatureId) {
-      Reader inner{value, reader.at};
-      const uint64_t row = inner.next();
-      if (row >= rows || row > UINT32_MAX) return false;
-      feature.row = static_cast<uint32_t>(row);
-    }
-  }
-  if (feature.id.from == nullptr) return false;
-  if (row_place.emplace(feature.row, static_cast<uint16_t>(row_list.size())).second) {
-    if (row_list.size() == kMostTemplateRows) return false;
-    row_list.push_back(feature.row);
-  }
-  layer.features.push_back(feature);
-  return true;
-}
-
 bool TemplateMaker::State::write_text() {
-  slots = slots_for(static_cast<uint32_t>(row_list.size()));
+  slots = slots_for(static_cast<uint32_t>(source.rows().size()));
   text.clear();
   layers.clear();
-  for (const SourceLayer& layer : source) {
+  for (const SourceLayer& layer : source.layers()) {
     if (!write_layer(layer)) return false;
   }
   const auto size = static_cast<uint32_t>(text.size());
@@ -298,7 +180,7 @@ bool TemplateMaker::State::write_layer(const SourceLayer& source_layer) {
     put_span(body, feature.type);
     put_varint(body, kFeatureTags);
     const auto length = static_cast<uint8_t>(tags.size() + 2);
-    layer.features.push_back({static_cast<uint32_t>(body.size()), row_place[feature.row], length});
+    layer.features.push_back({static_cast<uint32_t>(body.size()), feature.row_place, length});
     body.push_back(length);
     body.push_back(layer.key);
     body.push_back(0);
@@ -541,7 +423,7 @@ bool TemplateMaker::State::write(const std::vector<size_t>& groups, Buffer& out)
 
   // Powers of x^8 from the end.
   const auto size = static_cast<uint32_t>(text.size());
-  std::vector<uint32_t> power(row_list.size()), null_change(row_list.size());
+  std::vector<uint32_t> power(source.rows().size()), null_change(source.rows().size());
   uint32_t slot_power = 0, now = kCrcOne;
   uint32_t place = size;
   const auto walk_to = [&](uint32_t to) {
@@ -565,13 +447,15 @@ bool TemplateMaker::State::write(const std::vector<size_t>& groups, Buffer& out)
   append(out, crc32_of(0, text.data(), size));
   append(out, static_cast<uint32_t>(bits.size()));
   append(out, slot_power);
-  append(out, static_cast<uint16_t>(row_list.size()));
+  append(out, static_cast<uint16_t>(source.rows().size()));
   append(out, static_cast<uint8_t>(records.size()));
   append(out, static_cast<uint8_t>(slots));
   append(out, static_cast<uint8_t>(blocks.size()));
   append(out, static_cast<uint8_t>(variants.size()));
   append(out, uint16_t{0});
-  for (const auto* list : {&row_list, &power, &null_change}) out.append(list->data(), list->size() * sizeof(uint32_t));
+  for (const std::vector<uint32_t>& list : {source.rows(), power, null_change}) {
+    out.append(list.data(), list.size() * sizeof(uint32_t));
+  }
   out.append(slot_of_rank.data(), slots);
   for (const BlockCodes& codes : blocks) {
     for (uint32_t s = 0; s < slots; s++) {

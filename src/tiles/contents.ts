@@ -1,4 +1,3 @@
-import { COMPRESSION } from "../archive/header.js";
 import type { Archive } from "../archive/reader.js";
 import { firstTileId } from "../archive/tile-id.js";
 
@@ -96,8 +95,4 @@ export function spansOf({ offsets, lengths }: Contents, { from, to }: ContentRan
     ends[c - from] = bytes;
   }
   return { spans: Float64Array.from(spans), ends };
-}
-
-export function isGzip({ header }: Archive): boolean {
-  return header.tileCompression === COMPRESSION.gzip;
 }

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { Archive } from "../archive/reader.js";
+import { COMPRESSION } from "../archive/header.js";
+import { Archive, readHeader } from "../archive/reader.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { TemplateMakerPlan } from "../kernel/templates.js";
@@ -13,7 +14,7 @@ import { withLock } from "../pipeline/lock.js";
 import { judgeStep, runStep, type Step } from "../pipeline/step.js";
 import { type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { BaseArchive } from "./base-archive.js";
-import { type ContentRange, contentsOf, isGzip, rangesOf, spansOf } from "./contents.js";
+import { type ContentRange, contentsOf, rangesOf, spansOf } from "./contents.js";
 import {
   openTemplate,
   TEMPLATE_VERSION,
@@ -45,6 +46,8 @@ export function suitsTemplate(keys: CropKeys, options: Pick<Options, "kernel">):
  * it, others that start at the same time wait for it.
  *
  * @param year  that wants it, for the log alone.
+ * @returns undefined for a base whose tiles are not compressed.
+ * @throws {PipelineError} input, naming the tile, when the base is damaged; space.
  */
 export async function ensureTemplate(
   year: number | undefined,
@@ -53,10 +56,7 @@ export async function ensureTemplate(
   pool: () => Pool,
   ctx: Context,
 ): Promise<SwapTemplate | undefined> {
-  const archive = new Archive(base.path);
-  const gzip = isGzip(archive);
-  archive.close();
-  if (!gzip) return undefined;
+  if (readHeader(base.path).tileCompression !== COMPRESSION.gzip) return undefined;
   const step = templateStep(year, base, layout, pool);
   if (!(await judgeStep(step, false)).skip) {
     const lock = join(layout.state, `${basename(step.record, ".json")}.lock`);

@@ -60,7 +60,8 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     { name: "base", when: said("base", "begins"), withinMs: 250 },
     { name: "tippecanoe", when: said("base", "tippecanoe"), withinMs: 600 },
     { name: "metadata", when: isBaseRewritten, withinMs: 60 },
-    { name: "tiles", when: said("base", "done"), withinMs: 60 },
+    { name: "template", when: said("template", "begins"), withinMs: 300 },
+    { name: "tiles", when: said("template", "done"), withinMs: 60 },
     { name: "swap", when: said("tiles", "attributes go"), withinMs: 60 },
     { name: "publish", when: said("publish", "begins"), withinMs: 25 },
   ];
@@ -116,8 +117,8 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const run = await year(root);
     assert.equal(run.code, 0, `${what}: ${run.stderr}`);
     assert.deepEqual(outputsOf(root, YEAR), reference, what);
-    // The lock of a dead maker of zone index or base stands until somebody wants to make one again.
-    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/(zones|base)_\w+\.lock$/.test(path));
+    // The lock of a dead maker of zone index, base or template stands until somebody wants to make one again.
+    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/(zones|base|template)_\w+\.lock$/.test(path));
     assert.deepEqual(left, [], what);
     const again = await year(root);
     assert.deepEqual([again.code, stagesOf(again).done], [0, []], what);
@@ -147,7 +148,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     });
     const count = (name) => struck.filter(({ step }) => step === name).length;
     const counts = Object.fromEntries(
-      ["download", "zones", "zonal", "base", "tiles", "publish", "between"].map((s) => [s, count(s)]),
+      ["download", "zones", "zonal", "base", "template", "tiles", "publish", "between"].map((s) => [s, count(s)]),
     );
     t.diagnostic(`${struck.length} kills: ${JSON.stringify(counts)}`);
     assert.ok(struck.length >= 20, `only ${struck.length} kills`);

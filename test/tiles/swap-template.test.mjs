@@ -1,11 +1,12 @@
 // Years filled into a swap template, against the same years made without one: tiles of all kinds, crops of all kinds,
 // read by npm's pmtiles and @mapbox/vector-tile over zlib; and templates that are damaged.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { VectorTile } from "@mapbox/vector-tile";
+import gdal from "gdal-async";
 import { PbfReader } from "pbf";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileId } from "../../dist/archive/tile-id.js";
@@ -23,6 +24,7 @@ import { vectorTile } from "../support/field-tiles.mjs";
 import { openPmtiles } from "../support/pmtiles-file.mjs";
 import { Random } from "../support/random.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
+import { leaveFree, tinyDisk } from "../support/tiny-disk.mjs";
 
 const ROWS = 20_000;
 const MAX_ZOOM = 6;
@@ -205,6 +207,50 @@ test("the crops of some tile by hand: commonest first or not, every feature has 
     }
   }
   assert.ok(compared > 2000);
+});
+
+test("GDAL reads the filled tiles: every feature, with its row's crop or none", async (t) => {
+  const folder = tempFolder(t);
+  const base = makeBase(folder, 10, [30, 200]);
+  const random = new Random(4);
+  const year = all(() => (random.chance(0.2) ? Number.NaN : random.pick([1, 5, 61, 176, 254])));
+  const path = join(folder, "a.pmtiles");
+  await swap({ ...base, template: await template(base, folder) }, [year], [path]);
+  const archive = new Archive(path);
+  let [compared, none] = [0, 0];
+  for (let e = 0; e < archive.entries.count; e += 7) {
+    const tile = Buffer.from(archive.tile(e));
+    const file = join(folder, `${e}.mvt`);
+    writeFileSync(file, tile);
+    const truth = new VectorTile(new PbfReader(tile)).layers;
+    const dataset = gdal.open(`MVT:${file}`);
+    for (const layer of dataset.layers) {
+      let count = 0;
+      const hasCrops = layer.fields.getNames().includes("crop_code");
+      for (const feature of layer.features) {
+        const crop = hasCrops ? feature.fields.get("crop_code") : null;
+        assert.equal(crop ?? Number.NaN, year[feature.fields.get("mvt_id")]);
+        if (crop === null) none++;
+        count++;
+      }
+      assert.equal(count, truth[layer.name]?.length ?? 0);
+      compared += count;
+    }
+    dataset.close();
+  }
+  archive.close();
+  assert.ok(compared > 1000 && none > 100, `${compared} features, ${none} without a crop`);
+});
+
+test("a full disk while the template is made: exit kind space, nothing is left, and there is one once there is room", async (t) => {
+  const disk = tinyDisk(t, "16m");
+  if (disk === undefined) return t.skip("nothing may be mounted here");
+  const base = makeBase(tempFolder(t), 11, [300]);
+  leaveFree(disk, 2 ** 16);
+  await assert.rejects(template(base, disk), (error) => error.kind === "space" && /step=template/.test(error.message));
+  assert.deepEqual(readdirSync(join(disk, "data/base")), []);
+  leaveFree(disk, 8 * 2 ** 20);
+  assert.ok((await template(base, disk)).starts.length > 50);
 });
 
 test("the same bytes with 1, 2 and 4 threads, alone and in one pass with others", async (t) => {
