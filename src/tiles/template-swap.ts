@@ -20,6 +20,8 @@ const LEAST_BATCH_BYTES = 2 ** 18;
 /** Batches a thread at least, so that all end at about the same time. */
 const BATCHES = 8;
 const BATCH_TILES = 2 ** 16;
+/** Classes from here on do not fit a template's slots. */
+const SLOT_CLASSES = 2 ** 14;
 const AHEAD = 2;
 
 export interface TemplateSwapReport {
@@ -37,11 +39,9 @@ export function planFill(plan: SwapPlan, outputs: readonly (readonly YearAttribu
     layers: plan.layers,
     outputs: outputs.map(([year]) => {
       const { codes, index } = (year as YearAttributes).crops;
-      // What is no class at all fits no template either.
-      return {
-        index,
-        codes: Uint32Array.from(codes, (code) => (Number.isInteger(code) && code >= 0 ? code : 2 ** 31)),
-      };
+      // Whatever a slot cannot hold is one and the same here: such tiles go the other way.
+      const fits = (code: number) => Number.isInteger(code) && code >= 0 && code < SLOT_CLASSES;
+      return { index, codes: Uint32Array.from(codes, (code) => (fits(code) ? code : SLOT_CLASSES)) };
     }),
   };
 }
