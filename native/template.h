@@ -23,7 +23,8 @@
 //                      `null_change`: how the CRC changes when the row has no crop
 //   slots x u8         the slot of the crop that is 1st, 2nd ... in the tile
 //   blocks x slots x { u16 bits, u8 length }        code of each slot's index
-//   variants x { u8 block, five codes, each u64 bits, u8 length: of `N key`; of `N-2|80 80 00`; of `00`; and, where a
+//   variants x { u8 block, five codes, each u8 length, then whole bytes: of `N key`; of `N-2|80 80 00`; of `00`; and,
+//   where a
 //                match ends with `N key`, of its length and of one that is shorter by these two }
 //   layers x { u8 layer, u8 inline, u32 gap, u32 features }   `inline`: slots are written here, after `gap` static bits
 //   by layer, u32 gap << 8 | variant of each feature: static bits between the indexes

@@ -97,11 +97,6 @@ struct RecordLayer {
   const uint8_t *gaps, *places, *backs, *distance_bits;
 };
 
-OpenCode code_of(uint64_t bits, uint8_t length) {
-  if (length > kMostOpenBits) throw TemplateError("record has a code that is too long");
-  return {bits & ((uint64_t{1} << length) - 1), length};
-}
-
 }  // namespace
 
 struct TemplateFiller::State {
@@ -176,8 +171,11 @@ void TemplateFiller::open(const uint8_t* record, size_t size) {
     if (block >= state.blocks) throw TemplateError("record has a block that is none");
     Variant variant{block, {}, {}, {}, {}, {}};
     for (OpenCode* code : {&variant.pair, &variant.none, &variant.none_after_match, &variant.whole, &variant.shorter}) {
-      const auto code_bits = parts.next<uint64_t>();
-      *code = code_of(code_bits, parts.next<uint8_t>());
+      const auto length = parts.next<uint8_t>();
+      if (length > kMostOpenBits) throw TemplateError("record has a code that is too long");
+      const size_t bytes = (length + 7u) / 8;
+      code->length = length;
+      std::memcpy(&code->bits, parts.take(bytes), bytes);
     }
     state.variants.push_back(variant);
   }

@@ -466,10 +466,8 @@ bool TemplateMaker::State::write(const std::vector<size_t>& groups, Buffer& out)
   for (const Variant& variant : variants) {
     const auto& codes = blocks[variant.block].litlen;
     const auto put_code = [&](const BitWriter& code) {
-      uint64_t value = 0;
-      if (code.size() > 0) std::memcpy(&value, code.bytes().data(), code.bytes().size());
-      append(out, value);
       append(out, static_cast<uint8_t>(code.size()));
+      out.append(code.bytes().data(), code.bytes().size());
     };
     BitWriter pair, none, none_after_match, whole, shorter;
     pair.put(codes[variant.length]);
