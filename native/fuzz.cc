@@ -5,12 +5,14 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "burn.h"
 #include "count_weighted.h"
 #include "encode.h"
 #include "geojson.h"
+#include "lz77.h"
 #include "swap.h"
 #include "table.h"
 #include "tally.h"
@@ -264,6 +266,94 @@ bool swap_tile(Gzip& gzip) {
   return true;
 }
 
+// Prefix codes of counts of every kind are complete, and none is too long.
+void lengths_complete() {
+  std::vector<uint32_t> counts(2 + below(284));
+  uint32_t a = 1, b = 1;
+  const uint32_t kind = below(3);
+  for (uint32_t& count : counts) {
+    // Fibonacci's numbers make the longest codes that there are.
+    count = kind == 0 ? below(4) : kind == 1 ? 1u << below(30) : a;
+    std::tie(a, b) = std::make_pair(b, a + b < (1u << 30) ? a + b : 1u);
+  }
+  const uint32_t longest = counts.size() > 100 ? 15 : 7 + below(9);
+  std::vector<uint8_t> lengths(counts.size());
+  code_lengths(counts.data(), counts.size(), longest, lengths.data());
+  uint64_t used = 0;
+  size_t symbols = 0;
+  for (size_t s = 0; s < counts.size(); s++) {
+    if ((counts[s] > 0) != (lengths[s] > 0) || lengths[s] > longest) std::abort();
+    if (lengths[s] == 0) continue;
+    symbols++;
+    used += uint64_t{1} << (longest - lengths[s]);
+  }
+  if (symbols > 1 && used != uint64_t{1} << longest) std::abort();
+}
+
+// Text cut around places that no match may touch, compressed and decompressed.
+void deflate_text(Gzip& gzip) {
+  Bytes text(1 + below(below(8) == 0 ? 70000 : 2000));
+  const uint32_t letters = 1 + below(below(2) == 0 ? 4 : 255);
+  for (size_t i = 0; i < text.size(); i++) {
+    const uint32_t back = 1 + below(300);
+    text[i] = static_cast<uint8_t>(below(3) == 0 || back > i ? below(letters) : text[i - back]);
+  }
+  const auto size = static_cast<uint32_t>(text.size());
+  std::vector<uint32_t> stops(size, size), seams(size, size);
+  // As features have them: two bytes of a seam, then a stop.
+  for (uint32_t i = below(50); i + 3 < size; i += 3 + below(60)) {
+    seams[i] = i;
+    seams[i + 1] = i + 1;
+    stops[i + 2] = i + 2;
+  }
+  for (uint32_t i = size - 1; i-- > 0;) {
+    stops[i] = std::min(stops[i], stops[i + 1]);
+    seams[i] = std::min(seams[i], seams[i + 1]);
+  }
+  Lz77 lz;
+  lz.open(text.data(), stops.data(), seams.data(), size);
+  std::vector<Token> tokens;
+  lz.cut(0, size, TokenCosts::guess(), tokens);
+  LitLenCounts litlen{};
+  DistanceCounts distance{};
+  litlen[kEndOfBlock] = 1;
+  uint32_t place = 0;
+  for (const Token& token : tokens) {
+    for (uint32_t i = place; token.length > 0 && i < place + token.length; i++) {
+      if (stops[i] == i || stops[i - token.distance()] == i - token.distance()) std::abort();
+      if ((seams[i] == i) != (seams[i - token.distance()] == i - token.distance())) std::abort();
+    }
+    if (token.length == 0) {
+      litlen[text[place]]++;
+    } else {
+      litlen[length_code(token.length).symbol]++;
+      distance[distance_code(token.distance()).symbol]++;
+    }
+    place += std::max<uint32_t>(token.length, 1);
+  }
+  const BlockCodes codes = BlockCodes::from(litlen, distance);
+  const BlockCodes& block = below(4) == 0 ? BlockCodes::fixed() : codes;
+  BitWriter bits;
+  block.write_head(bits, true);
+  place = 0;
+  for (const Token& token : tokens) {
+    if (token.length == 0)
+      bits.put(block.litlen[text[place]]);
+    else
+      block.write_match(bits, token.length, token.distance());
+    place += std::max<uint32_t>(token.length, 1);
+  }
+  bits.put(block.litlen[kEndOfBlock]);
+  Bytes stored{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
+  stored.insert(stored.end(), bits.bytes().begin(), bits.bytes().end());
+  for (const uint32_t word : {crc32_of(0, text.data(), size), size}) {
+    for (uint32_t shift = 0; shift < 32; shift += 8) stored.push_back(static_cast<uint8_t>(word >> shift));
+  }
+  Buffer plain;
+  gzip.inflate(stored.data(), stored.size(), plain);
+  if (plain.size != size || std::memcmp(plain.data(), text.data(), size) != 0) std::abort();
+}
+
 // Make a template's record of a tile and fill it, sound or damaged: true when it was taken for a record.
 bool fill_template(Gzip& gzip) {
   std::vector<uint8_t> index(kRows), seen(kRows);
@@ -322,6 +412,8 @@ int main(int argc, char** argv) {
   for (long round = 0; round < rounds; round++) {
     (swap_tile(gzip) ? swapped : corrupt)++;
     filled += fill_template(gzip);
+    lengths_complete();
+    deflate_text(gzip);
     const Grid& grid = grids[below(3)];
     if (!tallies_agree()) {
       std::printf("tallies differ, round %ld\n", round);
