@@ -258,11 +258,11 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     assert.deepEqual(leftovers(root, YEAR), []);
   });
 
-  test("four years at once on one root: one makes the zone index and one the base, all four are in the manifest", async () => {
+  test("four years at once on one root: one makes the zone index, one the base and one its template, all four are in the manifest", async () => {
     const root = newRoot(world, "four-years");
     const runs = await Promise.all(YEARS.map((which) => year(root, {}, which)));
     for (const run of runs) assert.equal(run.code, 0, run.stderr);
-    for (const once of ["zones", "base"])
+    for (const once of ["zones", "base", "template"])
       assert.equal(runs.filter((run) => stagesOf(run).done.includes(once)).length, 1, once);
     const { archives, years } = JSON.parse(readFileSync(join(root, "outputs/web/us_full_years.json"), "utf8"));
     assert.deepEqual(years, YEARS);
