@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import gdal from "gdal-async";
 import type { Pixels } from "../kernel/kernel.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -65,6 +65,9 @@ export function openRaster(path: string): Raster {
 
 function openDataset(path: string): gdal.Dataset {
   if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
+  const file = statSync(path);
+  // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
+  if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
   try {
     return gdal.open(path);
   } catch (cause) {

@@ -31,6 +31,8 @@ const PHOTOMETRIC = [1, 3];
 const TYPE_BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4, 16: 8 };
 /** More blocks than any raster of classes has; a damaged header claims them. */
 const MOST_BLOCKS = 2 ** 28;
+/** No worker is to hold a larger block beside its window. */
+const MOST_BLOCK_BYTES = 2 ** 30;
 
 /**
  * Where a GeoTIFF's blocks lie, for workers to decode them by themselves; undefined for every file
@@ -40,15 +42,16 @@ const MOST_BLOCKS = 2 ** 28;
  */
 export function openTiffBand(raster: Raster, kernel: BlockKernel): TiffBand | undefined {
   if (raster.driver !== "GTiff") return undefined;
-  const fd = openSync(raster.path, "r");
+  let fd: number | undefined;
   let band: TiffBand | undefined;
   try {
+    fd = openSync(raster.path, "r");
     band = readBand(fd, raster, kernel);
   } catch (error) {
-    // A number or a table that lies beyond what was read; GDAL is to judge it.
-    if (!(error instanceof RangeError)) throw error;
+    // A number or a table that lies beyond what was read, or a file that is gone; GDAL is to judge it.
+    if (!(error instanceof RangeError) && !("syscall" in (error as Error))) throw error;
   } finally {
-    if (band === undefined) closeSync(fd);
+    if (band === undefined && fd !== undefined) closeSync(fd);
   }
   return band;
 }
@@ -57,10 +60,8 @@ function readBand(fd: number, raster: Raster, kernel: BlockKernel): TiffBand | u
   const { width, height } = raster.grid;
   const header = new TiffHeader(fd);
   if (!header.isTiff) return undefined;
-  const number = (tag: number, otherwise: number) => {
-    const values = header.numbers(tag, 1);
-    return values === undefined ? otherwise : (values[0] as number);
-  };
+  // A tag of another type or count is there all the same, and libtiff may take it; no tag here is ever 0.
+  const number = (tag: number, otherwise: number) => (header.has(tag) ? (header.numbers(tag, 1)?.[0] ?? 0) : otherwise);
   const tiled = header.has(TAG.tileWidth);
   const blockWidth = tiled ? number(TAG.tileWidth, 0) : width;
   const blockHeight = tiled ? number(TAG.tileHeight, 0) : Math.min(height, number(TAG.rowsPerStrip, height));
@@ -71,6 +72,7 @@ function readBand(fd: number, raster: Raster, kernel: BlockKernel): TiffBand | u
     number(TAG.height, 0) === height &&
     blockWidth === raster.block.width &&
     blockHeight === raster.block.height &&
+    blockWidth * blockHeight * bytes <= MOST_BLOCK_BYTES &&
     number(TAG.samples, 1) === 1 &&
     number(TAG.bits, 1) === 8 * bytes &&
     number(TAG.sampleFormat, 1) === sampleFormat(raster.type) &&
@@ -85,8 +87,16 @@ function readBand(fd: number, raster: Raster, kernel: BlockKernel): TiffBand | u
   const offsets = header.numbers(tiled ? TAG.tileOffsets : TAG.stripOffsets, blocks);
   const sizes = header.numbers(tiled ? TAG.tileSizes : TAG.stripSizes, blocks);
   if (offsets === undefined || sizes === undefined) return undefined;
-  const fill = new Uint8Array(PIXEL_ARRAYS[raster.type].of(raster.nodata ?? 0).buffer);
-  return { fd, compression, width, height, blockWidth, blockHeight, tiled, offsets, sizes, fill };
+  const nodata = raster.nodata ?? 0;
+  const fill = PIXEL_ARRAYS[raster.type].of(nodata);
+  if (sizes.includes(0)) {
+    // The size of a lone strip libtiff makes out by itself.
+    if (!tiled && blocks === 1) return undefined;
+    // GDAL rounds or clamps what the type does not hold.
+    if (!raster.type.startsWith("Float") && fill[0] !== nodata) return undefined;
+  }
+  const band = { fd, compression, width, height, blockWidth, blockHeight, tiled, offsets, sizes };
+  return { ...band, fill: new Uint8Array(fill.buffer) };
 }
 
 function sampleFormat(type: BandType): number {

@@ -65,7 +65,7 @@ interface Item extends PlannedWindow {
 }
 
 class Scan {
-  readonly #targets: readonly ScanTarget[];
+  readonly #targets: ScanTarget[] = [];
   readonly #items: readonly Item[];
 
   constructor(
@@ -78,7 +78,13 @@ class Scan {
     private readonly pool: Pool,
     private readonly ctx: Context,
   ) {
-    this.#targets = placed.map((target) => new ScanTarget(target, zones, rule, kernel, direct, pool.threads));
+    try {
+      for (const raster of placed)
+        this.#targets.push(new ScanTarget(raster, zones, rule, kernel, direct, pool.threads));
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
     // Of rasters that lie alike the same window is read one after the other, and its part of the index is at hand.
     this.#items = this.#targets
       .flatMap((target) => target.windows.map((planned) => ({ ...planned, target })))
@@ -88,6 +94,20 @@ class Scan {
   }
 
   async run(): Promise<Answers[]> {
+    try {
+      await this.#count();
+    } finally {
+      this.#close();
+    }
+    for (const target of this.#targets) target.finish();
+    return this.#targets.map(({ answers }) => answers);
+  }
+
+  #close(): void {
+    for (const target of this.#targets) target.close();
+  }
+
+  async #count(): Promise<void> {
     const items = this.#items;
     // What GDAL is to read; all else waits in the queue from the beginning.
     const read = [...items.keys()].filter((item) => !items[item]?.target.direct);
@@ -130,10 +150,7 @@ class Scan {
     } finally {
       await team.close();
       reports.end();
-      for (const target of this.#targets) target.close();
     }
-    for (const target of this.#targets) target.finish();
-    return this.#targets.map(({ answers }) => answers);
   }
 
   #laneWindow({ target, window, chunks }: Item): LaneWindow {

@@ -1,6 +1,6 @@
 // GeoTIFF blocks decoded by the kernel, held against what GDAL reads of the same files.
 import assert from "node:assert/strict";
-import { closeSync, copyFileSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import gdal from "gdal-async";
@@ -130,6 +130,62 @@ test("what the kernel does not know is left to GDAL", (t) => {
   };
   assert.equal(openTiffBand(openRaster(copy("HFA", "image.img")), kernel), undefined);
   assert.equal(openTiffBand(openRaster(copy("VRT", "other.vrt")), kernel), undefined);
+});
+
+test("blocks that the file does not have are GDAL's where nodata is not of the type", (t) => {
+  const folder = tempFolder(t);
+  for (const [type, nodata, left] of [
+    ["Byte", -9999, true],
+    ["Byte", 3.7, true],
+    ["UInt16", 70_000, true],
+    ["Int16", -32_768, false],
+    ["Float32", Number.NaN, false],
+    ["Float32", 0.1, false],
+  ]) {
+    for (const skipFrom of [32, 100]) {
+      const path = join(folder, `${type}${nodata}-${skipFrom}.tif`);
+      const pixels = new PIXEL_ARRAYS[type](100 * 100).fill(5);
+      write(path, type, 100, 100, pixels, ["SPARSE_OK=TRUE", "COMPRESS=LZW", "BLOCKYSIZE=16"], { nodata, skipFrom });
+      if (left && skipFrom < 100) assert.equal(openTiffBand(openRaster(path), kernel), undefined, path);
+      else assertAsGdal(path, new Random(17), 3);
+    }
+  }
+});
+
+/** Changes an entry of the first directory by `change(view of its 12 bytes)`. */
+function changeEntry(path, tag, change) {
+  const bytes = readFileSync(path);
+  const directory = bytes.readUInt32LE(4);
+  const entries = Array.from({ length: bytes.readUInt16LE(directory) }, (_, i) => directory + 2 + 12 * i);
+  const at = entries.find((entry) => bytes.readUInt16LE(entry) === tag);
+  change(bytes.subarray(at, at + 12));
+  writeFileSync(path, bytes);
+}
+
+test("a tag of another type, which libtiff takes, and a lone strip without a size, which it makes out, are GDAL's", (t) => {
+  const folder = tempFolder(t);
+  const pixels = new Uint8Array(100 * 90).map((_, i) => i % 9);
+  const make = (name, options) => write(join(folder, name), "Byte", 100, 90, pixels, ["COMPRESS=DEFLATE", ...options]);
+  const predictor = make("predictor.tif", ["PREDICTOR=2"]);
+  changeEntry(predictor, 317, (entry) => entry.writeUInt16LE(1, 2));
+  const size = make("size.tif", ["BLOCKYSIZE=90"]);
+  changeEntry(size, 279, (entry) => entry.writeUInt32LE(0, 8));
+  for (const path of [predictor, size]) {
+    assert.equal(openTiffBand(openRaster(path), kernel), undefined, path);
+    const dataset = gdal.open(path);
+    assert.deepEqual(Uint8Array.from(dataset.bands.get(1).pixels.read(0, 0, 100, 90)), pixels);
+    dataset.close();
+  }
+});
+
+test("blocks larger than a worker is to hold, and a file that is gone, are GDAL's", (t) => {
+  const path = join(tempFolder(t), "large.tif");
+  const options = ["SPARSE_OK=TRUE", "COMPRESS=LZW", "BLOCKYSIZE=30000", "BIGTIFF=YES"];
+  const raster = openRaster(write(path, "UInt16", 40_000, 60_000, undefined, options));
+  assert.deepEqual(raster.block, { width: 40_000, height: 30_000 });
+  assert.equal(openTiffBand(raster, kernel), undefined);
+  rmSync(path);
+  assert.equal(openTiffBand(raster, kernel), undefined);
 });
 
 test("headers with any bytes changed: refused, left to GDAL, or read as GDAL reads them", (t) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -91,12 +92,14 @@ test("a failing run leaves the old output as it was, and no scratch", async () =
   );
 });
 
-test("raster: missing, not a raster, no CRS, rotated, wrong band type", async () => {
+test("raster: missing, a pipe, not a raster, no CRS, rotated, wrong band type", async () => {
   writeFileSync(file("text.tif"), "not a raster");
   writeRaster("nocrs.tif", { crs: null });
   writeRaster("rotated.tif", { rotation: 1 });
   writeRaster("complex.tif", { type: gdal.GDT_CFloat32 });
+  execFileSync("mkfifo", [file("pipe.tif")]);
   await fails(zonal({ raster: "none.tif" }), 4, ["Raster not found", "none.tif"]);
+  await fails(zonal({ raster: "pipe.tif" }), 4, ["Raster is not a file", "pipe.tif"]);
   await fails(zonal({ raster: "text.tif" }), 4, ["Raster cannot be opened", "text.tif"]);
   await fails(zonal({ raster: "nocrs.tif" }), 4, ["Raster has no CRS", "nocrs.tif"]);
   await fails(zonal({ raster: "rotated.tif" }), 4, ["north-up", "rotated.tif"]);

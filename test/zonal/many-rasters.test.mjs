@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import gdal from "gdal-async";
+import { openFields, openRaster, ZonalEngine } from "../../dist/index.js";
 import { command } from "../support/command.mjs";
 import { query, writeFields } from "../support/duck.mjs";
 import { box, polygonWkb } from "../support/shapes.mjs";
@@ -202,3 +212,31 @@ function flip(bytes, at) {
   copy[at] ^= 0x40;
   return copy;
 }
+
+test("library: a raster that went away after it was opened is named, and no handle of the others stays open", async () => {
+  copyFileSync(file("cdl_2019.tif"), file("gone.tif"));
+  const rasters = [openRaster(file("cdl_2018.tif")), openRaster(file("gone.tif"))];
+  rmSync(file("gone.tif"));
+  const fields = await openFields(file("fields.parquet"), { fieldsCrs: "EPSG:5070" });
+  const engine = new ZonalEngine({ threads: 1 });
+  try {
+    await assert.rejects(engine.zonalOverMany(fields, rasters, { index: file("all.zones") }).next(), {
+      kind: "input",
+      sentence: "Raster not found",
+      where: { path: file("gone.tif") },
+    });
+  } finally {
+    await engine.close();
+  }
+  const links = readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return "";
+    }
+  });
+  assert.deepEqual(
+    links.filter((path) => path.endsWith(".tif")),
+    [],
+  );
+});
