@@ -36,9 +36,9 @@ async function countJobs(
   const fields = await openFields(fieldsPath, options);
   const pool = openPool(availableThreads(options.threads));
   try {
-    const targets = jobs.map(({ raster, out }) => {
-      mkdirSync(dirname(out), { recursive: true });
-      return { raster, out: join(openScratch(out), basename(out)) };
+    const targets = jobs.map((job) => {
+      mkdirSync(dirname(job.out), { recursive: true });
+      return { job, raster: job.raster, out: join(openScratch(job.out), basename(job.out)) };
     });
     const scratch = dirname((targets[0] as { out: string }).out);
     let made = 0;
@@ -48,21 +48,60 @@ async function countJobs(
       return ZoneReader.open(index);
     };
     const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields, options));
-    const facts = await countFields(fields, targets, own.index === undefined ? build : given, rule, options, pool, ctx);
-    for (const [i, { out }] of jobs.entries()) {
-      const { out: partial } = targets[i] as { out: string };
+    const zones = own.index === undefined ? build : given;
+    const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, options, pool, ctx);
+    const { sound, facts, failed } = await countSound(targets, count, ctx);
+    const results = [];
+    for (const [i, { job, out: partial }] of sound.entries()) {
+      const { out, year } = job;
       await verifyZonalTable(partial, fields.rows, rule);
       publishFile(partial, out);
       publishDirtyRows(out);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
+      results.push({ ...(year !== undefined && { year }), out, ...facts[i] });
     }
-    const results = jobs.map(({ year, out }, i) => ({ ...(year !== undefined && { year }), out, ...facts[i] }));
+    if (failed.length > 0) {
+      throw new PipelineError("partial", "Some years failed", {
+        failed: failed.join(" "),
+        done: sound.map(({ job }) => job.year).join(" "),
+      });
+    }
     return own.years === undefined ? results[0] : { years: results };
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : error;
   } finally {
     await pool.close();
     for (const { out } of jobs) removeScratch(out);
+  }
+}
+
+interface Target {
+  readonly job: OpenJob;
+  readonly raster: Raster;
+  /** In scratch. */
+  readonly out: string;
+}
+
+/** Count all years at once; where one's raster cannot be read it is named, and the others are counted without it. */
+async function countSound<T>(
+  targets: readonly Target[],
+  count: (targets: readonly Target[]) => Promise<T[]>,
+  ctx: Context,
+): Promise<{ sound: readonly Target[]; facts: T[]; failed: (number | undefined)[] }> {
+  const failed: (number | undefined)[] = [];
+  for (let sound = targets; ; ) {
+    try {
+      return { sound, facts: await count(sound), failed };
+    } catch (error) {
+      const broken = (target: Target) => error instanceof PipelineError && error.where.path === target.raster.path;
+      const left = sound.filter((target) => !broken(target));
+      if (ctx.signal.aborted || left.length === sound.length || left.length === 0) throw error;
+      for (const { job } of sound.filter(broken)) {
+        failed.push(job.year);
+        ctx.log.error((error as PipelineError).message, { year: job.year });
+      }
+      sound = left;
+    }
   }
 }
 

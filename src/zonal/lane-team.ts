@@ -7,7 +7,10 @@ import { cancelQueue } from "./scan-queue.js";
 
 /** A worker could not decode a block; GDAL may. */
 export class UndecodedBlock extends Error {
-  constructor(readonly where: Where) {
+  constructor(
+    readonly path: string,
+    readonly where: Where,
+  ) {
     super("A block does not decode");
   }
 }
@@ -65,9 +68,9 @@ export class LaneTeam {
       const result = await this.pool.run("scanLane", { ...this.task, port }, [port]);
       if ("waiting" in result) return result.waiting;
       const { kind, sentence, where, error, undecoded } = result;
-      const path = this.paths[result.target];
+      const path = this.paths[result.target] as string;
       if (undecoded)
-        throw new UndecodedBlock({ path, ...where, received: (error.cause as Error | undefined)?.message });
+        throw new UndecodedBlock(path, { path, ...where, received: (error.cause as Error | undefined)?.message });
       throw new PipelineError(kind, sentence, { path, ...where }, { cause: error.cause });
     } catch (cause) {
       if (isWorkerDeath(cause) || cause instanceof UndecodedBlock) throw cause;

@@ -35,16 +35,17 @@ export async function scanRasters(
   ctx: Context,
 ): Promise<Answers[]> {
   const kernel = await loadKernel(kernelName);
-  let direct = kernelName === "native";
+  // Rasters that GDAL is to read.
+  const undecoded = new Set(kernelName === "native" ? [] : placed.map(({ raster }) => raster.path));
   let died = false;
   for (;;) {
     try {
-      return await new Scan(placed, zones, rule, kernel, kernelName, direct, pool, ctx).run();
+      return await new Scan(placed, zones, rule, kernel, kernelName, undecoded, pool, ctx).run();
     } catch (error) {
       if (error instanceof UndecodedBlock) {
         // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
         ctx.log.warn("A block is not as its file's header has it, so GDAL reads the raster", error.where);
-        direct = false;
+        undecoded.add(error.path);
         continue;
       }
       if (!isWorkerDeath(error)) throw error;
@@ -74,13 +75,15 @@ class Scan {
     rule: AnswerRule,
     kernel: Kernel,
     private readonly kernelName: KernelName,
-    direct: boolean,
+    undecoded: ReadonlySet<string>,
     private readonly pool: Pool,
     private readonly ctx: Context,
   ) {
     try {
-      for (const raster of placed)
-        this.#targets.push(new ScanTarget(raster, zones, rule, kernel, direct, pool.threads));
+      for (const one of placed) {
+        const direct = !undecoded.has(one.raster.path);
+        this.#targets.push(new ScanTarget(one, zones, rule, kernel, direct, pool.threads));
+      }
     } catch (error) {
       this.#close();
       throw error;

@@ -97,6 +97,26 @@ test("several years in one pass give the bytes of each year alone", async () => 
   }
 });
 
+test("a year whose raster is cut short fails alone: named, its old table kept, the others' bytes as ever", async () => {
+  for (const year of [2018, 2019, 2021]) copyFileSync(file(`cdl_${year}.tif`), file(`cut_${year}.tif`));
+  truncateSync(file("cut_2019.tif"), 2_000_000);
+  writeFileSync(file("cut_2019.parquet"), "an old table");
+  const run = await zonal("cut_{year}.tif", "cut_{year}.parquet", ["--years", "2018,2019,2021"]);
+  assert.equal(run.code, 3, run.stderr);
+  assert.match(run.stderr, /ERROR.*Raster block cannot be read.*cut_2019\.tif.*window=/);
+  assert.match(run.stderr, /Some years failed \(failed=2019, done=2018 2021\)/);
+  for (const year of [2018, 2021]) {
+    assert.equal((await zonal(`cdl_${year}.tif`, "alone.parquet")).code, 0);
+    assert.deepEqual(readFileSync(file(`cut_${year}.parquet`)), readFileSync(file("alone.parquet")), `${year}`);
+  }
+  assert.equal(readFileSync(file("cut_2019.parquet"), "utf8"), "an old table");
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes("scratch")),
+    [],
+  );
+  assert.equal((await zonal("cut_{year}.tif", "cut_{year}.parquet", ["--years", "2019"])).code, 4);
+});
+
 test("an index serves a raster shifted by whole pixels: the answers of one burned for that raster", async () => {
   for (const year of [2020, 2021]) {
     const indexed = await zonal(`cdl_${year}.tif`, `shifted_${year}.parquet`, ["--index", file("all.zones")]);
