@@ -31,7 +31,7 @@ export async function runStage(task: StageTask, signal: AbortSignal): Promise<Ru
 }
 
 /** The beginning of a command that holds it to the first of this machine's cores; nothing where it has no more. */
-function onCores(count: number): string[] {
+export function onCores(count: number): string[] {
   const cpus = coreCpus();
   return process.platform === "linux" && count < cpus.length ? ["taskset", "-c", cpus.slice(0, count).join(",")] : [];
 }

@@ -21,6 +21,7 @@ import { PipelineError } from "../dist/pipeline/errors.js";
 import { describeMachine, type Machine } from "./machine.js";
 import { measure, type Usage } from "./measured.js";
 import { PROJECT } from "./options.js";
+import { onCores } from "./run.js";
 import { ratios, type Spread, spread } from "./statistics.js";
 import type { TilesReport, TilesTask } from "./tiles-stage.js";
 import { openWorld } from "./world.js";
@@ -129,7 +130,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
 
   const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes" | "plain">): Promise<TilesRun> => {
     const whole: TilesTask = { root, year: YEAR, out: scratch, ...task };
-    const { usage, stdout } = await measure([process.execPath, STAGE, JSON.stringify(whole)], ctx.signal);
+    const { usage, stdout } = await measure([...onCores(task.threads), process.execPath, STAGE, JSON.stringify(whole)], ctx.signal);
     return { ...(JSON.parse(stdout) as TilesReport), process: usage };
   };
   const counts = [...new Set([1, 2, threads])].filter((n) => n <= Math.max(2, threads));
