@@ -34,24 +34,6 @@ std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uin
   return segments;
 }
 
-// Calls a function with the pixels of an array, in their own type.
-template <typename F>
-bool with_pixels(const Napi::TypedArray& pixels, F&& function) {
-  void* const data = elements_of<void>(pixels);
-  switch (pixels.TypedArrayType()) {
-    case napi_uint8_array:
-    case napi_uint8_clamped_array: return function(static_cast<const uint8_t*>(data));
-    case napi_int8_array: return function(static_cast<const int8_t*>(data));
-    case napi_uint16_array: return function(static_cast<const uint16_t*>(data));
-    case napi_int16_array: return function(static_cast<const int16_t*>(data));
-    case napi_uint32_array: return function(static_cast<const uint32_t*>(data));
-    case napi_int32_array: return function(static_cast<const int32_t*>(data));
-    case napi_float32_array: return function(static_cast<const float*>(data));
-    case napi_float64_array: return function(static_cast<const double*>(data));
-    default: fail(pixels.Env(), "pixels: a type that cannot be counted");
-  }
-}
-
 // What both counts take: count(pixels, stride, words, layout, skip, clip, ...).
 struct CountArguments {
   Napi::TypedArray pixels;
@@ -64,7 +46,7 @@ struct CountArguments {
 
   explicit CountArguments(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (!info[0].IsTypedArray()) fail(env, "pixels: a type that cannot be counted");
+    if (!info[0].IsTypedArray()) fail(env, "pixels: an array of another type was expected");
     pixels = info[0].As<Napi::TypedArray>();
     stride = static_cast<uint32_t>(integer_of(info[1], "stride", 1, 0xffffffff));
     words = array_of<Napi::Uint32Array>(info[2], "words");
@@ -141,7 +123,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CountArguments in(info);
   Partial partial;
-  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+  const bool fits = with_classes(in.pixels, "pixels", [&](const auto* data) {
     using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
     Answers<T> answers{};
     if (!info[6].IsNull()) answers = answers_of<T>(object_of(info[6], "answers"));
@@ -190,7 +172,7 @@ Napi::Value merge(const Napi::CallbackInfo& info) {
   const auto answers = object_of(info[1], "answers");
   if (!answers.Get("code").IsTypedArray()) fail(env, "answers.code: an array of another type was expected");
   Partial open;
-  const bool fits = with_pixels(answers.Get("code").As<Napi::TypedArray>(), [&](const auto* data) {
+  const bool fits = with_classes(answers.Get("code").As<Napi::TypedArray>(), "answers.code", [&](const auto* data) {
     using T = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
     return merge_partial(views, answers_of<T>(answers), info[2].ToBoolean(), open);
   });
@@ -205,7 +187,7 @@ Napi::Value count_weights(const Napi::CallbackInfo& info) {
   const auto row_weights = array_of<Napi::Float64Array>(info[6], "rowWeights");
   if (row_weights.ElementLength() != in.height) fail(env, "rowWeights: one a row was expected");
   WeightedPartial partial;
-  const bool fits = with_pixels(in.pixels, [&](const auto* data) {
+  const bool fits = with_classes(in.pixels, "pixels", [&](const auto* data) {
     return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
       return count_weighted(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
                             row_weights.Data(), partial);

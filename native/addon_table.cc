@@ -86,25 +86,6 @@ Napi::Value encode_ids(const Napi::CallbackInfo& info) {
   return object_of_chunk(env, chunk);
 }
 
-// Calls a function with the classes of an array, in their own type.
-template <typename F>
-auto with_array(const Napi::TypedArray& array, F&& function) {
-  void* data = nullptr;
-  napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
-  switch (array.TypedArrayType()) {
-    case napi_uint8_array:
-    case napi_uint8_clamped_array: return function(static_cast<const uint8_t*>(data));
-    case napi_int8_array: return function(static_cast<const int8_t*>(data));
-    case napi_uint16_array: return function(static_cast<const uint16_t*>(data));
-    case napi_int16_array: return function(static_cast<const int16_t*>(data));
-    case napi_uint32_array: return function(static_cast<const uint32_t*>(data));
-    case napi_int32_array: return function(static_cast<const int32_t*>(data));
-    case napi_float32_array: return function(static_cast<const float*>(data));
-    case napi_float64_array: return function(static_cast<const double*>(data));
-    default: fail(array.Env(), "answers.code: an array of another type was expected");
-  }
-}
-
 std::vector<ByteList> texts_of(const Napi::Value& from, const char* name) {
   if (!from.IsArray()) fail(from.Env(), std::string(name) + ": an array was expected");
   const auto list = from.As<Napi::Array>();
@@ -172,7 +153,7 @@ Napi::Value encode_table(const Napi::CallbackInfo& info) {
     napi_get_typedarray_info(of.Env(), of, nullptr, nullptr, &at, nullptr, nullptr);
     return at;
   };
-  const EncodedRows encoded = with_array(code, [&](const auto* codes) {
+  const EncodedRows encoded = with_classes(code, "answers.code", [&](const auto* codes) {
     const auto encode = [&](auto zero) {
       using Code = std::remove_const_t<std::remove_pointer_t<decltype(codes)>>;
       using Amount = decltype(zero);

@@ -69,6 +69,24 @@ T* elements_of(const Napi::TypedArray& array) {
   return static_cast<T*>(data);
 }
 
+// Calls a function with the classes of an array, in their own type.
+template <typename F>
+auto with_classes(const Napi::TypedArray& array, const char* name, F&& function) {
+  void* const data = elements_of<void>(array);
+  switch (array.TypedArrayType()) {
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: return function(static_cast<const uint8_t*>(data));
+    case napi_int8_array: return function(static_cast<const int8_t*>(data));
+    case napi_uint16_array: return function(static_cast<const uint16_t*>(data));
+    case napi_int16_array: return function(static_cast<const int16_t*>(data));
+    case napi_uint32_array: return function(static_cast<const uint32_t*>(data));
+    case napi_int32_array: return function(static_cast<const int32_t*>(data));
+    case napi_float32_array: return function(static_cast<const float*>(data));
+    case napi_float64_array: return function(static_cast<const double*>(data));
+    default: fail(array.Env(), std::string(name) + ": an array of another type was expected");
+  }
+}
+
 inline double number_of(Napi::Value value, const char* name) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
   if (!std::isfinite(number)) fail(value.Env(), std::string(name) + ": a finite number was expected");

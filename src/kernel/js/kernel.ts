@@ -93,7 +93,7 @@ function count(
   clip: boolean,
   answers: AnswerArrays | null,
 ): PartialCounts {
-  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
+  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: an array of another type was expected");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
   checkType("layout", layout, Uint32Array);
@@ -154,7 +154,7 @@ function countWeighted(
   clip: boolean,
   rowWeights: Float64Array,
 ): PartialCounts {
-  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: a type that cannot be counted");
+  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: an array of another type was expected");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
   checkType("layout", layout, Uint32Array);
