@@ -194,7 +194,11 @@ test("the tiles' quick lane times swap and tippecanoe and writes its results", {
   const { swaps, tippecanoeCpuS, bytes, fields } = JSON.parse(json);
   assert.equal(fields, 400);
   assert.ok(tippecanoeCpuS > 0 && bytes.swapped > 0 && bytes.swapped < bytes.plainGzip6);
-  for (const { runs } of swaps) for (const { swap, kernel } of runs) assert.ok(swap.cpuS > 0 && kernel[2] > 0);
+  for (const { swap, kernel, misfits } of swaps.flatMap(({ runs }) => runs)) {
+    const [, , compress, fill] = kernel;
+    assert.ok(swap.cpuS > 0 && fill > 0);
+    assert.equal(compress > 0, misfits > 0);
+  }
   assert.ok(page.includes("tippecanoe's CPU by the swap's"));
   assert.doesNotMatch(page, /NaN|undefined|Infinity/);
 });
