@@ -117,7 +117,9 @@ export async function runStep<F extends Facts>(
     ctx.drain?.throwIfAborted();
     log.info(`begins: ${verdict.reason}`);
     await step.validate(own);
-    return await make(step, own);
+    // A step that has begun comes to its end with all that it is made of: a base with its template, say.
+    const { drain: _, ...begun } = own;
+    return await make(step, begun);
   } catch (error) {
     const reason =
       ctx.signal.aborted && !(error instanceof PipelineError && error.kind === "space") ? ctx.signal.reason : error;

@@ -310,3 +310,24 @@ test("kill -9 at any moment: the old output or the new one, and a rerun mends th
     assert.equal(await reasonOf(textStep(folder, "new")), undefined);
   }
 });
+
+test("a notice to end: no step begins, but one under way makes all that it is made of", async (t) => {
+  const folder = tempFolder(t);
+  const notice = new AbortController();
+  const ctx = { ...testContext(), drain: notice.signal };
+  const paused = new PipelineError("paused", "Ended early");
+  const inner = textStep(join(folder, "inner"), "wheat");
+  const { run, ...rest } = textStep(join(folder, "outer"), "corn");
+  const outer = {
+    ...rest,
+    async run(partial, own) {
+      notice.abort(paused);
+      await runStep(inner, own);
+      return run(partial, own);
+    },
+  };
+  assert.deepEqual(await runStep(outer, ctx), { letters: 4 });
+  assert.equal(made(join(folder, "inner")), "wheat");
+  await assert.rejects(runStep(textStep(join(folder, "next"), "oats"), ctx), { kind: "paused" });
+  assert.deepEqual(await runStep(inner, ctx), { letters: 5 });
+});
