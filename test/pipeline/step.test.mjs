@@ -317,13 +317,13 @@ test("a notice to end: no step begins, but one under way makes all that it is ma
   const ctx = { ...testContext(), drain: notice.signal };
   const paused = new PipelineError("paused", "Ended early");
   const inner = textStep(join(folder, "inner"), "wheat");
-  const { run, ...rest } = textStep(join(folder, "outer"), "corn");
+  const plain = textStep(join(folder, "outer"), "corn");
   const outer = {
-    ...rest,
+    ...plain,
     async run(partial, own) {
       notice.abort(paused);
       await runStep(inner, own);
-      return run(partial, own);
+      return plain.run(partial, own);
     },
   };
   assert.deepEqual(await runStep(outer, ctx), { letters: 4 });
