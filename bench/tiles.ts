@@ -130,7 +130,10 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
 
   const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes" | "plain">): Promise<TilesRun> => {
     const whole: TilesTask = { root, year: YEAR, out: scratch, ...task };
-    const { usage, stdout } = await measure([...onCores(task.threads), process.execPath, STAGE, JSON.stringify(whole)], ctx.signal);
+    const { usage, stdout } = await measure(
+      [...onCores(task.threads), process.execPath, STAGE, JSON.stringify(whole)],
+      ctx.signal,
+    );
     return { ...(JSON.parse(stdout) as TilesReport), process: usage };
   };
   const counts = [...new Set([1, 2, threads])].filter((n) => n <= Math.max(2, threads));

@@ -93,7 +93,8 @@ function count(
   clip: boolean,
   answers: AnswerArrays | null,
 ): PartialCounts {
-  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: an array of another type was expected");
+  if (!PIXEL_TYPES.some((type) => pixels instanceof type))
+    throw new TypeError("pixels: an array of another type was expected");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
   checkType("layout", layout, Uint32Array);
@@ -154,7 +155,8 @@ function countWeighted(
   clip: boolean,
   rowWeights: Float64Array,
 ): PartialCounts {
-  if (!PIXEL_TYPES.some((type) => pixels instanceof type)) throw new TypeError("pixels: an array of another type was expected");
+  if (!PIXEL_TYPES.some((type) => pixels instanceof type))
+    throw new TypeError("pixels: an array of another type was expected");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
   checkType("layout", layout, Uint32Array);
