@@ -40,7 +40,9 @@ function openRaster(path) {
   const { x: width, y: height } = dataset.rasterSize;
   const [c, a, , f, , e] = dataset.geoTransform;
   const pixels = band.pixels.read(0, 0, width, height);
-  return { crs: dataset.srs.toWKT(), grid: { a, c, e, f, width, height }, pixels, nodata: band.noDataValue };
+  const raster = { crs: dataset.srs.toWKT(), grid: { a, c, e, f, width, height }, pixels, nodata: band.noDataValue };
+  dataset.close();
+  return raster;
 }
 
 /** One row per field, in file order, with the columns of the expected answers. */
