@@ -43,7 +43,6 @@ export interface TilesReport {
   readonly misfits: number;
   readonly gzip: string;
   readonly tiles: number;
-  readonly archive: string;
   readonly peakRssMiB: number;
 }
 
@@ -80,7 +79,7 @@ async function makeYears(): Promise<Omit<TilesReport, "peakRssMiB">> {
   );
   const swap = swapEnded();
   for (const path of paths) await checkSample(path, base.path, years, ctx);
-  return { work: workEnded(), swap, kernel: cpu, misfits: misfits ?? tiles, gzip, tiles, archive: paths[0] as string };
+  return { work: workEnded(), swap, kernel: cpu, misfits: misfits ?? tiles, gzip, tiles };
 }
 
 function say(message: string): void {
