@@ -1,7 +1,7 @@
 import type { Window } from "../raster/grid.js";
 import type { Pixels } from "./kernel.js";
 
-/** A band of a TIFF as its header has it; see native/tiff_blocks.h. Sends across threads as it is. */
+/** A band of a TIFF as its header has it; see native/raster/tiff_blocks.h. Sends across threads as it is. */
 export interface TiffBand {
   /** Of this process, not of a thread. */
   readonly fd: number;

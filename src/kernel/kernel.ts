@@ -39,7 +39,7 @@ export const WEIGHTED_RUN = 2 ** 31;
 /** Shares are multiples of 1 / this, so that any order adds up alike. */
 export const SHARE_UNITS = 2 ** 24;
 
-/** What came of reading and burning a geometry; index = code. Same order as native/wkb.h. */
+/** What came of reading and burning a geometry; index = code. Same order as native/geometry/wkb.h. */
 export const FIELD_STATUS = [
   "ok",
   "null geometry",
@@ -64,7 +64,7 @@ export const STATUS_SMALL = 9;
 /**
  * Which pixels belong to a field: those whose centre lies inside; also all that an edge
  * passes through; by centre and, for a field without any, by touch; or all that it covers
- * some of, weighted by the covered share. See native/burn.h.
+ * some of, weighted by the covered share. See native/zonal/burn.h.
  */
 export const PIXEL_RULES = ["centre", "touched", "small-touched", "coverage"] as const;
 export type PixelRule = (typeof PIXEL_RULES)[number];
@@ -164,7 +164,7 @@ export interface EncodedChunk {
   readonly max: Uint8Array;
 }
 
-/** What a column of the zonal table can tell; native/table.h numbers them. */
+/** What a column of the zonal table can tell; native/zonal/table.h numbers them. */
 export const TABLE_SOURCES = ["code", "pixels", "valid", "share", "second", "secondPixels", "rule", "reason"] as const;
 /** As what; `text` for `rule` and `reason`, and for those alone. */
 export const TABLE_TYPES = [
@@ -272,7 +272,7 @@ export interface Kernel {
    *
    * @param albers    projection to apply first; null when coordinates are the raster's own.
    * @param firstRow  row number of the batch's first field.
-   * @see native/burn.cc
+   * @see native/zonal/burn.cc
    */
   burn(column: WkbColumn, grid: KernelGrid, albers: AlbersConstants | null, firstRow: number, rule?: PixelRule): Burned;
 
@@ -291,7 +291,7 @@ export interface Kernel {
    * @param clip    cut runs at the window's edges instead of taking them for a mistake.
    * @param answers written; null: every field's histogram comes back, and none is answered.
    * @throws {TypeError} when a run leaves the window or a field has no row: the index is of another grid.
-   * @see native/count.cc, native/tally.cc
+   * @see native/zonal/count.cc, native/zonal/tally.cc
    */
   count(
     pixels: Pixels,
@@ -309,7 +309,7 @@ export interface Kernel {
    * @param lists  of count; in any order.
    * @param last   no more will come: answer the others too.
    * @returns those of fields that wait for parts, as they were.
-   * @see native/count.cc
+   * @see native/zonal/count.cc
    */
   merge(lists: readonly PartialCounts[], answers: AnswerArrays, last: boolean): PartialCounts;
 
@@ -319,7 +319,7 @@ export interface Kernel {
    *
    * @param rowWeights  one per row of the window.
    * @throws as count.
-   * @see native/count_weighted.cc
+   * @see native/zonal/count_weighted.cc
    */
   countWeighted(
     pixels: Pixels,
@@ -335,7 +335,7 @@ export interface Kernel {
    * Ids as a parquet column of optional values: integers as differences, strings by what
    * differs from the one before.
    *
-   * @see native/encode.h
+   * @see native/parquet/encode.h
    */
   encodeIds(ids: IdColumn): EncodedChunk;
 
@@ -344,7 +344,7 @@ export interface Kernel {
    * that is shorter. Classes, shares and texts are optional, numbers of pixels are not.
    *
    * @param columns  two numbers each: places in TABLE_SOURCES and TABLE_TYPES.
-   * @see native/table.h
+   * @see native/zonal/table.h
    */
   encodeRows(answers: TableArrays, from: number, to: number, columns: Uint8Array, words: TableWords): EncodedRows;
 
@@ -353,7 +353,7 @@ export interface Kernel {
    *
    * @param firstId     feature id of the first row; ids count up by row, also over unreadable ones.
    * @param decimals    places of a degree to keep.
-   * @see native/geojson.cc
+   * @see native/geometry/geojson.cc
    */
   geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText;
 
@@ -369,7 +369,7 @@ export interface Kernel {
    * @param markFrom    tiles from this one on are marked in the layers' `seen`.
    * @throws {RangeError} with the number of the tile as `tile`: it is corrupt, has an unknown layer, an attribute
    *   by one of the keys, a feature without an id or with one that is no row.
-   * @see native/swap.cc
+   * @see native/tiles/swap.cc
    */
   swap(stored: Uint8Array, ends: Uint32Array, compressed: boolean, markFrom: number, plan: SwapPlan): Swapped;
 }

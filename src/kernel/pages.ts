@@ -1,6 +1,6 @@
 import type { AlbersConstants, Burned, IdColumn, KernelGrid, PixelRule, WkbColumn } from "./kernel.js";
 
-/** A column's chunks, one a row group, as the footer has them; see native/parquet_file.h. */
+/** A column's chunks, one a row group, as the footer has them; see native/parquet/parquet_file.h. */
 export interface ColumnChunks {
   /** Parquet's physical type. */
   readonly type: number;

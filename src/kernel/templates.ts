@@ -26,7 +26,7 @@ export interface TemplateFillPlan {
   readonly outputs: readonly TemplateYear[];
 }
 
-/** Tiles compressed once for all years; native/template.h has the format. The native kernel alone has it. */
+/** Tiles compressed once for all years; native/tiles/template/template.h has the format. The native kernel alone has it. */
 export interface TemplateKernel {
   /**
    * Make the records of a batch of tiles.
@@ -34,7 +34,7 @@ export interface TemplateKernel {
    * @param stored  gzip contents one after the other; tile i is `stored[ends[i - 1] .. ends[i])`.
    * @returns records likewise; empty for a tile that no template can take.
    * @throws {RangeError} with the number of the tile as `tile`, when it is corrupt.
-   * @see native/template_maker.cc
+   * @see native/tiles/template/template_maker.cc
    */
   makeTemplate(
     stored: Uint8Array,
@@ -50,7 +50,7 @@ export interface TemplateKernel {
    * @returns ends of the tiles as gzip, by output; empty for one that has no record, or more crops than its record has
    *   places. `cpu`: seconds.
    * @throws {RangeError} with the number of the tile as `tile`, when a record is damaged.
-   * @see native/template_filler.cc
+   * @see native/tiles/template/template_filler.cc
    */
   fillTemplate(
     records: Uint8Array,

@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 
 const MAGIC = "FIELDSWT";
-/** Raised whenever header, index or records (native/template.h) change. */
+/** Raised whenever header, index or records (native/tiles/template/template.h) change. */
 export const TEMPLATE_VERSION = 1;
 export const TEMPLATE_HEADER_BYTES = 64;
 

@@ -136,7 +136,7 @@ export class Answers {
     this.#decide(row, codes, counts);
   }
 
-  /** Most pixels win; a tie goes to the lowest class, as in native/count.cc, or to the highest. Classes ascend. */
+  /** Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend. */
   #decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
     const wins = this.rule.ties === "lowest" ? (a: number, b: number) => a > b : (a: number, b: number) => a >= b;
     let [code, n, second, m, valid] = [0, 0, 0, 0, 0];

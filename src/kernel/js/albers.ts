@@ -1,7 +1,7 @@
 import type { AlbersConstants } from "../kernel.js";
 import type { Polygons } from "./wkb.js";
 
-// The same operations in the same order as native/albers.cc, which names their source. Math.sin and Math.log
+// The same operations in the same order as native/geometry/albers.cc, which names their source. Math.sin and Math.log
 // are not used: their last bit differs between engines.
 
 const RADIANS = 0.017453292519943295;

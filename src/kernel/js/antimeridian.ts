@@ -1,6 +1,6 @@
 import { Polygons } from "./wkb.js";
 
-// The same operations in the same order as native/antimeridian.cc.
+// The same operations in the same order as native/geometry/antimeridian.cc.
 
 const LINE = 180;
 const TURN = 360;

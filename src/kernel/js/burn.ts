@@ -4,7 +4,7 @@ import { project } from "./albers.js";
 import { float64s, int32s, uint32s } from "./growing-array.js";
 import { Polygons, readWkb, STATUS } from "./wkb.js";
 
-// The same operations in the same order as native/burn.cc, which names the rules' source.
+// The same operations in the same order as native/zonal/burn.cc, which names the rules' source.
 
 const NEAR = 1e-5;
 const MOST_RUNS = 65535;
@@ -52,7 +52,7 @@ function roundColumn(value: number, limit: number): number {
 
 /** All that a batch of fields burns. */
 export class Burner {
-  /** Entries, in parallel arrays; see native/burn.h. */
+  /** Entries, in parallel arrays; see native/zonal/burn.h. */
   readonly chunk = uint32s();
   readonly field = uint32s();
   readonly runBegin = uint32s();
@@ -287,7 +287,7 @@ export class Burner {
     }
   }
 
-  /** Pixels that an edge passes through, by more than REACH; see native/burn.cc. */
+  /** Pixels that an edge passes through, by more than REACH; see native/zonal/burn.cc. */
   #touchEdges(): void {
     const [px, py] = [this.#px.data, this.#py.data];
     const held = (v: number, limit: number): number => (v > 0 ? (v < limit ? v : limit) : 0);
@@ -391,7 +391,7 @@ export class Burner {
     for (const word of bits) this.runs.push(word);
   }
 
-  /** The covered share of every pixel; see native/burn.cc. */
+  /** The covered share of every pixel; see native/zonal/burn.cc. */
   #cover(): void {
     const polygons = this.#polygons;
     const [px, py] = [this.#px.data, this.#py.data];

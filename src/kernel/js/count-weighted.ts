@@ -2,7 +2,7 @@ import { type PartialCounts, type Pixels, WEIGHTED_RUN } from "../kernel.js";
 import type { Segment } from "./count.js";
 import { float64s, uint32s } from "./growing-array.js";
 
-/** Weights of all segments that were counted so far; see native/count_weighted.cc. */
+/** Weights of all segments that were counted so far; see native/zonal/count_weighted.cc. */
 export class WeightedCounter {
   readonly #field = uint32s();
   readonly #parts = uint32s();

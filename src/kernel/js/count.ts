@@ -1,7 +1,7 @@
 import type { AnswerArrays, PartialCounts, Pixels } from "../kernel.js";
 import { float64s, uint32s } from "./growing-array.js";
 
-/** One chunk's share of the zone index, and where the chunk lies in the window; see native/count.h. */
+/** One chunk's share of the zone index, and where the chunk lies in the window; see native/zonal/count.h. */
 export interface Segment {
   readonly field: Uint32Array;
   readonly shape: Uint32Array;

@@ -12,7 +12,7 @@ type Valid = Uint8Array | undefined;
 
 type Bytes = GrowingArray<Uint8Array>;
 
-/** Numbers of few values; those of the rows that have one. See native/encode.h. */
+/** Numbers of few values; those of the rows that have one. See native/parquet/encode.h. */
 export function encodeNumbers(values: ParquetNumbers, valid: Valid, rows: number, unsigned: boolean): EncodedChunk {
   const chunk = new Chunk();
   const first = new Map<number | bigint, number>();

@@ -2,7 +2,7 @@ import { cutAtAntimeridian, leavesMap } from "./antimeridian.js";
 import { bytes } from "./growing-array.js";
 import type { Polygons } from "./wkb.js";
 
-// The same operations in the same order as native/geojson.cc.
+// The same operations in the same order as native/geometry/geojson.cc.
 
 /** Twice a ring's signed area, positive counter-clockwise, and its first moments, from its first vertex. */
 interface Moments {

@@ -9,7 +9,7 @@ const FEATURE = { id: 1 << 3, tags: (2 << 3) | 2 } as const;
 
 type Bytes = number[];
 
-/** @see native/swap.cc, the same walk */
+/** @see native/tiles/swap.cc, the same walk */
 export function swap(
   stored: Uint8Array,
   ends: Uint32Array,

@@ -22,7 +22,7 @@ const INTEGERS = {
   uint64: { least: 0, most: Number.MAX_SAFE_INTEGER },
 } as const;
 
-/** See native/table.cc. */
+/** See native/zonal/table.cc. */
 export function encodeTable(
   answers: TableArrays,
   from: number,

@@ -1,7 +1,7 @@
 import { STATUS_OK } from "../kernel.js";
 import { float64s, uint32s } from "./growing-array.js";
 
-/** The codes of FIELD_STATUS, as native/wkb.h names them. */
+/** The codes of FIELD_STATUS, as native/geometry/wkb.h names them. */
 export const STATUS = {
   ok: STATUS_OK,
   null: 1,

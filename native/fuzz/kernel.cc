@@ -1,0 +1,475 @@
+// Broken geometries, zone indexes and tiles through every kernel, under the sanitizers: fuzz [rounds] [seed].
+// README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "geometry/geojson.h"
+#include "parquet/encode.h"
+#include "tiles/swap.h"
+#include "tiles/template/lz77.h"
+#include "tiles/template/template.h"
+#include "zonal/burn.h"
+#include "zonal/count_weighted.h"
+#include "zonal/table.h"
+#include "zonal/tally.h"
+
+namespace {
+
+using namespace fields;
+using Bytes = std::vector<uint8_t>;
+
+std::mt19937_64 engine;
+
+uint32_t below(uint32_t n) { return static_cast<uint32_t>(engine() % n); }
+
+template <typename T>
+void put(Bytes& out, T value) {
+  const auto* at = reinterpret_cast<const uint8_t*>(&value);
+  out.insert(out.end(), at, at + sizeof value);
+}
+
+double coordinate(double middle) {
+  switch (below(40)) {
+    case 0: return std::numeric_limits<double>::quiet_NaN();
+    case 1: return std::numeric_limits<double>::infinity();
+    case 2: return 1e308;
+    case 3: return -1e300;
+    case 4: return 5e-324;
+    case 5: return 1e10;
+    default: return middle + below(64) / 2.0 - 16;
+  }
+}
+
+void put_polygon(Bytes& out) {
+  put<uint8_t>(out, 1);
+  put<uint32_t>(out, below(8) == 0 ? 1003 : 3);
+  const uint32_t rings = below(4);
+  put(out, rings);
+  for (uint32_t r = 0; r < rings; r++) {
+    const uint32_t n = 3 + below(9);
+    put(out, n);
+    const bool wild = below(4) == 0;
+    for (uint32_t i = 0; i < n; i++) {
+      put(out, wild ? coordinate(-96) : -96 + below(64) / 2.0);
+      put(out, wild ? coordinate(40) : 40 + below(64) / 2.0);
+    }
+  }
+}
+
+Bytes geometry() {
+  Bytes wkb;
+  if (below(3) == 0) {
+    put<uint8_t>(wkb, 1);
+    put<uint32_t>(wkb, 6);
+    const uint32_t parts = below(4);
+    put(wkb, parts);
+    for (uint32_t p = 0; p < parts; p++) put_polygon(wkb);
+  } else {
+    put_polygon(wkb);
+  }
+  for (uint32_t flips = below(4); flips > 0; flips--) {
+    const size_t range = below(2) == 0 ? std::min<size_t>(wkb.size(), 24) : wkb.size();
+    wkb[below(static_cast<uint32_t>(range))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  if (below(4) == 0) wkb.resize(below(static_cast<uint32_t>(wkb.size()) + 1));
+  return wkb;
+}
+
+// A chunk's corner in the window: mostly its own, else near or far off.
+int32_t corner() {
+  switch (below(8)) {
+    case 0: return static_cast<int32_t>(engine());
+    case 1: return static_cast<int32_t>(below(80)) - 40;
+    default: return 0;
+  }
+}
+
+template <typename T>
+bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std::vector<uint32_t>& shape,
+                 const std::vector<uint32_t>& run, int32_t row, int32_t col) {
+  // Exactly as large as it is, so that one pixel beyond is found.
+  std::vector<T> pixels(size_t{grid.width} * grid.height);
+  for (T& pixel : pixels) pixel = static_cast<T>(below(below(8) == 0 ? 100 : 3));
+  const Segment segment{
+      field.data(), shape.data(), run.data(), static_cast<uint32_t>(field.size()), static_cast<uint32_t>(run.size()),
+      row,          col};
+  const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
+  const bool clip = below(2) == 0;
+  if (below(2) == 0) {
+    const std::vector<double> row_weights(grid.height, kShareUnits);
+    WeightedPartial weighted;
+    return count_weighted<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, row_weights.data(),
+                             weighted);
+  }
+  // Rows for half of the fields at times: the others are then beyond the answers.
+  const uint32_t rows = below(8) == 0 ? 4 : 8;
+  std::vector<T> code(rows), second(rows);
+  std::vector<uint32_t> counted(rows), valid(rows), second_pixels(rows), covered(rows);
+  const Answers<T> answers{code.data(),    second.data(), counted.data(), valid.data(), second_pixels.data(),
+                           covered.data(), rows};
+  Partial partial, open, none;
+  const bool fits = count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip,
+                                     below(2) == 0 ? &answers : nullptr, partial);
+  const auto view = [](const Partial& of) {
+    return PartialView{of.field.data(),
+                       of.parts.data(),
+                       of.covered.data(),
+                       of.end.data(),
+                       of.code.data(),
+                       of.pixels.data(),
+                       static_cast<uint32_t>(of.field.size())};
+  };
+  if (merge_partial<T>({view(partial), view(partial)}, answers, false, open)) {
+    merge_partial<T>({view(open)}, answers, true, none);
+  }
+  std::vector<uint8_t> status(rows);
+  for (uint8_t& one : status) one = static_cast<uint8_t>(below(kNoTouch + 1));
+  const std::vector<ByteList> texts(kNoTouch + 1, ByteList{'x', 'y'});
+  TableWords words{texts, texts, std::vector<uint8_t>(kNoTouch + 1, 0), 7};
+  words.reasons.push_back({'z'});
+  std::vector<TableColumn> columns;
+  for (uint32_t i = below(12); i > 0; i--) {
+    const auto source = static_cast<Source>(below(8));
+    const bool text = source == Source::kRule || source == Source::kReason;
+    columns.push_back({source, text ? ColumnType::kText : static_cast<ColumnType>(below(10))});
+  }
+  encode_rows<T, uint32_t>({code.data(), second.data(), counted.data(), valid.data(), covered.data(),
+                            second_pixels.data(), status.data(), rows},
+                           columns, words);
+  return fits;
+}
+
+// All ways to count bytes agree, and none reads or writes beyond what it may.
+bool tallies_agree() {
+  const uint32_t n = 1 + below(below(4) == 0 ? kTallyMost : 200);
+  Bytes bytes(n + kTallySlack);
+  const uint32_t classes = 1 + below(below(4) == 0 ? 256 : 8);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(below(3) == 0 ? below(classes) : 7);
+  std::vector<uint32_t> expected(256);
+  for (uint32_t i = 0; i < n; i++) expected[bytes[i]]++;
+  for (const Tally tally : all_tallies()) {
+    std::vector<uint8_t> found(256);
+    std::vector<uint32_t> counts(256), counted(256);
+    const uint32_t length = tally(bytes.data(), n, found.data(), counts.data());
+    for (uint32_t i = 0; i < length; i++) counted[found[i]] += counts[i];
+    if (counted != expected) return false;
+  }
+  return true;
+}
+
+// Ids of every kind.
+void encode_some() {
+  const uint32_t rows = below(300);
+  Bytes valid(rows + 1), text;
+  std::vector<uint32_t> lengths;
+  std::vector<int64_t> ids;
+  for (uint32_t row = 0; row < rows; row++) {
+    valid[row] = below(8) != 0;
+    if (valid[row] == 0) continue;
+    ids.push_back(below(2) == 0 ? static_cast<int64_t>(engine()) : row);
+    lengths.push_back(below(40));
+    text.resize(text.size() + lengths.back(), static_cast<uint8_t>(below(3)));
+  }
+  encode_rising<int64_t>(ids, valid.data(), rows, below(2) == 0);
+  Workspace space;
+  encode_numbers<int64_t>(ids, valid.data(), rows, below(2) == 0, space);
+  encode_strings(text.data(), lengths, valid.data(), rows);
+}
+
+void put_number(Bytes& out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
+  out.push_back(static_cast<uint8_t>(value));
+}
+
+void put_field(Bytes& out, uint32_t number, const Bytes& bytes) {
+  put_number(out, number << 3 | 2);
+  put_number(out, bytes.size());
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+Bytes text(const char* from) { return Bytes(from, from + std::strlen(from)); }
+
+constexpr uint32_t kRows = 500;
+
+// A vector tile, mostly sound before it is damaged, or sound.
+Bytes tile(bool sound = false) {
+  Bytes out;
+  for (uint32_t layers = below(3); layers > 0; layers--) {
+    Bytes layer;
+    put_field(layer, 1, text((sound ? layers == 1 : below(2) == 0) ? "fields" : "centroids"));
+    for (uint32_t features = below(below(16) == 0 ? 900 : 6); features > 0; features--) {
+      Bytes feature, tags;
+      for (uint32_t pairs = below(3); pairs > 0; pairs--) {
+        put_number(tags, below(200));
+        put_number(tags, below(200));
+      }
+      put_number(feature, 1 << 3);
+      put_number(feature, !sound && below(50) == 0 ? engine() : below(kRows));
+      if (below(4) != 0) put_field(feature, 2, tags);
+      put_field(feature, !sound && below(4) == 0 ? 99 : 4, Bytes(below(200), static_cast<uint8_t>(below(3))));
+      put_field(layer, 2, feature);
+    }
+    for (uint32_t keys = below(3); keys > 0; keys--)
+      put_field(layer, 3, text(!sound && below(20) == 0 ? "crop_code" : "area_ha"));
+    for (uint32_t values = below(200); values > 0; values--) put_field(layer, 4, Bytes(below(4), 40));
+    put_field(out, 3, layer);
+  }
+  if (sound) return out;
+  for (uint32_t flips = below(4); flips > 0 && !out.empty(); flips--) {
+    out[below(static_cast<uint32_t>(out.size()))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  if (below(4) == 0) out.resize(below(static_cast<uint32_t>(out.size()) + 1));
+  // Exactly as large as it is, so that one byte beyond is found.
+  out.shrink_to_fit();
+  return out;
+}
+
+// Rewrite a tile and what comes out of that, and compress and damage it: true when it was taken for a tile.
+bool swap_tile(Gzip& gzip) {
+  std::vector<uint8_t> index(kRows), seen(kRows);
+  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(4));
+  if (below(20) == 0) index[below(kRows)] = 200;
+  const uint32_t palette[] = {0, 1, 1, 2, 2, 0};
+  const uint8_t values[] = {40, 1, 40, 5, 10, 1, 'x'};
+  const int32_t offsets[] = {0, 2, 4, 7};
+  std::vector<SwapColumn> columns(1);
+  columns[0].keys = {"crop_code", "crop_name"};
+  columns[0].narrow = index.data();
+  columns[0].palette = palette;
+  columns[0].entries = 3;
+  TileSwapper swapper({{"fields", seen.data()}, {"centroids", seen.data()}}, {values, offsets, 3}, kRows);
+  Buffer out, packed, plain;
+  const Bytes bytes = tile();
+  try {
+    swapper.rewrite(bytes.data(), bytes.size(), columns, below(2) == 0, out);
+  } catch (const TileError&) {
+    return false;
+  }
+  gzip.deflate(out.data(), out.size, packed);
+  const bool damaged = below(2) == 0;
+  Bytes stored(packed.data(), packed.data() + packed.size);
+  if (damaged) stored[below(static_cast<uint32_t>(stored.size()))] ^= static_cast<uint8_t>(1 << below(8));
+  try {
+    gzip.inflate(stored.data(), stored.size(), plain);
+  } catch (const TileError&) {
+    if (!damaged) std::abort();
+    return true;
+  }
+  if (damaged) return true;
+  const bool same = plain.size == out.size && (out.size == 0 || std::memcmp(plain.data(), out.data(), out.size) == 0);
+  if (!same) std::abort();
+  return true;
+}
+
+// Prefix codes of counts of every kind are complete, and none is too long.
+void lengths_complete() {
+  std::vector<uint32_t> counts(2 + below(284));
+  uint32_t a = 1, b = 1;
+  const uint32_t kind = below(3);
+  for (uint32_t& count : counts) {
+    // Fibonacci's numbers make the longest codes that there are.
+    count = kind == 0 ? below(4) : kind == 1 ? 1u << below(30) : a;
+    std::tie(a, b) = std::make_pair(b, a + b < (1u << 30) ? a + b : 1u);
+  }
+  const uint32_t longest = counts.size() > 100 ? 15 : 7 + below(9);
+  std::vector<uint8_t> lengths(counts.size());
+  code_lengths(counts.data(), counts.size(), longest, lengths.data());
+  uint64_t used = 0;
+  size_t symbols = 0;
+  for (size_t s = 0; s < counts.size(); s++) {
+    if ((counts[s] > 0) != (lengths[s] > 0) || lengths[s] > longest) std::abort();
+    if (lengths[s] == 0) continue;
+    symbols++;
+    used += uint64_t{1} << (longest - lengths[s]);
+  }
+  if (symbols > 1 && used != uint64_t{1} << longest) std::abort();
+}
+
+// Text cut around places that no match may touch, compressed and decompressed.
+void deflate_text(Gzip& gzip) {
+  Bytes text(1 + below(below(8) == 0 ? 70000 : 2000));
+  const uint32_t letters = 1 + below(below(2) == 0 ? 4 : 255);
+  for (size_t i = 0; i < text.size(); i++) {
+    const uint32_t back = 1 + below(300);
+    text[i] = static_cast<uint8_t>(below(3) == 0 || back > i ? below(letters) : text[i - back]);
+  }
+  const auto size = static_cast<uint32_t>(text.size());
+  std::vector<uint32_t> stops(size, size), seams(size, size);
+  // As features have them: two bytes of a seam, then a stop.
+  for (uint32_t i = below(50); i + 3 < size; i += 3 + below(60)) {
+    seams[i] = i;
+    seams[i + 1] = i + 1;
+    stops[i + 2] = i + 2;
+  }
+  for (uint32_t i = size - 1; i-- > 0;) {
+    stops[i] = std::min(stops[i], stops[i + 1]);
+    seams[i] = std::min(seams[i], seams[i + 1]);
+  }
+  Lz77 lz;
+  lz.open(text.data(), stops.data(), seams.data(), size);
+  std::vector<Token> tokens;
+  lz.cut(0, size, TokenCosts::guess(), tokens);
+  LitLenCounts litlen{};
+  DistanceCounts distance{};
+  litlen[kEndOfBlock] = 1;
+  uint32_t place = 0;
+  for (const Token& token : tokens) {
+    for (uint32_t i = place; token.length > 0 && i < place + token.length; i++) {
+      if (stops[i] == i || stops[i - token.distance()] == i - token.distance()) std::abort();
+      if ((seams[i] == i) != (seams[i - token.distance()] == i - token.distance())) std::abort();
+    }
+    if (token.length == 0) {
+      litlen[text[place]]++;
+    } else {
+      litlen[length_code(token.length).symbol]++;
+      distance[distance_code(token.distance()).symbol]++;
+    }
+    place += std::max<uint32_t>(token.length, 1);
+  }
+  const BlockCodes codes = BlockCodes::from(litlen, distance);
+  const BlockCodes& block = below(4) == 0 ? BlockCodes::fixed() : codes;
+  BitWriter bits;
+  block.write_head(bits, true);
+  place = 0;
+  for (const Token& token : tokens) {
+    if (token.length == 0)
+      bits.put(block.litlen[text[place]]);
+    else
+      block.write_match(bits, token.length, token.distance());
+    place += std::max<uint32_t>(token.length, 1);
+  }
+  bits.put(block.litlen[kEndOfBlock]);
+  Bytes stored{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
+  stored.insert(stored.end(), bits.bytes().begin(), bits.bytes().end());
+  for (const uint32_t word : {crc32_of(0, text.data(), size), size}) {
+    for (uint32_t shift = 0; shift < 32; shift += 8) stored.push_back(static_cast<uint8_t>(word >> shift));
+  }
+  Buffer plain;
+  gzip.inflate(stored.data(), stored.size(), plain);
+  if (plain.size != size || std::memcmp(plain.data(), text.data(), size) != 0) std::abort();
+}
+
+// Make a template's record of a tile and fill it, sound or damaged: true when it was taken for a record.
+bool fill_template(Gzip& gzip) {
+  std::vector<uint8_t> index(kRows), seen(kRows);
+  const uint32_t crops = 1 + below(below(3) == 0 ? 200 : 6);
+  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(crops + 1));
+  std::vector<uint32_t> codes(crops);
+  for (uint32_t& code : codes) code = below(below(50) == 0 ? 20000 : 16384);
+  TemplateYear year;
+  year.narrow = index.data();
+  year.codes = codes.data();
+  year.entries = crops;
+  TemplateMaker maker({"fields", "centroids"}, "crop_code", kRows);
+  TemplateFiller filler({seen.data(), seen.data()}, kRows);
+  Buffer made, plain;
+  try {
+    const Bytes bytes = tile(below(8) != 0);
+    if (!maker.make(bytes.data(), bytes.size(), made)) return false;
+  } catch (const TileError&) {
+    return false;
+  }
+  Bytes record(made.data(), made.data() + made.size);
+  const uint32_t flips = below(2) == 0 ? 0 : 1 + below(4);
+  for (uint32_t i = 0; i < flips; i++) {
+    record[4 + below(static_cast<uint32_t>(record.size() - 4))] ^= static_cast<uint8_t>(1 << below(8));
+  }
+  const bool cut = flips > 0 && below(8) == 0;
+  if (cut) record.resize(4 + below(static_cast<uint32_t>(record.size() - 4)));
+  // The checksum is not what keeps it from harm.
+  const uint32_t check = crc32_of(0, record.data() + 4, record.size() - 4);
+  std::memcpy(record.data(), &check, 4);
+  record.shrink_to_fit();
+  try {
+    filler.open(record.data(), record.size());
+    Bytes room(std::min<size_t>(filler.most_bytes(), size_t{1} << 24));
+    const size_t size = filler.fill(year, true, room.data(), room.size());
+    if (size == 0 || flips > 0) return size > 0;
+    room.resize(size);
+    gzip.inflate(room.data(), size, plain);
+  } catch (const TemplateError&) {
+    if (flips == 0) std::abort();
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const long rounds = argc > 1 ? std::atol(argv[1]) : 10000;
+  engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
+  const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
+  const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
+  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0, swapped = 0, corrupt = 0, filled = 0;
+  Gzip gzip(5);
+  Polygons polygons;
+  for (long round = 0; round < rounds; round++) {
+    (swap_tile(gzip) ? swapped : corrupt)++;
+    filled += fill_template(gzip);
+    lengths_complete();
+    deflate_text(gzip);
+    const Grid& grid = grids[below(3)];
+    if (!tallies_agree()) {
+      std::printf("tallies differ, round %ld\n", round);
+      return 1;
+    }
+    encode_some();
+    Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(4)));
+    for (uint32_t i = 0; i < 8; i++) {
+      // Heap memory of its own, so that one byte beyond is found.
+      const Bytes wkb = geometry();
+      statuses[burner.burn(i, wkb.data(), wkb.size())]++;
+      if (read_wkb(wkb.data(), wkb.size(), polygons) == kOk && on_globe(polygons)) {
+        std::string out;
+        // Over the antimeridian: beyond it, and written with jumps.
+        const bool east = below(2) == 0, jumps = below(2) == 0;
+        for (double& x : polygons.x) {
+          if (east) x += 260;
+          if (jumps && x > 180) x -= 360;
+        }
+        append_features(polygons, below(1000), {"\"a\":1", 5}, static_cast<int>(below(10)), out);
+        written++;
+      }
+    }
+    burner.sort_entries();
+    std::vector<uint32_t> field, shape, run;
+    for (const Entry& entry : burner.entries) {
+      if (entry.chunk != burner.entries[0].chunk) break;
+      field.push_back(entry.field);
+      shape.push_back(static_cast<uint32_t>(entry.runs) << 16 | entry.parts);
+      run.insert(run.end(), burner.runs.begin() + entry.run_begin, burner.runs.begin() + entry.run_begin + entry.runs);
+    }
+    if (grid.width > 100 && below(16) != 0) continue;
+    for (uint32_t flips = below(3); flips > 0 && !run.empty(); flips--) {
+      run[below(static_cast<uint32_t>(run.size()))] ^= 1u << below(32);
+      shape[below(static_cast<uint32_t>(shape.size()))] ^= 1u << below(32);
+    }
+    const int32_t row = corner();
+    const int32_t col = corner();
+    bool fits = false;
+    switch (below(8)) {
+      case 0: fits = count_words<uint8_t>(grid, field, shape, run, row, col); break;
+      case 1: fits = count_words<int8_t>(grid, field, shape, run, row, col); break;
+      case 2: fits = count_words<uint16_t>(grid, field, shape, run, row, col); break;
+      case 3: fits = count_words<int16_t>(grid, field, shape, run, row, col); break;
+      case 4: fits = count_words<uint32_t>(grid, field, shape, run, row, col); break;
+      case 5: fits = count_words<int32_t>(grid, field, shape, run, row, col); break;
+      case 6: fits = count_words<float>(grid, field, shape, run, row, col); break;
+      default: fits = count_words<double>(grid, field, shape, run, row, col); break;
+    }
+    (fits ? counted : refused)++;
+  }
+  std::printf("geometries by status:");
+  for (const long n : statuses) std::printf(" %ld", n);
+  std::printf(
+      "\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld; records filled "
+      "%ld\n",
+      counted, refused, written, swapped, corrupt, filled);
+  return 0;
+}

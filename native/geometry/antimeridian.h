@@ -1,0 +1,15 @@
+// Polygons that cross the 180th meridian, cut there into parts on either side (RFC 7946, 3.1.9).
+#pragma once
+#include "geometry/wkb.h"
+
+namespace fields {
+
+// Whether anything is to be cut or moved: a vertex beyond ±180 degrees, or vertices more than 180 degrees apart.
+// False for nearly every field, and quickly found.
+bool leaves_map(const Polygons& polygons);
+
+// Writes the same area within ±180 degrees. An edge goes the shorter way round. A part that winds around a
+// pole, or that is nothing but edges of 360 degrees, is left as it is.
+void cut_at_antimeridian(const Polygons& polygons, Polygons& out);
+
+}  // namespace fields

@@ -1,0 +1,71 @@
+// The values of a parquet column, page by page.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "parquet/codec.h"
+#include "parquet/parquet_file.h"
+
+namespace fields {
+
+// Some rows of a column chunk: the pages that hold them.
+struct ColumnPart {
+  uint64_t dictionary_offset, dictionary_bytes;  // empty where the dictionary, if any, is the first page
+  uint64_t offset, bytes;                        // whole pages
+  uint64_t skip, rows;                           // rows before those that are wanted, in the first page or pages
+  uint64_t chunk_values;                         // of the whole chunk: no page has more
+  PhysicalType type;
+  Codec codec;
+  bool optional;
+  bool is_unsigned;  // 32-bit integers
+};
+
+struct Bytes {
+  const uint8_t* at;
+  size_t size;
+};
+
+// Consecutive rows; arrays have one element a row, whatever a null row's holds.
+struct Rows {
+  size_t count = 0;
+  const uint8_t* present = nullptr;  // 0 where a row is null; nullptr where none is
+  const Bytes* bytes = nullptr;      // of a byte array column
+  const int64_t* integers = nullptr;
+};
+
+// Reads a part in order; memory holds one page, compressed and plain, and the dictionary.
+class ColumnReader {
+ public:
+  ColumnReader(const File& file, const ColumnPart& part);
+
+  // The next rows; false after the last. What they point to is valid until the next call.
+  // Throws std::runtime_error with the page's place where the file is damaged, UnsupportedParquet for an encoding
+  // that is not known here.
+  bool next(Rows& rows);
+
+ private:
+  void take_dictionary(const PageHeader& page, const uint8_t* body);
+  const uint8_t* plain_of(const PageHeader& page, const uint8_t* body, size_t& size);
+  void decode(const PageHeader& page, const uint8_t* body);
+  // The values that are there, without the null ones.
+  void decode_values(uint8_t encoding, const uint8_t* at, size_t size, size_t count);
+  void spread(size_t count);
+
+  ColumnPart part_;
+  Decompressor decompressor_;
+  PageStream dictionary_, pages_;
+  uint64_t skip_, left_;
+  bool has_dictionary_ = false;
+
+  std::unique_ptr<uint8_t[]> plain_, dictionary_plain_;
+  size_t capacity_ = 0;
+  std::vector<Bytes> bytes_, dictionary_bytes_;
+  std::vector<int64_t> integers_, dictionary_integers_, suffixes_;
+  std::vector<uint32_t> levels_;
+  std::vector<uint8_t> present_, joined_;
+};
+
+}  // namespace fields

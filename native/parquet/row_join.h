@@ -1,0 +1,21 @@
+// Two tables read in step.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "parquet/parquet_column.h"
+
+namespace fields {
+
+// A column, all of its chunks in order.
+struct WholeColumn {
+  const File& file;
+  const std::vector<ColumnPart>& parts;
+};
+
+// Whether the ids of two tables agree row by row, of which there are `rows` in each; then `out` has the second table's
+// numbers, NaN where a row has none. Throws as ColumnReader does.
+bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, double* out,
+                  uint64_t rows);
+
+}  // namespace fields

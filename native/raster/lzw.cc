@@ -1,0 +1,95 @@
+#include "raster/lzw.h"
+
+#include <cstring>
+
+namespace fields {
+namespace {
+
+constexpr uint32_t kClear = 256, kFirst = 258, kCodes = 4096;
+constexpr unsigned kLeastWidth = 9, kMostWidth = 12;
+
+// Where a code's string stands in what was decoded, and how long it is. A new string is the one before with the
+// first byte of the next, which is the byte behind it: nothing but place and length needs to be kept, and a string
+// is copied as a whole.
+struct String {
+  uint32_t at, length;
+};
+
+uint32_t code_at(const uint8_t* from, size_t bit, unsigned width) {
+  uint64_t word;
+  std::memcpy(&word, from + (bit >> 3), sizeof word);
+  return static_cast<uint32_t>(__builtin_bswap64(word) << (bit & 7) >> (64 - width));
+}
+
+// May write up to 15 bytes more.
+void copy(uint8_t* to, const uint8_t* from, uint32_t length) {
+  for (uint32_t i = 0; i < length; i += 16) std::memcpy(to + i, from + i, 16);
+}
+
+enum class Stop { kFull, kCleared, kBroken };
+
+struct Stream {
+  const uint8_t* from;
+  size_t bits, bit;
+  uint8_t* to;
+  uint32_t done, size;
+  String strings[kCodes];
+
+  // What follows a "clear", up to the next.
+  Stop run() {
+    if (done == size) return Stop::kFull;
+    if (bit + kLeastWidth > bits) return Stop::kBroken;
+    uint32_t code = code_at(from, bit, kLeastWidth);
+    bit += kLeastWidth;
+    if (code == kClear) return Stop::kCleared;
+    if (code > kClear) return Stop::kBroken;
+    String last{done, 1};
+    to[done++] = static_cast<uint8_t>(code);
+    uint32_t next = kFirst;
+    for (unsigned width = kLeastWidth; width <= kMostWidth; width++) {
+      // Writers go over to longer codes one code early.
+      for (const uint32_t end = (1u << width) - 1; next < end; next++) {
+        if (done == size) return Stop::kFull;
+        if (bit + width > bits) return Stop::kBroken;
+        code = code_at(from, bit, width);
+        bit += width;
+        strings[next] = {last.at, last.length + 1};
+        if (code < kClear) {
+          last = {done, 1};
+          to[done++] = static_cast<uint8_t>(code);
+          continue;
+        }
+        if (code == kClear) return Stop::kCleared;
+        if (code < kFirst || code > next || strings[code].length > size - done) return Stop::kBroken;
+        last.length = strings[code].length;
+        const uint8_t* const source = to + strings[code].at;
+        copy(to + done, source, last.length);
+        // The string that has just become one ends by its own first byte, which was not there to be copied.
+        to[done + last.length - 1] = source[last.length - 1];
+        last.at = done;
+        done += last.length;
+      }
+    }
+    return done == size ? Stop::kFull : Stop::kBroken;
+  }
+};
+
+}  // namespace
+
+bool lzw_decode(const uint8_t* from, size_t from_size, uint8_t* to, size_t size) {
+  if (size > UINT32_MAX - kLzwSlack || from_size > SIZE_MAX / 8) return false;
+  Stream stream;
+  stream.from = from;
+  stream.bits = from_size * 8;
+  stream.bit = kLeastWidth;
+  stream.to = to;
+  stream.done = 0;
+  stream.size = static_cast<uint32_t>(size);
+  if (stream.bits < kLeastWidth || code_at(from, 0, kLeastWidth) != kClear) return false;
+  for (;;) {
+    const Stop stop = stream.run();
+    if (stop != Stop::kCleared) return stop == Stop::kFull;
+  }
+}
+
+}  // namespace fields

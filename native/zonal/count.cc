@@ -1,0 +1,435 @@
+#include "zonal/count.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "zonal/tally.h"
+
+namespace fields {
+namespace {
+
+constexpr uint32_t kChunkRows = 512;
+// Runs between asking for pixels and counting them.
+constexpr int kAhead = 24;
+
+// Histogram of one field at a time: cleared by walking what was touched, never by its size.
+template <typename T>
+class Histogram;
+
+// 8 and 16 bit classes index a table directly.
+template <typename T>
+class Direct {
+ public:
+  Direct(const double* skip, size_t skips) : counts_(size_t{1} << (8 * sizeof(T)), 0), skip_(counts_.size(), 0) {
+    for (size_t i = 0; i < skips; i++) {
+      using Limits = std::numeric_limits<T>;
+      if (!(skip[i] >= Limits::min() && skip[i] <= Limits::max())) continue;
+      const auto code = static_cast<T>(skip[i]);
+      if (static_cast<double>(code) == skip[i]) skip_[index(code)] = 1;
+    }
+  }
+
+  void add(T code, uint32_t n) {
+    uint32_t& count = counts_[index(code)];
+    if (count == 0) touched_.push_back(code);
+    count += n;
+  }
+
+  // f(class, pixels) for all that is counted; leaves the histogram empty.
+  template <typename F>
+  void drain(uint32_t, F&& f) {
+    for (const T code : touched_) {
+      uint32_t& count = counts_[index(code)];
+      if (skip_[index(code)] == 0) f(static_cast<double>(code), count);
+      count = 0;
+    }
+    touched_.clear();
+  }
+
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
+    std::sort(touched_.begin(), touched_.end());
+    drain(held, f);
+  }
+
+ protected:
+  bool skips(T code) const { return skip_[index(code)] != 0; }
+
+ private:
+  static size_t index(T code) { return static_cast<typename std::make_unsigned<T>::type>(code); }
+  std::vector<uint32_t> counts_;
+  std::vector<uint8_t> skip_;
+  std::vector<T> touched_;
+};
+
+// Wider classes: open addressing over the few that a field holds.
+template <typename T>
+class Hashed {
+ public:
+  Hashed(const double* skip, size_t skips) : skip_(skip, skip + skips), slots_(256) {}
+
+  void add(T code, uint32_t n) {
+    if (code != code) return;  // NaN
+    if (code == 0) code = 0;   // -0.0 is 0
+    size_t at = hash(code) & (slots_.size() - 1);
+    while (slots_[at].count != 0 && slots_[at].code != code) at = (at + 1) & (slots_.size() - 1);
+    if (slots_[at].count == 0) {
+      if (2 * (touched_.size() + 1) > slots_.size()) {
+        grow();
+        add(code, n);
+        return;
+      }
+      slots_[at].code = code;
+      touched_.push_back(static_cast<uint32_t>(at));
+    }
+    slots_[at].count += n;
+  }
+
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
+    std::sort(touched_.begin(), touched_.end(),
+              [this](uint32_t a, uint32_t b) { return slots_[a].code < slots_[b].code; });
+    drain(held, f);
+  }
+
+  template <typename F>
+  void drain(uint32_t, F&& f) {
+    for (const uint32_t at : touched_) {
+      Slot& slot = slots_[at];
+      const auto code = static_cast<double>(slot.code);
+      bool skipped = false;
+      for (const double s : skip_) skipped = skipped || s == code;
+      if (!skipped) f(code, slot.count);
+      slot.count = 0;
+    }
+    touched_.clear();
+  }
+
+ private:
+  struct Slot {
+    T code{};
+    uint32_t count = 0;
+  };
+
+  static size_t hash(T code) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &code, sizeof(T));
+    bits *= 0x9e3779b97f4a7c15u;
+    return static_cast<size_t>(bits >> 32);
+  }
+
+  void grow() {
+    std::vector<Slot> old(slots_.size() * 2);
+    old.swap(slots_);
+    std::vector<uint32_t> touched;
+    touched.swap(touched_);
+    for (const uint32_t at : touched) add(old[at].code, old[at].count);
+  }
+
+  std::vector<double> skip_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> touched_;
+};
+
+// Bytes, the usual case: a field's pixels are gathered first and then counted together. Gathering decides
+// nothing by what it reads, so the processor fetches many rows at once; counting as it reads, it would wait for each.
+template <>
+class Histogram<uint8_t> : public Direct<uint8_t> {
+ public:
+  using Direct::Direct;
+
+  // `end` is where the window's memory ends. Takes and gives how many bytes are held: were that kept here, it
+  // would be stored and loaded again for every run, as bytes may be written over it for all that a compiler knows.
+  uint32_t add_run(const uint8_t* run, uint32_t length, const uint8_t* end, uint32_t held) {
+    if (held + length > kTallyMost) held = spill(held);
+    uint8_t* to = bytes_ + held;
+    if (length <= kTallySlack && end - run >= kTallySlack) {
+      // More than the run, in moves of one size: what is too much is written over by the next run.
+      std::memcpy(to, run, kTallySlack);
+    } else {
+      std::memcpy(to, run, length);
+    }
+    return held + length;
+  }
+
+  // Short runs of a chunk that lies wholly in the window, up to `stop`: with what little there is to look at the
+  // processor is through in half the time. Stops at a run that is longer, leaves `width` or lies at the window's end,
+  // and where no more bytes can be held.
+  const uint32_t* add_short_runs(const uint8_t* corner, uint32_t stride, uint32_t width, const uint32_t* run,
+                                 const uint32_t* stop, const uint8_t* end, uint32_t& held) {
+    const uint8_t* const last = end - kTallySlack;
+    uint8_t* to = bytes_ + held;
+    stop = std::min(stop, run + (kTallyMost - held) / kTallySlack);
+    for (; run < stop; run++) {
+      const uint32_t col = *run >> 11 & 2047;
+      const uint32_t length = (*run & 2047) + 1;
+      const uint8_t* const from = corner + static_cast<size_t>(*run >> 22) * stride + col;
+      if (static_cast<unsigned>(length > kTallySlack) | static_cast<unsigned>(col + length > width) |
+          static_cast<unsigned>(from > last)) {
+        break;
+      }
+      std::memcpy(to, from, kTallySlack);
+      to += length;
+    }
+    held = static_cast<uint32_t>(to - bytes_);
+    return run;
+  }
+
+  // By class: the order in which classes come depends on how runs are walked.
+  template <typename F>
+  void drain_sorted(uint32_t held, F&& f) {
+    spill(held);
+    Direct::drain_sorted(0, f);
+    spilled_ = false;
+  }
+
+  template <typename F>
+  void drain(uint32_t held, F&& f) {
+    if (!spilled_) {
+      const uint32_t found = held == 0 ? 0 : tally_(bytes_, held, classes_, counts_);
+      for (uint32_t i = 0; i < found; i++) {
+        if (!skips(classes_[i])) f(static_cast<double>(classes_[i]), counts_[i]);
+      }
+      return;
+    }
+    spill(held);
+    Direct::drain(0, f);
+    spilled_ = false;
+  }
+
+ private:
+  // Into the table: a field of many pixels.
+  uint32_t spill(uint32_t held) {
+    spilled_ = true;
+    const uint32_t found = held == 0 ? 0 : tally_(bytes_, held, classes_, counts_);
+    for (uint32_t i = 0; i < found; i++) add(classes_[i], counts_[i]);
+    return 0;
+  }
+
+  const Tally tally_ = choose_tally();
+  uint8_t bytes_[kTallyMost + kTallySlack] = {};
+  uint8_t classes_[256] = {};
+  uint32_t counts_[256] = {};
+  bool spilled_ = false;
+};
+template <>
+class Histogram<int8_t> : public Direct<int8_t> {
+  using Direct::Direct;
+};
+template <>
+class Histogram<uint16_t> : public Direct<uint16_t> {
+  using Direct::Direct;
+};
+template <>
+class Histogram<int16_t> : public Direct<int16_t> {
+  using Direct::Direct;
+};
+template <typename T>
+class Histogram : public Hashed<T> {
+  using Hashed<T>::Hashed;
+};
+
+// Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with
+// itself shifted by one pixel tells faster than counting does.
+template <typename T>
+inline uint32_t add_run(Histogram<T>& histogram, const T* run, uint32_t length, const T*, uint32_t) {
+  if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
+    histogram.add(run[0], length);
+  } else {
+    for (uint32_t i = 0; i < length; i++) histogram.add(run[i], 1);
+  }
+  return 0;
+}
+
+inline uint32_t add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint32_t length, const uint8_t* end,
+                        uint32_t held) {
+  return histogram.add_run(run, length, end, held);
+}
+
+// Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
+template <typename T>
+class Majority {
+ public:
+  void add(double c, uint32_t count) {
+    valid_ += count;
+    if (count > n_ || (count == n_ && c < code_)) {
+      second_ = code_;
+      m_ = n_;
+      code_ = c;
+      n_ = count;
+    } else if (count > m_ || (count == m_ && c < second_)) {
+      second_ = c;
+      m_ = count;
+    }
+  }
+
+  void answer(const Answers<T>& answers, uint32_t row, uint32_t covered) const {
+    answers.code[row] = static_cast<T>(code_);
+    answers.second[row] = static_cast<T>(second_);
+    answers.pixels[row] = n_;
+    answers.second_pixels[row] = m_;
+    answers.valid[row] = valid_;
+    answers.covered[row] = covered;
+  }
+
+ private:
+  double code_ = 0, second_ = 0;
+  uint32_t n_ = 0, m_ = 0, valid_ = 0;
+};
+
+}  // namespace
+
+// Where a segment's runs lie in the window. What lies above or left of it wraps around to far beyond it.
+struct Place {
+  uint32_t top, left, stride, height;
+
+  // Moves a run's begin and end into the window; false where none of it lies there.
+  bool clip(uint32_t row, uint32_t& col, uint32_t& length) const {
+    const int64_t from = static_cast<int32_t>(col);
+    const int64_t begin = std::max<int64_t>(from, 0);
+    const int64_t end = std::min<int64_t>(from + length, stride);
+    if (row >= height || begin >= end) return false;
+    col = static_cast<uint32_t>(begin);
+    length = static_cast<uint32_t>(end - begin);
+    return true;
+  }
+};
+
+template <typename T>
+bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
+                   size_t skips, bool clip, const Answers<T>* answers, Partial& partial) {
+  Histogram<T> histogram(skip, skips);
+  const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
+  const Place place{static_cast<uint32_t>(segment.row), static_cast<uint32_t>(segment.col), stride, height};
+  // As a number: it may lie outside the window, where asking does no harm but a pointer must not point.
+  const uintptr_t corner = reinterpret_cast<uintptr_t>(pixels) +
+                           static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
+  // All rows of the chunk are rows of the window, and a short run that begins at its left edge may be read.
+  const bool inside = segment.row >= 0 && segment.col >= 0 && place.top + kChunkRows <= height && place.left < stride &&
+                      stride * size_t{height} >= kTallySlack;
+  const uint32_t* run = segment.run;
+  const uint32_t* const runs_end = segment.run + segment.runs;
+  for (uint32_t entry = 0; entry < segment.entries; entry++) {
+    const uint32_t field = segment.field[entry];
+    const uint32_t runs = segment.shape[entry] >> 16;
+    const uint32_t parts = segment.shape[entry] & 0xffff;
+    uint32_t covered = 0, held = 0;
+    if (runs > static_cast<size_t>(runs_end - run)) return false;
+    for (const uint32_t* const stop = run + runs; run < stop; run++) {
+      if constexpr (std::is_same<T, uint8_t>::value) {
+        if (inside) {
+          const uint32_t before = held;
+          run = histogram.add_short_runs(pixels + static_cast<size_t>(place.top) * stride + place.left, stride,
+                                         stride - place.left, run, stop, pixels_end, held);
+          covered += held - before;
+          if (run == stop) break;
+        }
+      }
+      // Every run lies in another row, so in another page of memory: asked for long before it is needed.
+      const uint32_t ahead = runs_end - run > kAhead ? run[kAhead] : 0;
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(corner + (uintptr_t{ahead >> 22} * stride + (ahead >> 11 & 2047)) * sizeof(T)));
+      const uint32_t row = place.top + (*run >> 22);
+      uint32_t col = place.left + (*run >> 11 & 2047);
+      uint32_t length = (*run & 2047) + 1;
+      if (static_cast<unsigned>(row >= height) | static_cast<unsigned>(col >= stride) |
+          static_cast<unsigned>(length > stride - col)) {
+        if (!clip) return false;
+        if (!place.clip(row, col, length)) continue;
+      }
+      covered += length;
+      held = add_run(histogram, pixels + static_cast<size_t>(row) * stride + col, length, pixels_end, held);
+    }
+    if (parts == 1 && answers != nullptr) {
+      if (field >= answers->rows) return false;
+      Majority<T> majority;
+      histogram.drain(held, [&](double c, uint32_t count) { majority.add(c, count); });
+      majority.answer(*answers, field, covered);
+    } else {
+      histogram.drain_sorted(held, [&](double c, uint32_t count) {
+        partial.code.push_back(c);
+        partial.pixels.push_back(count);
+      });
+      partial.field.push_back(field);
+      partial.parts.push_back(parts);
+      partial.covered.push_back(covered);
+      partial.end.push_back(static_cast<uint32_t>(partial.code.size()));
+    }
+  }
+  return run == runs_end;
+}
+
+template <typename T>
+bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answers, bool last, Partial& open) {
+  // By field, then as they came.
+  struct Place {
+    uint32_t field, list, entry;
+  };
+  std::vector<Place> order;
+  for (uint32_t list = 0; list < lists.size(); list++) {
+    for (uint32_t entry = 0; entry < lists[list].entries; entry++) {
+      order.push_back({lists[list].field[entry], list, entry});
+    }
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Place& a, const Place& b) { return a.field < b.field; });
+  const auto begin_of = [&](const Place& place) {
+    return place.entry == 0 ? 0 : lists[place.list].end[place.entry - 1];
+  };
+  std::vector<std::pair<double, uint32_t>> pairs;
+  for (size_t at = 0, next = 0; at < order.size(); at = next) {
+    const uint32_t field = order[at].field;
+    if (field >= answers.rows) return false;
+    while (next < order.size() && order[next].field == field) next++;
+    const bool complete = last || next - at >= lists[order[at].list].parts[order[at].entry];
+    uint32_t covered = 0;
+    pairs.clear();
+    for (size_t i = at; i < next; i++) {
+      const PartialView& list = lists[order[i].list];
+      const uint32_t entry = order[i].entry;
+      if (complete) covered += list.covered[entry];
+      for (uint32_t k = begin_of(order[i]); k < list.end[entry]; k++) {
+        if (complete) {
+          pairs.push_back({list.code[k], list.pixels[k]});
+        } else {
+          open.code.push_back(list.code[k]);
+          open.pixels.push_back(list.pixels[k]);
+        }
+      }
+      if (complete) continue;
+      open.field.push_back(field);
+      open.parts.push_back(list.parts[entry]);
+      open.covered.push_back(list.covered[entry]);
+      open.end.push_back(static_cast<uint32_t>(open.code.size()));
+    }
+    if (!complete) continue;
+    std::sort(pairs.begin(), pairs.end());
+    Majority<T> majority;
+    for (size_t i = 0; i < pairs.size();) {
+      uint32_t count = 0;
+      const double code = pairs[i].first;
+      for (; i < pairs.size() && pairs[i].first == code; i++) count += pairs[i].second;
+      majority.add(code, count);
+    }
+    majority.answer(answers, field, covered);
+  }
+  return true;
+}
+
+#define FIELDS_COUNT(T)                                                                                     \
+  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, \
+                                 const Answers<T>*, Partial&);                                              \
+  template bool merge_partial<T>(const std::vector<PartialView>&, const Answers<T>&, bool, Partial&);
+FIELDS_COUNT(uint8_t)
+FIELDS_COUNT(int8_t)
+FIELDS_COUNT(uint16_t)
+FIELDS_COUNT(int16_t)
+FIELDS_COUNT(uint32_t)
+FIELDS_COUNT(int32_t)
+FIELDS_COUNT(float)
+FIELDS_COUNT(double)
+#undef FIELDS_COUNT
+
+}  // namespace fields
