@@ -1,0 +1,89 @@
+// Fields in world coordinates: what the passes of the tiler share.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace fields {
+
+// Web Mercator as a square of 2^32 units a side, x to the east and y to the south from the north-west corner.
+// The eastern and southern edges are 2^32 - 1. A unit is 9 mm at the equator; a tile of zoom z is 2^(32 - z) units
+// wide, one of its 4096 units 2^(20 - z).
+struct WorldPoint {
+  uint32_t x, y;
+  bool operator==(const WorldPoint& other) const { return x == other.x && y == other.y; }
+  bool operator!=(const WorldPoint& other) const { return !(*this == other); }
+};
+
+constexpr int kWorldBits = 32;
+// Units of a tile, as the `extent` of its layers; 2^12.
+constexpr int kExtentBits = 12;
+constexpr uint32_t kExtent = 1u << kExtentBits;
+// A feature belongs to each tile that it meets within this margin, units of the tile: tippecanoe's 5 of 256.
+constexpr uint32_t kTileBuffer = 80;
+
+// Below this zoom tiles hold cells, from it on every field; where the highest zoom is lower, that one.
+constexpr int kFieldZoom = 9;
+
+struct TileAddress {
+  int z;
+  uint32_t x, y;
+};
+
+// Closed: `max` belongs to it.
+struct WorldBox {
+  uint32_t min_x, min_y, max_x, max_y;
+};
+
+// One field. Rings are open (the first vertex is not repeated), without equal successive vertices, and have three or
+// more; exteriors run clockwise on the screen (positive area by the surveyor's formula, y down), holes the other way.
+// The first ring of a part is its exterior. The area is inside by the even-odd rule over a part's rings; parts may
+// overlap each other only where the source does. Nothing crosses the antimeridian: it was cut there.
+struct WorldField {
+  uint32_t row = 0;
+  WorldPoint label{0, 0};  // a point inside
+  std::vector<WorldPoint> points;
+  std::vector<uint32_t> ring_end;  // one past the ring's last point
+  std::vector<uint32_t> part_end;  // one past the part's last ring
+
+  uint32_t ring_begin(uint32_t ring) const { return ring == 0 ? 0 : ring_end[ring - 1]; }
+  uint32_t part_begin(uint32_t part) const { return part == 0 ? 0 : part_end[part - 1]; }
+  void clear() {
+    points.clear();
+    ring_end.clear();
+    part_end.clear();
+  }
+};
+
+// Cells (tiles/tiler/cells.h) are what zooms below kFieldZoom show. Their contract with the passes:
+//
+// - A `CellGrid` is made for one tile of zoom kFieldZoom - 1 (8) and used again for the next by `begin(tile)`. It gets
+//   `add(field)` for every field that touches the tile, in the order of rows, each once; fields that lie beyond the
+//   tile's edges altogether may come too, and parts beyond them do not count. A bucket that is split for want of
+//   memory is still added as one stream: the grid's memory must not depend on the number of fields.
+// - `finish(tile, summary)` gives the tile's features and appends a summary, opaque bytes that need nothing else.
+// - `merge_cells(tile, children, features, summary)` does the same for a tile of a lower zoom from the summaries of its
+//   four children (north-west, north-east, south-west, south-east; empty where there is no such tile). It is called
+//   for zooms 7, 6 ... down to the lowest that is wanted.
+// - All of it depends on the fields' geometry and rows alone: not on order among buckets, threads or attributes.
+// - At zooms of cells the layer `fields` has a feature for each CellFeature, with the row as id and, of the fixed
+//   attributes, none; there is no layer `centroids`.
+struct CellSquare {
+  uint16_t x, y, side;  // north-west corner and side in units of the tile; side >= 1
+};
+
+// All cells of a tile that carry the same row: a polygon of squares. Features of a tile ascend by row.
+struct CellFeature {
+  uint32_t row;
+  uint32_t square_end;  // one past its last square
+};
+
+struct CellTile {
+  std::vector<CellFeature> features;
+  std::vector<CellSquare> squares;  // feature after feature
+  void clear() {
+    features.clear();
+    squares.clear();
+  }
+};
+
+}  // namespace fields
