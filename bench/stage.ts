@@ -137,7 +137,7 @@ function read(raster: Raster): void {
 
 /** Workers start when tasks wait for them, and load the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
-  const wake = { kernel: "native", tasks: ["burnSlice", "findRepeatedIds", "scanLane"] } as const;
+  const wake = { tasks: ["burnSlice", "findRepeatedIds", "scanLane"] } as const;
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
     await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", wake)));

@@ -73,7 +73,6 @@ async function makeYears(): Promise<Omit<TilesReport, "peakRssMiB">> {
   const { cpu, gzip, tiles, misfits } = await swapAttributes(
     base,
     paths.map((path) => ({ path, years, metadata })),
-    options.kernel,
     pool,
     ctx,
   );

@@ -27,7 +27,7 @@ case "${PLACES[0]:-} ${#PLACES[@]}" in
     # What is built or installed is made there anew (npm run setup), or lies in the image.
     COPY=$(mktemp -d)
     trap 'rm -rf "$COPY"' EXIT
-    tar -C "$CODE" -c --exclude-vcs --exclude={./node_modules,./dist,./dist-bench,./native/build,./work} . |
+    tar -C "$CODE" -c --exclude-vcs --exclude={./node_modules,./dist,./dist-bench,./dist-test,./native/build,./work} . |
       tar -C "$COPY" -x
     copy "$COPY/" "${PLACES[1]%/}/"
     ;;

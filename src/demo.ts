@@ -76,7 +76,7 @@ await main(
   {
     name: "node dist/demo.js",
     summary: "The main job on sample data: a small world, three years, every stage.",
-    options: ["root", "region", "tippecanoe", "scratch", "threads", "kernel", "json", "quiet"],
+    options: ["root", "region", "tippecanoe", "scratch", "threads", "json", "quiet"],
     own: {
       fields: { type: "string", help: "fields of the sample world [2000]" },
       years: { type: "string", help: "years to make [2018-2020]" },

@@ -35,7 +35,7 @@ async function prepareBase(options: Options, ctx: Context) {
     const base = await ensureBase(undefined, { ...options, base: undefined }, layout, () => pool, ctx);
     const { path, facts } = base;
     const { seen: _seen, ...known } = facts;
-    if (suitsTemplate(cropKeys(false), options)) await ensureTemplate(undefined, base, layout, () => pool, ctx);
+    if (suitsTemplate(cropKeys(false))) await ensureTemplate(undefined, base, layout, () => pool, ctx);
     ctx.log.info(`${facts.rows} fields: ${path}`);
     return { out: path, ...known };
   } finally {
@@ -104,7 +104,6 @@ await main(
       "allTouched",
       "smallFields",
       "coverage",
-      "kernel",
       "batch",
       "threads",
       "json",

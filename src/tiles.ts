@@ -38,7 +38,6 @@ await main(
       "maxZoom",
       "tippecanoe",
       "scratch",
-      "kernel",
       "batch",
       "threads",
       "json",

@@ -153,7 +153,6 @@ await main(
       "smallFields",
       "coverage",
       "weights",
-      "kernel",
       "batch",
       "threads",
       "json",

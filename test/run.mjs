@@ -1,6 +1,6 @@
 // Runs the tests: node test/run.mjs [part of a file's path ...]
 // It lists the files itself: `node --test` knows no globs on Node 20 and refuses a folder on 22.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,13 @@ if (files.length === 0) {
   console.error(wanted.length > 0 ? `No test file's path contains: ${wanted.join(", ")}` : "No test files");
   process.exit(1);
 }
+
+// The kernel's oracle is TypeScript of its own.
+const compiled = spawnSync(`${project}/node_modules/.bin/tsc`, ["-p", "test/oracle"], {
+  cwd: project,
+  stdio: "inherit",
+});
+if (compiled.status !== 0) process.exit(1);
 
 // Tests start pools, tippecanoe and servers of their own: one file per core is enough, two where cores are few.
 const concurrency = Math.min(8, Math.max(2, availableParallelism()));

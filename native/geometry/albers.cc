@@ -1,6 +1,6 @@
 // Snyder, Map Projections: A Working Manual (USGS PP 1395), pages 98-102, equations 3-12, 14-1 to 14-4.
 //
-// Only + - * / and sqrt are used, in a fixed order, and contraction is off: the TypeScript twin gives the same
+// Only + - * / and sqrt are used, in a fixed order, and contraction is off: the oracle in test/oracle gives the same
 // bits. libm's sin and log differ in the last bit between C libraries and JavaScript engines, and a last bit
 // decides pixels whose centre lies on an edge.
 #include "geometry/albers.h"

@@ -54,12 +54,6 @@ export const OPTIONS = {
     help: "share of dirty rows above which the zonal step fails",
   },
   // Zonal
-  kernel: {
-    type: "string",
-    default: "native",
-    choices: ["native", "js"],
-    help: "counting kernel; js is the slow twin with equal answers",
-  },
   nodata: {
     type: "numbers",
     default: [0],
@@ -180,8 +174,6 @@ export type Options = {
     | ValueOf<(typeof OPTIONS)[K]>
     | ((typeof OPTIONS)[K] extends Required<Pick<OptionSpec, "default">> ? never : undefined);
 };
-
-export type KernelName = (typeof OPTIONS)["kernel"]["choices"][number];
 
 /** `maxDirty` as it is typed: `max-dirty`. */
 export function flagName(name: string): string {

@@ -32,8 +32,8 @@ function nodeVersion(): Finding {
 
 async function nativeKernel(): Promise<Finding[]> {
   try {
-    const { loadKernel } = await import("../kernel/load.js");
-    await loadKernel("native");
+    const kernel = await import("../kernel/native.js");
+    kernel.nativeKernel();
     return [ok("native kernel", `built for Node's ABI ${process.versions.modules}, ${process.arch}`)];
   } catch (error) {
     const reason = firstLine(error);

@@ -1,5 +1,4 @@
 import { DataType } from "apache-arrow";
-import type { KernelName } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
 import {
   type ColumnChunk,
@@ -42,19 +41,13 @@ const LEAST_ROWS = 1024;
  * Cut a file of fields into slices of about `batch` rows, at the borders of the geometry's pages: each page is
  * opened once, and no slice holds more than a page beyond `batch`. Slices depend on the file and `batch` alone.
  *
- * Files of a kind that the kernel does not read, and all with the TypeScript kernel, are cut by rows and read by
+ * Files of a kind that the kernel does not read are cut by rows and read by
  * way of parquet-wasm.
  *
  * @throws {PipelineError} input, naming the row group whose pages cannot be found.
  */
-export async function planFields(
-  fields: FieldsFile,
-  batch: number,
-  kernel: KernelName,
-  pool: Pool,
-  ctx: Context,
-): Promise<FieldPlan> {
-  const columns = kernel === "native" ? openColumns(fields, ctx) : undefined;
+export async function planFields(fields: FieldsFile, batch: number, pool: Pool, ctx: Context): Promise<FieldPlan> {
+  const columns = openColumns(fields, ctx);
   if (columns === undefined) return { slices: planSlices(fields, batch) };
   const { ids, geometry } = columns;
   const rows = Math.max(LEAST_ROWS, Math.min(batch, Math.ceil(fields.rows / LEAST_SLICES)));

@@ -46,7 +46,7 @@ export async function joinColumn(
   idColumn: string,
   valueColumn: string,
   make: "float32" | "float64",
-  { batch, kernel }: Pick<Options, "batch" | "kernel">,
+  { batch }: Pick<Options, "batch">,
   ctx: Context,
 ): Promise<Joined> {
   const bytes = make === "float32" ? 4 : 8;
@@ -57,9 +57,7 @@ export async function joinColumn(
   try {
     if (
       fields.rows === table.rows &&
-      ((kernel === "native" && values instanceof Float64Array
-        ? fillByKernel(fields, table, idColumn, valueColumn, values, ctx)
-        : undefined) ??
+      ((values instanceof Float64Array ? fillByKernel(fields, table, idColumn, valueColumn, values, ctx) : undefined) ??
         (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx)))
     ) {
       return { values, missing: { rows: 0, ids: [] }, extra: { rows: 0, ids: [] } };

@@ -15,7 +15,7 @@ export function nativeKernel(): Kernel & PageKernel & BlockKernel & TemplateKern
   } catch (cause) {
     throw new PipelineError(
       "tool",
-      "Native kernel cannot be loaded; build it with `npm run build:native`, or use --kernel=js",
+      "Native kernel cannot be loaded; build it with `npm run build:native`",
       { path: MODULE, platform: `${process.platform}-${process.arch}`, abi: process.versions.modules },
       { cause },
     );

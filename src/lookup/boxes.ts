@@ -1,5 +1,5 @@
 import type { FieldId } from "../fields/ids.js";
-import { Polygons, readWkb, STATUS } from "../kernel/js/wkb.js";
+import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import type { WkbColumn } from "../kernel/kernel.js";
 import { idHash } from "./id-order.js";
 

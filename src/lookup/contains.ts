@@ -1,5 +1,5 @@
 import { orient2d } from "robust-predicates";
-import type { Polygons } from "../kernel/js/wkb.js";
+import type { Polygons } from "../fields/wkb.js";
 
 /** Where a point lies: also `edge` counts as in the field. */
 export type Side = "inside" | "edge" | "outside";

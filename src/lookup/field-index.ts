@@ -1,6 +1,6 @@
 import type { FieldsFile } from "../fields/fields-file.js";
 import type { FieldId } from "../fields/ids.js";
-import { Polygons, readWkb, STATUS } from "../kernel/js/wkb.js";
+import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { sideOf } from "./contains.js";
 import { type FieldRow, FieldRows } from "./field-rows.js";

@@ -1,4 +1,3 @@
-import type { KernelName } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
 import { planSlices, type Slice } from "../fields/slice.js";
@@ -33,7 +32,7 @@ export class FeatureStream {
   constructor(
     private readonly fields: FieldsFile,
     private readonly attributes: FeatureAttributes,
-    private readonly options: { readonly kernel: KernelName; readonly batch: number },
+    private readonly options: { readonly batch: number },
     private readonly pool: Pool,
     private readonly ctx: Context,
   ) {
@@ -71,15 +70,14 @@ export class FeatureStream {
 
   #writer(): (slice: Slice) => Promise<{ slice: Slice; features: FeatureText }> {
     const { path, idColumn, geometryColumn, crs } = this.fields;
-    const { kernel } = this.options;
     // GeoJSON is longitude and latitude, whatever the fields are in.
     const projection = planProjection(crs, "OGC:CRS84");
     return async (slice) => {
-      const task = { path, idColumn, geometryColumn, slice, kernel, ...this.attributes };
+      const task = { path, idColumn, geometryColumn, slice, ...this.attributes };
       try {
         if (projection.kind !== "proj") return { slice, features: await this.pool.run("featureSlice", task) };
         const { column, properties } = await this.pool.run("readFeatures", task);
-        const source = { column: projection.reproject(column), properties, kernel, firstRow: slice.firstRow };
+        const source = { column: projection.reproject(column), properties, firstRow: slice.firstRow };
         return { slice, features: await this.pool.run("writeFeatures", source) };
       } catch (cause) {
         throw asPipelineError(cause, "input", "Fields cannot be read", {

@@ -1,4 +1,3 @@
-import type { KernelName } from "../config/options.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import type { BaseArchive } from "./base-archive.js";
@@ -32,9 +31,9 @@ export class SwapPass {
     };
     return {
       inTurn: (task) => this.#inTurn(task),
-      join: (base, output, kernel, pool, ctx) => {
+      join: (base, output, pool, ctx) => {
         this.#outputs.push(output);
-        this.#start ??= () => swapAttributes(base, this.#outputs, kernel, pool, ctx);
+        this.#start ??= () => swapAttributes(base, this.#outputs, pool, ctx);
         arrive();
         return this.#report.promise;
       },
@@ -53,7 +52,7 @@ export interface SwapMember {
   /** Do something while no other member does: joining a year's crops takes 8 bytes a field for a moment. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Add the output, and wait until all are made. */
-  join(base: BaseArchive, output: SwapOutput, kernel: KernelName, pool: Pool, ctx: Context): Promise<SwapReport>;
+  join(base: BaseArchive, output: SwapOutput, pool: Pool, ctx: Context): Promise<SwapReport>;
   /** It will not come; nothing to do after `join`. */
   leave(): void;
 }

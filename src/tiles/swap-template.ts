@@ -3,7 +3,6 @@ import { basename, join } from "node:path";
 import { COMPRESSION } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
 import type { Layout } from "../config/config.js";
-import type { Options } from "../config/options.js";
 import type { TemplateMakerPlan } from "../kernel/templates.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
@@ -36,9 +35,9 @@ export interface SwapTemplate extends TemplateFile {
   forget(): void;
 }
 
-/** Whether a year's attributes are what templates are made for: the crop's code alone, by the native kernel. */
-export function suitsTemplate(keys: CropKeys, options: Pick<Options, "kernel">): boolean {
-  return options.kernel === "native" && keys.name === undefined && keys.code === cropKeys(false).code;
+/** Whether a year's attributes are what templates are made for: the crop's code alone. */
+export function suitsTemplate(keys: CropKeys): boolean {
+  return keys.name === undefined && keys.code === cropKeys(false).code;
 }
 
 /**

@@ -3,9 +3,8 @@ import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { firstTileId } from "../archive/tile-id.js";
 import { ArchiveWriter } from "../archive/writer.js";
-import type { KernelName } from "../config/options.js";
 import type { SwapPlan, Swapped } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -65,7 +64,6 @@ const FIRST_ROWS = 20;
 export async function swapAttributes(
   base: BaseArchive,
   outputs: readonly SwapOutput[],
-  kernel: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<SwapReport> {
@@ -79,7 +77,7 @@ export async function swapAttributes(
     });
   }
   const seen = new Map(LAYERS.map((layer) => [layer, new Uint8Array(new SharedArrayBuffer(rows))]));
-  const gzip = (await loadKernel(kernel)).gzipLibrary;
+  const gzip = nativeKernel().gzipLibrary;
   const level = gzip.startsWith("libdeflate") ? GZIP_LEVEL : ZLIB_LEVEL;
   const plan = planSwap(
     rows,
@@ -94,7 +92,7 @@ export async function swapAttributes(
     for (const { path } of outputs) writers.push(new ArchiveWriter(path, archive.header.tileCompression));
     const report =
       base.template === undefined
-        ? { swapCpu: await swapTiles(archive, writers, plan, kernel, pool, ctx), fillCpu: 0, misfits: undefined }
+        ? { swapCpu: await swapTiles(archive, writers, plan, pool, ctx), fillCpu: 0, misfits: undefined }
         : await fillTemplate(
             archive,
             base.template,
@@ -122,7 +120,6 @@ async function swapTiles(
   archive: Archive,
   writers: readonly ArchiveWriter[],
   plan: SwapPlan,
-  kernel: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<[number, number, number]> {
@@ -131,7 +128,7 @@ async function swapTiles(
   const batchBytes = Math.max(LEAST_BATCH_BYTES, BATCH_BYTES / writers.length);
   const run = async (batch: Batch) => {
     try {
-      return { batch, swapped: await pool.run("swapTiles", { ...batch, path: archive.path, kernel, plan }) };
+      return { batch, swapped: await pool.run("swapTiles", { ...batch, path: archive.path, plan }) };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Base archive cannot be read", { path: archive.path });
     }

@@ -1,9 +1,7 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { ROOT_AREA_BYTES } from "../archive/header.js";
-import type { KernelName } from "../config/options.js";
 import type { SliceColumns } from "../fields/field-slice.js";
 import type { FeatureText, SwapPlan, Swapped, TextColumn, WkbColumn } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
 import { nativeKernel } from "../kernel/native.js";
 import { roomFor, type TemplateFillPlan, type TemplateKernel, type TemplateMakerPlan } from "../kernel/templates.js";
 import { moved } from "../parallel/moved.js";
@@ -16,7 +14,6 @@ import type { PropertyChoice } from "./properties.js";
 const DECIMALS = 6;
 
 export interface FeatureTask extends SliceColumns {
-  readonly kernel: KernelName;
   /** Shared; hectares by row of the file, NaN where unknown. */
   readonly area: SharedArrayBuffer;
   /** Shared; CDL codes as doubles by row of the file, NaN where there is none; undefined without a year. */
@@ -52,20 +49,17 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
 }
 
 /** Features of a column in longitude and latitude, as GeoJSON lines. */
-export async function writeFeatures(
-  task: FeatureSource & { readonly kernel: KernelName; readonly firstRow: number },
-): Promise<FeatureText> {
-  const features = (await loadKernel(task.kernel)).geojson(task.column, task.firstRow, task.properties, DECIMALS);
+export async function writeFeatures(task: FeatureSource & { readonly firstRow: number }): Promise<FeatureText> {
+  const features = nativeKernel().geojson(task.column, task.firstRow, task.properties, DECIMALS);
   return moved(features, [features.text, features.status]);
 }
 
 /** Read a slice in longitude and latitude and write its features. */
 export async function featureSlice(task: FeatureTask): Promise<FeatureText> {
-  return writeFeatures({ ...(await readFeatures(task)), kernel: task.kernel, firstRow: task.slice.firstRow });
+  return writeFeatures({ ...(await readFeatures(task)), firstRow: task.slice.firstRow });
 }
 
 export interface SwapTask {
-  readonly kernel: KernelName;
   /** The base archive. */
   readonly path: string;
   /** Where the contents lie: pairs of offset and length, bytes from the file's start, in the tiles' order. */
@@ -82,9 +76,8 @@ export interface SwapTask {
 export async function swapTiles(task: SwapTask): Promise<Swapped> {
   const { path, spans, ends, compressed, markFrom, plan } = task;
   const stored = readSpans(path, spans, ends.at(-1) ?? 0);
-  const kernel = await loadKernel(task.kernel);
   try {
-    const swapped = kernel.swap(stored, ends, compressed, markFrom, plan);
+    const swapped = nativeKernel().swap(stored, ends, compressed, markFrom, plan);
     return moved(
       swapped,
       swapped.outputs.flatMap(({ content, ends: tileEnds }) => [content, tileEnds]),

@@ -138,7 +138,7 @@ async function swapYears(
   const last = zonals.at(-1) as YearTable;
   const { base, years, unmatched } = await member.inTurn(async () => {
     const plain = await ensureBase(last.year, options, layout, pool, ctx);
-    const fits = keys.length === 1 && keys.every((one) => suitsTemplate(one, options));
+    const fits = keys.length === 1 && keys.every(suitsTemplate);
     const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, layout, pool, ctx) : undefined };
     const { fields } = await openFieldSources(layout, options);
     const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
@@ -172,7 +172,7 @@ async function swapYears(
     years: attributes,
     metadata: { ...metadata, ...(tilestats && { tilestats }) },
   };
-  const report = await member.join(base, output, options.kernel, pool(), ctx);
+  const report = await member.join(base, output, pool(), ctx);
   const compared = await checkSample(partial, base.path, attributes, ctx);
   const { tiles, misfits, gzip } = report;
   ctx.log.info("tiles have their attributes", { tiles, compared, misfits, gzip });

@@ -5,10 +5,10 @@ import type { RecordBatch } from "apache-arrow";
 import type { Log } from "../cli/log.js";
 import { type Progress, SILENT } from "../cli/progress.js";
 import { resolveOptions } from "../config/config.js";
-import type { KernelName, Options } from "../config/options.js";
+import type { Options } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { importVector } from "../fields/vector-source.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
@@ -26,7 +26,6 @@ import { zonalBatches, zonalSchema } from "./zonal-table.js";
 export interface EngineOptions {
   /** Default: the physical cores that this process may use. */
   readonly threads?: number;
-  readonly kernel?: KernelName;
   /** Fields a worker takes at a time, and rows of a result batch at most; default 16,384. */
   readonly batch?: number;
   readonly signal?: AbortSignal;
@@ -62,10 +61,10 @@ export class ZonalEngine {
   readonly #given: Partial<Options>;
 
   constructor(options: EngineOptions = {}) {
-    const { kernel, batch, signal, log, progress } = options;
+    const { batch, signal, log, progress } = options;
     this.#pool = openPool(availableThreads(options.threads));
     this.#ctx = { signal: signal ?? new AbortController().signal, log: log ?? QUIET, progress: progress ?? SILENT };
-    this.#given = { ...(kernel && { kernel }), ...(batch && { batch }) };
+    this.#given = { ...(batch && { batch }) };
   }
 
   /**
@@ -114,7 +113,7 @@ export class ZonalEngine {
   ): AsyncGenerator<{ raster: Raster; batch: RecordBatch }> {
     const options = this.#options(given);
     const rule = zonalRule(options, given.classes);
-    await loadKernel(options.kernel);
+    nativeKernel();
     const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
       countRasters(fields, rasters, zones, rule, options, this.#pool, this.#ctx),
     );

@@ -1,8 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
-import type { KernelName } from "../config/options.js";
 import type { TiffBand } from "../kernel/blocks.js";
 import type { AnswerArrays, Kernel, PartialCounts, Pixels } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
 import { nativeKernel } from "../kernel/native.js";
 import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
@@ -73,7 +71,6 @@ function unpackWindow({ windows, segments }: LaneWindows, item: number): LaneWin
 type SixNumbers = [number, number, number, number, number, number];
 
 export interface LaneTask {
-  readonly kernel: KernelName;
   readonly queue: ScanQueue;
   readonly targets: readonly LaneTarget[];
   readonly windows: LaneWindows;
@@ -111,7 +108,7 @@ const MERGE_ENTRIES = 16_384;
 /** What a worker does in a scan: take window after window until there are no more. */
 export async function runLane(task: LaneTask): Promise<LaneResult> {
   const { queue, windows, index, port } = task;
-  const lane = new Lane(task, await loadKernel(task.kernel), new SegmentReader(index.path, index.fd));
+  const lane = new Lane(task, nativeKernel(), new SegmentReader(index.path, index.fd));
   try {
     for (let next = takeItem(queue); next !== undefined; next = takeItem(queue)) {
       const window = unpackWindow(windows, next.item);

@@ -1,6 +1,5 @@
-import type { KernelName } from "../config/options.js";
 import type { Kernel } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -30,17 +29,16 @@ export async function scanRasters(
   placed: readonly PlacedRaster[],
   zones: ZoneReader,
   rule: AnswerRule,
-  kernelName: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<Answers[]> {
-  const kernel = await loadKernel(kernelName);
+  const kernel = nativeKernel();
   // Rasters that GDAL is to read.
-  const undecoded = new Set(kernelName === "native" ? [] : placed.map(({ raster }) => raster.path));
+  const undecoded = new Set<string>();
   let died = false;
   for (;;) {
     try {
-      return await new Scan(placed, zones, rule, kernel, kernelName, undecoded, pool, ctx).run();
+      return await new Scan(placed, zones, rule, kernel, undecoded, pool, ctx).run();
     } catch (error) {
       if (error instanceof UndecodedBlock) {
         // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
@@ -74,7 +72,6 @@ class Scan {
     private readonly zones: ZoneReader,
     rule: AnswerRule,
     kernel: Kernel,
-    private readonly kernelName: KernelName,
     undecoded: ReadonlySet<string>,
     private readonly pool: Pool,
     private readonly ctx: Context,
@@ -122,7 +119,6 @@ class Scan {
 
     const reports = this.#reports();
     const task = {
-      kernel: this.kernelName,
       queue,
       slots,
       targets: this.#targets.map(({ lane }) => lane),

@@ -1,6 +1,5 @@
-import type { KernelName } from "../config/options.js";
 import type { EncodedChunk, EncodedRows, TableArrays, TableWords } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { moved } from "../parallel/moved.js";
 import type { IdGroup } from "../zones/format.js";
 import { readIds } from "../zones/zone-reader.js";
@@ -13,7 +12,6 @@ export async function scanLane(task: LaneTask): Promise<LaneResult> {
 }
 
 export interface RowsTask {
-  readonly kernel: KernelName;
   readonly arrays: TableArrays;
   readonly from: number;
   readonly to: number;
@@ -37,7 +35,7 @@ export interface RowGroup extends Omit<EncodedRows, "columns"> {
 /** Encode a row group of the zonal table. */
 export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
   const { arrays, from, to, columns, words, index, ids, idPlace } = task;
-  const { columns: encoded, ...facts } = (await loadKernel(task.kernel)).encodeRows(arrays, from, to, columns, words);
+  const { columns: encoded, ...facts } = nativeKernel().encodeRows(arrays, from, to, columns, words);
   const chunks = encoded.toSpliced(idPlace, 0, readIds(index.path, index.fd, ids));
   const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0));
   const lengths: number[] = [];

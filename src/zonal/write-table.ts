@@ -1,6 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DataType, type Schema } from "apache-arrow";
-import type { KernelName } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import {
   FIELD_STATUS,
@@ -12,7 +11,7 @@ import {
   type TableType,
   type TableWords,
 } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -54,7 +53,6 @@ export async function writeTable(
   answers: Answers,
   status: Uint8Array,
   rule: ZonalRule,
-  kernel: KernelName,
   pool: Pool,
   ctx: Context,
 ): Promise<TableFacts> {
@@ -63,7 +61,6 @@ export async function writeTable(
   const idPlace = columns.findIndex(({ source }) => source === undefined);
   const words = tableWords(rule);
   const shared = {
-    kernel,
     arrays: tableArrays(answers, status),
     columns: Uint8Array.from(columns.flatMap(({ source, type }) => columnCode(source, type))),
     words,
@@ -109,16 +106,10 @@ export async function writeTable(
 }
 
 /** The same facts of answers that are written in another way. */
-export async function tableFacts(
-  answers: Answers,
-  status: Uint8Array,
-  rule: ZonalRule,
-  kernel: KernelName,
-): Promise<TableFacts> {
+export async function tableFacts(answers: Answers, status: Uint8Array, rule: ZonalRule): Promise<TableFacts> {
   const words = tableWords(rule);
-  const loaded = await loadKernel(kernel);
   const arrays = tableArrays(answers, status);
-  const { answered, valid, reasons } = loaded.encodeRows(arrays, 0, answers.rows, new Uint8Array(0), words);
+  const { answered, valid, reasons } = nativeKernel().encodeRows(arrays, 0, answers.rows, new Uint8Array(0), words);
   return { answered, valid, unanswered: reasonCounts(words, reasons) };
 }
 

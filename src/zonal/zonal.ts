@@ -4,7 +4,7 @@ import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -69,7 +69,7 @@ export async function countFields(
   pool: Pool,
   ctx: Context,
 ): Promise<ZonalFacts[]> {
-  await loadKernel(options.kernel);
+  nativeKernel();
   const facts = new Map<ZonalTarget, ZonalFacts>();
   for (let left = [...targets]; left.length > 0; ) {
     const zones = await zoneSource(fields, (left[0] as ZonalTarget).raster.grid);
@@ -111,9 +111,9 @@ async function countFitting(
   const rasters = targets.map(({ raster }) => raster);
   const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, options, pool, ctx);
   const write = async (out: string, answer: Answers): Promise<TableFacts> => {
-    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, options.kernel, pool, ctx);
+    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, pool, ctx);
     await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
-    return tableFacts(answer, status, rule, options.kernel);
+    return tableFacts(answer, status, rule);
   };
   const facts: ZonalFacts[] = [];
   for (const [i, { out }] of targets.entries()) {
@@ -158,7 +158,7 @@ export async function countRasters(
     const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
     return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
-  return { status, dirty, answers: await scanRasters(placed, zones, rule, options.kernel, pool, ctx) };
+  return { status, dirty, answers: await scanRasters(placed, zones, rule, pool, ctx) };
 }
 
 function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirty: readonly DirtyRow[]): ZonalFacts {

@@ -1,11 +1,10 @@
-import type { KernelName } from "../config/options.js";
 import { duplicateRows } from "../fields/duplicate-rows.js";
 import { type FieldSlice, planFields } from "../fields/field-slice.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
 import type { Burned, IdColumn, KernelGrid } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
+import { nativeKernel } from "../kernel/native.js";
 import type { IdOrder } from "../kernel/pages.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
@@ -22,7 +21,6 @@ import { type SegmentStore, ZoneWriter } from "./zone-writer.js";
 const AHEAD = 2;
 
 export interface ZoneOptions extends PixelOptions {
-  readonly kernel: KernelName;
   /** Fields a worker takes at a time. */
   readonly batch: number;
   /** See ZoneWriter.open. */
@@ -55,9 +53,9 @@ export async function buildZones(
   const buffers = new RunBuffers();
   const burn = burner(fields, grid, options, buffers, pool, ctx);
   const task = ctx.progress.start("fields burned", fields.rows);
-  const { slices, ids: idChunks } = await planFields(fields, options.batch, options.kernel, pool, ctx);
+  const { slices, ids: idChunks } = await planFields(fields, options.batch, pool, ctx);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
-  const kernel = await loadKernel(options.kernel);
+  const kernel = nativeKernel();
   const writer = await ZoneWriter.open(
     path,
     fieldsFingerprint(fields, options),
@@ -105,7 +103,6 @@ function burner(
   const { path, idColumn, geometryColumn } = fields;
   const projection = planProjection(fields.crs, grid.crs);
   const target = {
-    kernel: options.kernel,
     rule: pixelRule(options),
     grid: kernelGrid(grid),
     albers: projection.kind === "albers" ? projection.constants : null,

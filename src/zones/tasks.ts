@@ -1,7 +1,5 @@
-import type { KernelName } from "../config/options.js";
 import type { SliceColumns } from "../fields/field-slice.js";
 import type { AlbersConstants, Burned, IdColumn, KernelGrid, PixelRule, WkbColumn } from "../kernel/kernel.js";
-import { loadKernel } from "../kernel/load.js";
 import { nativeKernel } from "../kernel/native.js";
 import { type IdOrder, isUnsupported, type PagedSlice } from "../kernel/pages.js";
 import { moved } from "../parallel/moved.js";
@@ -9,7 +7,6 @@ import { shareRuns, wordsIn } from "./run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./segments.js";
 
 export interface BurnTarget {
-  readonly kernel: KernelName;
   readonly grid: KernelGrid;
   readonly albers: AlbersConstants | null;
   readonly rule: PixelRule;
@@ -36,7 +33,7 @@ export async function burnSlice(task: SliceColumns & BurnTarget): Promise<Burned
     return moved({ burned, ids, idColumn }, [...ownArrays(burned), ...Object.values(idColumn)]);
   }
   const { column, ...ids } = await readByArrow(task);
-  return { burned: await burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };
+  return { burned: burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };
 }
 
 export interface GeometrySlice {
@@ -76,11 +73,9 @@ function readPaged<T>(
 }
 
 /** Burn a column that is in the raster's CRS already. */
-export async function burnColumn(
-  task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number },
-): Promise<Burned> {
+export function burnColumn(task: BurnTarget & { readonly column: WkbColumn; readonly firstRow: number }): Burned {
   const { column, grid, albers, firstRow, rule, buffer } = task;
-  return shareRuns((await loadKernel(task.kernel)).burn(column, grid, albers, firstRow, rule), buffer);
+  return shareRuns(nativeKernel().burn(column, grid, albers, firstRow, rule), buffer);
 }
 
 /** Arrays of a batch that are not in shared memory. */

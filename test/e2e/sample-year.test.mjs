@@ -339,7 +339,7 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
     const all = ["download", "zonal", "tiles", "publish"];
     const cases = [
       [{}, {}, []],
-      [{ threads: 1, batch: 100, kernel: "js", keepCdl: true, retries: 1, maxDirty: 0.5 }, {}, []],
+      [{ threads: 1, batch: 100, keepCdl: true, retries: 1, maxDirty: 0.5 }, {}, []],
       [{ nodata: [0, 1] }, {}, all],
       [{ idColumn: "field_id" }, {}, all],
       [{ maxDirty: 0.001 }, {}, all],

@@ -92,7 +92,7 @@ function idsOf({ values, lengths, valid }) {
  */
 async function check(path, { batch = 400, arrow = true, duck = true } = {}) {
   const fields = await openFields(path, { fieldsCrs: "EPSG:5070" });
-  const { slices, ids: chunks } = await planFields(fields, batch, "native", pool, testContext());
+  const { slices, ids: chunks } = await planFields(fields, batch, pool, testContext());
   const [expected, other] = [duck && (await byDuck(fields)), arrow && (await byArrow(fields))].filter(Boolean);
   if (other) assert.deepEqual(other, expected, "the two oracles agree");
   let row = 0;
@@ -202,7 +202,7 @@ describe("files of DuckDB", () => {
     await writeByDuck(from, path, "compression brotli");
     const fields = await openFields(path, { fieldsCrs: "EPSG:5070" });
     const ctx = testContext();
-    const { slices, ids } = await planFields(fields, 400, "native", pool, ctx);
+    const { slices, ids } = await planFields(fields, 400, pool, ctx);
     assert.deepEqual([slices[0].pages, ids], [undefined, undefined]);
     assert.match(ctx.lines[0].message, /parquet-wasm: .*compression 4/);
   });
@@ -236,7 +236,7 @@ test("damaged files: an error or, where the damage does not show, as many rows; 
   ]) {
     writeByRust(path, rows, options);
     const fields = await openFields(path, { fieldsCrs: "EPSG:5070" });
-    const { slices, ids } = await planFields(fields, 100, "native", pool, testContext());
+    const { slices, ids } = await planFields(fields, 100, pool, testContext());
     const whole = readFileSync(path);
     const footer = whole.readUInt32LE(whole.length - 8);
     for (let round = 0; round < 200; round++) {

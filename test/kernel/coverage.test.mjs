@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
+import { oracle } from "../../dist-test/oracle/kernel.js";
 import { segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
-const kernels = [await loadKernel("native"), await loadKernel("js")];
+const kernels = [nativeKernel(), oracle];
 const GRID = { a: 30, c: -106095, e: -30, f: 1822605, width: 2100, height: 530 };
 
 function burn(geometries, grid = GRID) {

@@ -5,7 +5,7 @@ import gdal from "gdal-async";
 import { planProjection } from "../../dist/fields/projection.js";
 import { albersConstants } from "../../dist/kernel/albers.js";
 import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
 /** On this grid a pixel's column is x and its row is -y, to the last bit. */
@@ -51,16 +51,14 @@ const CASES = [
   { from: "EPSG:4269", to: "EPSG:3005", bounds: [-140, 48, -113, 60], step: 0.417 },
 ];
 
-for (const name of ["native", "js"]) {
-  for (const { from, to, bounds, step } of CASES) {
-    test(`${name}: ${from} to ${to} over ${bounds.join(" ")}`, async (t) => {
-      const projection = planProjection(from, to);
-      assert.equal(projection.kind, "albers");
-      const most = farthest(await loadKernel(name), projection.constants, proj(from, to), bounds, step);
-      t.diagnostic(`farthest from PROJ: ${most.toExponential(2)} m`);
-      assert.ok(most <= TOLERANCE_M, `${most} m`);
-    });
-  }
+for (const { from, to, bounds, step } of CASES) {
+  test(`${from} to ${to} over ${bounds.join(" ")}`, async (t) => {
+    const projection = planProjection(from, to);
+    assert.equal(projection.kind, "albers");
+    const most = farthest(nativeKernel(), projection.constants, proj(from, to), bounds, step);
+    t.diagnostic(`farthest from PROJ: ${most.toExponential(2)} m`);
+    assert.ok(most <= TOLERANCE_M, `${most} m`);
+  });
 }
 
 test("another datum is not taken for WGS 84", () => {
@@ -109,7 +107,7 @@ test("PROJ leaves broken geometries to the kernel, and what it cannot project is
     writeWkb([square]),
   ];
   const grid = { a: 1000, c: -12e6, e: -1000, f: 6e6, width: 3000, height: 3000 };
-  const { status } = (await loadKernel("native")).burn(reproject(wkbColumnOf(wkbs)), grid, null, 0);
+  const { status } = nativeKernel().burn(reproject(wkbColumnOf(wkbs)), grid, null, 0);
   assert.deepEqual(
     [...status].map((code) => FIELD_STATUS[code]),
     ["truncated WKB", "truncated WKB", "ring of fewer than four vertices", "coordinates not finite", "ok"],
@@ -120,7 +118,7 @@ test("a cone of the south is the same formula", async (t) => {
   const australia = { lat0: 0, lon0: 132, lat1: -18, lat2: -36, x0: 0, y0: 0 };
   const constants = albersConstants({ ...australia, semiMajor: 6378137, inverseFlattening: 298.257222101 });
   const reference = proj("EPSG:4283", "EPSG:3577");
-  const most = farthest(await loadKernel("native"), constants, reference, [112, -44, 154, -9], 0.417);
+  const most = farthest(nativeKernel(), constants, reference, [112, -44, 154, -9], 0.417);
   t.diagnostic(`farthest from PROJ: ${most.toExponential(2)} m`);
   assert.ok(most <= TOLERANCE_M, `${most} m`);
 });
@@ -133,7 +131,7 @@ test("a sphere, and one standard parallel", async (t) => {
     const to = `+proj=aea +lat_0=23 +lon_0=-96 +lat_1=${lat1} +lat_2=${lat2} +x_0=500 +y_0=-700 +R=6370997 +units=m`;
     const parameters = { lat0: 23, lon0: -96, lat1, lat2, x0: 500, y0: -700, semiMajor: 6370997, inverseFlattening: 0 };
     const reference = proj("+proj=longlat +R=6370997", to);
-    const most = farthest(await loadKernel("native"), albersConstants(parameters), reference, CONUS, 0.517);
+    const most = farthest(nativeKernel(), albersConstants(parameters), reference, CONUS, 0.517);
     t.diagnostic(`parallels ${lat1}, ${lat2}: farthest from PROJ: ${most.toExponential(2)} m`);
     assert.ok(most <= TOLERANCE_M, `${most} m`);
   }
@@ -141,15 +139,12 @@ test("a sphere, and one standard parallel", async (t) => {
 
 test("outside of the globe is told, not projected", async () => {
   const { constants } = planProjection("EPSG:4326", "EPSG:5070");
-  for (const name of ["native", "js"]) {
-    const kernel = await loadKernel(name);
-    for (const [lng, lat] of [
-      [-98, 90.001],
-      [-98, -91],
-      [541, 40],
-      [-98000, 1.8e6],
-    ]) {
-      assert.ok(!Number.isFinite(project(kernel, constants, lng, lat).x), `${name}: ${lng} ${lat}`);
-    }
+  for (const [lng, lat] of [
+    [-98, 90.001],
+    [-98, -91],
+    [541, 40],
+    [-98000, 1.8e6],
+  ]) {
+    assert.ok(!Number.isFinite(project(nativeKernel(), constants, lng, lat).x), `${lng} ${lat}`);
   }
 });

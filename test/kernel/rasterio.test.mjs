@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
 import { pixelsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon } from "../support/random-polygons.mjs";
@@ -10,7 +10,7 @@ import { rasterioMissing, rasterioPixels } from "../support/rasterio.mjs";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
 const skip = rasterioMissing();
-const kernel = await loadKernel("native");
+const kernel = nativeKernel();
 
 const GRIDS = {
   "30 m on whole metres": { a: 30, c: -106095, e: -30, f: 1822605, width: 2100, height: 530 },

@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
+import { oracle } from "../../dist-test/oracle/kernel.js";
 import { pixelsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";
 import { rasterioMissing, rasterioPixels } from "../support/rasterio.mjs";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
-const kernels = [await loadKernel("native"), await loadKernel("js")];
+const kernels = [nativeKernel(), oracle];
 const GRID = { a: 30, c: -106095, e: -30, f: 1822605, width: 2100, height: 530 };
 
 /** Both kernels' answer, equal to the byte. */

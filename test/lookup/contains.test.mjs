@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import gdal from "gdal-async";
-import { Polygons, readWkb } from "../../dist/kernel/js/wkb.js";
+import { Polygons, readWkb } from "../../dist/fields/wkb.js";
 import { float32Above, float32Below } from "../../dist/lookup/boxes.js";
 import { sideOf } from "../../dist/lookup/contains.js";
 import { Random } from "../support/random.mjs";

@@ -9,7 +9,7 @@ const COMMAND = {
   name: "node dist/year.js",
   summary: "Run a year.",
   positionals: "YEAR",
-  options: ["root", "maxDirty", "nodata", "keepCdl", "minZoom", "maxZoom", "kernel", "threads", "json"],
+  options: ["root", "maxDirty", "nodata", "keepCdl", "minZoom", "maxZoom", "ties", "threads", "json"],
   own: {
     force: { type: "string", multiple: true, help: "make a step again" },
     "dry-run": { type: "boolean", help: "say what would run" },
@@ -64,7 +64,7 @@ test("values that do not fit are shown as they were typed", () => {
   refused(["--min-zoom", ""], /--min-zoom must be a whole number .*received=""/);
   refused(["--nodata", "0,x"], /--nodata must be a list of numbers .*received="0,x"/);
   refused(["--nodata", "0,"], /--nodata must be a list of numbers .*received="0,"/);
-  refused(["--kernel", "wasm"], /one of native, js .*received="wasm"/);
+  refused(["--ties", "first"], /one of lowest, highest .*received="first"/);
   refused(["--threads"], /--threads/);
   refused(["--json=yes"], /--json/);
   refused(["--min-zoom", "9", "--max-zoom", "8"], /--min-zoom is above --max-zoom/);
@@ -86,7 +86,7 @@ for (const flag of ["--help", "-h"]) {
     assert.equal(result, undefined);
     assert.match(text, /^Run a year\.\n\nusage: node dist\/year\.js YEAR \[options\]\n/);
     assert.match(text, /--max-dirty NUMBER +share of dirty rows .*\[0\.01\]/);
-    assert.match(text, /--kernel native\|js .*\[native\]/);
+    assert.match(text, /--ties lowest\|highest .*\[lowest\]/);
     assert.match(text, /--keep-cdl +keep/);
     assert.match(text, /--force VALUE +make a step again/);
     assert.match(text, /--dry-run +say what would run/);

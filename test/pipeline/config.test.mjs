@@ -39,7 +39,7 @@ for (const [content, message] of [
   [{ keepCdl: "yes" }, /--keep-cdl must be true or false .*received="yes"/],
   [{ region: "" }, /--region must be a non-empty string/],
   [{ region: 7 }, /--region must be a non-empty string .*received=7/],
-  [{ kernel: "wasm" }, /--kernel must be one of native, js .*received="wasm"/],
+  [{ ties: "first" }, /--ties must be one of lowest, highest .*received="first"/],
   [{ nodata: 0 }, /--nodata must be a list of numbers .*received=0/],
   [{ nodata: [0, "1"] }, /--nodata must be a list of numbers/],
   [{ minZoom: 10, maxZoom: 9 }, /^--min-zoom is above --max-zoom \(minZoom=10, maxZoom=9\)$/],

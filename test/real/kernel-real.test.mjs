@@ -8,7 +8,7 @@ import { openFields } from "../../dist/fields/fields-file.js";
 import { planProjection } from "../../dist/fields/projection.js";
 import { columnData, readSlice, wkbColumn } from "../../dist/fields/read-slice.js";
 import { planSlices } from "../../dist/fields/slice.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
 import { countFields } from "../support/burned.mjs";
 import { wkbColumnOf } from "../support/wkb.mjs";
 
@@ -77,18 +77,16 @@ async function countFile(kernel, fieldsPath, rasterPath) {
 
 const NONE = { code: null, pixels: 0, valid: 0, second: null, secondPixels: 0 };
 
-for (const name of ["native", "js"]) {
-  for (const pair of PAIRS) {
-    const fieldsPath = file(`${pair.folder}/fields_raw.parquet`);
-    const skip = existsSync(fieldsPath) ? false : `no real data at ${fileURLToPath(data)}`;
-    test(`${name}: ${pair.folder} on ${pair.raster}`, { skip }, async () => {
-      const expected = readExpected(file(`${pair.folder}/${pair.expected}`));
-      const rows = await countFile(await loadKernel(name), fieldsPath, file(`rasters/${pair.raster}`));
-      assert.equal(rows.length, expected.length);
-      const wrong = rows.flatMap((row, i) => (isSame(row, expected[i]) ? [] : [{ row, expected: expected[i] }]));
-      assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} of ${rows.length} fields differ`);
-    });
-  }
+for (const pair of PAIRS) {
+  const fieldsPath = file(`${pair.folder}/fields_raw.parquet`);
+  const skip = existsSync(fieldsPath) ? false : `no real data at ${fileURLToPath(data)}`;
+  test(`${pair.folder} on ${pair.raster}`, { skip }, async () => {
+    const expected = readExpected(file(`${pair.folder}/${pair.expected}`));
+    const rows = await countFile(nativeKernel(), fieldsPath, file(`rasters/${pair.raster}`));
+    assert.equal(rows.length, expected.length);
+    const wrong = rows.flatMap((row, i) => (isSame(row, expected[i]) ? [] : [{ row, expected: expected[i] }]));
+    assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} of ${rows.length} fields differ`);
+  });
 }
 
 function isSame(row, expected) {
@@ -108,14 +106,12 @@ const published = existsSync(file("published")) ? false : `no real data at ${fil
 test("python-rasterstats: slope classes, float32", { skip: published }, async () => {
   const { grid, pixels, nodata } = openRaster(file("published/rasterstats/slope_classes.tif"));
   const shapes = readShapes(file("published/rasterstats/polygons.shp"));
-  for (const name of ["native", "js"]) {
-    const kernel = await loadKernel(name);
-    const burned = kernel.burn(shapes, grid, null, 0);
-    const counts = (skip) => countFields(kernel, burned, pixels, grid.width, [nodata, ...skip]);
-    assert.deepEqual(counts([]).get(0), { code: 1, pixels: 75, valid: 75, second: null, secondPixels: 0 });
-    assert.deepEqual(counts([]).get(1), { code: 5, pixels: 40, valid: 40 + 9 + 1, second: 2, secondPixels: 9 });
-    assert.equal(counts([1]).get(1).valid, 49);
-  }
+  const kernel = nativeKernel();
+  const burned = kernel.burn(shapes, grid, null, 0);
+  const counts = (skip) => countFields(kernel, burned, pixels, grid.width, [nodata, ...skip]);
+  assert.deepEqual(counts([]).get(0), { code: 1, pixels: 75, valid: 75, second: null, secondPixels: 0 });
+  assert.deepEqual(counts([]).get(1), { code: 5, pixels: 40, valid: 40 + 9 + 1, second: 2, secondPixels: 9 });
+  assert.equal(counts([1]).get(1).valid, 49);
 });
 
 test("FIESTA: forest districts on a NAD27 DEM, uint16, by way of PROJ", { skip: published }, async () => {
@@ -123,7 +119,7 @@ test("FIESTA: forest districts on a NAD27 DEM, uint16, by way of PROJ", { skip: 
   const projection = planProjection("EPSG:4269", crs);
   assert.equal(projection.kind, "proj");
   const shapes = projection.reproject(readShapes(file("published/fiesta_wy/WYbighorn_districtbnd.shp")));
-  const kernel = await loadKernel("native");
+  const kernel = nativeKernel();
   const counts = countFields(kernel, kernel.burn(shapes, grid, null, 0), pixels, grid.width, [nodata]);
   assert.deepEqual(
     [0, 1, 2].map((i) => counts.get(i).valid),

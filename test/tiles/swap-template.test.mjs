@@ -104,7 +104,7 @@ const yearOf = (crops) => ({ keys: cropKeys(false), crops: indexCrops(Float64Arr
 
 async function swap(base, crops, paths, threads = pool) {
   const outputs = paths.map((path, i) => ({ path, years: [yearOf(crops[i])], metadata: { vector_layers: [] } }));
-  const report = await swapAttributes(base, outputs, "native", threads, testContext());
+  const report = await swapAttributes(base, outputs, threads, testContext());
   for (const [i, path] of paths.entries()) await checkSample(path, base.path, [yearOf(crops[i])], testContext());
   return report;
 }
@@ -404,8 +404,7 @@ test("places of stretches: in any order, twice, and by whoever waits too long", 
 });
 
 test("which years a template is for", () => {
-  assert.ok(suitsTemplate(cropKeys(false), { kernel: "native" }));
-  assert.ok(!suitsTemplate(cropKeys(false), { kernel: "js" }));
-  assert.ok(!suitsTemplate(cropKeys(true), { kernel: "native" }));
-  assert.ok(!suitsTemplate(cropKeys(false, 2019), { kernel: "native" }));
+  assert.ok(suitsTemplate(cropKeys(false)));
+  assert.ok(!suitsTemplate(cropKeys(true)));
+  assert.ok(!suitsTemplate(cropKeys(false, 2019)));
 });

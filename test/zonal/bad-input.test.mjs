@@ -305,6 +305,6 @@ test("a full disk is named as such and leaves nothing", async (t) => {
 test("usage: missing and unknown options, wrong values", async () => {
   await fails(command("zonal", ["--fields", "a", "--raster", "b"]), 2, ["--out is missing"]);
   await fails(command("zonal", ["--feilds", "a"]), 2, ["--feilds", "did you mean fields"]);
-  await fails(zonal({ args: ["--kernel", "fast"] }), 2, ["native, js"]);
+  await fails(zonal({ args: ["--ties", "first"] }), 2, ["lowest, highest"]);
   await fails(zonal({ args: ["--max-dirty", "2"] }), 2, ["max-dirty", "from 0 to 1"]);
 });

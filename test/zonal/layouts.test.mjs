@@ -130,7 +130,6 @@ for (const args of [
   ["--threads", "4"],
   ["--batch", "100"],
   ["--batch", "7"],
-  ["--kernel", "js"],
 ]) {
   test(`${args.join(" ")} gives the same bytes`, async () =>
     assert.equal(await zonal("tiles-256.tif", args), reference));

@@ -62,7 +62,7 @@ for (const { fields, raster, year } of [
   );
 }
 
-test("weighted answers do not depend on kernel, threads or batches, nor on whether there is an index", async () => {
+test("weighted answers do not depend on threads or batches, nor on whether there is an index", async () => {
   const index = join(folder, "coverage.zones");
   const made = await command("prepare", [
     "--fields",
@@ -79,11 +79,7 @@ test("weighted answers do not depend on kernel, threads or batches, nor on wheth
   for (const weights of [["--coverage"], ["--coverage", "--weights", "area", "--classes"], ["--weights", "area"]]) {
     const reference = await zonal("reference", weights);
     assert.equal(reference.code, 0, reference.stderr);
-    const others = [
-      ["--kernel", "js"],
-      ["--threads", "3", "--batch", "7"],
-      ...(weights[0] === "--coverage" ? [["--index", index]] : []),
-    ];
+    const others = [["--threads", "3", "--batch", "7"], ...(weights[0] === "--coverage" ? [["--index", index]] : [])];
     for (const args of others) {
       const other = await zonal("other", [...weights, ...args]);
       assert.equal(other.code, 0, other.stderr);

@@ -34,7 +34,7 @@ describe("workers", () => {
   async function indexWith(pool) {
     const path = join(folder, "zones");
     try {
-      await buildZones(fields, GRID, path, { kernel: "native", batch: 1000 }, pool, testContext());
+      await buildZones(fields, GRID, path, { batch: 1000 }, pool, testContext());
       return readFileSync(path);
     } finally {
       await pool.close();
@@ -58,8 +58,7 @@ describe("workers", () => {
     onWorker(t, (worker) => worker.once("online", () => online++));
     const pool = openPool(128);
     // One that has started early may take several of them.
-    while (online < 128)
-      await Promise.all(Array.from({ length: 128 }, () => pool.run("wake", { kernel: "native", tasks: [] })));
+    while (online < 128) await Promise.all(Array.from({ length: 128 }, () => pool.run("wake", { tasks: [] })));
     assert.equal(online, 128);
     assert.deepEqual(await indexWith(pool), expected);
     assert.equal(online, 128);

@@ -1,6 +1,6 @@
+import { bytes } from "../../dist/fields/growing-array.js";
+import type { Polygons } from "../../dist/fields/wkb.js";
 import { cutAtAntimeridian, leavesMap } from "./antimeridian.js";
-import { bytes } from "./growing-array.js";
-import type { Polygons } from "./wkb.js";
 
 // The same operations in the same order as native/geometry/geojson.cc.
 

@@ -1,4 +1,4 @@
-import { Polygons } from "./wkb.js";
+import { Polygons } from "../../dist/fields/wkb.js";
 
 // The same operations in the same order as native/geometry/antimeridian.cc.
 

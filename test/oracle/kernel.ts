@@ -1,3 +1,5 @@
+import { uint32s } from "../../dist/fields/growing-array.js";
+import { Polygons, readWkb, STATUS } from "../../dist/fields/wkb.js";
 import {
   type AlbersConstants,
   type AnswerArrays,
@@ -13,19 +15,16 @@ import {
   type Pixels,
   type TextColumn,
   type WkbColumn,
-} from "../kernel.js";
+} from "../../dist/kernel/kernel.js";
 import { Burner } from "./burn.js";
 import { Counter, mergePartial } from "./count.js";
 import { WeightedCounter } from "./count-weighted.js";
 import { encodeRising, encodeStrings } from "./encode.js";
 import { FeatureWriter } from "./geojson.js";
-import { uint32s } from "./growing-array.js";
-import { swap } from "./swap.js";
 import { encodeTable } from "./table.js";
-import { Polygons, readWkb, STATUS } from "./wkb.js";
 
-/** The kernel in TypeScript: the native one's oracle, with equal bytes out; four to eight times slower. */
-export const jsKernel: Kernel = {
+/** Most of the kernel once more, in TypeScript: plain loops, equal bytes out. */
+export const oracle: Omit<Kernel, "swap" | "gzipLibrary"> = {
   burn,
   count,
   merge,
@@ -33,8 +32,6 @@ export const jsKernel: Kernel = {
   encodeIds,
   encodeRows: encodeTable,
   geojson,
-  gzipLibrary: `zlib ${process.versions.zlib}`,
-  swap,
 };
 
 function burn(

@@ -7,7 +7,7 @@ import {
   type TableSource,
   type TableType,
   type TableWords,
-} from "../kernel.js";
+} from "../../dist/kernel/kernel.js";
 import { encodeChoices, encodeNumbers } from "./encode.js";
 
 /** Bounds of the types that hold whole numbers, and what parquet holds them as. */

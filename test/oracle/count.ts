@@ -1,5 +1,5 @@
-import type { AnswerArrays, PartialCounts, Pixels } from "../kernel.js";
-import { float64s, uint32s } from "./growing-array.js";
+import { float64s, uint32s } from "../../dist/fields/growing-array.js";
+import type { AnswerArrays, PartialCounts, Pixels } from "../../dist/kernel/kernel.js";
 
 /** One chunk's share of the zone index, and where the chunk lies in the window; see native/zonal/count.h. */
 export interface Segment {

@@ -1,16 +1,16 @@
-// The native kernel and its TypeScript twin give the same bytes, whatever comes in.
+// The kernel and its oracle give the same bytes, whatever comes in.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { albersConstants } from "../../dist/kernel/albers.js";
 import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS, TABLE_SOURCES, TABLE_TYPES } from "../../dist/kernel/kernel.js";
-import { loadKernel } from "../../dist/kernel/load.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
+import { oracle } from "../../dist-test/oracle/kernel.js";
 import { answerArrays, pixelsOf, segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon, randomShape, rectangle } from "../support/random-polygons.mjs";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
-const native = await loadKernel("native");
-const twin = await loadKernel("js");
+const native = nativeKernel();
 
 const CONUS = albersConstants({
   lat0: 23,
@@ -42,7 +42,7 @@ function both(call) {
       return { error: `${error.name}: ${error.message}` };
     }
   };
-  const [a, b] = [run(native), run(twin)];
+  const [a, b] = [run(native), run(oracle)];
   assert.equal(a.error, b.error);
   if (a.value !== undefined) assertSameBytes(a.value, b.value, "");
   return a;

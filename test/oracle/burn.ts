@@ -1,8 +1,8 @@
-import type { AlbersConstants, KernelGrid, PixelRule } from "../kernel.js";
-import { CHUNK_COLS, CHUNK_ROWS, SHARE_UNITS, WEIGHTED_RUN } from "../kernel.js";
+import { float64s, int32s, uint32s } from "../../dist/fields/growing-array.js";
+import { Polygons, readWkb, STATUS } from "../../dist/fields/wkb.js";
+import type { AlbersConstants, KernelGrid, PixelRule } from "../../dist/kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS, SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
 import { project } from "./albers.js";
-import { float64s, int32s, uint32s } from "./growing-array.js";
-import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 // The same operations in the same order as native/zonal/burn.cc, which names the rules' source.
 

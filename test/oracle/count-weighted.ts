@@ -1,6 +1,6 @@
-import { type PartialCounts, type Pixels, WEIGHTED_RUN } from "../kernel.js";
+import { float64s, uint32s } from "../../dist/fields/growing-array.js";
+import { type PartialCounts, type Pixels, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
 import type { Segment } from "./count.js";
-import { float64s, uint32s } from "./growing-array.js";
 
 /** Weights of all segments that were counted so far; see native/zonal/count_weighted.cc. */
 export class WeightedCounter {
