@@ -7,6 +7,7 @@ import { basename, join } from "node:path";
 import gdal from "gdal-async";
 import { resolveOptions } from "../dist/config/config.js";
 import { openFields } from "../dist/fields/fields-file.js";
+import { findRepeatedIds } from "../dist/fields/tasks.js";
 import { nativeKernel } from "../dist/kernel/native.js";
 import { openPool, type Pool } from "../dist/parallel/pool.js";
 import type { Context } from "../dist/pipeline/context.js";
@@ -15,10 +16,13 @@ import { openRaster, type Raster } from "../dist/raster/raster.js";
 import { openTiffBand } from "../dist/raster/tiff-band.js";
 import { planWindows } from "../dist/raster/window-plan.js";
 import { zonalRule } from "../dist/zonal/rule.js";
+import { scanLane } from "../dist/zonal/tasks.js";
 import { countFields, verifyZonalTable, type ZoneSource } from "../dist/zonal/zonal.js";
 import { buildZones } from "../dist/zones/build-zones.js";
+import { burnSlice } from "../dist/zones/tasks.js";
 import { ZoneReader } from "../dist/zones/zone-reader.js";
 import { type Cost, type Phase, PhaseTimes, startWatch } from "./stopwatch.js";
+import { wake } from "./wake.js";
 
 export interface StageTask {
   /**
@@ -137,10 +141,10 @@ function read(raster: Raster): void {
 
 /** Workers start when tasks wait for them, and load the kernel on their own: until the process rests. */
 async function startWorkers(pool: Pool): Promise<void> {
-  const wake = { tasks: ["burnSlice", "findRepeatedIds", "scanLane"] } as const;
+  const modules = [burnSlice, findRepeatedIds, scanLane].map((task) => task.module);
   for (let busy = true; busy; ) {
     const before = process.cpuUsage();
-    await Promise.all(Array.from({ length: pool.threads }, () => pool.run("wake", wake)));
+    await Promise.all(Array.from({ length: pool.threads }, () => pool.run(wake, modules)));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { user, system } = process.cpuUsage(before);
     busy = user + system > 10_000;

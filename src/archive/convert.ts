@@ -8,6 +8,7 @@ import type { Bounds, Header } from "./header.js";
 import { archiveFactsOf, Mbtiles, type MbtilesKeys } from "./mbtiles.js";
 import { Archive } from "./reader.js";
 import { checkStructure } from "./structure.js";
+import { mbtilesSlice } from "./tasks.js";
 import { tileOf } from "./tile-id.js";
 import { ArchiveWriter } from "./writer.js";
 
@@ -74,7 +75,7 @@ async function writeTiles(
   let empty = 0;
   const read = async ({ first, slice }: { first: number; slice: MbtilesKeys }) => {
     try {
-      return { first, ...(await pool.run("mbtilesSlice", { ...file, keys: slice })) };
+      return { first, ...(await pool.run(mbtilesSlice, { ...file, keys: slice })) };
     } catch (cause) {
       throw asPipelineError(cause, "input", "MBTiles cannot be read", { path: file.path });
     }

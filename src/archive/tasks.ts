@@ -25,6 +25,7 @@ export function censusRange({ path, plan, from, to }: CensusTask): Census {
   addToCensus(census, archive.file, plan, from, to);
   return census;
 }
+censusRange.module = import.meta.url;
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
@@ -49,6 +50,7 @@ export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise
   const { bytes, lengths } = mbtiles.file.tiles(keys);
   return moved({ bytes, lengths }, [bytes, lengths]);
 }
+mbtilesSlice.module = import.meta.url;
 
 /** The MBTiles opened last in this thread. */
 let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;

@@ -6,6 +6,7 @@ import type { FieldsFile } from "./fields-file.js";
 import { type FieldId, hash64, idReader, idsOfRows } from "./ids.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
+import { findRepeatedIds } from "./tasks.js";
 
 /** Ids that a worker holds against each other at a time at most, 8 bytes each ... */
 const PARTITION_ROWS = 2 ** 20;
@@ -30,7 +31,7 @@ export async function duplicateRows(
   const shared = Math.min(pool.threads, Math.ceil(fields.rows / LEAST_ROWS));
   const partitions = Math.max(shared, Math.ceil(fields.rows / PARTITION_ROWS));
   const tasks = Array.from({ length: partitions }, (_, partition) =>
-    pool.run("findRepeatedIds", { path: fields.path, name: fields.idColumn, parts: chunks, partition, partitions }),
+    pool.run(findRepeatedIds, { path: fields.path, name: fields.idColumn, parts: chunks, partition, partitions }),
   );
   try {
     const found = (await Promise.all(tasks)).flatMap((ids) => ids ?? []);

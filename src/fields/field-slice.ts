@@ -12,6 +12,7 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
 import { planSlices, type Slice } from "./slice.js";
+import { findPages } from "./tasks.js";
 
 /** A slice whose pages are known: it is read by the kernel, and any number of slices cost no more than one. */
 export interface FieldSlice extends Slice {
@@ -58,7 +59,7 @@ export async function planFields(fields: FieldsFile, batch: number, pool: Pool, 
       return [{ rowGroup, offset: 0, rows: groupRows, pages }];
     }
     const index = async (name: string, { chunks }: ColumnOfFields) =>
-      pool.run("findPages", { path: fields.path, name, chunk: chunkOf(chunks, rowGroup) }).catch((cause) => {
+      pool.run(findPages, { path: fields.path, name, chunk: chunkOf(chunks, rowGroup) }).catch((cause) => {
         throw asPipelineError(cause, "input", "Fields cannot be read", { path: fields.path, rowGroup });
       });
     const [idPages, geometryPages] = await Promise.all([

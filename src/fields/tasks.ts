@@ -5,6 +5,7 @@ import { type ColumnChunk, type ColumnPart, isUnsupported, type PageIndex, type 
 export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {
   return nativeKernel().parquetPages(task.path, task.name, task.chunk);
 }
+findPages.module = import.meta.url;
 
 /** Repeated ids of one partition; undefined where the kernel does not read the column. */
 export function findRepeatedIds(task: {
@@ -22,3 +23,4 @@ export function findRepeatedIds(task: {
     throw error;
   }
 }
+findRepeatedIds.module = import.meta.url;

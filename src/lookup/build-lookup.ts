@@ -11,6 +11,7 @@ import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { BOXES_OFFSET, type LookupHeader, MAGIC, TRAILER_BYTES, VERSION } from "./format.js";
 import { orderIds } from "./id-order.js";
 import { makePageIndex } from "./page-index.js";
+import { boxSlice } from "./tasks.js";
 
 /** Slices handed out beyond the number of workers. */
 const AHEAD = 2;
@@ -45,7 +46,7 @@ export async function buildLookup(
   let [row, withoutPolygon] = [0, 0];
   try {
     const read = (slice: ReturnType<typeof planSlices>[number]) =>
-      pool.run("boxSlice", { path: fields.path, slice, idColumn, geometryColumn }).catch((cause: unknown) => {
+      pool.run(boxSlice, { path: fields.path, slice, idColumn, geometryColumn }).catch((cause: unknown) => {
         const range = `${slice.firstRow}..${slice.firstRow + slice.rows}`;
         throw asPipelineError(cause, "input", "Fields cannot be read", { path: fields.path, rows: range });
       });

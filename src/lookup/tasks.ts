@@ -10,3 +10,4 @@ export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceC
   const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
   return moved(boxes, [boxes.box, boxes.idHash]);
 }
+boxSlice.module = import.meta.url;

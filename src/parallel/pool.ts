@@ -1,19 +1,27 @@
 import type { MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { PipelineError } from "../pipeline/errors.js";
-import { type TaskName, type Tasks, taskModule } from "./task-table.js";
+
+/** A function that workers can run: exported by its own name from the module whose URL it carries. */
+export interface Task<A, R> {
+  (argument: A): R;
+  readonly name: string;
+  module: string;
+}
 
 export interface Pool {
   readonly threads: number;
   /**
-   * Run one task in a worker, which loads the task's module at its first. `transfer` moves buffers instead of copying them.
+   * Run a task in a worker, which loads the task's module the first time. `transfer` moves buffers instead of copying them.
    * A worker that dies is replaced and the task tried once more, then given up by name.
+   *
+   * @throws {PipelineError} failed, when the task has killed two workers; else what the task throws, without its type.
    */
-  run<K extends TaskName>(
-    name: K,
-    argument: Parameters<Tasks[K]>[0],
+  run<A, R>(
+    task: Task<A, R>,
+    argument: NoInfer<A>,
     transfer?: readonly (ArrayBuffer | MessagePort)[],
-  ): Promise<Awaited<ReturnType<Tasks[K]>>>;
+  ): Promise<Awaited<R>>;
   close(): Promise<void>;
 }
 
@@ -46,8 +54,7 @@ export function openPool(threads: number): Pool {
     });
   return {
     threads,
-    async run(name, argument, transfer = []) {
-      const filename = taskModule(name);
+    async run({ name, module: filename }, argument, transfer = []) {
       const submit = () => submitted(() => pool.run(argument, { filename, name, transferList: [...transfer] }));
       try {
         return await submit();

@@ -1,6 +1,7 @@
 import { type Census, type CensusPlan, mergeCensus, missingRows, newCensus } from "../archive/census.js";
 import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
+import { censusRange } from "../archive/tasks.js";
 import { OWN_BUFFER } from "../archive/verify.js";
 import { STATUS_OK } from "../kernel/kernel.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
@@ -63,7 +64,7 @@ export async function takeCensus(
   const task = ctx.progress.start("tiles checked", entries);
   try {
     for await (const part of mapOrdered(ranges, pool.threads + 1, (range) =>
-      pool.run("censusRange", { path, plan, ...range }),
+      pool.run(censusRange, { path, plan, ...range }),
     )) {
       ctx.signal.throwIfAborted();
       mergeCensus(census, part);

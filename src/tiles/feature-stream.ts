@@ -7,6 +7,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { PropertyChoice } from "./properties.js";
+import { featureSlice, readFeatures, writeFeatures } from "./tasks.js";
 
 export interface FeatureAttributes {
   /** Shared; hectares as floats by row, NaN where unknown. */
@@ -75,10 +76,10 @@ export class FeatureStream {
     return async (slice) => {
       const task = { path, idColumn, geometryColumn, slice, ...this.attributes };
       try {
-        if (projection.kind !== "proj") return { slice, features: await this.pool.run("featureSlice", task) };
-        const { column, properties } = await this.pool.run("readFeatures", task);
+        if (projection.kind !== "proj") return { slice, features: await this.pool.run(featureSlice, task) };
+        const { column, properties } = await this.pool.run(readFeatures, task);
         const source = { column: projection.reproject(column), properties, firstRow: slice.firstRow };
-        return { slice, features: await this.pool.run("writeFeatures", source) };
+        return { slice, features: await this.pool.run(writeFeatures, source) };
       } catch (cause) {
         throw asPipelineError(cause, "input", "Fields cannot be read", {
           path,

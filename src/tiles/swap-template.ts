@@ -14,6 +14,7 @@ import { judgeStep, runStep, type Step } from "../pipeline/step.js";
 import { type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { BaseArchive } from "./base-archive.js";
 import { type ContentRange, contentsOf, rangesOf, spansOf } from "./contents.js";
+import { makeTemplates } from "./tasks.js";
 import {
   openTemplate,
   TEMPLATE_VERSION,
@@ -114,7 +115,7 @@ async function makeTemplate(base: BaseArchive, facts: TemplateFacts, partial: st
   const run = async (range: ContentRange) => {
     const tileIds = contents.tileIds.slice(range.from, range.to);
     try {
-      return await pool.run("makeTemplates", { path: base.path, ...spansOf(contents, range), tileIds, plan });
+      return await pool.run(makeTemplates, { path: base.path, ...spansOf(contents, range), tileIds, plan });
     } catch (cause) {
       throw asPipelineError(cause, "input", "Base archive cannot be read", { path: base.path });
     }

@@ -12,6 +12,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { LAYERS } from "./archive-metadata.js";
 import { type BaseArchive, rowsOfLayer } from "./base-archive.js";
 import { planSwap, type YearAttributes } from "./swap-plan.js";
+import { swapTiles } from "./tasks.js";
 import { fillTemplate, planFill } from "./template-swap.js";
 
 /** One archive to make. */
@@ -92,7 +93,7 @@ export async function swapAttributes(
     for (const { path } of outputs) writers.push(new ArchiveWriter(path, archive.header.tileCompression));
     const report =
       base.template === undefined
-        ? { swapCpu: await swapTiles(archive, writers, plan, pool, ctx), fillCpu: 0, misfits: undefined }
+        ? { swapCpu: await rewriteTiles(archive, writers, plan, pool, ctx), fillCpu: 0, misfits: undefined }
         : await fillTemplate(
             archive,
             base.template,
@@ -116,7 +117,7 @@ export async function swapAttributes(
   }
 }
 
-async function swapTiles(
+async function rewriteTiles(
   archive: Archive,
   writers: readonly ArchiveWriter[],
   plan: SwapPlan,
@@ -128,7 +129,7 @@ async function swapTiles(
   const batchBytes = Math.max(LEAST_BATCH_BYTES, BATCH_BYTES / writers.length);
   const run = async (batch: Batch) => {
     try {
-      return { batch, swapped: await pool.run("swapTiles", { ...batch, path: archive.path, plan }) };
+      return { batch, swapped: await pool.run(swapTiles, { ...batch, path: archive.path, plan }) };
     } catch (cause) {
       throw asPipelineError(cause, "input", "Base archive cannot be read", { path: archive.path });
     }

@@ -47,17 +47,20 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   );
   return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
 }
+readFeatures.module = import.meta.url;
 
 /** Features of a column in longitude and latitude, as GeoJSON lines. */
 export async function writeFeatures(task: FeatureSource & { readonly firstRow: number }): Promise<FeatureText> {
   const features = nativeKernel().geojson(task.column, task.firstRow, task.properties, DECIMALS);
   return moved(features, [features.text, features.status]);
 }
+writeFeatures.module = import.meta.url;
 
 /** Read a slice in longitude and latitude and write its features. */
 export async function featureSlice(task: FeatureTask): Promise<FeatureText> {
   return writeFeatures({ ...(await readFeatures(task)), firstRow: task.slice.firstRow });
 }
+featureSlice.module = import.meta.url;
 
 export interface SwapTask {
   /** The base archive. */
@@ -86,6 +89,7 @@ export async function swapTiles(task: SwapTask): Promise<Swapped> {
     throw await unreadable(cause, task.tileIds);
   }
 }
+swapTiles.module = import.meta.url;
 
 export interface MakeTask extends Spans {
   /** The base archive. */
@@ -104,6 +108,7 @@ export async function makeTemplates({ path, spans, ends, tileIds, plan }: MakeTa
     throw await unreadable(cause, tileIds);
   }
 }
+makeTemplates.module = import.meta.url;
 
 export interface FillTask {
   readonly template: string;
@@ -173,6 +178,7 @@ export async function fillTiles(task: FillTask): Promise<FilledTiles> {
     writeAt(outputs[o] as string, content, ROOT_AREA_BYTES + (at[o] as number));
   return result;
 }
+fillTiles.module = import.meta.url;
 
 /** An output with the tiles that its template cannot give. */
 async function completed(

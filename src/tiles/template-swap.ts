@@ -13,6 +13,7 @@ import { Places } from "./places.js";
 import type { YearAttributes } from "./swap-plan.js";
 import type { SwapTemplate } from "./swap-template.js";
 import type { FilledTiles } from "./tasks.js";
+import { fillTiles } from "./tasks.js";
 
 /** Bytes that a worker hands on at a time, of all outputs together, about: enough that handing on costs nothing. */
 const BATCH_BYTES = 4 * 2 ** 20;
@@ -86,7 +87,7 @@ export async function fillTemplate(
   };
   const run = async (range: ContentRange, stretch: number) => {
     try {
-      return await pool.run("fillTiles", { ...shared, stretch, ...rangeTask(contents, range, starts) });
+      return await pool.run(fillTiles, { ...shared, stretch, ...rangeTask(contents, range, starts) });
     } catch (cause) {
       throw asPipelineError(cause, "input", "Base archive cannot be read", { path: archive.path });
     }

@@ -4,6 +4,7 @@ import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
 import type { LaneReport, LaneTask } from "./scan-lane.js";
 import { cancelQueue } from "./scan-queue.js";
+import { scanLane } from "./tasks.js";
 
 /** A worker could not decode a block; GDAL may. */
 export class UndecodedBlock extends Error {
@@ -65,7 +66,7 @@ export class LaneTeam {
 
   async #run(port: MessagePort): Promise<PartialCounts[][]> {
     try {
-      const result = await this.pool.run("scanLane", { ...this.task, port }, [port]);
+      const result = await this.pool.run(scanLane, { ...this.task, port }, [port]);
       if ("waiting" in result) return result.waiting;
       const { kind, sentence, where, error, undecoded } = result;
       const path = this.paths[result.target] as string;

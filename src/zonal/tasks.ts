@@ -10,6 +10,7 @@ export async function scanLane(task: LaneTask): Promise<LaneResult> {
   const result = await runLane(task);
   return "waiting" in result ? moved(result, result.waiting.flat().flatMap(Object.values)) : result;
 }
+scanLane.module = import.meta.url;
 
 export interface RowsTask {
   readonly arrays: TableArrays;
@@ -48,3 +49,4 @@ export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
   const described = chunks.map(({ bytes: _bytes, ...rest }) => rest);
   return moved({ ...facts, bytes, columns: described, lengths }, [bytes]);
 }
+encodeRowGroup.module = import.meta.url;

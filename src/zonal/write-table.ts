@@ -22,6 +22,7 @@ import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { amountName, columnNames, type ZonalRule } from "./rule.js";
 import type { RowGroup } from "./tasks.js";
+import { encodeRowGroup } from "./tasks.js";
 import { zonalSchema } from "./zonal-table.js";
 
 /** Row groups on their way beyond the workers. */
@@ -75,7 +76,7 @@ export async function writeTable(
   });
   const encode = async (group: (typeof groups)[number]): Promise<RowGroup> => {
     ctx.signal.throwIfAborted();
-    return pool.run("encodeRowGroup", group).catch((cause: unknown) => {
+    return pool.run(encodeRowGroup, group).catch((cause: unknown) => {
       const rows = `${group.from}..${group.to}`;
       throw asPipelineError(cause, "failed", "Rows cannot be encoded", { index: zones.path, rows });
     });

@@ -15,6 +15,7 @@ import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
 import { type PixelOptions, pixelRule } from "./pixel-rule.js";
 import { RunBuffers } from "./run-buffers.js";
+import { burnColumn, burnSlice, readGeometry, storeSegments } from "./tasks.js";
 import { type SegmentStore, ZoneWriter } from "./zone-writer.js";
 
 /** Slices handed out beyond the number of workers, so that none waits for the writer. */
@@ -118,14 +119,14 @@ function burner(
     const buffer = buffers.take();
     try {
       if (projection.kind !== "proj") {
-        const { unsupported, ...result } = await pool.run("burnSlice", { ...source, ...target, buffer });
+        const { unsupported, ...result } = await pool.run(burnSlice, { ...source, ...target, buffer });
         tellOnce(unsupported);
         buffers.note(result.burned);
         return result;
       }
-      const { column, unsupported, ...ids } = await pool.run("readGeometry", source);
+      const { column, unsupported, ...ids } = await pool.run(readGeometry, source);
       tellOnce(unsupported);
-      const burned = await pool.run("burnColumn", {
+      const burned = await pool.run(burnColumn, {
         ...target,
         column: projection.reproject(column),
         firstRow: slice.firstRow,
@@ -146,7 +147,7 @@ function burner(
 function segmentStore(buffers: RunBuffers, pool: Pool): SegmentStore {
   return {
     lanes: pool.threads,
-    write: (path, range, batches) => pool.run("storeSegments", { path, range, batches }),
+    write: (path, range, batches) => pool.run(storeSegments, { path, range, batches }),
     release: (batch) => buffers.give(batch),
   };
 }

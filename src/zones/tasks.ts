@@ -35,6 +35,7 @@ export async function burnSlice(task: SliceColumns & BurnTarget): Promise<Burned
   const { column, ...ids } = await readByArrow(task);
   return { burned: burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };
 }
+burnSlice.module = import.meta.url;
 
 export interface GeometrySlice {
   readonly column: WkbColumn;
@@ -48,6 +49,7 @@ export async function readGeometry(task: SliceColumns): Promise<GeometrySlice> {
   const { result, unsupported } = readPaged(task, (pages) => nativeKernel().readPages(pages));
   return result ?? { ...(await readByArrow(task)), unsupported };
 }
+readGeometry.module = import.meta.url;
 
 async function readByArrow(task: SliceColumns): Promise<GeometrySlice> {
   // Parquet-wasm and Arrow: most of what a worker that has them costs, and needed for few files.
@@ -77,6 +79,7 @@ export function burnColumn(task: BurnTarget & { readonly column: WkbColumn; read
   const { column, grid, albers, firstRow, rule, buffer } = task;
   return shareRuns(nativeKernel().burn(column, grid, albers, firstRow, rule), buffer);
 }
+burnColumn.module = import.meta.url;
 
 /** Arrays of a batch that are not in shared memory. */
 function ownArrays({ status, extent, chunks, entryEnd, runEnd }: Burned): ArrayBufferView[] {
@@ -87,3 +90,4 @@ function ownArrays({ status, extent, chunks, entryEnd, runEnd }: Burned): ArrayB
 export function storeSegments(task: { path: string; range: SegmentRange; batches: readonly ChunkRuns[] }): Uint32Array {
   return writeSegments(task.path, task.range, task.batches);
 }
+storeSegments.module = import.meta.url;

@@ -32,11 +32,20 @@ function loadedWith(path) {
 test("every stage with work for workers has its tasks, and no module loads those of two", () => {
   assert.deepEqual(
     tasks.toSorted(),
-    ["archive", "fields", "kernel", "lookup", "tiles", "zonal", "zones"].map((folder) => `${folder}/tasks.js`),
+    ["archive", "fields", "lookup", "tiles", "zonal", "zones"].map((folder) => `${folder}/tasks.js`),
   );
   for (const path of tasks) {
     const others = loadedWith(path).filter((name) => name.endsWith("tasks.js") && name !== path);
     assert.deepEqual(others, [], path);
+  }
+});
+
+test("every task is found by its own name in the module that it carries", async () => {
+  for (const path of tasks) {
+    const url = new URL(path, DIST).href;
+    const exported = Object.entries(await import(url));
+    assert.ok(exported.length > 0);
+    for (const [name, task] of exported) assert.deepEqual([task.name, task.module], [name, url], path);
   }
 });
 

@@ -9,6 +9,7 @@ import { openPool } from "../../dist/parallel/pool.js";
 import { PipelineError } from "../../dist/pipeline/errors.js";
 import { buildZones } from "../../dist/zones/build-zones.js";
 import { testContext } from "../support/context.mjs";
+import { nothing } from "../support/nothing-task.mjs";
 import { writeByRust } from "../support/parquet-variants.mjs";
 import { box, polygonWkb } from "../support/shapes.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
@@ -58,7 +59,7 @@ describe("workers", () => {
     onWorker(t, (worker) => worker.once("online", () => online++));
     const pool = openPool(128);
     // One that has started early may take several of them.
-    while (online < 128) await Promise.all(Array.from({ length: 128 }, () => pool.run("wake", { tasks: [] })));
+    while (online < 128) await Promise.all(Array.from({ length: 128 }, () => pool.run(nothing, undefined)));
     assert.equal(online, 128);
     assert.deepEqual(await indexWith(pool), expected);
     assert.equal(online, 128);
