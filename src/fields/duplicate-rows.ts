@@ -70,9 +70,12 @@ async function duplicatesByArrow(fields: FieldsFile, batch: number): Promise<Uin
   let nulls = 0;
   for (const slice of planSlices(fields, batch)) {
     const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
-    nulls += data.nullCount;
-    for (let i = 0; i < slice.rows; i++) hashes[slice.firstRow + i] = hash64(id(i) ?? 0n);
+    const id = idReader(data, fields.idColumn);
+    for (let i = 0; i < slice.rows; i++) {
+      const value = id(i);
+      if (value === null) nulls++;
+      hashes[slice.firstRow + i] = hash64(value ?? 0n);
+    }
   }
   const sorted = hashes.slice().sort();
   const repeated = new Set<bigint>();
@@ -85,7 +88,7 @@ async function duplicatesByArrow(fields: FieldsFile, batch: number): Promise<Uin
   const rows: number[] = [];
   for (const slice of planSlices(fields, batch)) {
     const data = columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn);
-    const id = idReader(data);
+    const id = idReader(data, fields.idColumn);
     for (let i = 0; i < slice.rows; i++) {
       const row = slice.firstRow + i;
       const value = id(i);

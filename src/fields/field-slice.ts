@@ -95,6 +95,8 @@ function openColumns(
   ctx: Context,
 ): { readonly ids: ColumnOfFields; readonly geometry: ColumnOfFields } | undefined {
   const { path, idColumn, geometryColumn, idType } = fields;
+  // Decimals lie in a file as integers of another size.
+  if (DataType.isDecimal(fields.columns.get(idColumn))) return undefined;
   try {
     const [ids, geometry] = nativeKernel().parquetColumns(path, [idColumn, geometryColumn]);
     return {

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { type DataType, Type } from "apache-arrow";
 import { parquetMetadata } from "hyparquet/src/metadata.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { arrowTypes } from "../table/arrow-types.js";
+import { readFooter } from "../table/read-footer.js";
+import { idTypeOf } from "./ids.js";
 
 /** A parquet file's shape, read from its footer alone. */
 export interface ParquetShape {
@@ -31,7 +32,6 @@ export interface FieldsOptions {
 
 export const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
 const GEOMETRY_NAMES = ["geometry", "geom", "wkb", "wkb_geometry"];
-const MAGIC = "PAR1";
 
 /**
  * Open a parquet file's footer.
@@ -39,7 +39,7 @@ const MAGIC = "PAR1";
  * @throws {PipelineError} input: missing, not parquet, cut short (no PAR1 at its end), unreadable footer.
  */
 export async function openParquet(path: string): Promise<ParquetShape> {
-  const footer = readFooter(path);
+  const footer = readFooter(path).buffer;
   try {
     const metadata = parquetMetadata(footer, { geoparquet: false });
     return {
@@ -54,40 +54,6 @@ export async function openParquet(path: string): Promise<ParquetShape> {
   }
 }
 
-/** The file's end, from its metadata on. */
-function readFooter(path: string): ArrayBuffer {
-  if (!existsSync(path)) throw new PipelineError("input", "File not found", { path });
-  const fd = openSync(path, "r");
-  try {
-    const { size } = fstatSync(fd);
-    const ends = Buffer.alloc(12);
-    readSync(fd, ends, 0, 4, 0);
-    if (size >= 12) readSync(fd, ends, 4, 8, size - 8);
-    const [head, tail] = [ends.toString("latin1", 0, 4), ends.toString("latin1", 8)];
-    if (head !== MAGIC)
-      throw new PipelineError("input", "Not a parquet file", { path, expected: MAGIC, received: JSON.stringify(head) });
-    if (tail !== MAGIC) {
-      throw new PipelineError("input", "Parquet file is cut short: no footer at its end", {
-        path,
-        expected: MAGIC,
-        bytes: size,
-      });
-    }
-    const bytes = ends.readUInt32LE(4) + 8;
-    if (bytes > size - 4)
-      throw new PipelineError("input", "Parquet footer cannot be read", { path, footer: bytes, bytes: size });
-    const footer = new Uint8Array(bytes);
-    for (let at = 0; at < bytes; ) {
-      const count = readSync(fd, footer, at, bytes - at, size - bytes + at);
-      if (count === 0) throw new PipelineError("input", "Parquet footer cannot be read", { path, bytes: size });
-      at += count;
-    }
-    return footer.buffer;
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /**
  * Open a file of field polygons and find its columns.
  *
@@ -99,12 +65,12 @@ export async function openFields(path: string, options: FieldsOptions): Promise<
   const geo = geoMetadata(shape);
   const idColumn = findColumn(shape, "id", options.idColumn, ID_NAMES);
   const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, GEOMETRY_NAMES);
-  const idType = shape.columns.get(idColumn) as DataType;
-  if (![Type.Int, Type.Utf8, Type.LargeUtf8].includes(idType.typeId)) {
-    throw new PipelineError("input", "Id column must hold integers or strings", {
+  const idType = idTypeOf(shape.columns.get(idColumn) as DataType);
+  if (idType === undefined) {
+    throw new PipelineError("input", "Id column must hold whole numbers or text", {
       path,
       column: idColumn,
-      received: String(idType),
+      received: String(shape.columns.get(idColumn)),
     });
   }
   const geometryType = shape.columns.get(geometryColumn) as DataType;
@@ -126,20 +92,33 @@ export async function openFields(path: string, options: FieldsOptions): Promise<
   return { ...shape, idColumn, idType, geometryColumn, crs: fieldsCrs(path, column, options.fieldsCrs) };
 }
 
-/** The column of name `given`, else the first of `names` that is there; else an error that lists what is. */
+/**
+ * The column of name `given`, else the first of `names` that is there, in these letters or, failing that, in capitals
+ * or small ones; else an error that lists what is there.
+ */
 export function findColumn(
   shape: ParquetShape,
   role: string,
   given: string | undefined,
   names: readonly string[],
 ): string {
-  const name = given ?? names.find((candidate) => shape.columns.has(candidate));
+  const name = given ?? usualColumn([...shape.columns.keys()], names);
   if (name !== undefined && shape.columns.has(name)) return name;
   throw new PipelineError("input", `Column of the ${role} is missing`, {
     path: shape.path,
     expected: given ?? names.join(" or "),
     received: [...shape.columns.keys()].join(" "),
   });
+}
+
+/** The first of the usual `names` that is among `columns`, in whatever letters; undefined where none is. */
+export function usualColumn(columns: readonly string[], names: readonly string[]): string | undefined {
+  for (const usual of names) {
+    const found =
+      columns.find((name) => name === usual) ?? columns.find((name) => name.toLowerCase() === usual.toLowerCase());
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 interface GeoColumn {

@@ -1,4 +1,4 @@
-import { type Data, Type } from "apache-arrow";
+import { type Data, type DataType, type Decimal, Int64, makeData, Type } from "apache-arrow";
 import type { IdColumn, IntegerArray } from "../kernel/kernel.js";
 import type { IdOrder } from "../kernel/pages.js";
 import type { FieldsFile } from "./fields-file.js";
@@ -8,8 +8,81 @@ import { planSlices } from "./slice.js";
 /** A field's id: a bigint for integer columns of any width, else a string. */
 export type FieldId = bigint | string;
 
-/** Ids of an Arrow column; null where a row has none. */
-export function idReader(data: Data): (row: number) => FieldId | null {
+/** Ids are texts or whole numbers, whatever type the numbers have. */
+const ID_TYPES: readonly Type[] = [Type.Int, Type.Float, Type.Decimal, Type.Utf8, Type.LargeUtf8];
+
+/** The type of the ids in a column of `type`: Int64 for floats and decimals; undefined where it can hold no ids. */
+export function idTypeOf(type: DataType): DataType | undefined {
+  if (!ID_TYPES.includes(type.typeId)) return undefined;
+  return type.typeId === Type.Float || type.typeId === Type.Decimal ? new Int64() : type;
+}
+
+/**
+ * A column of ids as integers or strings: floats and decimals become Int64, NaN becomes null.
+ *
+ * @throws {Error} naming the column, at a number that is not whole, has more than 64 bits, or is so large that
+ *   floats skip whole numbers.
+ */
+export function idData(data: Data, column: string): Data {
+  const { length, typeId } = data;
+  if (typeId !== Type.Float && typeId !== Type.Decimal) return data;
+  const read = typeId === Type.Float ? floatReader(data, column) : decimalReader(data, column);
+  const values = new BigInt64Array(length);
+  const nullBitmap = new Uint8Array(Math.ceil(length / 8));
+  let nullCount = 0;
+  for (let row = 0; row < length; row++) {
+    const value = data.getValid(row) ? read(row) : null;
+    if (value === null) nullCount++;
+    else {
+      values[row] = value;
+      nullBitmap[row >> 3] = (nullBitmap[row >> 3] as number) | (1 << (row & 7));
+    }
+  }
+  return makeData({ type: new Int64(), length, nullCount, data: values, ...(nullCount > 0 && { nullBitmap }) });
+}
+
+/** From here on, floats of 64 and of 32 bits skip whole numbers. */
+export const FLOAT64_END = 2 ** 53;
+const FLOAT32_END = 2 ** 24;
+
+function floatReader({ values }: Data, column: string): (row: number) => bigint | null {
+  const end = values instanceof Float64Array ? FLOAT64_END : FLOAT32_END;
+  return (row) => wholeNumber(values[row] as number, end, column);
+}
+
+/** Null for NaN. */
+export function wholeNumber(value: number, end: number, column: string): bigint | null {
+  if (Number.isNaN(value)) return null;
+  if (!Number.isInteger(value)) throw notAnId(column, value, "is not a whole number");
+  if (Math.abs(value) >= end)
+    throw notAnId(column, value, `is too large for its type, which skips numbers from ${end}`);
+  return BigInt(value);
+}
+
+/** Decimals as Arrow has them: integers of 128 or 256 bits, least word first, to be divided by 10^scale. */
+function decimalReader({ values, type }: Data, column: string): (row: number) => bigint {
+  const words = values as Uint32Array;
+  const { scale, bitWidth } = type as Decimal;
+  const stride = bitWidth / 32;
+  const divisor = 10n ** BigInt(scale);
+  return (row) => {
+    let digits = 0n;
+    for (let i = stride - 1; i >= 0; i--) digits = (digits << 32n) | BigInt(words[row * stride + i] as number);
+    digits = BigInt.asIntN(bitWidth, digits);
+    const value = digits / divisor;
+    if (digits % divisor !== 0n) throw notAnId(column, `${digits}e-${scale}`, "is not a whole number");
+    if (BigInt.asIntN(64, value) !== value) throw notAnId(column, value, "has more than 64 bits");
+    return value;
+  };
+}
+
+function notAnId(column: string, value: number | bigint | string, why: string): Error {
+  return new Error(`column ${column}: ${value} ${why}; ids are whole numbers or text`);
+}
+
+/** Ids of an Arrow column, as idData has them; null where a row has none. */
+export function idReader(column: Data, name = "id"): (row: number) => FieldId | null {
+  const data = idData(column, name);
   const read = valueReader(data);
   return data.nullCount === 0 ? read : (row) => (data.getValid(row) ? read(row) : null);
 }
@@ -31,6 +104,7 @@ export function compareIds(a: FieldId, b: FieldId): number {
   return a < b ? -1 : Number(a > b);
 }
 
+/** @param data  of idData, as below. */
 export function idOrder(data: Data): IdOrder {
   const id = valueReader(data);
   let rising = data.nullCount === 0;
@@ -90,7 +164,8 @@ export async function idsOfRows(
     if (at >= rows.length) break;
     const end = slice.firstRow + slice.rows;
     if ((rows[at] as number) >= end) continue;
-    const id = idReader(columnData(await readSlice(fields.path, slice, [fields.idColumn]), fields.idColumn));
+    const table = await readSlice(fields.path, slice, [fields.idColumn]);
+    const id = idReader(columnData(table, fields.idColumn), fields.idColumn);
     for (; at < rows.length && (rows[at] as number) < end; at++) ids.push(id((rows[at] as number) - slice.firstRow));
   }
   return ids;

@@ -1,4 +1,4 @@
-import { type Data, type DataType, type Int, Type } from "apache-arrow";
+import { type Data, DataType, type Int, Type } from "apache-arrow";
 import type { Options } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
 import { isUnsupported, type WholeColumn } from "../kernel/pages.js";
@@ -7,7 +7,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { wholeChunk } from "./field-slice.js";
 import type { FieldsFile, ParquetShape } from "./fields-file.js";
 import { IdTable } from "./id-table.js";
-import { type FieldId, idReader } from "./ids.js";
+import { type FieldId, idReader, idTypeOf } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
 
 /** A table with a row per field. */
@@ -75,7 +75,8 @@ export async function joinColumn(
 /** Integers of any width agree with each other, and so do strings; one with the other never. */
 function checkIdTypes(fields: IdRows, table: ParquetShape, idColumn: string): void {
   const received = table.columns.get(idColumn);
-  if (received !== undefined && isInteger(received) === isInteger(fields.idType)) return;
+  const ids = received && idTypeOf(received);
+  if (ids !== undefined && isInteger(ids) === isInteger(fields.idType)) return;
   throw new PipelineError("input", "Ids are of another type than the fields'", {
     path: table.path,
     column: idColumn,
@@ -99,6 +100,9 @@ function fillByKernel(
 ): boolean | undefined {
   const type = table.columns.get(valueColumn);
   if (type === undefined || !isInteger(type) || isUnsigned(type)) return undefined;
+  // Decimals lie in a file as integers of another size.
+  if ([fields.columns.get(fields.idColumn), table.columns.get(idColumn)].some((ids) => ids && DataType.isDecimal(ids)))
+    return undefined;
   // Of 64 bits, the kernel looks at the bits alone.
   if (isUnsigned(fields.idType) !== isUnsigned(table.columns.get(idColumn))) return undefined;
   try {
@@ -137,8 +141,8 @@ async function fillInStep(
   batch: number,
   ctx: Context,
 ): Promise<boolean> {
-  const left = rowsOf(streamColumns(fields, [fields.idColumn], batch));
-  const right = rowsOf(streamColumns(table, [idColumn, valueColumn], batch));
+  const left = rowsOf(streamColumns(fields, [fields.idColumn], batch), fields.idColumn);
+  const right = rowsOf(streamColumns(table, [idColumn, valueColumn], batch), idColumn);
   let row = 0;
   try {
     let [a, b] = [await left.next(), await right.next()];
@@ -172,10 +176,11 @@ interface Rows {
   readonly value: (row: number) => number;
 }
 
-async function* rowsOf(source: AsyncIterable<{ rows: number; data: Data[] }>): AsyncGenerator<Rows> {
+async function* rowsOf(source: AsyncIterable<{ rows: number; data: Data[] }>, idColumn: string): AsyncGenerator<Rows> {
   for await (const { rows, data } of source) {
     const [ids, numbers] = data;
-    yield { at: 0, left: rows, id: idReader(ids as Data), value: numbers ? numberReader(numbers) : () => Number.NaN };
+    const value = numbers ? numberReader(numbers) : () => Number.NaN;
+    yield { at: 0, left: rows, id: idReader(ids as Data, idColumn), value };
   }
 }
 
@@ -195,7 +200,7 @@ async function fillById(
   /** Rows whose id stood in an earlier row, each followed by that row. */
   const repeats: number[] = [];
   for await (const { firstRow, rows, data } of streamColumns(table, [idColumn, valueColumn], batch)) {
-    const [id, value] = [idReader(data[0] as Data), numberReader(data[1] as Data)];
+    const [id, value] = [idReader(data[0] as Data, idColumn), numberReader(data[1] as Data)];
     for (let i = 0; i < rows; i++) {
       const [key, row] = [id(i), firstRow + i];
       numbers[row] = value(i);
@@ -206,7 +211,7 @@ async function fillById(
   }
   const missing = { rows: 0, ids: [] as (FieldId | null)[] };
   for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
-    const id = idReader(data[0] as Data);
+    const id = idReader(data[0] as Data, fields.idColumn);
     for (let i = 0; i < rows; i++) {
       const key = id(i);
       const row = key === null ? -1 : ids.rowOf(key);

@@ -1,11 +1,12 @@
-import { openAsBlob } from "node:fs";
+import { statSync } from "node:fs";
 import { type Data, type Table, Type, tableFromIPC, type Vector } from "apache-arrow";
 import type { ParquetFile } from "parquet-wasm";
 import type { WkbColumn } from "../kernel/kernel.js";
+import { openAsPlainParquet } from "../table/read-footer.js";
 import type { Slice } from "./slice.js";
 
 /** The last file opened in this thread: a worker reads one file slice by slice. */
-let open: { readonly path: string; readonly file: ParquetFile } | undefined;
+let open: { readonly path: string; readonly state: string; readonly file: ParquetFile } | undefined;
 
 /**
  * Read columns of one slice of a parquet file, as one record batch.
@@ -13,12 +14,13 @@ let open: { readonly path: string; readonly file: ParquetFile } | undefined;
  * @throws when the file is damaged; the message names neither file nor row, which the caller knows.
  */
 export async function readSlice(path: string, slice: Slice, columns: readonly string[]): Promise<Table> {
-  if (open?.path !== path) {
+  const state = stateOf(path);
+  if (open?.path !== path || open.state !== state) {
     open?.file.free();
     open = undefined;
     // Not everyone who knows of this reads a slice, and it takes long to load.
     const { ParquetFile } = await import("parquet-wasm");
-    open = { path, file: await ParquetFile.fromFile(await openAsBlob(path)) };
+    open = { path, state, file: await ParquetFile.fromFile(await openAsPlainParquet(path)) };
   }
   const table = await open.file.read({
     rowGroups: [slice.rowGroup],
@@ -32,10 +34,10 @@ export async function readSlice(path: string, slice: Slice, columns: readonly st
   return read;
 }
 
-/** Forget the open file; for a file that is replaced under the same name. */
-export function closeSlices(): void {
-  open?.file.free();
-  open = undefined;
+/** Changes when another file takes the path, as in a program that makes and reads one again and again. */
+function stateOf(path: string): string {
+  const { ino, size, mtimeMs } = statSync(path);
+  return `${ino} ${size} ${mtimeMs}`;
 }
 
 /** A column's single chunk. */

@@ -14,6 +14,7 @@ import {
 import gdal from "gdal-async";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { FLOAT64_END, wholeNumber } from "./ids.js";
 import { toProjjson } from "./projjson.js";
 import { openDataset, quoted, type VectorLayer } from "./vector-layer.js";
 
@@ -33,7 +34,7 @@ export function vectorSchema({ layer, id }: VectorLayer): Schema {
   const geometry = layer.geomColumn || "geometry";
   const column = { encoding: "WKB", geometry_types: [], crs: toProjjson(layer.srs) };
   const geo = { version: "1.0.0", primary_column: geometry, columns: { [geometry]: column } };
-  const type = { string: new Utf8(), integer: new Int32(), integer64: new Int64() }[id.type];
+  const type = { string: new Utf8(), integer: new Int32(), integer64: new Int64(), real: new Int64() }[id.type];
   return new Schema(
     [new Field(id.name, type, true), new Field(geometry, new Binary(), true)],
     new Map([["geo", JSON.stringify(geo)]]),
@@ -67,7 +68,7 @@ export async function* vectorBatches(
       const [ids, wkbs]: [Id[], (Uint8Array | null)[]] = [[], []];
       for (; feature !== null && ids.length < BATCH_ROWS; feature = errors.check(() => selected.features.next())) {
         const value = feature.fields.get(0) as string | number | null;
-        ids.push(id.type === "integer64" && value !== null ? BigInt(value) : value);
+        ids.push(value === null ? null : idOf(source, value, errors.rows));
         const wkb = wkbOf(feature);
         wkbs.push(wkb === undefined ? await arcs.wkbOf(feature.fid) : wkb);
         errors.rows++;
@@ -83,6 +84,20 @@ export async function* vectorBatches(
     arcs.remove();
   }
   for (const [warning, count] of errors.warnings) ctx.log.warn(`GDAL: ${warning}`, { path: source.path, count });
+}
+
+/** @throws {PipelineError} input, naming feature and column, at a number that is not whole. */
+function idOf({ id, path, layer }: VectorLayer, value: string | number, feature: number): Id {
+  if (id.type !== "real") return id.type === "integer64" ? BigInt(value) : value;
+  try {
+    return wholeNumber(value as number, FLOAT64_END, id.name);
+  } catch (cause) {
+    throw asPipelineError(cause, "input", "Id column must hold whole numbers or text", {
+      path,
+      layer: layer.name,
+      feature,
+    });
+  }
 }
 
 /** Undefined for a geometry that the bindings have no class for: those with arcs, TINs. */

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import gdal from "gdal-async";
 import { PipelineError } from "../pipeline/errors.js";
-import { ID_NAMES } from "./fields-file.js";
+import { ID_NAMES, usualColumn } from "./fields-file.js";
 
 export interface VectorOptions {
   /** Needed where the source has several layers with geometry. */
@@ -26,13 +26,16 @@ export interface VectorId {
   readonly name: string;
   /** OGR SQL that selects it; 64-bit integers as text, for gdal-async would round them to doubles. */
   readonly sql: string;
-  readonly type: "string" | "integer" | "integer64";
+  /** `real` ones are whole numbers. */
+  readonly type: "string" | "integer" | "integer64" | "real";
+  /** Whether the source has no id and its features' numbers stand in. */
+  readonly isFeatureNumber: boolean;
 }
 
 /** The first bytes of a zip, whatever its name. */
 const ZIP_MAGIC = "PK\x03\x04";
 const ZIPPED = /\.(gdb|gpkg|fgb|shp|geojson|geojsonl|gml|sqlite)$/i;
-const ID_TYPES = ["string", "integer", "integer64"];
+const ID_TYPES = ["string", "integer", "integer64", "real"];
 
 /**
  * Open a vector source and choose its layer and id.
@@ -139,38 +142,38 @@ function chooseLayer(path: string, dataset: gdal.Dataset, wanted: string | undef
 /** The column named, else a usual name in any letters (shapefiles have capitals), else the feature id. */
 function chooseId(path: string, layer: gdal.Layer, wanted: string | undefined): VectorId {
   const columns = layer.fields.map(({ name, type }) => ({ name, type }));
-  const fid: VectorId = { name: wanted ?? "fid", sql: textOf("FID"), type: "integer64" };
-  if (wanted === undefined) {
-    for (const usual of ID_NAMES) {
-      const column = columns.find(
-        ({ name, type }) => name.toLowerCase() === usual.toLowerCase() && ID_TYPES.includes(type),
-      );
-      if (column !== undefined) return vectorId(usual, column);
-    }
-    return fid;
-  }
-  const column = columns.find(({ name }) => name === wanted);
+  const fid: VectorId = { name: wanted ?? "fid", sql: textOf("FID"), type: "integer64", isFeatureNumber: true };
+  const names = columns.map(({ name }) => name);
+  const usual = ID_NAMES.find((candidate) => usualColumn(names, [candidate]) !== undefined);
+  const chosen = wanted ?? (usual && usualColumn(names, [usual]));
+  if (chosen === undefined) return fid;
+  const column = columns.find(({ name }) => name === chosen);
   if (column === undefined) {
-    if (wanted === layer.fidColumn || wanted.toLowerCase() === "fid") return fid;
+    if (wanted === layer.fidColumn || chosen.toLowerCase() === "fid") return fid;
     throw new PipelineError("input", "Column of the id is missing", {
       path,
-      expected: wanted,
-      received: [layer.fidColumn, ...columns.map(({ name }) => name)].filter((name) => name !== "").join(" "),
+      expected: chosen,
+      received: [layer.fidColumn, ...names].filter((name) => name !== "").join(" "),
     });
   }
   if (!ID_TYPES.includes(column.type)) {
-    throw new PipelineError("input", "Id column must hold integers or strings", {
+    throw new PipelineError("input", "Id column must hold whole numbers or text", {
       path,
-      column: wanted,
+      column: chosen,
       received: column.type,
     });
   }
-  return vectorId(wanted, column);
+  return vectorId(wanted ?? (usual as string), column);
 }
 
 function vectorId(name: string, column: { readonly name: string; readonly type: string }): VectorId {
   const type = column.type as VectorId["type"];
-  return { name, type, sql: type === "integer64" ? textOf(quoted(column.name)) : quoted(column.name) };
+  return {
+    name,
+    isFeatureNumber: false,
+    type,
+    sql: type === "integer64" ? textOf(quoted(column.name)) : quoted(column.name),
+  };
 }
 
 /** 64-bit integers have 20 characters at most. */

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { openScratch, removeScratch } from "../pipeline/output.js";
+import { ID_NAMES } from "./fields-file.js";
 import { beginning, openVector, type VectorOptions } from "./vector-layer.js";
 
 const PARQUET_MAGIC = "PAR1";
@@ -56,6 +57,10 @@ export async function importVector(path: string, options: VectorOptions, out: st
   const source = openVector(path, options);
   const { dataset, layer, id } = source;
   try {
+    if (id.isFeatureNumber && options.idColumn === undefined) {
+      const columns = layer.fields.map(({ name }) => name).join(" ");
+      ctx.log.warn(`no column of ids (${ID_NAMES.join(", ")}): the features' numbers are the ids`, { path, columns });
+    }
     const began = performance.now();
     const schema = vectorSchema(source);
     const { rows } = await writeParquet(out, schema, vectorBatches(source, schema, out, ctx), {

@@ -1,10 +1,10 @@
-import { openAsBlob } from "node:fs";
 import { type Table, Type, tableFromIPC } from "apache-arrow";
 import { ParquetFile } from "parquet-wasm";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { type FieldId, idReader } from "../fields/ids.js";
 import { columnData, wkbColumn } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { openAsPlainParquet } from "../table/read-footer.js";
 import { withPageIndex } from "./page-index.js";
 
 /** One field as its file has it. */
@@ -34,7 +34,7 @@ export class FieldRows {
   /** @param pages  from makePageIndex, where the file has no index of its own. */
   static async open(fields: FieldsFile, pages?: Uint8Array<ArrayBuffer>): Promise<FieldRows> {
     const { path } = fields;
-    const blob = await (pages === undefined ? openAsBlob(path) : withPageIndex(path, pages));
+    const blob = await (pages === undefined ? openAsPlainParquet(path) : withPageIndex(path, pages));
     return new FieldRows(fields, await ParquetFile.fromFile(blob));
   }
 
@@ -45,7 +45,7 @@ export class FieldRows {
     for (const near of this.#runs(rows)) {
       const [first, last] = [near[0] as number, near.at(-1) as number];
       const table = await this.#fetch(first, last - first + 1, [idColumn, geometryColumn]);
-      const id = idReader(columnData(table, idColumn));
+      const id = idReader(columnData(table, idColumn), idColumn);
       const { values, offsets } = wkbColumn(columnData(table, geometryColumn));
       for (const row of near) {
         const i = row - first;

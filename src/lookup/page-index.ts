@@ -1,5 +1,6 @@
 import { openAsBlob } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { hideArrowSchema } from "../table/read-footer.js";
 import {
   i32,
   i64,
@@ -75,6 +76,7 @@ export async function withPageIndex(path: string, pages: Uint8Array<ArrayBuffer>
   const file = await open(path, "r");
   try {
     const data = (await openAsBlob(path)).slice(0, await footerOffset(file, (await file.stat()).size));
+    hideArrowSchema(pages);
     return new Blob([data, pages]);
   } finally {
     await file.close();

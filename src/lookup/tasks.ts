@@ -7,7 +7,8 @@ import { type Boxes, boxesOf } from "./boxes.js";
 /** Read a slice of fields for the lookup index. */
 export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
   const table = await readSlice(path, slice, [idColumn, geometryColumn]);
-  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), idReader(columnData(table, idColumn)));
+  const ids = idReader(columnData(table, idColumn), idColumn);
+  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), ids);
   return moved(boxes, [boxes.box, boxes.idHash]);
 }
 boxSlice.module = import.meta.url;

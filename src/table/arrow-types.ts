@@ -2,6 +2,10 @@ import {
   Binary,
   Bool,
   type DataType,
+  DateDay,
+  Decimal,
+  FixedSizeBinary,
+  Float16,
   Float32,
   Float64,
   Int8,
@@ -9,7 +13,8 @@ import {
   Int32,
   Int64,
   Null,
-  tableFromIPC,
+  TimeMicrosecond,
+  TimestampMicrosecond,
   Uint8,
   Uint16,
   Uint32,
@@ -30,17 +35,12 @@ const INTEGERS: Readonly<Record<string, DataType>> = {
 };
 
 /**
- * Arrow's types of a parquet file's top-level columns: as the writer put them down under
- * `ARROW:schema`, else as parquet's own types have them.
+ * Arrow's types of a parquet file's top-level columns, from parquet's own schema. What the writer had in memory
+ * (`ARROW:schema`: dictionaries, views, types newer than this reader) does not matter.
  *
- * Types that no column of ours has (dates, decimals, nested ones ...) come as Null.
+ * Nested columns come as Null.
  */
-export function arrowTypes({ schema, key_value_metadata }: FileMetaData): Map<string, DataType> {
-  const written = key_value_metadata?.find(({ key }) => key === "ARROW:schema")?.value;
-  if (written !== undefined) {
-    const { fields } = tableFromIPC(Buffer.from(written, "base64")).schema;
-    return new Map(fields.map(({ name, type }) => [name, type]));
-  }
+export function arrowTypes({ schema }: FileMetaData): Map<string, DataType> {
   const types = new Map<string, DataType>();
   for (let at = 1; at < schema.length; at = endOf(schema, at)) {
     const element = schema[at] as SchemaElement;
@@ -56,18 +56,28 @@ function endOf(schema: readonly SchemaElement[], at: number): number {
   return next;
 }
 
-function arrowType({ type, converted_type, logical_type, num_children, repetition_type }: SchemaElement): DataType {
-  if (num_children !== undefined || repetition_type === "REPEATED") return new Null();
-  const logical = logical_type?.type;
-  if (type === "BYTE_ARRAY") return logical === "STRING" || converted_type === "UTF8" ? new Utf8() : new Binary();
-  if (type === "INT32" || type === "INT64") {
-    const named =
-      logical_type?.type === "INTEGER"
-        ? `${logical_type.isSigned ? "" : "u"}int${logical_type.bitWidth}`
-        : (converted_type?.toLowerCase().replace("_", "") ?? (logical === undefined ? type.toLowerCase() : ""));
-    return INTEGERS[named] ?? new Null();
+function arrowType(element: SchemaElement): DataType {
+  const { type, converted_type, logical_type, num_children, repetition_type, precision, scale } = element;
+  if (num_children !== undefined || repetition_type === "REPEATED" || type === undefined) return new Null();
+  const logical = logical_type?.type ?? converted_type;
+  if (logical === "DECIMAL") return new Decimal(scale ?? 0, precision ?? 38);
+  if (logical === "DATE") return new DateDay();
+  if (logical?.startsWith("TIMESTAMP") || type === "INT96") return new TimestampMicrosecond();
+  if (logical?.startsWith("TIME")) return new TimeMicrosecond();
+  if (type === "BYTE_ARRAY") return isText(logical) ? new Utf8() : new Binary();
+  if (type === "FIXED_LEN_BYTE_ARRAY") {
+    return logical === "FLOAT16" ? new Float16() : new FixedSizeBinary(element.type_length ?? 0);
   }
+  if (type === "INT32" || type === "INT64") return INTEGERS[integerName(element)] ?? new Null();
   if (type === "FLOAT") return new Float32();
-  if (type === "DOUBLE") return new Float64();
-  return type === "BOOLEAN" ? new Bool() : new Null();
+  return type === "DOUBLE" ? new Float64() : new Bool();
+}
+
+function isText(logical: string | undefined): boolean {
+  return logical === "STRING" || logical === "UTF8" || logical === "ENUM" || logical === "JSON";
+}
+
+function integerName({ type, converted_type, logical_type }: SchemaElement): string {
+  if (logical_type?.type === "INTEGER") return `${logical_type.isSigned ? "" : "u"}int${logical_type.bitWidth}`;
+  return (converted_type ?? (type as string)).toLowerCase().replace("_", "");
 }

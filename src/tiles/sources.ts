@@ -43,7 +43,7 @@ export async function joinCrop(fields: FieldsFile, zonalPath: string, options: O
 /** Whether every id is its row's number, so that features carry it anyway. */
 export async function idsAreRows(fields: FieldsFile, batch: number): Promise<boolean> {
   for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
-    const id = idReader(data[0] as Data);
+    const id = idReader(data[0] as Data, fields.idColumn);
     for (let i = 0; i < rows; i++) if (id(i) !== BigInt(firstRow + i)) return false;
   }
   return true;

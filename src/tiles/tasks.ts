@@ -37,7 +37,7 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
   const area = new Float32Array(task.area, firstRow * 4, rows);
   const crop = task.crop && new Float64Array(task.crop, firstRow * 8, rows);
-  const id = idReader(columnData(table, task.idColumn));
+  const id = idReader(columnData(table, task.idColumn), task.idColumn);
   const properties = propertyTexts(
     rows,
     id,

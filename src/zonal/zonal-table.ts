@@ -15,6 +15,7 @@ import {
   Utf8,
 } from "apache-arrow";
 import type { FieldsFile } from "../fields/fields-file.js";
+import { idData } from "../fields/ids.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
 import type { Pixels } from "../kernel/kernel.js";
@@ -93,7 +94,7 @@ export async function* zonalBatches(
         rows: `${from}..${from + slice.rows}`,
       });
     });
-    const ids = columnData(table, fields.idColumn);
+    const ids = idData(columnData(table, fields.idColumn), fields.idColumn);
     yield zonalBatch(schema, ids, answers, status, rule, from, from + slice.rows);
   }
 }

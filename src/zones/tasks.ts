@@ -53,10 +53,10 @@ readGeometry.module = import.meta.url;
 
 async function readByArrow(task: SliceColumns): Promise<GeometrySlice> {
   // Parquet-wasm and Arrow: most of what a worker that has them costs, and needed for few files.
-  const { idColumn, idOrder } = await import("../fields/ids.js");
+  const { idColumn, idData, idOrder } = await import("../fields/ids.js");
   const { columnData, readSlice, wkbColumn } = await import("../fields/read-slice.js");
   const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
-  const ids = columnData(table, task.idColumn);
+  const ids = idData(columnData(table, task.idColumn), task.idColumn);
   return { column: wkbColumn(columnData(table, task.geometryColumn)), ids: idOrder(ids), idColumn: idColumn(ids) };
 }
 

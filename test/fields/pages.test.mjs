@@ -9,7 +9,7 @@ import { duplicateRows } from "../../dist/fields/duplicate-rows.js";
 import { cutAtPages, planFields } from "../../dist/fields/field-slice.js";
 import { openFields } from "../../dist/fields/fields-file.js";
 import { idReader } from "../../dist/fields/ids.js";
-import { closeSlices, columnData, readSlice, wkbColumn } from "../../dist/fields/read-slice.js";
+import { columnData, readSlice, wkbColumn } from "../../dist/fields/read-slice.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
 import { openPool } from "../../dist/parallel/pool.js";
 import { testContext } from "../support/context.mjs";
@@ -45,7 +45,6 @@ function someRows({ nulls = false, nullIds = false, repeated = false, count = RO
 
 /** All geometries and ids by parquet-wasm, and whether the ids rise. */
 async function byArrow(fields) {
-  closeSlices();
   const [ids, wkb] = [[], []];
   let at = 0;
   for (const [rowGroup, rows] of fields.rowGroups.entries()) {

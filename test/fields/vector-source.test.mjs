@@ -209,7 +209,7 @@ test("ids: strings, 64-bit integers to the last digit, null; by name, by usual n
   assert.deepEqual(await ids("big.geojson"), ["fid", 0n, 1n, 2n]);
   await assert.rejects(
     ids("big.geojson", { idColumn: "half" }),
-    /Id column must hold integers or strings.*received=real/,
+    /Id column must hold whole numbers or text.*feature=0\): column half: 0.5 is not a whole number/,
   );
   await assert.rejects(
     ids("big.geojson", { idColumn: "nope" }),
