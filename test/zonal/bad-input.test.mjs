@@ -151,11 +151,11 @@ test("columns: missing id, missing geometry, wrong types, a name that is not the
     query(`copy (select ${select} from '${file("good.parquet")}') to '${file(name)}' (format parquet)`);
   await write("noid.parquet", "geometry");
   await write("nogeom.parquet", "field_id");
-  await write("floatid.parquet", "field_id::double as field_id, geometry");
+  await write("boolid.parquet", "field_id % 2 = 0 as field_id, geometry");
   await write("textgeom.parquet", "field_id, 'POLYGON' as geometry");
   await fails(zonal({ fields: "noid.parquet" }), 4, ["Column of the id is missing", "field_id", "geometry"]);
   await fails(zonal({ fields: "nogeom.parquet" }), 4, ["Column of the geometry is missing", "nogeom.parquet"]);
-  await fails(zonal({ fields: "floatid.parquet" }), 4, ["Id column", "Float64"]);
+  await fails(zonal({ fields: "boolid.parquet" }), 4, ["Id column", "field_id", "Bool"]);
   await fails(zonal({ fields: "textgeom.parquet" }), 4, ["Geometry column", "WKB", "Utf8"]);
   await fails(zonal({ args: ["--id-column", "nope"] }), 4, ["nope", "field_id geometry"]);
 });
