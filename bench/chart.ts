@@ -1,5 +1,5 @@
 import { createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
-import { findFont } from "../dist/view/font.js";
+import { findFont } from "../dist/view/picture/font.js";
 import { outcomeOf, type Results, workCpu } from "./results.js";
 import { type Curve, curvesOf, speedUp } from "./scaling.js";
 import { spread } from "./statistics.js";

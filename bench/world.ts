@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "../dist/pipeline/context.js";
-import type { SampleResult } from "../dist/sample/sample.js";
+import type { SampleResult } from "../dist/sample/make-sample.js";
 import { measure } from "./measured.js";
 import { PROJECT } from "./options.js";
 

@@ -4,11 +4,11 @@ import { execa } from "execa";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { historyStep } from "./history/history.js";
+import { historyStep } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { runStep } from "./pipeline/step.js";
-import { makeSample } from "./sample/sample.js";
+import { makeSample } from "./sample/make-sample.js";
 import { runYear } from "./year/run-year.js";
 
 const SEED = 1;

@@ -1,6 +1,6 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { downloadStep } from "./download/download.js";
+import { downloadStep } from "./download/step.js";
 import { runStep } from "./pipeline/step.js";
 import { eachYear } from "./year/each-year.js";
 

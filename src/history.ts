@@ -3,7 +3,7 @@ import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { historyFiles } from "./history/format.js";
-import { historyStep, yearsThere } from "./history/history.js";
+import { historyStep, yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { withLock } from "./pipeline/lock.js";

@@ -6,8 +6,8 @@ import { historyFiles } from "./history/format.js";
 import { readLegend } from "./history/read-legend.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { type Chart, drawChart } from "./view/crop-chart.js";
-import { drawPicture, type Picture } from "./view/picture.js";
+import { type Chart, drawChart } from "./view/picture/crop-chart.js";
+import { drawPicture, type Picture } from "./view/picture/picture.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 

@@ -5,7 +5,7 @@ import { PipelineError } from "./pipeline/errors.js";
 import { fileDigest } from "./pipeline/fingerprint.js";
 import { readRecord, recordPath } from "./pipeline/record.js";
 import { runStep } from "./pipeline/step.js";
-import { publishStep } from "./publish/publish.js";
+import { publishStep } from "./publish/step.js";
 import { eachYear } from "./year/each-year.js";
 
 await main(

@@ -1,7 +1,7 @@
 import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { makeSample, type SampleOptions, type SampleResult } from "./sample/sample.js";
+import { makeSample, type SampleOptions, type SampleResult } from "./sample/make-sample.js";
 
 const COMMAND: Command = {
   name: "node dist/sample.js",

@@ -11,7 +11,7 @@ import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { openRaster, type Raster } from "./raster/raster.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
-import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/zonal.js";
+import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/step.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { ZoneReader } from "./zones/zone-reader.js";
 

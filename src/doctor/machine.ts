@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sizeText } from "../cli/size.js";
 import type { ClusterProfile } from "../cluster/profiles.js";
 import { allowedCpus, cgroupCpus, physicalCores } from "../parallel/threads.js";
-import { fileSystemOf } from "../tiles/file-system.js";
+import { fileSystemOf } from "../system/file-system.js";
 import { type Check, type Finding, fail, judge, warn } from "./finding.js";
 
 /** What two workers need, and each one more; bench/ measures it. */

@@ -16,7 +16,7 @@ import { execa } from "execa";
 import { sizeText } from "../cli/size.js";
 import type { ClusterProfile } from "../cluster/profiles.js";
 import { type Layout, layoutOf, type Options } from "../config/config.js";
-import { fileSystemOf } from "../tiles/file-system.js";
+import { fileSystemOf } from "../system/file-system.js";
 import { estimateTiling, OUTPUT_COPIES } from "../tiles/preflight.js";
 import { chooseTempDir } from "../tiles/temp-dir.js";
 import { type Check, type Finding, fail, judge, ok, warn } from "./finding.js";

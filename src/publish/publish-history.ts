@@ -7,8 +7,8 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { type FileEntry, type HistoryEntry, withHistory } from "./manifest.js";
 import { copyManifest, type ManifestFile, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
-import { below, GENERATOR, localPath, tryInvalidation } from "./publish.js";
 import { CACHE_CONTROL, sendFile, sourceOf } from "./send-file.js";
+import { below, GENERATOR, localPath, tryInvalidation } from "./step.js";
 
 export interface PublishedHistory extends HistoryEntry {
   readonly invalidation: string;

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { describeThreads, measureOpenFiles, viewProcess } from "../tiles/process-view.js";
+import { describeThreads, measureOpenFiles, viewProcess } from "../system/process-view.js";
 
 /** What a tippecanoe on this node is doing, as /proc tells. */
 export interface TilerView {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { execa } from "execa";
 import { PipelineError } from "../pipeline/errors.js";
-import { fileSystemOf } from "./file-system.js";
+import { fileSystemOf } from "../system/file-system.js";
 import { chooseTempDir, type TempDir } from "./temp-dir.js";
 import { planTippecanoe, type TippecanoePlan } from "./tippecanoe-plan.js";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { holderNow, isGone, parseHolder } from "../pipeline/holder.js";
-import { type FileSystem, fileSystemOf } from "./file-system.js";
+import { type FileSystem, fileSystemOf } from "../system/file-system.js";
 
 /**
  * Share of the available memory that files in a tmpfs may take: they are memory,

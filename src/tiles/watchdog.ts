@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import type { Log } from "../cli/log.js";
 import { PipelineError, type Where } from "../pipeline/errors.js";
-import { fileSystemOf } from "./file-system.js";
-import { describeThreads, measureOpenFiles, type ProcessView, viewProcess } from "./process-view.js";
+import { fileSystemOf } from "../system/file-system.js";
+import { describeThreads, measureOpenFiles, type ProcessView, viewProcess } from "../system/process-view.js";
 
 /** How the writing of features to a process stands; changed in place. */
 export interface Feeding {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
-import { type DownloadFacts, downloadStep, releaseCdl } from "../download/download.js";
+import { type DownloadFacts, downloadStep, releaseCdl } from "../download/step.js";
 import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
@@ -10,11 +10,11 @@ import { withLiveState } from "../pipeline/live.js";
 import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
-import { publishStep } from "../publish/publish.js";
+import { publishStep } from "../publish/step.js";
+import { tilesStep } from "../tiles/step.js";
 import { sweepTempDirs } from "../tiles/temp-dir.js";
-import { tilesStep } from "../tiles/tiles.js";
-import { zonalStep } from "../zonal/zonal.js";
-import { ensureZones } from "../zones/zones.js";
+import { zonalStep } from "../zonal/step.js";
+import { ensureZones } from "../zones/ensure-zones.js";
 import { isBeyond, isNeeded, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
 
 /** What became of each stage. */

@@ -8,8 +8,8 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
+import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "../tiles/step.js";
 import { SwapPass } from "../tiles/swap-pass.js";
-import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "../tiles/tiles.js";
 
 /**
  * Tile several years, whose zonal tables are there. With the swap all that are not valid yet

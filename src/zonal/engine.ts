@@ -20,7 +20,7 @@ import type { PixelOptions } from "../zones/pixel-rule.js";
 import { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { zonalRule } from "./rule.js";
-import { countRasters } from "./zonal.js";
+import { countRasters } from "./step.js";
 import { zonalBatches, zonalSchema } from "./zonal-table.js";
 
 export interface EngineOptions {

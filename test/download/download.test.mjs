@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
-import { downloadStep, releaseCdl } from "../../dist/download/download.js";
+import { downloadStep, releaseCdl } from "../../dist/download/step.js";
 import { readRecord, writeRecord } from "../../dist/pipeline/record.js";
 import { judgeStep, runStep } from "../../dist/pipeline/step.js";
 import { testContext } from "../support/context.mjs";

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
 import { fileDigest } from "../../dist/pipeline/fingerprint.js";
-import { publishStep } from "../../dist/publish/publish.js";
+import { publishStep } from "../../dist/publish/step.js";
 
 export const BUILT_AT = "2026-01-02T03:04:05.000Z";
 export const BOUNDS = [-98.5, 38.25, -97.5, 39.75];

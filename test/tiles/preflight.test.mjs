@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { fileSystemOf, fileSystemType } from "../../dist/tiles/file-system.js";
+import { fileSystemOf, fileSystemType } from "../../dist/system/file-system.js";
 import { openFileLimits, preflight, tippecanoeVersion } from "../../dist/tiles/preflight.js";
 import { chooseTempDir, openTempDir, tempDirName } from "../../dist/tiles/temp-dir.js";
 import { tempFolder } from "../support/temp-folder.mjs";

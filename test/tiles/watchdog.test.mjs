@@ -7,7 +7,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { verifyArchive } from "../../dist/archive/verify.js";
-import { describeThreads, measureOpenFiles, viewProcess } from "../../dist/tiles/process-view.js";
+import { describeThreads, measureOpenFiles, viewProcess } from "../../dist/system/process-view.js";
 import { runTippecanoe } from "../../dist/tiles/tippecanoe.js";
 import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
 import { testContext } from "../support/context.mjs";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import gdal from "gdal-async";
-import { CropPalette } from "../../dist/view/crop-palette.js";
-import { fitFrame, frameBounds, metresPerPixel, shapeOf, tileBox, zoomFor } from "../../dist/view/frame.js";
-import { legendRows } from "../../dist/view/legend-list.js";
-import { latitudeAt, longitudeAt, worldX, worldY } from "../../dist/view/mercator.js";
-import { scaleLength } from "../../dist/view/scale-bar.js";
+import { CropPalette } from "../../dist/view/picture/crop-palette.js";
+import { fitFrame, frameBounds, metresPerPixel, shapeOf, tileBox, zoomFor } from "../../dist/view/picture/frame.js";
+import { legendRows } from "../../dist/view/picture/legend-list.js";
+import { latitudeAt, longitudeAt, worldX, worldY } from "../../dist/view/picture/mercator.js";
+import { scaleLength } from "../../dist/view/picture/scale-bar.js";
 import { Random } from "../support/random.mjs";
 
 const KANSAS = { west: -98.6, south: 38.2, east: -97.9, north: 38.7 };

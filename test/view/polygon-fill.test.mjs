@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fillPolygon } from "../../dist/view/polygon-fill.js";
+import { fillPolygon } from "../../dist/view/picture/polygon-fill.js";
 import { Random } from "../support/random.mjs";
 import { randomShape } from "../support/random-polygons.mjs";
 

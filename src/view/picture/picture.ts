@@ -1,7 +1,7 @@
-import type { Bounds } from "../archive/header.js";
-import { Archive } from "../archive/reader.js";
-import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import type { Bounds } from "../../archive/header.js";
+import { Archive } from "../../archive/reader.js";
+import type { Context } from "../../pipeline/context.js";
+import { PipelineError } from "../../pipeline/errors.js";
 import { CropPalette } from "./crop-palette.js";
 import { drawFieldMap, type FieldMap } from "./field-map.js";
 import { findFont } from "./font.js";

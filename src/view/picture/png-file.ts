@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Canvas, loadImage } from "@napi-rs/canvas";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
+import { openScratch, publishFile, removeScratch } from "../../pipeline/output.js";
 
 /** Encode a picture, read it back, and put it in place: there is the old file or the new. */
 export async function writePng(canvas: Canvas, out: string): Promise<void> {

@@ -1,6 +1,6 @@
-import type { Metadata } from "../archive/metadata.js";
-import { CDL_LEGEND, cropName, type LegendEntry } from "../legend/cdl-legend.js";
-import { PipelineError } from "../pipeline/errors.js";
+import type { Metadata } from "../../archive/metadata.js";
+import { CDL_LEGEND, cropName, type LegendEntry } from "../../legend/cdl-legend.js";
+import { PipelineError } from "../../pipeline/errors.js";
 
 /** A sample holds its class in a byte. */
 export const MAX_CLASSES = 256;

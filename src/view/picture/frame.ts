@@ -1,5 +1,5 @@
-import type { Bounds } from "../archive/header.js";
-import type { Tile } from "../archive/tile-id.js";
+import type { Bounds } from "../../archive/header.js";
+import type { Tile } from "../../archive/tile-id.js";
 import { latitudeAt, longitudeAt, metresPerWorld, worldX, worldY } from "./mercator.js";
 
 /** Nothing is drawn closer than this, so that a single small field has a frame too; about 200 m. */

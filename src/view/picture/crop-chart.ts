@@ -1,7 +1,7 @@
 import { type Canvas, createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
-import type { HistoryLegend } from "../history/format.js";
-import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
+import type { HistoryLegend } from "../../history/format.js";
+import type { Context } from "../../pipeline/context.js";
+import { PipelineError } from "../../pipeline/errors.js";
 import { findFont } from "./font.js";
 import { INK, Lettering } from "./lettering.js";
 import { writePng } from "./png-file.js";
