@@ -13,8 +13,9 @@
  * ```
  */
 export { type FieldsFile, type FieldsOptions, openFields } from "./fields/fields-file.js";
+export type { Window } from "./kernel/raster.js";
 export { type ErrorKind, EXIT_CODES, PipelineError } from "./pipeline/errors.js";
-export type { Grid, Window } from "./raster/grid.js";
+export type { Grid } from "./raster/grid.js";
 export { openRaster, type Raster } from "./raster/raster.js";
 export { type EngineOptions, ZonalEngine, type ZonalOptions } from "./zonal/engine.js";
 export type { PixelOptions } from "./zones/pixel-rule.js";

@@ -6,7 +6,7 @@
 
 namespace fields {
 
-// What came of reading one geometry. The values are shared with src/kernel/kernel.ts (FIELD_STATUS).
+// What came of reading one geometry. The values are shared with src/kernel/geometry.ts (FIELD_STATUS).
 enum Status : uint8_t {
   kOk = 0,
   kNull = 1,        // no geometry at all

@@ -30,7 +30,7 @@ struct Entry {
   uint16_t parts;  // entries that the field has in all chunks together
 };
 
-// Which pixels belong to a field. The names are shared with src/kernel/kernel.ts (PIXEL_RULES).
+// Which pixels belong to a field. The names are shared with src/kernel/zonal.ts (PIXEL_RULES).
 enum class PixelRule : uint8_t {
   kCentre,        // whose centre lies inside
   kTouched,       // those, and all that an edge passes through

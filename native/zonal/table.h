@@ -8,7 +8,7 @@
 
 namespace fields {
 
-// What a column tells; the order of TABLE_SOURCES in src/kernel/kernel.ts.
+// What a column tells; the order of TABLE_SOURCES in src/kernel/zonal.ts.
 enum class Source : uint8_t { kCode, kPixels, kValid, kShare, kSecond, kSecondPixels, kRule, kReason };
 
 // As what; the order of TABLE_TYPES there.

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/kernel.js";
+import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
 import { idsOfRows } from "./ids.js";

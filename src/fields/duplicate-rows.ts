@@ -1,5 +1,5 @@
 import { DataType } from "apache-arrow";
-import type { ColumnPart, RepeatedIds } from "../kernel/pages.js";
+import type { ColumnPart, RepeatedIds } from "../kernel/parquet.js";
 import type { Pool } from "../parallel/pool.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";

@@ -6,7 +6,7 @@ import {
   type ColumnPart,
   isUnsupported,
   type PageIndex,
-} from "../kernel/pages.js";
+} from "../kernel/parquet.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";

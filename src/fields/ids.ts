@@ -1,6 +1,5 @@
 import { type Data, type DataType, type Decimal, Int64, makeData, Type } from "apache-arrow";
-import type { IdColumn, IntegerArray } from "../kernel/kernel.js";
-import type { IdOrder } from "../kernel/pages.js";
+import type { IdColumn, IdOrder, IntegerArray } from "../kernel/parquet.js";
 import type { FieldsFile } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";

@@ -1,7 +1,7 @@
 import { type Data, DataType, type Int, Type } from "apache-arrow";
 import type { Options } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
-import { isUnsupported, type WholeColumn } from "../kernel/pages.js";
+import { isUnsupported, type WholeColumn } from "../kernel/parquet.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { wholeChunk } from "./field-slice.js";

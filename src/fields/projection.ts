@@ -1,6 +1,6 @@
 import gdal from "gdal-async";
 import { type AlbersParameters, albersConstants } from "../kernel/albers.js";
-import type { AlbersConstants, WkbColumn } from "../kernel/kernel.js";
+import type { AlbersConstants, WkbColumn } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
 
 /** How a field set's coordinates become the raster's. */

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { type Data, type Table, Type, tableFromIPC, type Vector } from "apache-arrow";
 import type { ParquetFile } from "parquet-wasm";
-import type { WkbColumn } from "../kernel/kernel.js";
+import type { WkbColumn } from "../kernel/geometry.js";
 import { openAsPlainParquet } from "../table/read-footer.js";
 import type { Slice } from "./slice.js";
 

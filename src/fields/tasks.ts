@@ -1,5 +1,11 @@
 import { nativeKernel } from "../kernel/native.js";
-import { type ColumnChunk, type ColumnPart, isUnsupported, type PageIndex, type RepeatedIds } from "../kernel/pages.js";
+import {
+  type ColumnChunk,
+  type ColumnPart,
+  isUnsupported,
+  type PageIndex,
+  type RepeatedIds,
+} from "../kernel/parquet.js";
 
 /** Data pages of one column chunk. */
 export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {

@@ -1,4 +1,4 @@
-import { STATUS_OK } from "../kernel/kernel.js";
+import { STATUS_OK } from "../kernel/geometry.js";
 import { float64s, uint32s } from "./growing-array.js";
 
 /** The codes of FIELD_STATUS, as native/geometry/wkb.h names them. */

@@ -1,4 +1,4 @@
-import type { AlbersConstants } from "./kernel.js";
+import type { AlbersConstants } from "./geometry.js";
 
 /** Parameters of an Albers conic as a CRS names them; degrees and metres. */
 export interface AlbersParameters {

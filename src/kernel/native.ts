@@ -1,17 +1,24 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { PipelineError } from "../pipeline/errors.js";
-import type { BlockKernel } from "./blocks.js";
-import type { Kernel } from "./kernel.js";
-import type { PageKernel } from "./pages.js";
-import type { TemplateKernel } from "./templates.js";
+import type { GeometryKernel } from "./geometry.js";
+import type { ParquetKernel } from "./parquet.js";
+import type { RasterKernel } from "./raster.js";
+import type { TilesKernel } from "./tiles.js";
+import type { ZonalKernel } from "./zonal.js";
 
 const MODULE = fileURLToPath(new URL("../../native/build/Release/fields.node", import.meta.url));
 
+/**
+ * The inner loops, in C++: typed arrays in, typed arrays out, on batches. No call keeps a pointer or anything
+ * else for the next one.
+ */
+export type Kernel = GeometryKernel & ParquetKernel & RasterKernel & TilesKernel & ZonalKernel;
+
 /** @throws {PipelineError} tool, with the build command, when the module is missing or of another Node. */
-export function nativeKernel(): Kernel & PageKernel & BlockKernel & TemplateKernel {
+export function nativeKernel(): Kernel {
   try {
-    return createRequire(import.meta.url)(MODULE) as Kernel & PageKernel & BlockKernel & TemplateKernel;
+    return createRequire(import.meta.url)(MODULE) as Kernel;
   } catch (cause) {
     throw new PipelineError(
       "tool",

@@ -1,6 +1,6 @@
 import type { FieldId } from "../fields/ids.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
-import type { WkbColumn } from "../kernel/kernel.js";
+import type { WkbColumn } from "../kernel/geometry.js";
 import { idHash } from "./id-order.js";
 
 /** Boxes and hashed ids of some rows. */

@@ -1,17 +1,11 @@
+import type { Window } from "../kernel/raster.js";
+
 /** A raster's pixel grid: CRS, geotransform, size. North is up. */
 export interface Grid {
   /** WKT. */
   readonly crs: string;
   /** GDAL's six numbers: x = g[0] + col · g[1], y = g[3] + row · g[5]; g[2] and g[4] are 0. */
   readonly geotransform: readonly [number, number, number, number, number, number];
-  readonly width: number;
-  readonly height: number;
-}
-
-/** `{col, row, width, height}` in pixels from the north-west corner; the end is exclusive. */
-export interface Window {
-  readonly col: number;
-  readonly row: number;
   readonly width: number;
   readonly height: number;
 }

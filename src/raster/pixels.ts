@@ -1,4 +1,4 @@
-import type { Pixels } from "../kernel/kernel.js";
+import type { Pixels } from "../kernel/raster.js";
 
 /** Band types that hold classes, by GDAL's names, and the array that holds each. */
 export const PIXEL_ARRAYS = {

@@ -1,8 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import gdal from "gdal-async";
-import type { Pixels } from "../kernel/kernel.js";
+import type { Pixels, Window } from "../kernel/raster.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { type Grid, type Window, windowText } from "./grid.js";
+import { type Grid, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
 
 /** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { endianness } from "node:os";
-import type { BlockKernel, TiffBand } from "../kernel/blocks.js";
+import type { RasterKernel, TiffBand } from "../kernel/raster.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
 import type { Raster } from "./raster.js";
 
@@ -40,7 +40,7 @@ const MOST_BLOCK_BYTES = 2 ** 30;
  *
  * The caller closes `fd`.
  */
-export function openTiffBand(raster: Raster, kernel: BlockKernel): TiffBand | undefined {
+export function openTiffBand(raster: Raster, kernel: RasterKernel): TiffBand | undefined {
   if (raster.driver !== "GTiff") return undefined;
   let fd: number | undefined;
   let band: TiffBand | undefined;
@@ -56,7 +56,7 @@ export function openTiffBand(raster: Raster, kernel: BlockKernel): TiffBand | un
   return band;
 }
 
-function readBand(fd: number, raster: Raster, kernel: BlockKernel): TiffBand | undefined {
+function readBand(fd: number, raster: Raster, kernel: RasterKernel): TiffBand | undefined {
   const { width, height } = raster.grid;
   const header = new TiffHeader(fd);
   if (!header.isTiff) return undefined;

@@ -1,5 +1,6 @@
-import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/kernel.js";
-import type { Grid, Window } from "./grid.js";
+import type { Window } from "../kernel/raster.js";
+import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
+import type { Grid } from "./grid.js";
 import type { Raster } from "./raster.js";
 
 /**

@@ -1,5 +1,5 @@
 import { DataType, type Field, type Int, RecordBatchStreamWriter, type Schema, Type } from "apache-arrow";
-import type { EncodedChunk } from "../kernel/kernel.js";
+import type { EncodedChunk } from "../kernel/parquet.js";
 import { ThriftBuilder } from "./thrift-builder.js";
 
 export const MAGIC = Buffer.from("PAR1", "latin1");

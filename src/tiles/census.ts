@@ -3,7 +3,7 @@ import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
 import { censusRange } from "../archive/tasks.js";
 import { OWN_BUFFER } from "../archive/verify.js";
-import { STATUS_OK } from "../kernel/kernel.js";
+import { STATUS_OK } from "../kernel/geometry.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";

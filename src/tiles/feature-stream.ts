@@ -1,7 +1,7 @@
 import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
 import { planSlices, type Slice } from "../fields/slice.js";
-import { type FeatureText, STATUS_OK } from "../kernel/kernel.js";
+import { type FeatureText, STATUS_OK } from "../kernel/geometry.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";

@@ -1,5 +1,5 @@
 import type { FieldId } from "../fields/ids.js";
-import type { TextColumn } from "../kernel/kernel.js";
+import type { TextColumn } from "../kernel/geometry.js";
 import { cropName } from "../legend/cdl-legend.js";
 
 /** Which attributes features carry, beside the area. */

@@ -1,4 +1,5 @@
-import type { SwapColumn, SwapPlan, TextColumn } from "../kernel/kernel.js";
+import type { TextColumn } from "../kernel/geometry.js";
+import type { SwapColumn, SwapPlan } from "../kernel/tiles.js";
 import { cropName } from "../legend/cdl-legend.js";
 import type { CropKeys } from "./archive-metadata.js";
 import type { CropIndex } from "./crop-index.js";

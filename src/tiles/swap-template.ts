@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { COMPRESSION } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
 import type { Layout } from "../config/config.js";
-import type { TemplateMakerPlan } from "../kernel/templates.js";
+import type { TemplateMakerPlan } from "../kernel/tiles.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";

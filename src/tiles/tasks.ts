@@ -1,9 +1,10 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { ROOT_AREA_BYTES } from "../archive/header.js";
 import type { SliceColumns } from "../fields/field-slice.js";
-import type { FeatureText, SwapPlan, Swapped, TextColumn, WkbColumn } from "../kernel/kernel.js";
+import type { FeatureText, TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
-import { roomFor, type TemplateFillPlan, type TemplateKernel, type TemplateMakerPlan } from "../kernel/templates.js";
+import type { SwapPlan, Swapped } from "../kernel/tiles.js";
+import { roomFor, type TemplateFillPlan, type TemplateMakerPlan, type TilesKernel } from "../kernel/tiles.js";
 import { moved } from "../parallel/moved.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { Spans } from "./contents.js";
@@ -146,7 +147,7 @@ export async function fillTiles(task: FillTask): Promise<FilledTiles> {
   const records = readSpans(task.template, Float64Array.of(task.at, ends.at(-1) ?? 0), ends.at(-1) ?? 0);
   const kernel = nativeKernel();
   const rooms = outputs.map((_, o) => fillRoom(o, roomFor(records.length, ends.length)));
-  let filled: ReturnType<TemplateKernel["fillTemplate"]>;
+  let filled: ReturnType<TilesKernel["fillTemplate"]>;
   try {
     filled = kernel.fillTemplate(records, ends, task.markFrom, task.fill, rooms);
   } catch (cause) {

@@ -1,4 +1,6 @@
-import type { AnswerArrays, Kernel, PartialCounts, Pixels } from "../kernel/kernel.js";
+import type { Kernel } from "../kernel/native.js";
+import type { Pixels } from "../kernel/raster.js";
+import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 import { type Counts, Histograms } from "./histograms.js";
 

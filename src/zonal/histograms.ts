@@ -1,4 +1,4 @@
-import type { Pixels } from "../kernel/kernel.js";
+import type { Pixels } from "../kernel/raster.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 
 /** Numbers of pixels, or sums of weights. */

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
-import type { PartialCounts } from "../kernel/kernel.js";
+import type { PartialCounts } from "../kernel/zonal.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
 import type { LaneReport, LaneTask } from "./scan-lane.js";

@@ -1,5 +1,5 @@
 import type { Options } from "../config/options.js";
-import { type PixelRule, SHARE_UNITS } from "../kernel/kernel.js";
+import { type PixelRule, SHARE_UNITS } from "../kernel/zonal.js";
 import type { Raster } from "../raster/raster.js";
 import { rowAreas } from "../raster/row-areas.js";
 import { pixelRule } from "../zones/pixel-rule.js";

@@ -1,7 +1,8 @@
 import type { MessagePort } from "node:worker_threads";
-import type { TiffBand } from "../kernel/blocks.js";
-import type { AnswerArrays, Kernel, PartialCounts, Pixels } from "../kernel/kernel.js";
+import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
+import type { Pixels, TiffBand } from "../kernel/raster.js";
+import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
 import { type BandType, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import type { Kernel } from "../kernel/kernel.js";
+import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { pixelArray } from "../raster/pixels.js";

@@ -1,4 +1,4 @@
-import type { Kernel } from "../kernel/kernel.js";
+import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";

@@ -1,5 +1,6 @@
-import type { EncodedChunk, EncodedRows, TableArrays, TableWords } from "../kernel/kernel.js";
 import { nativeKernel } from "../kernel/native.js";
+import type { EncodedChunk } from "../kernel/parquet.js";
+import type { EncodedRows, TableArrays, TableWords } from "../kernel/zonal.js";
 import { moved } from "../parallel/moved.js";
 import type { IdGroup } from "../zones/format.js";
 import { readIds } from "../zones/zone-reader.js";

@@ -1,17 +1,16 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DataType, type Schema } from "apache-arrow";
 import type { FieldsFile } from "../fields/fields-file.js";
+import { FIELD_STATUS, STATUS_OUTSIDE } from "../kernel/geometry.js";
+import { nativeKernel } from "../kernel/native.js";
 import {
-  FIELD_STATUS,
-  STATUS_OUTSIDE,
   TABLE_SOURCES,
   TABLE_TYPES,
   type TableArrays,
   type TableSource,
   type TableType,
   type TableWords,
-} from "../kernel/kernel.js";
-import { nativeKernel } from "../kernel/native.js";
+} from "../kernel/zonal.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";

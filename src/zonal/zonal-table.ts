@@ -18,7 +18,7 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { idData } from "../fields/ids.js";
 import { columnData, readSlice } from "../fields/read-slice.js";
 import { planSlices } from "../fields/slice.js";
-import type { Pixels } from "../kernel/kernel.js";
+import type { Pixels } from "../kernel/raster.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import type { BandType } from "../raster/pixels.js";

@@ -1,4 +1,4 @@
-import type { EncodedChunk, IdColumn, IntegerArray } from "../kernel/kernel.js";
+import type { EncodedChunk, IdColumn, IntegerArray } from "../kernel/parquet.js";
 import { ID_GROUP_ROWS } from "./format.js";
 
 const INTEGER_ARRAYS = {

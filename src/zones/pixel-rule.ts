@@ -1,4 +1,5 @@
-import { FIELD_STATUS, type PixelRule, STATUS_OK, STATUS_OUTSIDE, STATUS_SMALL } from "../kernel/kernel.js";
+import { FIELD_STATUS, STATUS_OK, STATUS_OUTSIDE, STATUS_SMALL } from "../kernel/geometry.js";
+import type { PixelRule } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
 
 /** The options that choose a rule. */

@@ -1,4 +1,4 @@
-import type { Burned } from "../kernel/kernel.js";
+import type { Burned } from "../kernel/zonal.js";
 
 /** A buffer that is too small is replaced by one with this much more room than was wanted; unused room takes no memory. */
 const HEADROOM = 1.5;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import type { Burned } from "../kernel/kernel.js";
+import type { Burned } from "../kernel/zonal.js";
 
 /** Runs of a batch, ordered by chunk; see Burned. */
 export type ChunkRuns = Pick<Burned, "chunks" | "entryEnd" | "runEnd" | "field" | "shape" | "run">;

@@ -1,7 +1,9 @@
 import type { SliceColumns } from "../fields/field-slice.js";
-import type { AlbersConstants, Burned, IdColumn, KernelGrid, PixelRule, WkbColumn } from "../kernel/kernel.js";
+import type { AlbersConstants, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
-import { type IdOrder, isUnsupported, type PagedSlice } from "../kernel/pages.js";
+import type { IdColumn } from "../kernel/parquet.js";
+import { type IdOrder, isUnsupported, type PagedSlice } from "../kernel/parquet.js";
+import type { Burned, KernelGrid, PixelRule } from "../kernel/zonal.js";
 import { moved } from "../parallel/moved.js";
 import { shareRuns, wordsIn } from "./run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./segments.js";

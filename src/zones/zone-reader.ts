@@ -1,7 +1,8 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { CHUNK_COLS, CHUNK_ROWS, type EncodedChunk } from "../kernel/kernel.js";
+import type { EncodedChunk } from "../kernel/parquet.js";
+import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
 import {
   DIRECTORY_ENTRY_BYTES,

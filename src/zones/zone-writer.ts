@@ -1,7 +1,8 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { type Burned, CHUNK_COLS, CHUNK_ROWS, type EncodedChunk, type IdColumn } from "../kernel/kernel.js";
+import type { EncodedChunk, IdColumn } from "../kernel/parquet.js";
+import { type Burned, CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { publishFile } from "../pipeline/output.js";
 import type { Grid } from "../raster/grid.js";

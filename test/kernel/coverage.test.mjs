@@ -1,8 +1,8 @@
 // Covered shares of pixels, and their weights: against clipping each pixel, which the kernels do not do.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
+import { SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/zonal.js";
 import { oracle } from "../../dist-test/oracle/kernel.js";
 import { segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";

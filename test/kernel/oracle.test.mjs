@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS, TABLE_SOURCES, TABLE_TYPES } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/geometry.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
+import { CHUNK_COLS, CHUNK_ROWS, TABLE_SOURCES, TABLE_TYPES } from "../../dist/kernel/zonal.js";
 import { oracle } from "../../dist-test/oracle/kernel.js";
 import { answerArrays, pixelsOf, segmentsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import gdal from "gdal-async";
 import { planProjection } from "../../dist/fields/projection.js";
 import { albersConstants } from "../../dist/kernel/albers.js";
-import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/geometry.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
 import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 

@@ -1,8 +1,9 @@
 // The pixel rule against rasterio itself, live: random and adversarial polygons, not one pixel may differ.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CHUNK_COLS, CHUNK_ROWS, FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/geometry.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
+import { CHUNK_COLS, CHUNK_ROWS } from "../../dist/kernel/zonal.js";
 import { pixelsOf } from "../support/burned.mjs";
 import { Random } from "../support/random.mjs";
 import { onGrid, randomPolygon } from "../support/random-polygons.mjs";

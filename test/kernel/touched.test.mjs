@@ -1,7 +1,7 @@
 // Pixels that a polygon touches: against rasterio's all_touched, and known shapes on and off the lattice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FIELD_STATUS } from "../../dist/kernel/kernel.js";
+import { FIELD_STATUS } from "../../dist/kernel/geometry.js";
 import { nativeKernel } from "../../dist/kernel/native.js";
 import { oracle } from "../../dist-test/oracle/kernel.js";
 import { pixelsOf } from "../support/burned.mjs";

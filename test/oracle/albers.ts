@@ -1,5 +1,5 @@
 import type { Polygons } from "../../dist/fields/wkb.js";
-import type { AlbersConstants } from "../../dist/kernel/kernel.js";
+import type { AlbersConstants } from "../../dist/kernel/geometry.js";
 
 // The same operations in the same order as native/geometry/albers.cc, which names their source. Math.sin and Math.log
 // are not used: their last bit differs between engines.

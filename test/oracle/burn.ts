@@ -1,7 +1,8 @@
 import { float64s, int32s, uint32s } from "../../dist/fields/growing-array.js";
 import { Polygons, readWkb, STATUS } from "../../dist/fields/wkb.js";
-import type { AlbersConstants, KernelGrid, PixelRule } from "../../dist/kernel/kernel.js";
-import { CHUNK_COLS, CHUNK_ROWS, SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
+import type { AlbersConstants } from "../../dist/kernel/geometry.js";
+import type { KernelGrid, PixelRule } from "../../dist/kernel/zonal.js";
+import { CHUNK_COLS, CHUNK_ROWS, SHARE_UNITS, WEIGHTED_RUN } from "../../dist/kernel/zonal.js";
 import { project } from "./albers.js";
 
 // The same operations in the same order as native/zonal/burn.cc, which names the rules' source.

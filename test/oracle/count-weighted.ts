@@ -1,5 +1,6 @@
 import { float64s, uint32s } from "../../dist/fields/growing-array.js";
-import { type PartialCounts, type Pixels, WEIGHTED_RUN } from "../../dist/kernel/kernel.js";
+import type { Pixels } from "../../dist/kernel/raster.js";
+import { type PartialCounts, WEIGHTED_RUN } from "../../dist/kernel/zonal.js";
 import type { Segment } from "./count.js";
 
 /** Weights of all segments that were counted so far; see native/zonal/count_weighted.cc. */

@@ -1,5 +1,6 @@
 import { float64s, uint32s } from "../../dist/fields/growing-array.js";
-import type { AnswerArrays, PartialCounts, Pixels } from "../../dist/kernel/kernel.js";
+import type { Pixels } from "../../dist/kernel/raster.js";
+import type { AnswerArrays, PartialCounts } from "../../dist/kernel/zonal.js";
 
 /** One chunk's share of the zone index, and where the chunk lies in the window; see native/zonal/count.h. */
 export interface Segment {

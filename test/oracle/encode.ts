@@ -1,5 +1,5 @@
 import { bytes as byteList, type GrowingArray } from "../../dist/fields/growing-array.js";
-import type { EncodedChunk } from "../../dist/kernel/kernel.js";
+import type { EncodedChunk } from "../../dist/kernel/parquet.js";
 
 /** As parquet.thrift numbers them. */
 const [PLAIN, DELTA, DELTA_STRINGS, DICTIONARY] = [0, 5, 7, 8] as const;

@@ -1,5 +1,5 @@
+import type { EncodedChunk } from "../../dist/kernel/parquet.js";
 import {
-  type EncodedChunk,
   type EncodedRows,
   TABLE_SOURCES,
   TABLE_TYPES,
@@ -7,7 +7,7 @@ import {
   type TableSource,
   type TableType,
   type TableWords,
-} from "../../dist/kernel/kernel.js";
+} from "../../dist/kernel/zonal.js";
 import { encodeChoices, encodeNumbers } from "./encode.js";
 
 /** Bounds of the types that hold whole numbers, and what parquet holds them as. */

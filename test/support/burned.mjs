@@ -1,6 +1,6 @@
 // What a kernel's burn() says, for tests: as segments for count(), and as plain pixels.
 import assert from "node:assert/strict";
-import { CHUNK_COLS, CHUNK_ROWS } from "../../dist/kernel/kernel.js";
+import { CHUNK_COLS, CHUNK_ROWS } from "../../dist/kernel/zonal.js";
 
 /** A batch's runs as count() takes them, for a window that is the whole raster. */
 export function segmentsOf(burned, gridWidth) {

@@ -1,5 +1,20 @@
-import type { Window } from "../raster/grid.js";
-import type { Pixels } from "./kernel.js";
+/** `{col, row, width, height}` in pixels from the north-west corner; the end is exclusive. */
+export interface Window {
+  readonly col: number;
+  readonly row: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export type Pixels =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
 
 /** A band of a TIFF as its header has it; see native/raster/tiff_blocks.h. Sends across threads as it is. */
 export interface TiffBand {
@@ -19,8 +34,8 @@ export interface TiffBand {
   readonly fill: Uint8Array;
 }
 
-/** What the native kernel alone does: decode blocks of rasters without GDAL, in any thread. */
-export interface BlockKernel {
+/** Decodes blocks of rasters without GDAL, in any thread. */
+export interface RasterKernel {
   /** @param compression  TIFF's number. */
   canDecode(compression: number): boolean;
 

@@ -1,12 +1,6 @@
-/** A column of WKB geometries as Arrow holds it; row i is `values[offsets[i] .. offsets[i + 1])`. */
-export interface WkbColumn {
-  readonly values: Uint8Array;
-  /** n + 1 ascending offsets into `values`. */
-  readonly offsets: Int32Array;
-  /** Bit `validityOffset + i` is 0 where row i is null; absent when no row is. */
-  readonly validity?: Uint8Array;
-  readonly validityOffset?: number;
-}
+import type { AlbersConstants, WkbColumn } from "./geometry.js";
+import type { EncodedChunk, PagedIds, PagedSlice } from "./parquet.js";
+import type { Pixels } from "./raster.js";
 
 /** North-up raster grid: x = c + col · a, y = f + row · e, in the raster's CRS; size in pixels. */
 export interface KernelGrid {
@@ -18,18 +12,6 @@ export interface KernelGrid {
   readonly height: number;
 }
 
-/** Constants of an Albers equal-area projection from degrees; see albers.ts. */
-export interface AlbersConstants {
-  readonly lon0: number;
-  readonly a: number;
-  readonly e2: number;
-  readonly n: number;
-  readonly c: number;
-  readonly rho0: number;
-  readonly x0: number;
-  readonly y0: number;
-}
-
 /** Rows and columns of a chunk, the unit of the zone index; a run is packed as 9 + 11 + 11 bits. */
 export const CHUNK_ROWS = 512;
 export const CHUNK_COLS = 2048;
@@ -38,28 +20,6 @@ export const CHUNK_COLS = 2048;
 export const WEIGHTED_RUN = 2 ** 31;
 /** Shares are multiples of 1 / this, so that any order adds up alike. */
 export const SHARE_UNITS = 2 ** 24;
-
-/** What came of reading and burning a geometry; index = code. Same order as native/geometry/wkb.h. */
-export const FIELD_STATUS = [
-  "ok",
-  "null geometry",
-  "empty geometry",
-  "truncated WKB",
-  "not a polygon",
-  "coordinates not finite",
-  "ring of fewer than four vertices",
-  "outside the raster",
-  "no pixel centre inside",
-  "small: touched pixels",
-  "no pixel touched or covered",
-] as const;
-
-export const STATUS_OK = 0;
-/** Codes from 1 to here are dirty data. */
-export const LAST_DIRTY_STATUS = 6;
-export const STATUS_OUTSIDE = 7;
-/** No pixel centre inside, and answered by the pixels that it touches. */
-export const STATUS_SMALL = 9;
 
 /**
  * Which pixels belong to a field: those whose centre lies inside; also all that an edge
@@ -92,16 +52,6 @@ export interface Burned {
   readonly run: Uint32Array;
 }
 
-export type Pixels =
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | Int16Array
-  | Uint32Array
-  | Int32Array
-  | Float32Array
-  | Float64Array;
-
 /**
  * Answers of all fields by row, which count and merge write in place: parallel arrays, shared
  * between threads, as no two chunks answer the same field. Classes mean nothing where
@@ -128,40 +78,6 @@ export interface PartialCounts {
   readonly end: Uint32Array;
   readonly code: Float64Array;
   readonly pixels: Uint32Array | Float64Array;
-}
-
-/** Ids of rows that follow one another. */
-export interface IdColumn {
-  /** One integer a row, whatever stands where a row has none; or the UTF-8 of all strings. */
-  readonly values: IntegerArray | Uint8Array;
-  /** Bytes of each row in `values`, 0 where a row has none; absent for integers. */
-  readonly lengths?: Uint32Array;
-  /** One byte a row, 0 where it has none; absent when every row has one. */
-  readonly valid?: Uint8Array;
-}
-
-export type IntegerArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
-
-/** A column of a row group as a parquet file holds it. */
-export interface EncodedChunk {
-  /** The dictionary page, if any, and the one data page. */
-  readonly bytes: Uint8Array;
-  /** Of the dictionary page and its header; 0 without one. */
-  readonly dictionaryBytes: number;
-  /** Of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
-  readonly encoding: number;
-  readonly nulls: number;
-  /** As PLAIN has them, strings without length; empty where no row has a value. */
-  readonly min: Uint8Array;
-  readonly max: Uint8Array;
 }
 
 /** What a column of the zonal table can tell; native/zonal/table.h numbers them. */
@@ -219,53 +135,8 @@ export interface EncodedRows {
   readonly misfit: { readonly column: number; readonly row: number; readonly value: number } | null;
 }
 
-/** Newline-delimited features of a batch, and what came of each geometry. */
-export interface FeatureText {
-  readonly text: Uint8Array;
-  readonly status: Uint8Array;
-}
-
-/** Property texts of a batch, one a row: `"field_id":7,"crop_code":1`. */
-export interface TextColumn {
-  readonly values: Uint8Array;
-  readonly offsets: Int32Array;
-}
-
-/** Attributes that are decided together by a number that each row has. */
-export interface SwapColumn {
-  readonly keys: readonly string[];
-  /** Shared; by row, 0 for none of the attributes, else 1 + an entry of the palette. */
-  readonly index: Uint8Array | Uint16Array;
-  /** `entries × keys.length` numbers of values. */
-  readonly palette: Uint32Array;
-}
-
-/** What tiles get: the same for all batches of an archive. */
-export interface SwapPlan {
-  /** Feature ids are 0 .. rows − 1. */
-  readonly rows: number;
-  /** Every layer that tiles may have; `seen` is shared, a byte a row, set to 1 for each feature of a marked tile. */
-  readonly layers: readonly { readonly name: string; readonly seen: Uint8Array }[];
-  /** Values as tiles store them: protobuf messages `Value`. */
-  readonly values: TextColumn;
-  /** Each gives every tile anew, with these columns. */
-  readonly outputs: readonly (readonly SwapColumn[])[];
-  /** Of gzip, 1 to 9. */
-  readonly level: number;
-}
-
-export interface Swapped {
-  /** In the plan's order; tile i is `content[ends[i - 1] .. ends[i])`. */
-  readonly outputs: readonly { readonly content: Uint8Array; readonly ends: Uint32Array }[];
-  /** Seconds of CPU: decompressing, rewriting, compressing. */
-  readonly cpu: Float64Array;
-}
-
-/**
- * The inner loops, on batches: typed arrays in, typed arrays out, nothing kept
- * between calls. Two implementations with equal bytes out: C++ and TypeScript.
- */
-export interface Kernel {
+/** From polygons to pixels, from pixels to answers, from answers to the table. */
+export interface ZonalKernel {
   /**
    * Read, project and rasterise a batch of polygons. By the default rule a pixel belongs to
    * a field when its centre lies inside, as GDAL has it to the last rounding.
@@ -332,12 +203,18 @@ export interface Kernel {
   ): PartialCounts;
 
   /**
-   * Ids as a parquet column of optional values: integers as differences, strings by what
-   * differs from the one before.
+   * `burn`, straight from the pages: nothing is copied between file and polygon.
    *
-   * @see native/parquet/encode.h
+   * @param allocate  gives room for field, shape and run, which lie in it one behind the other; may be shared.
    */
-  encodeIds(ids: IdColumn): EncodedChunk;
+  burnPages(
+    slice: PagedSlice,
+    grid: KernelGrid,
+    albers: AlbersConstants | null,
+    firstRow: number,
+    rule: PixelRule,
+    allocate: (words: number) => Uint32Array,
+  ): Burned & PagedIds;
 
   /**
    * Rows `from .. to` of the zonal table but for the ids, as parquet columns: by a dictionary where
@@ -347,29 +224,4 @@ export interface Kernel {
    * @see native/zonal/table.h
    */
   encodeRows(answers: TableArrays, from: number, to: number, columns: Uint8Array, words: TableWords): EncodedRows;
-
-  /**
-   * A polygon and a point inside it for every readable geometry, as GeoJSON lines.
-   *
-   * @param firstId     feature id of the first row; ids count up by row, also over unreadable ones.
-   * @param decimals    places of a degree to keep.
-   * @see native/geometry/geojson.cc
-   */
-  geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText;
-
-  /** What compresses tiles: `libdeflate 1.14`, `zlib 1.3`. */
-  readonly gzipLibrary: string;
-
-  /**
-   * Give the features of a batch of tiles more attributes. Everything else is copied byte for
-   * byte, unknown fields and odd orders included.
-   *
-   * @param stored      contents one after the other; tile i is `stored[ends[i - 1] .. ends[i])`.
-   * @param compressed  they are gzip, and so are the answers; else plain.
-   * @param markFrom    tiles from this one on are marked in the layers' `seen`.
-   * @throws {RangeError} with the number of the tile as `tile`: it is corrupt, has an unknown layer, an attribute
-   *   by one of the keys, a feature without an id or with one that is no row.
-   * @see native/tiles/swap.cc
-   */
-  swap(stored: Uint8Array, ends: Uint32Array, compressed: boolean, markFrom: number, plan: SwapPlan): Swapped;
 }

@@ -1,4 +1,4 @@
-import type { AlbersConstants, Burned, IdColumn, KernelGrid, PixelRule, WkbColumn } from "./kernel.js";
+import type { WkbColumn } from "./geometry.js";
 
 /** A column's chunks, one a row group, as the footer has them; see native/parquet/parquet_file.h. */
 export interface ColumnChunks {
@@ -80,28 +80,49 @@ export interface RepeatedIds {
   readonly nulls: Uint32Array;
 }
 
+/** Ids of rows that follow one another. */
+export interface IdColumn {
+  /** One integer a row, whatever stands where a row has none; or the UTF-8 of all strings. */
+  readonly values: IntegerArray | Uint8Array;
+  /** Bytes of each row in `values`, 0 where a row has none; absent for integers. */
+  readonly lengths?: Uint32Array;
+  /** One byte a row, 0 where it has none; absent when every row has one. */
+  readonly valid?: Uint8Array;
+}
+
+export type IntegerArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A column of a row group as a parquet file holds it. */
+export interface EncodedChunk {
+  /** The dictionary page, if any, and the one data page. */
+  readonly bytes: Uint8Array;
+  /** Of the dictionary page and its header; 0 without one. */
+  readonly dictionaryBytes: number;
+  /** Of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
+  readonly encoding: number;
+  readonly nulls: number;
+  /** As PLAIN has them, strings without length; empty where no row has a value. */
+  readonly min: Uint8Array;
+  readonly max: Uint8Array;
+}
+
 /**
- * What the native kernel reads of parquet by itself. A file of a kind that it does not know (nested, encrypted,
+ * What the kernel reads and writes of parquet. A file of a kind that it does not know (nested, encrypted,
  * a rare encoding or compression) is an Error with code `PARQUET_UNSUPPORTED`; a damaged one is an Error that
  * names column and page.
  */
-export interface PageKernel {
+export interface ParquetKernel {
   parquetColumns(path: string, names: readonly string[]): ColumnChunks[];
   /** By the offset index, where there is one; else from page to page. */
   parquetPages(path: string, name: string, chunk: ColumnChunk): PageIndex;
-  /**
-   * Kernel.burn, straight from the pages: nothing is copied between file and polygon.
-   *
-   * @param allocate  gives room for field, shape and run, which lie in it one behind the other; may be shared.
-   */
-  burnPages(
-    slice: PagedSlice,
-    grid: KernelGrid,
-    albers: AlbersConstants | null,
-    firstRow: number,
-    rule: PixelRule,
-    allocate: (words: number) => Uint32Array,
-  ): Burned & PagedIds;
   /**
    * Of the ids of one partition; each id belongs to one.
    *
@@ -121,6 +142,14 @@ export interface PageKernel {
    */
   joinInStep(leftIds: WholeColumn, ids: WholeColumn, numbers: WholeColumn, out: Float64Array): boolean;
   readPages(slice: PagedSlice): PagedIds & { readonly column: WkbColumn };
+
+  /**
+   * Ids as a parquet column of optional values: integers as differences, strings by what
+   * differs from the one before.
+   *
+   * @see native/parquet/encode.h
+   */
+  encodeIds(ids: IdColumn): EncodedChunk;
 }
 
 export function isUnsupported(error: unknown): boolean {
