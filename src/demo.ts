@@ -25,7 +25,18 @@ async function demo(args: Arguments, ctx: Context) {
   const options = { ...args.options, root, cdlSource: join(root, "cdl-source") };
   ctx.log.info(`sample world of ${fields} fields and ${years.length} years under ${root}`);
   await makeSample(
-    { root, fields, years, seed: SEED, dirty: false, unzipped: false, format: "tif", layout: "tiled", block: 512 },
+    {
+      root,
+      fields,
+      years,
+      seed: SEED,
+      shapes: "drawn",
+      dirty: false,
+      unzipped: false,
+      format: "tif",
+      layout: "tiled",
+      block: 512,
+    },
     ctx,
   );
   const tiler = await hasTippecanoe(options.tippecanoe);

@@ -11,6 +11,10 @@ const COMMAND: Command = {
     fields: { type: "string", help: "number of fields; millions are made in flat memory [2000]" },
     years: { type: "string", help: "as 2020 or 2018,2020 or 2018-2020 [2018-2020]" },
     seed: { type: "string", help: "whole number; the same seed makes the same bytes [1]" },
+    shapes: {
+      type: "string",
+      help: "drawn, or csb: traced from pixels as USDA's crop sequence boundaries, with about 32 vertices [drawn]",
+    },
     tiled: { type: "boolean", help: "GeoTIFF of square tiles (the default)" },
     strips: { type: "boolean", help: "GeoTIFF of strips as wide as the raster" },
     block: { type: "string", help: "side of a tile in pixels [512; 64 for img], or rows of a strip [8]" },
@@ -38,6 +42,10 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
   if (format !== "tif" && format !== "img") {
     throw new PipelineError("usage", "Option format is wrong", { expected: "tif or img", received: format });
   }
+  const shapes = flag("shapes") ?? "drawn";
+  if (shapes !== "drawn" && shapes !== "csb") {
+    throw new PipelineError("usage", "Option shapes is wrong", { expected: "drawn or csb", received: shapes });
+  }
   if (own.tiled && own.strips) throw new PipelineError("usage", "--tiled and --strips exclude each other");
   if (format === "img" && own.strips)
     throw new PipelineError("usage", "An .img is always tiled: --strips does not go with it");
@@ -47,6 +55,7 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
     fields: wholeNumber("fields", flag("fields"), 2000, 1, Number.MAX_SAFE_INTEGER),
     years: parseYears(flag("years") ?? "2018-2020"),
     seed: wholeNumber("seed", flag("seed"), 1, 0, 2 ** 31 - 1),
+    shapes,
     format,
     layout,
     block: readBlock(flag("block"), format, layout),

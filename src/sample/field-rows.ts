@@ -1,15 +1,24 @@
-import type { Field } from "./section.js";
-import { COUNTY, SECTION_M } from "./survey.js";
-import { farmedSections, type World } from "./world.js";
+import { type FieldTruth, Places } from "./place.js";
+import type { Rotation } from "./rotation.js";
+import { areaOf } from "./shapes.js";
+import { COUNTY } from "./survey.js";
+import { TracedLand } from "./traced-land.js";
+import type { WkbBuffer } from "./wkb.js";
+import { PIXEL_M, sectionOf, settledSections, type World } from "./world.js";
 
 /** A field as the files have it. */
 export interface FieldRow {
   readonly id: bigint;
-  readonly field: Field;
-  /** EPSG:5070 of its section's north-west corner, from which its shape is measured. */
-  readonly x: number;
-  readonly y: number;
+  readonly kind: string;
+  readonly rotation: Rotation;
+  readonly phase: number;
+  readonly areaM2: number;
+  /** Append its polygon. */
+  addTo(wkb: WkbBuffer): void;
+  truth(): FieldTruth;
 }
+
+type SectionField = Omit<FieldRow, "id">;
 
 const FIRST_COUNTY = 20_001;
 /** Ids of one county: above 32 bits, as real ones are. */
@@ -23,20 +32,58 @@ export function* fieldRows(world: World): Generator<FieldRow> {
   const across = Math.ceil(world.columns / COUNTY);
   const counties = across * Math.ceil(world.rows / COUNTY);
   const stride = coprimeNear(Math.floor(0.618 * counties), counties);
+  const fieldsOf = world.shapes === "csb" ? tracedFields(world) : drawnFields(world);
   let county = -1;
   let next = 0n;
-  for (const { sx, sy, fields } of farmedSections(world)) {
+  for (const [sx, sy] of settledSections(world)) {
     const current = Math.floor(sy / COUNTY) * across + Math.floor(sx / COUNTY);
     if (current !== county) {
       county = current;
       next = BigInt(FIRST_COUNTY + 2 * ((county * stride) % counties)) * BigInt(IDS_PER_COUNTY) + 10n;
     }
-    const [x, y] = [world.landX + sx * SECTION_M, world.landY - sy * SECTION_M];
-    for (const field of fields) {
-      yield { id: next, field, x, y };
+    for (const field of fieldsOf(sx, sy)) {
+      yield { id: next, ...field };
       next += 7n;
     }
   }
+}
+
+type SectionFields = (sx: number, sy: number) => Iterable<SectionField>;
+
+function drawnFields(world: World): SectionFields {
+  const places = new Places(world);
+  return function* (sx, sy) {
+    const [x, y] = [world.landX + sx * world.sectionM, world.landY - sy * world.sectionM];
+    for (const { kind, shape, rotation, phase } of sectionOf(world, sx, sy).fields) {
+      const outline = shape.outline();
+      const areaM2 = areaOf(outline);
+      yield {
+        kind,
+        rotation,
+        phase,
+        areaM2,
+        addTo: (wkb) => wkb.add(outline, x, y),
+        truth: () => places.truthOf(shape, areaM2, x, y),
+      };
+    }
+  };
+}
+
+function tracedFields(world: World): SectionFields {
+  const land = new TracedLand(world);
+  return function* (sx, sy) {
+    const section = land.section(sx, sy);
+    for (const [i, { kind, rotation, phase, pixels }] of section.fields.entries()) {
+      yield {
+        kind,
+        rotation,
+        phase,
+        areaM2: pixels * PIXEL_M ** 2,
+        addTo: (wkb) => land.addTo(wkb, section, i),
+        truth: () => land.truthOf(section, i),
+      };
+    }
+  };
 }
 
 function coprimeNear(start: number, modulus: number): number {

@@ -1,6 +1,7 @@
 import { noise } from "./random.js";
 import type { Section } from "./section.js";
 import { ROAD_M, SECTION_M } from "./survey.js";
+import { PIXEL_M } from "./world.js";
 
 /** CDL codes of what is not a field. */
 export const BACKGROUND = 0;
@@ -30,6 +31,11 @@ export function landAt(seed: number, section: Section, u: number, v: number): nu
     if (yard.contains(u, v)) return Math.min(u - yard.u0, yard.u1 - u, v - yard.v0, yard.v1 - v) < 30 ? TREES : LOW;
   }
   return grassland(seed, x, y);
+}
+
+/** The same for traced fields, by pixels from the land's north-west. */
+export function tracedLandAt(seed: number, x: number, y: number): number {
+  return grassland(seed, x * PIXEL_M, y * PIXEL_M);
 }
 
 function grassland(seed: number, x: number, y: number): number {

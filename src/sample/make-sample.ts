@@ -1,20 +1,23 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { Task } from "../cli/progress.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
 import { writeParquet } from "../table/parquet-writer.js";
+import { BatchTee } from "./batch-tee.js";
 import { type RasterFormat, writeRaster } from "./cdl-raster.js";
 import { writeZip } from "./cdl-zip.js";
-import { CLEAN_SCHEMA, cropColumn, fieldBatches, RAW_SCHEMA, truthBatches, truthSchema } from "./tables.js";
-import { planWorld, type World } from "./world.js";
+import { CLEAN_SCHEMA, cropColumn, RAW_SCHEMA, type TableBatch, tableBatches, truthSchema } from "./tables.js";
+import { planWorld, type Shapes, type World } from "./world.js";
 
 export interface SampleOptions extends RasterFormat {
   readonly root: string;
   readonly fields: number;
   readonly years: readonly number[];
   readonly seed: number;
+  readonly shapes: Shapes;
   /** Add a row of every fault behind the good ones. */
   readonly dirty: boolean;
   /** Leave the rasters as they are, not zipped. */
@@ -40,14 +43,14 @@ export interface SampleResult {
 }
 
 /** Rows of a row group: few enough that the smallest worlds have several, too. */
-function rowGroupRows(fields: number): number {
+function rowGroupRowsOf(fields: number): number {
   return Math.min(16_384, Math.max(256, Math.ceil(fields / 4)));
 }
 
 /**
  * Make a small world: fields, their truth, and a raster per year.
  *
- * Everything follows from `seed`, `fields` and the year: the same options give the
+ * Everything follows from `seed`, `fields`, `shapes` and the year: the same options give the
  * same bytes, and a year's raster is the same whichever other years are made.
  * Memory is flat in the number of fields.
  *
@@ -56,22 +59,10 @@ function rowGroupRows(fields: number): number {
 export async function makeSample(options: SampleOptions, ctx: Context): Promise<SampleResult> {
   const root = resolve(options.root);
   const { years, dirty } = options;
-  const world = planWorld(options.seed, options.fields);
+  const world = planWorld(options.seed, options.fields, options.shapes);
   const data = (name: string) => join(root, "data", name);
   const files = { raw: data("fields_raw.parquet"), clean: data("fields_clean.parquet"), truth: data("truth.parquet") };
-  const table = (path: string, schema: Schema, batches: Iterable<RecordBatch>, dictionary: string[] = []) =>
-    makeTable(path, schema, batches, dictionary, world.fields, ctx);
-  const crops = years.map(cropColumn);
-  const rows = {
-    raw: await table(files.raw, RAW_SCHEMA, fieldBatches(world, "raw", dirty)),
-    clean: await table(files.clean, CLEAN_SCHEMA, fieldBatches(world, "clean", dirty)),
-    truth: await table(files.truth, truthSchema(years), truthBatches(world, years, dirty), [
-      "shape",
-      "place",
-      "fault",
-      ...crops,
-    ]),
-  };
+  const rows = await makeTables(files, world, years, dirty, ctx);
   const cdlSource = join(root, "cdl-source");
   const cdl: Record<number, string> = {};
   for (const year of years) cdl[year] = await makeYear(cdlSource, world, year, options, ctx);
@@ -80,31 +71,60 @@ export async function makeSample(options: SampleOptions, ctx: Context): Promise<
   return { root, fields, rows, years, seed, raster, files: { ...files, cdlSource, cdl } };
 }
 
-async function makeTable(
-  target: string,
-  schema: Schema,
-  batches: Iterable<RecordBatch>,
-  dictionary: readonly string[],
-  fields: number,
+type TableName = keyof TableBatch;
+
+/** All three tables in one pass. */
+async function makeTables(
+  files: Readonly<Record<TableName, string>>,
+  world: World,
+  years: readonly number[],
+  dirty: boolean,
   ctx: Context,
-): Promise<number> {
-  const task = ctx.progress.start(`rows of ${basename(target)}`, fields);
-  const watched = async function* () {
-    let rows = 0;
-    for (const batch of batches) {
-      ctx.signal.throwIfAborted();
-      yield batch;
-      rows += batch.numRows;
-      task.update(Math.min(fields, rows));
-      // The encoder never waits for anything: without a turn of the event loop no signal would be seen.
-      await new Promise(setImmediate);
-    }
+): Promise<Record<TableName, number>> {
+  const task = ctx.progress.start("rows of the field tables", world.fields);
+  const batches = new BatchTee(watched(tableBatches(world, years, dirty), world.fields, task, ctx), 3);
+  const words = ["shape", "place", "fault", ...years.map(cropColumn)];
+  const table = async (name: TableName, schema: Schema, dictionary: string[] = []) => {
+    const rowGroupRows = rowGroupRowsOf(world.fields);
+    return inScratch(files[name], async (partial) => {
+      const options = { rowGroupRows, dictionary, delta: ["field_id"] };
+      const own = pluck(batches.output(), name);
+      return (await writeParquet(partial, schema, own, options)).rows;
+    }).catch((error: unknown) => batches.fail(error));
   };
-  return inScratch(target, async (partial) => {
-    const options = { rowGroupRows: rowGroupRows(fields), dictionary, delta: ["field_id"] };
-    const size = await writeParquet(partial, schema, watched(), options);
-    return size.rows;
-  }).finally(() => task.end());
+  try {
+    const made = [
+      table("raw", RAW_SCHEMA),
+      table("clean", CLEAN_SCHEMA),
+      table("truth", truthSchema(years), words),
+    ] as const;
+    await Promise.allSettled(made);
+    const [raw, clean, truth] = await Promise.all(made);
+    return { raw, clean, truth };
+  } finally {
+    task.end();
+  }
+}
+
+async function* pluck(batches: AsyncIterable<TableBatch>, name: TableName): AsyncGenerator<RecordBatch> {
+  for await (const batch of batches) yield batch[name];
+}
+
+async function* watched(
+  batches: Iterable<TableBatch>,
+  fields: number,
+  task: Task,
+  ctx: Context,
+): AsyncGenerator<TableBatch> {
+  let rows = 0;
+  for (const batch of batches) {
+    ctx.signal.throwIfAborted();
+    yield batch;
+    rows += batch.truth.numRows;
+    task.update(Math.min(fields, rows));
+    // The encoder never waits for anything: without a turn of the event loop no signal would be seen.
+    await new Promise(setImmediate);
+  }
 }
 
 /** @returns path of the zip, or of the raster where unzipped. */

@@ -1,10 +1,7 @@
-import { BACKGROUND, landAt } from "./land.js";
+import { type Ground, groundOf } from "./ground.js";
+import { BACKGROUND } from "./land.js";
 import { hash } from "./random.js";
-import { cropOf } from "./rotation.js";
-import type { Section } from "./section.js";
-import { Rectangle, type Shape } from "./shapes.js";
-import { SECTION_M } from "./survey.js";
-import { borderOf, PIXEL_M, sectionOf, type World } from "./world.js";
+import { borderOf, PIXEL_M, type World } from "./world.js";
 
 const NOISE = 31;
 const CLUMPS = 32;
@@ -16,23 +13,13 @@ const WRONG = 22;
 const WRONG_CLUMPS = 30;
 /** What it takes them for. */
 const MISTAKES = [1, 4, 5, 24, 36, 37, 61, 176, 121, 152, 59, 27, 28, 195, 29, 205] as const;
-/** No code yet; the CDL has no 255. */
-const UNSET = 255;
-
-/** A section with this year's crops. */
-interface Plot {
-  readonly section: Section;
-  readonly shapes: readonly Shape[];
-  readonly crops: Uint8Array;
-}
-
 /**
  * One year's raster, row by row: every pixel shows what lies under its centre, but
- * for the mixed pixels along edges and a few wrong ones. Three rows of pixels and
- * two of sections are kept at a time.
+ * for the mixed pixels along edges and a few wrong ones. Three rows of pixels
+ * are kept at a time.
  */
 export class Painter {
-  readonly #plots = new Map<number, readonly Plot[]>();
+  readonly #ground: Ground;
   readonly #pure = new Map<number, Uint8Array>();
   readonly #border: ((y: number) => number) | undefined;
 
@@ -40,6 +27,7 @@ export class Painter {
     private readonly world: World,
     private readonly year: number,
   ) {
+    this.#ground = groundOf(world, year);
     this.#border = borderOf(world);
   }
 
@@ -84,56 +72,8 @@ export class Painter {
   #pureRow(row: number): Uint8Array {
     const known = this.#pure.get(row);
     if (known) return known;
-    const { world } = this;
-    const codes = new Uint8Array(world.width).fill(UNSET);
-    const south = world.landY - (world.originY - (row + 0.5) * PIXEL_M);
-    const sy = Math.floor(south / SECTION_M);
-    const east = world.originX - world.landX + PIXEL_M / 2;
-    for (const plot of this.#plotsOf(sy)) paintPlot(world.seed, plot, south - sy * SECTION_M, east, codes);
+    const codes = this.#ground.row(row);
     this.#pure.set(row, codes);
     return codes;
-  }
-
-  /** A row of sections, up to one beyond the raster's eastern edge. */
-  #plotsOf(sy: number): readonly Plot[] {
-    const known = this.#plots.get(sy);
-    if (known) return known;
-    const plots = Array.from({ length: this.world.columns + 1 }, (_, sx) => this.#plot(sectionOf(this.world, sx, sy)));
-    for (const kept of this.#plots.keys()) if (Math.abs(kept - sy) > 1) this.#plots.delete(kept);
-    this.#plots.set(sy, plots);
-    return plots;
-  }
-
-  #plot(section: Section): Plot {
-    const crops = Uint8Array.from(section.fields, (field) => cropOf(field.rotation, field.phase, this.year));
-    return { section, shapes: section.fields.map((field) => field.shape), crops };
-  }
-}
-
-/**
- * One row of pixels through one section.
- *
- * @param v     of the row in the section.
- * @param east  of the centre of column 0, from the land's western edge.
- */
-function paintPlot(seed: number, plot: Plot, v: number, east: number, codes: Uint8Array): void {
-  const west = plot.section.sx * SECTION_M;
-  const columnAt = (u: number) => Math.min(codes.length, Math.max(0, Math.ceil((west + u - east) / PIXEL_M)));
-  for (let i = 0; i < plot.shapes.length; i++) {
-    const shape = plot.shapes[i] as Shape;
-    if (v < shape.v0 || v >= shape.v1) continue;
-    const crop = plot.crops[i] as number;
-    const [start, end] = [columnAt(shape.u0), columnAt(shape.u1)];
-    if (shape instanceof Rectangle) {
-      codes.fill(crop, start, end);
-      continue;
-    }
-    for (let col = start; col < end; col++) {
-      if (shape.contains(east + col * PIXEL_M - west, v)) codes[col] = crop;
-    }
-  }
-  const end = columnAt(SECTION_M);
-  for (let col = columnAt(0); col < end; col++) {
-    if (codes[col] === UNSET) codes[col] = landAt(seed, plot.section, east + col * PIXEL_M - west, v);
   }
 }

@@ -7,6 +7,15 @@ import { borderOf, PIXEL_M, type World } from "./world.js";
  */
 export type Place = "inside" | "edge" | "outside" | "border" | "abroad";
 
+/** What is known of a field beside its crops. */
+export interface FieldTruth {
+  readonly place: Place;
+  /** Whether the planted crop must have the majority of its pixels. */
+  readonly sure: boolean;
+  /** Pixel centers in the field and in the raster; null where arithmetic does not give them. */
+  readonly centres: number | null;
+}
+
 /** Least part of a field, in square metres and in width, of which the planted crop is sure to have most pixels. */
 const SURE_AREA_M2 = 60 * PIXEL_M ** 2;
 const SURE_WIDTH_M = 3 * PIXEL_M;
@@ -20,7 +29,16 @@ export class Places {
   }
 
   /** @param x, y  EPSG:5070 of the section's corner. */
-  placeOf(shape: Shape, x: number, y: number): Place {
+  truthOf(shape: Shape, area: number, x: number, y: number): FieldTruth {
+    const place = this.#placeOf(shape, x, y);
+    return {
+      place,
+      sure: this.#isSure(shape, area, place, x, y),
+      centres: this.#centresIn(shape, x, y) ?? null,
+    };
+  }
+
+  #placeOf(shape: Shape, x: number, y: number): Place {
     const { originX, originY, width, height } = this.world;
     const [west, north] = [x + shape.u0 - originX, originY - (y - shape.v0)];
     const [east, south] = [x + shape.u1 - originX, originY - (y - shape.v1)];
@@ -40,7 +58,7 @@ export class Places {
   }
 
   /** Whether the planted crop must have the majority: enough whole pixels, none of them abroad. */
-  isSure(shape: Shape, area: number, place: Place, x: number, y: number): boolean {
+  #isSure(shape: Shape, area: number, place: Place, x: number, y: number): boolean {
     if (place !== "inside" && place !== "edge") return false;
     const { originX, originY, width, height } = this.world;
     const seenU = Math.min(shape.u1, originX + width * PIXEL_M - x) - Math.max(shape.u0, originX - x);
@@ -51,7 +69,7 @@ export class Places {
   }
 
   /** Pixel centres inside a rectangular field and the raster, by arithmetic; undefined for other shapes. */
-  centresIn(shape: Shape, x: number, y: number): number | undefined {
+  #centresIn(shape: Shape, x: number, y: number): number | undefined {
     if (!(shape instanceof Rectangle)) return undefined;
     const { originX, originY, width, height } = this.world;
     const columns = centresBetween(x + shape.u0 - originX, x + shape.u1 - originX, width);

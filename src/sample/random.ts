@@ -39,13 +39,16 @@ export class Random {
 
   /** One of the keys, as often as its weight says. */
   weighted<T extends string>(weights: Readonly<Record<T, number>>): T {
-    const entries = Object.entries(weights) as [T, number][];
-    let draw = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
-    for (const [key, weight] of entries) {
-      draw -= weight;
-      if (draw < 0) return key;
+    let total = 0;
+    for (const key in weights) total += weights[key];
+    let draw = this.next() * total;
+    let last: T | undefined;
+    for (const key in weights) {
+      draw -= weights[key];
+      last = key;
+      if (draw < 0) break;
     }
-    return (entries.at(-1) as [T, number])[0];
+    return last as T;
   }
 }
 

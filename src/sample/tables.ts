@@ -16,9 +16,7 @@ import {
 } from "apache-arrow";
 import { type DirtyRow, dirtyRows } from "./dirty.js";
 import { type FieldRow, fieldRows } from "./field-rows.js";
-import { Places } from "./place.js";
 import { cropOf } from "./rotation.js";
-import { areaOf } from "./shapes.js";
 import { WkbBuffer } from "./wkb.js";
 import type { World } from "./world.js";
 
@@ -64,79 +62,81 @@ export function cropColumn(year: number): string {
   return `crop_${year}`;
 }
 
-/** fields_raw or fields_clean, batch by batch. */
-export function* fieldBatches(world: World, file: "raw" | "clean", dirty: boolean): Generator<RecordBatch> {
-  const schema = file === "raw" ? RAW_SCHEMA : CLEAN_SCHEMA;
+/** Some rows of all three tables. */
+export interface TableBatch {
+  readonly raw: RecordBatch;
+  readonly clean: RecordBatch;
+  readonly truth: RecordBatch;
+}
+
+/** The tables in one pass over the land, batch by batch. */
+export function* tableBatches(world: World, years: readonly number[], dirty: boolean): Generator<TableBatch> {
+  const truth = truthSchema(years);
   const wkb = new WkbBuffer();
   for (const rows of chunks(allRows(world, dirty))) {
-    const ids = new BigInt64Array(rows.length);
-    const areas = new Float64Array(rows.length);
-    const offsets = new Int32Array(rows.length + 1);
-    const valid = new Uint8Array(Math.ceil(rows.length / 8));
-    let [length, nulls] = [0, 0];
-    for (const row of rows) {
-      if ("fault" in row && !row.files.includes(file)) continue;
-      ids[length] = row.id;
-      if ("fault" in row) {
-        areas[length] = 9;
-        if (row.wkb) wkb.addBytes(row.wkb);
-        else nulls++;
-      } else {
-        const outline = row.field.shape.outline();
-        areas[length] = hectares(areaOf(outline));
-        wkb.add(outline, row.x, row.y);
-      }
-      if (!("fault" in row) || row.wkb) valid[length >> 3] = (valid[length >> 3] as number) | (1 << (length & 7));
-      offsets[++length] = wkb.length;
+    // Every field's polygon, and its clean rows' too; they differ in broken rows alone.
+    const raw = fieldBatch(rows, "raw", wkb);
+    const broken = rows.some((row) => "fault" in row);
+    const clean = broken ? fieldBatch(rows, "clean", wkb) : raw;
+    yield {
+      raw: batch(RAW_SCHEMA, raw.id.length, [raw.id, raw.geometry]),
+      clean: batch(CLEAN_SCHEMA, clean.id.length, [clean.id, clean.area, clean.geometry]),
+      truth: truthBatch(rows, truth, years),
+    };
+  }
+}
+
+/** The columns of fields_raw or fields_clean. */
+function fieldBatch(rows: readonly (FieldRow | DirtyRow)[], file: "raw" | "clean", wkb: WkbBuffer) {
+  const ids = new BigInt64Array(rows.length);
+  const areas = new Float64Array(rows.length);
+  const offsets = new Int32Array(rows.length + 1);
+  const valid = new Uint8Array(Math.ceil(rows.length / 8));
+  let [length, nulls] = [0, 0];
+  for (const row of rows) {
+    if ("fault" in row && !row.files.includes(file)) continue;
+    ids[length] = row.id;
+    if ("fault" in row) {
+      areas[length] = 9;
+      if (row.wkb) wkb.addBytes(row.wkb);
+      else nulls++;
+    } else {
+      areas[length] = hectares(row.areaM2);
+      row.addTo(wkb);
     }
-    const id = makeData({ type: ID.type, length, nullCount: 0, data: ids });
-    const area = makeData({ type: AREA.type, length, nullCount: 0, data: areas });
-    const geometry = makeData({
-      type: GEOMETRY.type,
-      length,
-      nullCount: nulls,
-      ...(nulls > 0 && { nullBitmap: valid }),
-      valueOffsets: offsets.subarray(0, length + 1),
-      data: wkb.take(),
-    });
-    yield batch(schema, length, file === "raw" ? [id, geometry] : [id, area, geometry]);
+    if (!("fault" in row) || row.wkb) valid[length >> 3] = (valid[length >> 3] as number) | (1 << (length & 7));
+    offsets[++length] = wkb.length;
   }
+  const geometry = makeData({
+    type: GEOMETRY.type,
+    length,
+    nullCount: nulls,
+    ...(nulls > 0 && { nullBitmap: valid }),
+    valueOffsets: offsets.subarray(0, length + 1),
+    data: wkb.take(),
+  });
+  const id = makeData({ type: ID.type, length, nullCount: 0, data: ids });
+  return { id, area: makeData({ type: AREA.type, length, nullCount: 0, data: areas }), geometry };
 }
 
-export function* truthBatches(world: World, years: readonly number[], dirty: boolean): Generator<RecordBatch> {
-  const schema = truthSchema(years);
-  const places = new Places(world);
-  for (const rows of chunks(allRows(world, dirty))) {
-    const told = rows.map((row) => ("fault" in row ? faultTruth(row) : fieldTruth(row, places)));
-    const columns: unknown[][] = [
-      rows.map((row) => row.id),
-      told.map((t) => t.shape),
-      told.map((t) => t.place),
-      told.map((t) => t.sure),
-      told.map((t) => t.centres),
-      told.map((t) => t.area),
-      told.map((t) => t.fault),
-      ...years.map((year) =>
-        rows.map((row) => ("fault" in row ? null : cropOf(row.field.rotation, row.field.phase, year))),
-      ),
-    ];
-    const children = columns.map((values, i) => vectorFromArray(values, schema.fields[i]?.type).data[0] as Data);
-    yield batch(schema, rows.length, children);
-  }
+function truthBatch(rows: readonly (FieldRow | DirtyRow)[], schema: Schema, years: readonly number[]): RecordBatch {
+  const told = rows.map((row) => ("fault" in row ? faultTruth(row) : fieldTruth(row)));
+  const columns: unknown[][] = [
+    rows.map((row) => row.id),
+    told.map((t) => t.shape),
+    told.map((t) => t.place),
+    told.map((t) => t.sure),
+    told.map((t) => t.centres),
+    told.map((t) => t.area),
+    told.map((t) => t.fault),
+    ...years.map((year) => rows.map((row) => ("fault" in row ? null : cropOf(row.rotation, row.phase, year)))),
+  ];
+  const children = columns.map((values, i) => vectorFromArray(values, schema.fields[i]?.type).data[0] as Data);
+  return batch(schema, rows.length, children);
 }
 
-function fieldTruth({ field: { shape, kind }, x, y }: FieldRow, places: Places) {
-  const area = areaOf(shape.outline());
-  const place = places.placeOf(shape, x, y);
-  const sure = places.isSure(shape, area, place, x, y);
-  return {
-    shape: kind,
-    place,
-    sure,
-    centres: places.centresIn(shape, x, y) ?? null,
-    area: hectares(area),
-    fault: null,
-  };
+function fieldTruth(row: FieldRow) {
+  return { shape: row.kind, ...row.truth(), area: hectares(row.areaM2), fault: null };
 }
 
 function faultTruth({ fault }: DirtyRow) {

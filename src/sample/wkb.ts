@@ -1,4 +1,6 @@
 import { albersToLngLat } from "./albers-inverse.js";
+import { type Patches, project } from "./lattice-projection.js";
+import type { TracedRings } from "./ring-tracer.js";
 import { type Polygon, type Ring, signedArea } from "./shapes.js";
 
 const POLYGON = 3;
@@ -41,6 +43,26 @@ export class WkbBuffer {
       this.#header(POLYGON);
       this.#count(rings.length);
       for (const [i, ring] of rings.entries()) this.#ring(ring, i === 0, x, y);
+    }
+  }
+
+  /** Append a traced field's polygon; its rings run the other way round here. */
+  addTraced({ corners, starts, ofField }: TracedRings, field: number, patches: Patches): void {
+    const rings = ofField[field] as readonly number[];
+    this.#header(POLYGON);
+    this.#count(rings.length);
+    const lngLat = this.#lngLat;
+    for (const ring of rings) {
+      const [start, end] = [starts[ring] as number, starts[ring + 1] as number];
+      this.#count(end - start + 1);
+      this.#reserve((end - start + 1) * 16);
+      for (let i = end; i >= start; i--) {
+        const corner = i === end ? start : i;
+        project(patches, corners[2 * corner] as number, corners[2 * corner + 1] as number, lngLat);
+        this.#view.setFloat64(this.#length, lngLat[0] as number, true);
+        this.#view.setFloat64(this.#length + 8, lngLat[1] as number, true);
+        this.#length += 16;
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { hash } from "./random.js";
 import { WindingLine } from "./river.js";
 import { FIELDS_PER_SECTION, planSection, type Section } from "./section.js";
 import { rankOf, SECTION_M, sectionsByRank } from "./survey.js";
+import { planTracedSection, SECTION_PIXELS, TRACED_FIELDS_PER_SECTION, type TracedSection } from "./traced-section.js";
 
 export const PIXEL_M = 30;
 /** Middle of the world in EPSG:5070: central Kansas. */
@@ -15,17 +16,30 @@ const WEST_LIMIT = -2_356_095;
 const NORTH_LIMIT = 3_172_605;
 const SOUTH_LIMIT = 276_915;
 const EAST_LIMIT = 2_258_235;
-/** Land of the western- and northernmost sections that lies outside the raster. */
-const CUT_M = 163.27;
+/** Land of the western- and northernmost sections that lies outside the raster: drawn, and traced from pixels. */
+const CUT_M = { drawn: 163.27, csb: 9 * PIXEL_M };
+/** A section's side in meters, and how many fields it has on average. */
+const SECTIONS_M = { drawn: SECTION_M, csb: SECTION_PIXELS * PIXEL_M };
+const FIELDS_PER = { drawn: FIELDS_PER_SECTION, csb: TRACED_FIELDS_PER_SECTION };
 /** Raster beyond the last sections in the south and in the east. */
 const MARGIN_M = 190;
 /** Fewer columns of sections have no border through them. */
 const MIN_COLUMNS_WITH_BORDER = 4;
 const BORDER = 5;
 
+/**
+ * How fields get their shapes. "drawn": from lines and circles, 9 vertices on average
+ * and few borders in common. "csb": traced from pixels, as USDA's crop sequence
+ * boundaries are; about 32 vertices, borders in common, some holes.
+ */
+export type Shapes = "drawn" | "csb";
+
 /** Size and place of a sample; everything in it follows from the seed. */
 export interface World {
   readonly seed: number;
+  readonly shapes: Shapes;
+  /** Side of a section. */
+  readonly sectionM: number;
   readonly fields: number;
   readonly columns: number;
   readonly rows: number;
@@ -44,50 +58,65 @@ export interface World {
 }
 
 /** A world of exactly `fields` fields, about as wide as high. */
-export function planWorld(seed: number, fields: number): World {
-  const { columns, rows } = layOut(seed, fields);
-  const cut = countTo(seed, fields, columns, rows);
-  const width = Math.ceil((columns * SECTION_M - CUT_M + MARGIN_M) / PIXEL_M);
-  const height = Math.ceil((rows * SECTION_M - CUT_M + MARGIN_M) / PIXEL_M);
+export function planWorld(seed: number, fields: number, shapes: Shapes = "drawn"): World {
+  const { columns, rows, counts } = layOut(seed, fields, shapes);
+  const cut = countTo(fields, columns, rows, counts);
+  const [sectionM, cutM] = [SECTIONS_M[shapes], CUT_M[shapes]];
+  const width = Math.ceil((columns * sectionM - cutM + MARGIN_M) / PIXEL_M);
+  const height = Math.ceil((rows * sectionM - cutM + MARGIN_M) / PIXEL_M);
   const originX = onGrid(CENTRE_X - (width * PIXEL_M) / 2, WEST_LIMIT, EAST_LIMIT - width * PIXEL_M);
   const originY = onGrid(CENTRE_Y + (height * PIXEL_M) / 2, SOUTH_LIMIT + height * PIXEL_M, NORTH_LIMIT);
-  const [landX, landY] = [originX - CUT_M, originY + CUT_M];
-  return { seed, fields, columns, rows, originX, originY, width, height, landX, landY, ...cut };
+  const [landX, landY] = [originX - cutM, originY + cutM];
+  return { seed, shapes, sectionM, fields, columns, rows, originX, originY, width, height, landX, landY, ...cut };
+}
+
+interface LandLayout {
+  readonly columns: number;
+  readonly rows: number;
+  /** Fields of every section, row by row. */
+  readonly counts: Uint8Array;
 }
 
 /** Fewest rows of sections that hold all fields. */
-function layOut(seed: number, fields: number): { columns: number; rows: number } {
-  const sections = Math.max(1, fields / FIELDS_PER_SECTION);
+function layOut(seed: number, fields: number, shapes: Shapes): LandLayout {
+  const sections = Math.max(1, fields / FIELDS_PER[shapes]);
   const rowsFor = (columns: number) => Math.ceil(sections / columns);
   const square = Math.max(1, Math.round(Math.sqrt(sections)));
   const columns = rowsFor(square) <= MAX_ROWS ? square : Math.ceil(sections / (MAX_ROWS - 20));
+  const counts = new Uint8Array(Math.min(columns, MAX_COLUMNS) * MAX_ROWS);
   let rows = 0;
   for (let count = 0; count < fields; rows++) {
     if (rows === MAX_ROWS || columns > MAX_COLUMNS) {
-      const expected = `at most about ${Math.floor((MAX_COLUMNS * MAX_ROWS * FIELDS_PER_SECTION) / 1e6)} million`;
+      const expected = `at most about ${Math.floor((MAX_COLUMNS * MAX_ROWS * FIELDS_PER[shapes]) / 1e6)} million`;
       throw new PipelineError("usage", "So many fields do not fit into the country", { expected, received: fields });
     }
-    for (let sx = 0; sx < columns; sx++) count += planSection(seed, sx, rows).fields.length;
+    for (let sx = 0; sx < columns; sx++) {
+      const here = PLANS[shapes](seed, sx, rows).fields.length;
+      counts[rows * columns + sx] = here;
+      count += here;
+    }
   }
-  return { columns, rows };
+  return { columns, rows, counts };
 }
 
 function countTo(
-  seed: number,
   fields: number,
   columns: number,
   rows: number,
+  counts: Uint8Array,
 ): { lastRank: number; lastFields: number } {
   let left = fields;
   let rank = 0;
   for (const [sx, sy] of sectionsByRank(columns, rows)) {
-    const count = planSection(seed, sx, sy).fields.length;
+    const count = counts[sy * columns + sx] as number;
     if (count >= left) return { lastRank: rank, lastFields: left };
     left -= count;
     rank++;
   }
   throw new Error(`${left} fields have no place`);
 }
+
+const PLANS = { drawn: planSection, csb: planTracedSection };
 
 function onGrid(value: number, low: number, high: number): number {
   const clamped = Math.min(high, Math.max(low, value));
@@ -96,12 +125,10 @@ function onGrid(value: number, low: number, high: number): number {
 
 /** The section as this world has it: nothing but pasture outside, and no field beyond the last. */
 export function sectionOf(world: World, sx: number, sy: number): Section {
-  const { seed, columns, rows, lastRank, lastFields } = world;
-  const outside = sx < 0 || sy < 0 || sx >= columns || sy >= rows;
-  const section = planSection(seed, sx, sy);
-  const rank = outside ? Number.POSITIVE_INFINITY : rankOf(sx, sy, columns, rows);
-  if (rank < lastRank || section.use !== "farmed") return section;
-  const fields = rank === lastRank ? section.fields.slice(0, lastFields) : [];
+  const section = planSection(world.seed, sx, sy);
+  const kept = fieldsKept(world, sx, sy);
+  if (kept >= section.fields.length || section.use !== "farmed") return section;
+  const fields = section.fields.slice(0, kept);
   return {
     ...section,
     use: fields.length > 0 ? "farmed" : "pasture",
@@ -110,13 +137,28 @@ export function sectionOf(world: World, sx: number, sy: number): Section {
   };
 }
 
-/** Every section that has fields, in the order of the field files. */
-export function* farmedSections(world: World): Generator<Section> {
+/** The same for traced fields: pixels of no field outside, and beyond the last. */
+export function tracedSectionOf(world: World, sx: number, sy: number): TracedSection {
+  const section = planTracedSection(world.seed, sx, sy);
+  const kept = fieldsKept(world, sx, sy);
+  if (kept >= section.fields.length) return section;
+  const labels = section.labels.map((label) => (label > kept ? 0 : label));
+  return { ...section, labels, fields: section.fields.slice(0, kept) };
+}
+
+/** How many of a section's fields the world has: none outside, those up to the last field in the last section. */
+function fieldsKept({ columns, rows, lastRank, lastFields }: World, sx: number, sy: number): number {
+  if (sx < 0 || sy < 0 || sx >= columns || sy >= rows) return 0;
+  const rank = rankOf(sx, sy, columns, rows);
+  return rank < lastRank ? Number.POSITIVE_INFINITY : rank === lastRank ? lastFields : 0;
+}
+
+/** Places of all sections that may have fields, in the order of the field files. */
+export function* settledSections(world: World): Generator<readonly [sx: number, sy: number]> {
   let rank = 0;
-  for (const [sx, sy] of sectionsByRank(world.columns, world.rows)) {
+  for (const place of sectionsByRank(world.columns, world.rows)) {
     if (rank++ > world.lastRank) return;
-    const section = sectionOf(world, sx, sy);
-    if (section.fields.length > 0) yield section;
+    yield place;
   }
 }
 
@@ -132,6 +174,6 @@ export function borderOf(world: World): ((y: number) => number) | undefined {
     [0.14 * SECTION_M, 9000],
     [0.06 * SECTION_M, 2300],
   ] as const;
-  const line = new WindingLine(world.landX + (world.columns - 0.35) * SECTION_M, waves, phases);
+  const line = new WindingLine(world.landX + (world.columns - 0.35) * world.sectionM, waves, phases);
   return (y) => line.exact(y);
 }

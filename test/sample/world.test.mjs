@@ -5,9 +5,11 @@ import { Painter } from "../../dist/sample/painter.js";
 import { rankOf, sectionsByRank } from "../../dist/sample/survey.js";
 import { planWorld } from "../../dist/sample/world.js";
 
+const SHAPES = ["drawn", "csb"];
+
 test("a world has exactly the fields asked for, with ids of their own", () => {
-  for (const fields of [1, 2, 9, 100, 2000, 5001]) {
-    const world = planWorld(7, fields);
+  for (const [shapes, fields] of SHAPES.flatMap((s) => [1, 2, 9, 100, 2000, 5001].map((n) => [s, n]))) {
+    const world = planWorld(7, fields, shapes);
     const ids = Array.from(fieldRows(world), (row) => row.id);
     assert.equal(ids.length, fields);
     assert.equal(new Set(ids).size, fields);
@@ -16,8 +18,8 @@ test("a world has exactly the fields asked for, with ids of their own", () => {
 });
 
 test("the raster lies on the CDL's grid, in the country", () => {
-  for (const fields of [1, 2000, 300_000]) {
-    const { originX, originY, width, height } = planWorld(7, fields);
+  for (const [shapes, fields] of SHAPES.flatMap((s) => [1, 2000, 300_000].map((n) => [s, n]))) {
+    const { originX, originY, width, height } = planWorld(7, fields, shapes);
     // -2356095 and 3172605 are the corner of the national raster.
     assert.equal(Math.abs(originX + 2_356_095) % 30, 0);
     assert.equal(Math.abs(originY - 3_172_605) % 30, 0);
@@ -50,15 +52,16 @@ test("a section's rank is its place in the order", () => {
   }
 });
 
-test("any order of rows paints the same pixels", () => {
-  const world = planWorld(7, 300);
-  const [down, up] = [new Painter(world, 2020), new Painter(world, 2020)];
-  const first = new Uint8Array(world.width * world.height);
-  const second = new Uint8Array(world.width * world.height);
-  for (let row = 0; row < world.height; row++) down.paintRow(row, first, row * world.width);
-  for (let row = world.height - 1; row >= 0; row--) up.paintRow(row, second, row * world.width);
-  assert.deepEqual(second, first);
-});
+for (const shapes of SHAPES)
+  test(`any order of rows paints the same pixels, ${shapes} shapes`, () => {
+    const world = planWorld(7, 300, shapes);
+    const [down, up] = [new Painter(world, 2020), new Painter(world, 2020)];
+    const first = new Uint8Array(world.width * world.height);
+    const second = new Uint8Array(world.width * world.height);
+    for (let row = 0; row < world.height; row++) down.paintRow(row, first, row * world.width);
+    for (let row = world.height - 1; row >= 0; row--) up.paintRow(row, second, row * world.width);
+    assert.deepEqual(second, first);
+  });
 
 test("years differ in crops, not in land", () => {
   const world = planWorld(7, 300);

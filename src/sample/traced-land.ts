@@ -1,0 +1,129 @@
+import { LatticeProjection, SHIFT_EAST_M, SHIFT_NORTH_M } from "./lattice-projection.js";
+import type { FieldTruth, Place } from "./place.js";
+import { RingTracer, type TracedRings } from "./ring-tracer.js";
+import { SECTION_PIXELS, type TracedSection } from "./traced-section.js";
+import type { WkbBuffer } from "./wkb.js";
+import { borderOf, PIXEL_M, tracedSectionOf, type World } from "./world.js";
+
+/** Sections kept: a county's row of them and the next one, with their neighbors. */
+const KEPT = 64;
+/** Fewest pixels, and the least share of them with pixels of the field all around, for a sure majority. */
+const SURE_PIXELS = 40;
+const SURE_INNER_SHARE = 0.3;
+
+/** Fields traced from pixels: their polygons and what is true of them. Fastest section by section, in the files' order. */
+export class TracedLand {
+  readonly #sections = new Map<number, TracedSection>();
+  readonly #tracer = new RingTracer();
+  readonly #projection: LatticeProjection;
+  readonly #border: ((y: number) => number) | undefined;
+  #traced: { section: TracedSection; rings: TracedRings } | undefined;
+  #told: { section: TracedSection; truths: FieldTruth[] } | undefined;
+
+  constructor(private readonly world: World) {
+    this.#projection = new LatticeProjection(world);
+    this.#border = borderOf(world);
+  }
+
+  section(sx: number, sy: number): TracedSection {
+    const key = (sy + 1) * (this.world.columns + 2) + sx + 1;
+    const known = this.#sections.get(key);
+    if (known) return known;
+    if (this.#sections.size >= KEPT) this.#sections.delete(this.#sections.keys().next().value as number);
+    const made = tracedSectionOf(this.world, sx, sy);
+    this.#sections.set(key, made);
+    return made;
+  }
+
+  addTo(wkb: WkbBuffer, section: TracedSection, field: number): void {
+    const { sx, sy } = section;
+    if (this.#traced?.section !== section) {
+      const neighbors = [
+        this.section(sx, sy - 1),
+        this.section(sx + 1, sy),
+        this.section(sx, sy + 1),
+        this.section(sx - 1, sy),
+      ];
+      this.#traced = { section, rings: this.#tracer.trace(section, neighbors) };
+    }
+    wkb.addTraced(this.#traced.rings, field, this.#projection.around(sx, sy));
+  }
+
+  truthOf(section: TracedSection, field: number): FieldTruth {
+    if (this.#told?.section !== section) this.#told = { section, truths: this.#look(section) };
+    return this.#told.truths[field] as FieldTruth;
+  }
+
+  /** Look at every pixel once: is it in the raster, in the country, and inside its field? */
+  #look({ sx, sy, labels, fields }: TracedSection): FieldTruth[] {
+    const { landX, landY, originX, originY, width, height } = this.world;
+    const west = Math.round((landX - originX) / PIXEL_M) + sx * SECTION_PIXELS;
+    const north = Math.round((originY - landY) / PIXEL_M) + sy * SECTION_PIXELS;
+    const tallies = fields.map(() => new Tally());
+    for (let y = 0, at = 0; y < SECTION_PIXELS; y++) {
+      const row = north + y;
+      const abroadFrom = this.#border
+        ? Math.ceil((this.#border(originY - (row + 0.5) * PIXEL_M) - originX) / PIXEL_M - 0.5)
+        : Number.POSITIVE_INFINITY;
+      for (let x = 0; x < SECTION_PIXELS; x++, at++) {
+        const label = labels[at] as number;
+        if (label === 0) continue;
+        const col = west + x;
+        const tally = tallies[label - 1] as Tally;
+        tally.add(col, row, isInner(labels, at, x, y, label));
+        if (col < 0 || row < 0 || col >= width || row >= height) continue;
+        tally.centers++;
+        if (col >= abroadFrom) tally.abroad++;
+      }
+    }
+    return tallies.map((tally) => tally.truth(width, height));
+  }
+}
+
+/** Whether all neighbors of a pixel belong to its field; those of other sections do not. */
+function isInner(labels: Uint8Array, at: number, x: number, y: number, label: number): boolean {
+  if (x === 0 || y === 0 || x === SECTION_PIXELS - 1 || y === SECTION_PIXELS - 1) return false;
+  for (const row of [at - SECTION_PIXELS, at, at + SECTION_PIXELS]) {
+    if (labels[row - 1] !== label || labels[row] !== label || labels[row + 1] !== label) return false;
+  }
+  return true;
+}
+
+/** What is counted of one field. */
+class Tally {
+  centers = 0;
+  abroad = 0;
+  #pixels = 0;
+  #inner = 0;
+  #west = Number.POSITIVE_INFINITY;
+  #east = Number.NEGATIVE_INFINITY;
+  #north = Number.POSITIVE_INFINITY;
+  #south = Number.NEGATIVE_INFINITY;
+
+  add(col: number, row: number, inner: boolean): void {
+    this.#pixels++;
+    if (inner) this.#inner++;
+    this.#west = Math.min(this.#west, col);
+    this.#east = Math.max(this.#east, col + 1);
+    this.#north = Math.min(this.#north, row);
+    this.#south = Math.max(this.#south, row + 1);
+  }
+
+  truth(width: number, height: number): FieldTruth {
+    const place = this.#place(width, height);
+    const sure =
+      (place === "inside" || place === "edge") &&
+      this.centers >= Math.max(SURE_PIXELS, this.#pixels / 2) &&
+      this.#inner >= SURE_INNER_SHARE * this.#pixels;
+    return { place, sure, centres: this.centers };
+  }
+
+  #place(width: number, height: number): Place {
+    const [right, down] = [SHIFT_EAST_M / PIXEL_M, -SHIFT_NORTH_M / PIXEL_M];
+    const [west, east] = [this.#west + right, this.#east + right];
+    const [north, south] = [this.#north + down, this.#south + down];
+    if (east <= 0 || south <= 0 || west >= width || north >= height) return "outside";
+    if (this.abroad > 0) return this.abroad === this.centers ? "abroad" : "border";
+    return west < 0 || north < 0 || east > width || south > height ? "edge" : "inside";
+  }
+}

@@ -1,0 +1,325 @@
+import { hash, noise, Random } from "./random.js";
+import { drawRotation, type Rotation } from "./rotation.js";
+
+/** Pixels along a traced section's side: 1620 m, a mile as near as pixels come. */
+export const SECTION_PIXELS = 54;
+const AREA = SECTION_PIXELS * SECTION_PIXELS;
+
+/** How a traced field came to be; the truth file names it. */
+export type TracedKind = "section" | "half" | "quarter" | "eighty" | "forty" | "strip" | "pivot" | "corners" | "range";
+
+export interface TracedField {
+  readonly kind: TracedKind;
+  readonly rotation: Rotation;
+  readonly phase: number;
+  /** Pixels of the field. */
+  readonly pixels: number;
+}
+
+/** One square mile of pixels, and the fields that they belong to. */
+export interface TracedSection {
+  readonly sx: number;
+  readonly sy: number;
+  /** Row by row from the north-west: 0, or 1 + the field's number in `fields`. */
+  readonly labels: Uint8Array;
+  /** In the order of their first pixels. Each is one 4-connected piece. */
+  readonly fields: readonly TracedField[];
+}
+
+const PLAN = 41;
+const REGION = 2;
+const ROADS = 42;
+const ROTATION = 43;
+/** Smoothness of the farming regions, in sections. */
+const REGION_SIZE = 14;
+/** Pieces smaller than this are no fields: USDA drops those under 2.5 acres (1 ha). */
+const MIN_PIXELS = 11;
+const MAX_FIELDS = 255;
+
+/** Average number of fields of a section, by which a world's size is first guessed. */
+export const TRACED_FIELDS_PER_SECTION = 8.3;
+
+/** Of 256 section lines, those with a road that takes the pixels along them. */
+const ROAD_SHARE = 110;
+/** Of 1000 sections: nothing farmed; all of it range, with holes of trees and ponds. */
+const IDLE = 50;
+const RANGE = 30;
+/** Of 1000 pixels along a border between fields, those where it moves over by one. */
+const JAGGED = 330;
+/** Farthest that such a border moves away from its line. */
+const JAGGED_REACH = 2;
+
+const LAYOUTS = { quarters: 860, halves: 90, whole: 50 };
+const QUARTERS = { quarter: 220, pivot: 110, eighties: 270, forties: 260, strips: 140 };
+
+/** The section's fields, as a classifier that looks at single pixels would find them. */
+export function planTracedSection(seed: number, sx: number, sy: number): TracedSection {
+  const random = new Random(hash(seed, sx, sy, PLAN));
+  const use = random.next() * 1000;
+  if (use < IDLE) return { sx, sy, labels: new Uint8Array(AREA), fields: [] };
+  const canvas = new Canvas(random);
+  if (use < IDLE + RANGE) canvas.range();
+  else canvas.farm();
+  if ((hash(seed, sx, 0, ROADS) & 0xff) < ROAD_SHARE) canvas.clear(0, 0, 1, SECTION_PIXELS);
+  if ((hash(seed, sy, 1, ROADS) & 0xff) < ROAD_SHARE) canvas.clear(0, 0, SECTION_PIXELS, 1);
+  const region = noise(seed, sx / REGION_SIZE, sy / REGION_SIZE, REGION);
+  const { labels, pieces } = canvas.pieces();
+  const fields = pieces.map(({ kind, pixels }, i): TracedField => {
+    const draw = new Random(hash(seed, AREA * sx + i, sy, ROTATION));
+    const rotation = drawRotation(draw, region, kind === "pivot");
+    return { kind, rotation, phase: draw.whole(0, rotation.length - 1), pixels };
+  });
+  return { sx, sy, labels, fields };
+}
+
+interface Piece {
+  readonly kind: TracedKind;
+  readonly pixels: number;
+}
+
+/** Box of pixels, its end exclusive. */
+interface Box {
+  readonly x0: number;
+  readonly y0: number;
+  readonly x1: number;
+  readonly y1: number;
+}
+
+/** The pixels of a section while it is divided. */
+class Canvas {
+  readonly #owner = new Uint8Array(AREA).fill(1);
+  /** By owner. */
+  readonly #kinds: TracedKind[] = ["section", "section"];
+
+  constructor(private readonly random: Random) {}
+
+  clear(x0: number, y0: number, x1: number, y1: number): void {
+    for (let y = y0; y < y1; y++) this.#owner.fill(0, y * SECTION_PIXELS + x0, y * SECTION_PIXELS + x1);
+  }
+
+  /** One large field with many holes. */
+  range(): void {
+    this.#kinds[1] = "range";
+    for (let i = this.random.whole(6, 34); i > 0; i--) this.#spot(this.random.whole(2, 26));
+  }
+
+  farm(): void {
+    const all: Box = { x0: 0, y0: 0, x1: SECTION_PIXELS, y1: SECTION_PIXELS };
+    const { random } = this;
+    const layout = random.weighted(LAYOUTS);
+    if (layout === "halves") {
+      const upright = random.next() < 0.5;
+      this.#name("half", this.#split(1, all, upright, SECTION_PIXELS / 2));
+      this.#kinds[1] = "half";
+    } else if (layout === "quarters") {
+      const south = this.#split(1, all, false, SECTION_PIXELS / 2);
+      const [north, below] = cutBox(all, false, SECTION_PIXELS / 2);
+      for (const [owner, box] of [
+        [1, north],
+        [south, below],
+      ] as const) {
+        const east = this.#split(owner, box, true, SECTION_PIXELS / 2);
+        const [left, right] = cutBox(box, true, SECTION_PIXELS / 2);
+        this.#quarter(owner, left);
+        this.#quarter(east, right);
+      }
+    }
+    if (random.next() < 0.14) this.#creek();
+    for (let i = random.whole(0, 3); i > 0; i--) this.#spot(random.whole(2, 14));
+  }
+
+  /** Fields as 4-connected pieces, those that are too small left out. */
+  pieces(): { labels: Uint8Array; pieces: Piece[] } {
+    const owner = this.#owner;
+    const part = new Uint16Array(AREA);
+    // Union-find over the parts of rows; the lowest number stands for all.
+    const parent = new Uint16Array(AREA / 2 + 1);
+    const pixels = new Uint16Array(AREA / 2 + 1);
+    const root = (of: number): number => {
+      let at = of;
+      while (parent[at] !== at) at = parent[at] as number;
+      return at;
+    };
+    let parts = 0;
+    for (let y = 0, at = 0; y < SECTION_PIXELS; y++) {
+      // What the pixel to the west is, and its part.
+      let [before, mine] = [0, 0];
+      for (let x = 0; x < SECTION_PIXELS; x++, at++) {
+        const own = owner[at] as number;
+        const same = own === before;
+        before = own;
+        if (own === 0) continue;
+        const north = y > 0 && owner[at - SECTION_PIXELS] === own ? (part[at - SECTION_PIXELS] as number) : 0;
+        if (!same) {
+          if (north === 0) parent[++parts] = parts;
+          mine = north || parts;
+        } else if (north !== 0 && north !== mine) {
+          const [a, b] = [root(mine), root(north)];
+          parent[Math.max(a, b)] = Math.min(a, b);
+          mine = north;
+        }
+        part[at] = mine;
+        pixels[mine] = (pixels[mine] as number) + 1;
+      }
+    }
+    // A part's parent has a lower number, so one pass downwards adds up, and one upwards gives labels.
+    for (let i = parts; i > 0; i--) {
+      const of = parent[i] as number;
+      if (of !== i) pixels[of] = (pixels[of] as number) + (pixels[i] as number);
+    }
+    const labels = new Uint8Array(AREA);
+    const label = new Uint8Array(parts + 1);
+    const pieces: Piece[] = [];
+    for (let at = 0, last = 0; at < AREA; at++) {
+      const mine = part[at] as number;
+      if (mine === 0) continue;
+      if (mine !== last) {
+        const of = parent[mine] as number;
+        if (of !== mine) label[mine] = label[of] as number;
+        else if (label[mine] === 0 && (pixels[mine] as number) >= MIN_PIXELS && pieces.length < MAX_FIELDS) {
+          pieces.push({ kind: this.#kinds[owner[at] as number] as TracedKind, pixels: pixels[mine] as number });
+          label[mine] = pieces.length;
+        }
+        last = mine;
+      }
+      labels[at] = label[mine] as number;
+    }
+    return { labels, pieces };
+  }
+
+  #quarter(owner: number, box: Box): void {
+    const { random } = this;
+    const upright = random.next() < 0.5;
+    const kind = random.weighted(QUARTERS);
+    if (kind === "eighties") this.#halve(owner, box, upright, "eighty");
+    else if (kind === "forties") {
+      const [first, second] = this.#halve(owner, box, upright, "forty");
+      this.#halve(...first, !upright, "forty");
+      this.#halve(...second, !upright, "forty");
+    } else if (kind === "strips") this.#strips(owner, box, upright);
+    else if (kind === "pivot") this.#pivot(owner, box);
+    else this.#kinds[owner] = "quarter";
+  }
+
+  /** @returns both parts with their boxes. */
+  #halve(owner: number, box: Box, upright: boolean, kind: TracedKind): [[number, Box], [number, Box]] {
+    const [from, to] = upright ? [box.x0, box.x1] : [box.y0, box.y1];
+    const at = Math.round(from + (to - from) * this.random.between(0.4, 0.6));
+    const other = this.#split(owner, box, upright, at);
+    this.#kinds[owner] = kind;
+    this.#name(kind, other);
+    const [first, second] = cutBox(box, upright, at);
+    return [
+      [owner, first],
+      [other, second],
+    ];
+  }
+
+  #strips(owner: number, box: Box, upright: boolean): void {
+    const count = this.random.whole(3, 4);
+    const [from, to] = upright ? [box.x0, box.x1] : [box.y0, box.y1];
+    this.#kinds[owner] = "strip";
+    let rest = owner;
+    for (let i = 1; i < count; i++) {
+      const at = Math.round(from + ((to - from) * i) / count);
+      rest = this.#split(rest, box, upright, at);
+      this.#name("strip", rest);
+    }
+  }
+
+  /** A circle in its quarter; the corners are farmed by themselves, or left in grass. */
+  #pivot(owner: number, box: Box): void {
+    const farmed = this.random.next() < 0.3;
+    this.#kinds[owner] = "pivot";
+    const corners = farmed ? this.#kinds.push("corners") - 1 : 0;
+    const [x, y] = [(box.x0 + box.x1 - 1) / 2, (box.y0 + box.y1 - 1) / 2];
+    const radius = Math.min(box.x1 - box.x0, box.y1 - box.y0) / 2 - this.random.between(0, 0.8);
+    this.#each(owner, box, (px, py) => (px - x) ** 2 + (py - y) ** 2 > radius ** 2, corners);
+  }
+
+  /** Pixels of `owner` behind a jagged line become another's. @returns the other. */
+  #split(owner: number, box: Box, upright: boolean, at: number): number {
+    const other = this.#kinds.push(this.#kinds[owner] as TracedKind) - 1;
+    const pixels = this.#owner;
+    const { random } = this;
+    let offset = 0;
+    const grown = grow(box);
+    const [from, to] = upright ? [grown.y0, grown.y1] : [grown.x0, grown.x1];
+    for (let along = from; along < to; along++) {
+      const draw = random.next() * 1000;
+      if (draw < JAGGED) {
+        const step = draw < JAGGED / 2 ? -1 : 1;
+        if (Math.abs(offset + step) <= JAGGED_REACH) offset += step;
+      }
+      const end = upright ? grown.x1 : grown.y1;
+      for (let across = at + offset; across < end; across++) {
+        const place = upright ? along * SECTION_PIXELS + across : across * SECTION_PIXELS + along;
+        if (pixels[place] === owner) pixels[place] = other;
+      }
+    }
+    return other;
+  }
+
+  /** A line of trees and water from one side of the section to the other, one or two pixels wide. */
+  #creek(): void {
+    const { random } = this;
+    const upright = random.next() < 0.5;
+    let across = random.whole(12, SECTION_PIXELS - 13);
+    for (let along = 0; along < SECTION_PIXELS; along++) {
+      const draw = random.next();
+      const before = across;
+      across = Math.min(SECTION_PIXELS - 2, Math.max(1, across + (draw < 0.25 ? -1 : draw > 0.75 ? 1 : 0)));
+      const [from, to] = [Math.min(before, across), Math.max(before, across) + 1];
+      if (upright) this.clear(from, along, to, along + 1);
+      else this.clear(along, from, along + 1, to);
+    }
+  }
+
+  /** A wet or bare spot of about so many pixels. */
+  #spot(pixels: number): void {
+    const { random } = this;
+    let [x, y] = [random.whole(1, SECTION_PIXELS - 2), random.whole(1, SECTION_PIXELS - 2)];
+    for (let i = 0; i < pixels; i++) {
+      this.#owner[y * SECTION_PIXELS + x] = 0;
+      const draw = random.whole(0, 3);
+      x = Math.min(SECTION_PIXELS - 1, Math.max(0, x + (draw === 0 ? -1 : draw === 1 ? 1 : 0)));
+      y = Math.min(SECTION_PIXELS - 1, Math.max(0, y + (draw === 2 ? -1 : draw === 3 ? 1 : 0)));
+    }
+  }
+
+  #each(owner: number, box: Box, wanted: (x: number, y: number) => boolean, other: number): void {
+    const grown = grow(box);
+    for (let y = grown.y0; y < grown.y1; y++) {
+      for (let x = grown.x0; x < grown.x1; x++) {
+        const at = y * SECTION_PIXELS + x;
+        if (this.#owner[at] === owner && wanted(x, y)) this.#owner[at] = other;
+      }
+    }
+  }
+
+  #name(kind: TracedKind, owner: number): void {
+    this.#kinds[owner] = kind;
+  }
+}
+
+function cutBox(box: Box, upright: boolean, at: number): [Box, Box] {
+  return upright
+    ? [
+        { ...box, x1: at },
+        { ...box, x0: at },
+      ]
+    : [
+        { ...box, y1: at },
+        { ...box, y0: at },
+      ];
+}
+
+/** A part may reach over its box where its border is jagged. */
+function grow({ x0, y0, x1, y1 }: Box): Box {
+  return {
+    x0: Math.max(0, x0 - JAGGED_REACH),
+    y0: Math.max(0, y0 - JAGGED_REACH),
+    x1: Math.min(SECTION_PIXELS, x1 + JAGGED_REACH),
+    y1: Math.min(SECTION_PIXELS, y1 + JAGGED_REACH),
+  };
+}
