@@ -1,4 +1,4 @@
-import type { Progress } from "../dist/cli/progress.js";
+import type { Progress } from "../dist/pipeline/progress.js";
 
 /** What a stretch of a program took, seen from inside. */
 export interface Cost {

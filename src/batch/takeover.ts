@@ -1,8 +1,8 @@
 import { rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { Log } from "../cli/log.js";
 import { isAlive, isHere } from "../pipeline/holder.js";
+import type { Log } from "../pipeline/log.js";
 import { Standstill } from "../pipeline/standstill.js";
 import { type Claim, readClaim } from "./claims.js";
 import { type BatchLayout, type Place, SHARDS } from "./layout.js";

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Log } from "../cli/log.js";
+import type { Log } from "../pipeline/log.js";
 import type { Board } from "./board.js";
 import type { Check } from "./checks.js";
 import { type Claim, claim, owns, release } from "./claims.js";

@@ -1,18 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import pino from "pino";
-
-export type LogFields = Readonly<Record<string, unknown>>;
-
-/** One line each, with fields; a person reads them on stderr, a program in the log file. */
-export interface Log {
-  debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields): void;
-  error(message: string, fields?: LogFields): void;
-  /** The same log with these fields on every line. */
-  with(fields: LogFields): Log;
-}
+import type { Log, LogFields } from "../pipeline/log.js";
 
 export interface LogOptions {
   /** JSON lines are appended here (one file per year); created with its folder. */

@@ -1,20 +1,4 @@
-/** Told how far a task is; draws a bar on a terminal, else logs a line every 10 s. */
-export interface Progress {
-  /**
-   * Begin a task.
-   *
-   * @param label  what is counted, as in "fields burned".
-   * @param total  how many there are in all; undefined when unknown.
-   * @param from  how many were done before; rate and remaining time are of the rest.
-   */
-  start(label: string, total?: number, from?: number): Task;
-}
-
-export interface Task {
-  /** `done` so far, in the unit of the label; never beyond total. */
-  update(done: number): void;
-  end(): void;
-}
+import type { Progress, Task } from "../pipeline/progress.js";
 
 /** Seconds between two lines where there is no terminal. */
 const LINE_INTERVAL_S = 10;
@@ -62,9 +46,6 @@ export class TerminalProgress implements Progress {
     this.#line = line;
   }
 }
-
-/** Progress that says nothing; for library use and tests. */
-export const SILENT: Progress = { start: () => ({ update() {}, end() {} }) };
 
 /** `fields burned ██████░░░ 61 % 122,000/200,000 410,000/s ETA 0:12` */
 export function progressText(

@@ -1,10 +1,9 @@
 import { Agent, Dispatcher, ProxyAgent, fetch as undiciFetch } from "undici";
-import type { Fetch } from "./fetch.js";
 import type { ProxyRules, WebProxy } from "./proxy.js";
 import { isUnreachable, ProxyError } from "./proxy-error.js";
 
 /** See `fetchBy`. Redirects go by the rules too; connections are kept. */
-export function proxyFetch(rules: ProxyRules): Fetch {
+export function proxyFetch(rules: ProxyRules): typeof fetch {
   const dispatcher = new Router(rules);
   // The same interface, declared twice: by this package and by Node.
   const through = undiciFetch as unknown as (input: unknown, init: object) => Promise<Response>;

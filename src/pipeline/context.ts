@@ -1,5 +1,5 @@
-import type { Log } from "../cli/log.js";
-import type { Progress } from "../cli/progress.js";
+import type { Log } from "../pipeline/log.js";
+import type { Progress } from "../pipeline/progress.js";
 
 /** What every step is handed besides its own input; there are no other globals. */
 export interface Context {

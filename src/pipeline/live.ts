@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Progress, Task } from "../cli/progress.js";
+import type { Progress, Task } from "../pipeline/progress.js";
 import type { Context } from "./context.js";
 import { PipelineError } from "./errors.js";
 import { readJson, writeJsonAtomic } from "./record.js";

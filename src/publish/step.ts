@@ -1,10 +1,10 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { SILENT } from "../cli/progress.js";
 import type { Layout, Options } from "../config/config.js";
 import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { SILENT } from "../pipeline/progress.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
-import type { Task } from "../cli/progress.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import type { Task } from "../pipeline/progress.js";
 import { writeParquet } from "../table/parquet-writer.js";
 import { BatchTee } from "./batch-tee.js";
 import { type RasterFormat, writeRaster } from "./cdl-raster.js";

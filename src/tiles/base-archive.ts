@@ -19,7 +19,6 @@ import { judgeStep, runStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, LAYERS } from "./archive-metadata.js";
 import { takeCensus } from "./census.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
-import type { SwapTemplate } from "./swap-template.js";
 import { tileFields } from "./tile-fields.js";
 
 /** What a base knows of itself; kept in its metadata, so that the file alone will do. */
@@ -46,8 +45,6 @@ export interface BaseArchive {
   readonly facts: BaseFacts;
   /** Of the attributes that do not change. */
   readonly tilestats: Tilestats | undefined;
-  /** Undefined where a year goes without. */
-  readonly template?: SwapTemplate | undefined;
 }
 
 /** Everything that a base depends on. */

@@ -1,7 +1,7 @@
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import type { BaseArchive } from "./base-archive.js";
 import { type SwapOutput, type SwapReport, swapAttributes } from "./swap.js";
+import type { PreparedBase } from "./swap-template.js";
 
 /**
  * Several years' attributes in one pass over the base: it begins when all that are expected
@@ -52,7 +52,7 @@ export interface SwapMember {
   /** Do something while no other member does: joining a year's crops takes 8 bytes a field for a moment. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Add the output, and wait until all are made. */
-  join(base: BaseArchive, output: SwapOutput, pool: Pool, ctx: Context): Promise<SwapReport>;
+  join(base: PreparedBase, output: SwapOutput, pool: Pool, ctx: Context): Promise<SwapReport>;
   /** It will not come; nothing to do after `join`. */
   leave(): void;
 }

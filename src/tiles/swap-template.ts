@@ -36,6 +36,11 @@ export interface SwapTemplate extends TemplateFile {
   forget(): void;
 }
 
+/** A base, and its template where a year has use for it. */
+export interface PreparedBase extends BaseArchive {
+  readonly template?: SwapTemplate | undefined;
+}
+
 /** Whether a year's attributes are what templates are made for: the crop's code alone. */
 export function suitsTemplate(keys: CropKeys): boolean {
   return keys.name === undefined && keys.code === cropKeys(false).code;

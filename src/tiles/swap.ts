@@ -12,6 +12,7 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { LAYERS } from "./archive-metadata.js";
 import { type BaseArchive, rowsOfLayer } from "./base-archive.js";
 import { planSwap, type YearAttributes } from "./swap-plan.js";
+import type { PreparedBase } from "./swap-template.js";
 import { swapTiles } from "./tasks.js";
 import { fillTemplate, planFill } from "./template-swap.js";
 
@@ -63,7 +64,7 @@ const FIRST_ROWS = 20;
  * @throws {PipelineError} input, naming the tile or the rows; space; tool, when a result is not what it must be.
  */
 export async function swapAttributes(
-  base: BaseArchive,
+  base: PreparedBase,
   outputs: readonly SwapOutput[],
   pool: Pool,
   ctx: Context,

@@ -1,5 +1,5 @@
-import type { Log } from "../cli/log.js";
 import { PipelineError, type Where } from "../pipeline/errors.js";
+import type { Log } from "../pipeline/log.js";
 
 const TAIL_LINES = 50;
 

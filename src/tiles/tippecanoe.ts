@@ -5,8 +5,8 @@ import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promis
 import { execa } from "execa";
 import { endOfSections } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
-import type { Log } from "../cli/log.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import type { Log } from "../pipeline/log.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { endGroup, signalGroup } from "../system/process-group.js";
 import { OUTPUT_COPIES } from "./preflight.js";

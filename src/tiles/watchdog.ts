@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import type { Log } from "../cli/log.js";
 import { PipelineError, type Where } from "../pipeline/errors.js";
+import type { Log } from "../pipeline/log.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { describeThreads, measureOpenFiles, type ProcessView, viewProcess } from "../system/process-view.js";
 

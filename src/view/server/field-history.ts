@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import type { Log } from "../../cli/log.js";
 import type { HistoryLegend } from "../../history/format.js";
 import { HistoryReader } from "../../history/history-reader.js";
 import { asPipelineError } from "../../pipeline/errors.js";
+import type { Log } from "../../pipeline/log.js";
 import type { ViewerAreas, ViewerField } from "../viewer-api.js";
 import type { Store } from "./store.js";
 

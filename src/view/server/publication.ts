@@ -1,6 +1,6 @@
-import type { Log } from "../../cli/log.js";
 import { CDL_LEGEND, type LegendEntry } from "../../legend/cdl-legend.js";
 import { asPipelineError, type PipelineError } from "../../pipeline/errors.js";
+import type { Log } from "../../pipeline/log.js";
 import { type ArchiveEntry, type Manifest, parseManifest } from "../../publish/manifest.js";
 import type { ViewerYear, ViewerYears } from "../viewer-api.js";
 import { type ArchiveDescription, describeStored } from "./archive-description.js";

@@ -8,8 +8,8 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { finished, type Readable } from "node:stream";
-import type { Log } from "../../cli/log.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
+import type { Log } from "../../pipeline/log.js";
 import { type Asset, chooseEncoding, compress, encodeAsset, inlineScriptHashes, loadAssets } from "./assets.js";
 import type { FieldHistory } from "./field-history.js";
 import type { Publication } from "./publication.js";

@@ -1,0 +1,11 @@
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** One line each, with fields; a person reads them on stderr, a program in the log file. */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The same log with these fields on every line. */
+  with(fields: LogFields): Log;
+}
