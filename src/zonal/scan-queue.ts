@@ -34,7 +34,8 @@ export function pushItem({ control, items }: ScanQueue, { item, slot }: ScanItem
   items[2 * at + 1] = slot;
   Atomics.store(control, PUSHED, at + 1);
   Atomics.add(control, CHANGES, 1);
-  Atomics.notify(control, CHANGES, 1);
+  // All of them: each waits for a place of its own, and only one of them waits for this.
+  Atomics.notify(control, CHANGES);
 }
 
 /** No more will come: whoever waits, or comes later, goes away empty-handed. */
