@@ -99,12 +99,14 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
       field.data(), shape.data(), run.data(), static_cast<uint32_t>(field.size()), static_cast<uint32_t>(run.size()),
       row,          col};
   const double skip[] = {0, 1e300, -1e300, 2.5, std::numeric_limits<double>::quiet_NaN()};
-  const bool clip = below(2) == 0;
+  const bool clip = below(2) == 0, masked = below(2) == 0;
+  std::vector<uint8_t> mask(masked ? pixels.size() : 0);
+  for (uint8_t& byte : mask) byte = static_cast<uint8_t>(below(3));
   if (below(2) == 0) {
     const std::vector<double> row_weights(grid.height, kShareUnits);
     WeightedPartial weighted;
-    return count_weighted<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip, row_weights.data(),
-                             weighted);
+    return count_weighted<T>(pixels.data(), masked ? mask.data() : nullptr, grid.width, grid.height, segment, skip, 5,
+                             clip, row_weights.data(), weighted);
   }
   // Rows for half of the fields at times: the others are then beyond the answers.
   const uint32_t rows = below(8) == 0 ? 4 : 8;
@@ -113,8 +115,8 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
   const Answers<T> answers{code.data(),    second.data(), counted.data(), valid.data(), second_pixels.data(),
                            covered.data(), rows};
   Partial partial, open, none;
-  const bool fits = count_segment<T>(pixels.data(), grid.width, grid.height, segment, skip, 5, clip,
-                                     below(2) == 0 ? &answers : nullptr, partial);
+  const bool fits = count_segment<T>(pixels.data(), masked ? mask.data() : nullptr, grid.width, grid.height, segment,
+                                     skip, 5, clip, below(2) == 0 ? &answers : nullptr, partial);
   const auto view = [](const Partial& of) {
     return PartialView{of.field.data(),
                        of.parts.data(),

@@ -34,13 +34,15 @@ std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uin
   return segments;
 }
 
-// What both counts take: count(pixels, stride, words, layout, skip, clip, ...).
+// What both counts take: count(pixels, stride, words, layout, skip, clip, ..., mask?).
 struct CountArguments {
   Napi::TypedArray pixels;
   uint32_t stride, height;
   Napi::Uint32Array words, layout;
   Napi::Float64Array skip;
   bool clip;
+  // A byte a pixel; null without one.
+  const uint8_t* mask = nullptr;
   size_t entries = 0;
   std::vector<Segment> segments;
 
@@ -57,6 +59,10 @@ struct CountArguments {
     height = static_cast<uint32_t>(pixels.ElementLength() / stride);
     if (layout.ElementLength() % 7 != 0) fail(env, "layout: seven numbers a segment were expected");
     segments = segments_of(words, layout, entries);
+    if (info.Length() <= 7 || info[7].IsUndefined()) return;
+    const auto bytes = array_of<Napi::Uint8Array>(info[7], "mask");
+    if (bytes.ElementLength() != pixels.ElementLength()) fail(env, "mask: a byte a pixel was expected");
+    mask = elements_of<uint8_t>(bytes);
   }
 };
 
@@ -118,7 +124,7 @@ Napi::Object object_of_partial(Napi::Env env, const Partial& partial) {
   return part;
 }
 
-// count(pixels, stride, words, layout, skip, clip, answers | null) -> {field, parts, covered, end, code, pixels}
+// count(pixels, stride, words, layout, skip, clip, answers | null, mask?) -> {field, parts, covered, end, code, pixels}
 Napi::Value count(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CountArguments in(info);
@@ -128,8 +134,8 @@ Napi::Value count(const Napi::CallbackInfo& info) {
     Answers<T> answers{};
     if (!info[6].IsNull()) answers = answers_of<T>(object_of(info[6], "answers"));
     return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
-      return count_segment(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
-                           info[6].IsNull() ? nullptr : &answers, partial);
+      return count_segment(data, in.mask, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(),
+                           in.clip, info[6].IsNull() ? nullptr : &answers, partial);
     });
   });
   if (!fits) fail(env, kMisfit);
@@ -180,7 +186,8 @@ Napi::Value merge(const Napi::CallbackInfo& info) {
   return object_of_partial(env, open);
 }
 
-// countWeighted(pixels, stride, words, layout, skip, clip, rowWeights) -> {field, parts, covered, end, code, pixels}
+// countWeighted(pixels, stride, words, layout, skip, clip, rowWeights, mask?) -> {field, parts, covered, end, code,
+// pixels}
 Napi::Value count_weights(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CountArguments in(info);
@@ -189,8 +196,8 @@ Napi::Value count_weights(const Napi::CallbackInfo& info) {
   WeightedPartial partial;
   const bool fits = with_classes(in.pixels, "pixels", [&](const auto* data) {
     return std::all_of(in.segments.begin(), in.segments.end(), [&](const Segment& segment) {
-      return count_weighted(data, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(), in.clip,
-                            row_weights.Data(), partial);
+      return count_weighted(data, in.mask, in.stride, in.height, segment, in.skip.Data(), in.skip.ElementLength(),
+                            in.clip, row_weights.Data(), partial);
     });
   });
   if (!fits) fail(env, kMisfit);

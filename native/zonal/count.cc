@@ -249,6 +249,22 @@ inline uint32_t add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint3
   return histogram.add_run(run, length, end, held);
 }
 
+// The stretches of a run that the mask leaves.
+template <typename T>
+uint32_t add_unmasked(Histogram<T>& histogram, const T* run, const uint8_t* mask, uint32_t length, const T* end,
+                      uint32_t held) {
+  for (uint32_t i = 0; i < length;) {
+    if (mask[i] == 0) {
+      i++;
+      continue;
+    }
+    const uint32_t first = i;
+    while (i < length && mask[i] != 0) i++;
+    held = add_run(histogram, run + first, i - first, end, held);
+  }
+  return held;
+}
+
 // Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
 template <typename T>
 class Majority {
@@ -299,8 +315,8 @@ struct Place {
 };
 
 template <typename T>
-bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, const Answers<T>* answers, Partial& partial) {
+bool count_segment(const T* pixels, const uint8_t* mask, uint32_t stride, uint32_t height, const Segment& segment,
+                   const double* skip, size_t skips, bool clip, const Answers<T>* answers, Partial& partial) {
   Histogram<T> histogram(skip, skips);
   const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
   const Place place{static_cast<uint32_t>(segment.row), static_cast<uint32_t>(segment.col), stride, height};
@@ -309,7 +325,7 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
                            static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
   // All rows of the chunk are rows of the window, and a short run that begins at its left edge may be read.
   const bool inside = segment.row >= 0 && segment.col >= 0 && place.top + kChunkRows <= height && place.left < stride &&
-                      stride * size_t{height} >= kTallySlack;
+                      stride * size_t{height} >= kTallySlack && mask == nullptr;
   const uint32_t* run = segment.run;
   const uint32_t* const runs_end = segment.run + segment.runs;
   for (uint32_t entry = 0; entry < segment.entries; entry++) {
@@ -341,7 +357,12 @@ bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segm
         if (!place.clip(row, col, length)) continue;
       }
       covered += length;
-      held = add_run(histogram, pixels + static_cast<size_t>(row) * stride + col, length, pixels_end, held);
+      const size_t at = static_cast<size_t>(row) * stride + col;
+      if (mask == nullptr) {
+        held = add_run(histogram, pixels + at, length, pixels_end, held);
+      } else {
+        held = add_unmasked(histogram, pixels + at, mask + at, length, pixels_end, held);
+      }
     }
     if (parts == 1 && answers != nullptr) {
       if (field >= answers->rows) return false;
@@ -418,9 +439,9 @@ bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answ
   return true;
 }
 
-#define FIELDS_COUNT(T)                                                                                     \
-  template bool count_segment<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, \
-                                 const Answers<T>*, Partial&);                                              \
+#define FIELDS_COUNT(T)                                                                                               \
+  template bool count_segment<T>(const T*, const uint8_t*, uint32_t, uint32_t, const Segment&, const double*, size_t, \
+                                 bool, const Answers<T>*, Partial&);                                                  \
   template bool merge_partial<T>(const std::vector<PartialView>&, const Answers<T>&, bool, Partial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)

@@ -41,13 +41,13 @@ struct PartialView {
   uint32_t entries;
 };
 
-// Counts one segment. `stride` is the window's width, `height` its rows. `skip` are classes that are not
-// counted (NaN never is). Fields that lie wholly in the chunk are answered; without `answers` they come as
-// partial histograms too. False when a run leaves the window, a field is beyond the answers' rows or the
-// segment's own lengths disagree: the index is not of this grid.
+// Counts one segment. `stride` is the window's width, `height` its rows. `mask` has a byte a pixel, 0 where the
+// pixel is not counted, or is null. `skip` are classes that are not counted (NaN never is). Fields that lie wholly in
+// the chunk are answered; without `answers` they come as partial histograms too. False when a run leaves the window, a
+// field is beyond the answers' rows or the segment's own lengths disagree: the index is not of this grid.
 template <typename T>
-bool count_segment(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                   size_t skips, bool clip, const Answers<T>* answers, Partial& partial);
+bool count_segment(const T* pixels, const uint8_t* mask, uint32_t stride, uint32_t height, const Segment& segment,
+                   const double* skip, size_t skips, bool clip, const Answers<T>* answers, Partial& partial);
 
 // Adds partial histograms up and answers the fields of which all parts have come, or all fields at the end.
 // Those of the others go to `open` as they are. False when a field is beyond the answers' rows.

@@ -10,8 +10,8 @@
 namespace fields {
 
 template <typename T>
-bool count_weighted(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                    size_t skips, bool clip, const double* row_weights, WeightedPartial& partial) {
+bool count_weighted(const T* pixels, const uint8_t* mask, uint32_t stride, uint32_t height, const Segment& segment,
+                    const double* skip, size_t skips, bool clip, const double* row_weights, WeightedPartial& partial) {
   std::unordered_map<T, double> histogram;
   std::vector<std::pair<double, double>> sorted;
   const uint32_t* word = segment.run;
@@ -44,6 +44,7 @@ bool count_weighted(const T* pixels, uint32_t stride, uint32_t height, const Seg
         const double weight = std::floor(static_cast<double>(share) * row_weights[row] + 0.5);
         if (!(weight > 0)) continue;
         covered += weight;
+        if (mask != nullptr && mask[row * stride + col] == 0) continue;
         const T code = pixels[row * stride + col];
         if (code == code) histogram[code == 0 ? T{0} : code] += weight;  // NaN is no class, -0.0 is 0
       }
@@ -67,9 +68,9 @@ bool count_weighted(const T* pixels, uint32_t stride, uint32_t height, const Seg
   return word == words_end;
 }
 
-#define FIELDS_COUNT(T)                                                                                      \
-  template bool count_weighted<T>(const T*, uint32_t, uint32_t, const Segment&, const double*, size_t, bool, \
-                                  const double*, WeightedPartial&);
+#define FIELDS_COUNT(T)                                                                                                \
+  template bool count_weighted<T>(const T*, const uint8_t*, uint32_t, uint32_t, const Segment&, const double*, size_t, \
+                                  bool, const double*, WeightedPartial&);
 FIELDS_COUNT(uint8_t)
 FIELDS_COUNT(int8_t)
 FIELDS_COUNT(uint16_t)

@@ -14,7 +14,7 @@ struct WeightedPartial {
 // As count_segment. A pixel weighs what its row does, times its covered share (kWeighted in burn.h), rounded to a
 // whole number: so any order of adding gives the same sum, up to 2^53.
 template <typename T>
-bool count_weighted(const T* pixels, uint32_t stride, uint32_t height, const Segment& segment, const double* skip,
-                    size_t skips, bool clip, const double* row_weights, WeightedPartial& partial);
+bool count_weighted(const T* pixels, const uint8_t* mask, uint32_t stride, uint32_t height, const Segment& segment,
+                    const double* skip, size_t skips, bool clip, const double* row_weights, WeightedPartial& partial);
 
 }  // namespace fields

@@ -57,7 +57,7 @@ export const OPTIONS = {
   nodata: {
     type: "numbers",
     default: [0],
-    help: "codes that are background, not counted, beside the band's own nodata (none: '')",
+    help: "codes that are background, not counted, in addition to the raster's own nodata or mask (none: '')",
   },
   allTouched: {
     type: "boolean",

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
-import { fileDigest } from "../pipeline/fingerprint.js";
+import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 
 const HFA_MAGIC = "EHFA_HEADER_TAG";
 /** Classic TIFF and BigTIFF, either byte order. */
@@ -24,15 +24,21 @@ export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
 }
 
 /**
- * The raster's identity by content. An .img may keep its pixels in an .ige and a
- * TIFF its place on earth in a .tfw: they count too. Statistics and overviews
- * that viewers leave beside it do not.
+ * The raster's identity by content. An .img may keep its pixels in an .ige, a TIFF its place on
+ * earth in a .tfw, and any raster its mask in a .msk: they count too. So does what an .aux.xml says of
+ * nodata and georeferencing. Statistics and overviews that viewers leave next to it do not.
  */
 export function rasterDigest(path: string): string {
   const stem = path.replace(/\.[^.]*$/, "");
-  const beside = ["ige", "tfw", "tifw"].map((extension) => `${stem}.${extension}`).filter((file) => existsSync(file));
-  return [path, ...beside].map(fileDigest).join("+");
+  const files = [...["ige", "tfw", "tifw", "wld"].map((extension) => `${stem}.${extension}`), `${path}.msk`];
+  const digests = [path, ...files.filter((file) => existsSync(file))].map(fileDigest);
+  const said = existsSync(`${path}.aux.xml`) ? readFileSync(`${path}.aux.xml`, "utf8").match(GDAL_OVERRIDES) : null;
+  return [...digests, ...(said === null ? [] : [fingerprint(said)])].join("+");
 }
+
+/** Elements of an .aux.xml that change which pixels count or where they lie. */
+const GDAL_OVERRIDES =
+  /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
 
 export function firstBytes(path: string, length: number): Buffer {
   const fd = openSync(path, "r");

@@ -161,6 +161,7 @@ export interface ZonalKernel {
    * @param skip    classes that are not counted.
    * @param clip    cut runs at the window's edges instead of taking them for a mistake.
    * @param answers written; null: every field's histogram comes back, and none is answered.
+   * @param mask    one byte per pixel of the window, 0 where the pixel is not counted.
    * @throws {TypeError} when a run leaves the window or a field has no row: the index is of another grid.
    * @see native/zonal/count.cc, native/zonal/tally.cc
    */
@@ -172,6 +173,7 @@ export interface ZonalKernel {
     skip: Float64Array,
     clip: boolean,
     answers: AnswerArrays | null,
+    mask?: Uint8Array,
   ): PartialCounts;
 
   /**
@@ -200,6 +202,7 @@ export interface ZonalKernel {
     skip: Float64Array,
     clip: boolean,
     rowWeights: Float64Array,
+    mask?: Uint8Array,
   ): PartialCounts;
 
   /**

@@ -14,6 +14,16 @@ export const PIXEL_ARRAYS = {
 
 export type BandType = keyof typeof PIXEL_ARRAYS;
 
+/** Bytes for `count` pixels of a window, with their mask where the raster has one. */
+export function windowBytes(type: BandType, masked: boolean, count: number): number {
+  return count * (PIXEL_ARRAYS[type].BYTES_PER_ELEMENT + (masked ? 1 : 0));
+}
+
+/** The mask of a window of `count` pixels: it lies behind them. */
+export function maskArray(type: BandType, buffer: ArrayBufferLike, count: number): Uint8Array {
+  return new Uint8Array(buffer as ArrayBuffer, count * PIXEL_ARRAYS[type].BYTES_PER_ELEMENT, count);
+}
+
 /** The first `count` pixels of a buffer, typed as the band. */
 export function pixelArray(type: BandType, buffer: ArrayBufferLike, count: number): Pixels {
   return new PIXEL_ARRAYS[type](buffer as ArrayBuffer, 0, count);

@@ -20,6 +20,11 @@ export interface Raster {
   readonly block: { readonly width: number; readonly height: number };
   /** Undefined when the band declares none. */
   readonly nodata: number | undefined;
+  /**
+   * Whether GDAL masks pixels otherwise than by the nodata class alone: an internal mask, a .msk file, an alpha band,
+   * NODATA_VALUES, a nodata that the type does not hold. Then that mask says which pixels count, and nodata does not.
+   */
+  readonly masked: boolean;
 }
 
 /**
@@ -41,7 +46,7 @@ export function openRaster(path: string): Raster {
       throw new PipelineError("input", "Raster must be north-up, not rotated", { path, geotransform: g.join(" ") });
     }
     const band = dataset.bands.get(1);
-    const type = band.dataType ?? "unknown";
+    const type = bandType(band);
     if (!(type in PIXEL_ARRAYS)) {
       throw new PipelineError("input", "Band type cannot be counted", {
         path,
@@ -57,10 +62,34 @@ export function openRaster(path: string): Raster {
       bytesPerPixel: PIXEL_ARRAYS[type as BandType].BYTES_PER_ELEMENT,
       block: { width: band.blockSize?.x ?? rasterSize.x, height: band.blockSize?.y ?? 1 },
       nodata: band.noDataValue ?? undefined,
+      masked: isMasked(band, type as BandType),
     };
   } finally {
     dataset.close();
   }
+}
+
+/** GDAL's name of the band's type; before GDAL 3.7 signed bytes are bytes with a note. */
+function bandType(band: gdal.RasterBand): string {
+  const type = band.dataType ?? "unknown";
+  return type === "Byte" && band.getMetadata("IMAGE_STRUCTURE").PIXELTYPE === "SIGNEDBYTE" ? "Int8" : type;
+}
+
+/** GDAL's flags of a mask (GMF_*). */
+const [ALL_VALID, NODATA] = [1, 8];
+
+function isMasked(band: gdal.RasterBand, type: BandType): boolean {
+  const flags = band.getMaskFlags();
+  if (flags === ALL_VALID) return false;
+  if (flags !== NODATA) return true;
+  const nodata = band.noDataValue as number;
+  // GDAL rounds what the type does not hold, and masks by that.
+  return !Number.isNaN(nodata) && PIXEL_ARRAYS[type].of(nodata)[0] !== nodata;
+}
+
+/** Classes that the band itself says are not to be counted. */
+export function nodataClasses({ nodata, masked }: Raster): readonly number[] {
+  return nodata === undefined || masked ? [] : [nodata];
 }
 
 function openDataset(path: string): gdal.Dataset {
@@ -95,17 +124,23 @@ export class RasterReader {
     this.#free = [...this.#all];
   }
 
-  /** @throws {PipelineError} input, naming file and window, when a block does not decode. */
-  async read(window: Window, pixels: Pixels): Promise<void> {
+  /**
+   * @param mask  filled with one byte per pixel, 0 where the pixel does not count.
+   * @throws {PipelineError} input, naming file and window, when a block does not decode.
+   */
+  async read({ col, row, width, height }: Window, pixels: Pixels, mask?: Uint8Array): Promise<void> {
     const dataset = await this.#acquire();
     try {
-      const target = pixels.subarray(0, window.width * window.height) as Uint8Array;
-      await dataset.bands.get(1).pixels.readAsync(window.col, window.row, window.width, window.height, target);
+      const band = dataset.bands.get(1);
+      const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+      const target = (pixels instanceof Int8Array ? bytes : pixels).subarray(0, width * height) as Uint8Array;
+      await band.pixels.readAsync(col, row, width, height, target);
+      if (mask) await band.getMaskBand()?.pixels.readAsync(col, row, width, height, mask.subarray(0, width * height));
     } catch (cause) {
       throw new PipelineError(
         "input",
         "Raster block cannot be read",
-        { path: this.raster.path, window: windowText(window) },
+        { path: this.raster.path, window: windowText({ col, row, width, height }) },
         { cause },
       );
     } finally {

@@ -41,7 +41,7 @@ const MOST_BLOCK_BYTES = 2 ** 30;
  * The caller closes `fd`.
  */
 export function openTiffBand(raster: Raster, kernel: RasterKernel): TiffBand | undefined {
-  if (raster.driver !== "GTiff") return undefined;
+  if (raster.driver !== "GTiff" || raster.masked) return undefined;
   let fd: number | undefined;
   let band: TiffBand | undefined;
   try {

@@ -36,7 +36,7 @@ export interface EngineOptions {
 export interface ZonalOptions extends PixelOptions {
   /** Zone index made by `prepare`; without it the fields are burned first, into a temporary one. */
   readonly index?: string;
-  /** Classes not counted beside the band's own nodata; default none. */
+  /** Classes not counted, in addition to the pixels that the raster's own nodata or mask leaves out; default none. */
   readonly nodata?: readonly number[];
   /** The class that wins where several have as many pixels; default lowest. */
   readonly ties?: "lowest" | "highest";

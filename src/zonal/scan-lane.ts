@@ -5,7 +5,7 @@ import type { Pixels, TiffBand } from "../kernel/raster.js";
 import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
-import { type BandType, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";
+import { type BandType, maskArray, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";
 import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
 import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
 
@@ -14,6 +14,8 @@ export interface LaneTarget {
   readonly type: BandType;
   /** Whose blocks the workers decode; undefined where GDAL does, for the main thread. */
   readonly band: TiffBand | undefined;
+  /** Whether a window's mask lies behind its pixels. */
+  readonly masked: boolean;
   readonly skip: Float64Array;
   readonly clip: boolean;
   /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
@@ -148,13 +150,15 @@ class Lane {
   /** @returns histograms for the main thread, where it wants them all. */
   count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
     const { target, row, width, height, segments } = window;
-    const { skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
+    const { type, masked, skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
     const pixels = this.#pixels(window, slot);
     const { words, layout } = this.reader.read(segments);
+    const buffer = this.task.slots[slot] as SharedArrayBuffer;
+    const mask = masked ? maskArray(type, buffer, width * height) : undefined;
     const weights = rowWeights?.slice(row, row + height);
     const partial = weights
-      ? this.kernel.countWeighted(pixels, width, words, layout, skip, clip, weights)
-      : this.kernel.count(pixels, width, words, layout, skip, clip, answers);
+      ? this.kernel.countWeighted(pixels, width, words, layout, skip, clip, weights, mask)
+      : this.kernel.count(pixels, width, words, layout, skip, clip, answers, mask);
     if (answers === null) return { partial };
     const held = this.waiting[target] as PartialCounts[];
     held.push(partial);

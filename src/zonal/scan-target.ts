@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { pixelArray } from "../raster/pixels.js";
+import { maskArray, pixelArray } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
 import { openTiffBand } from "../raster/tiff-band.js";
 import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
@@ -50,11 +50,12 @@ export class ScanTarget {
     // Chunks that the raster's edge cuts have runs outside of it.
     const clip =
       shift.col !== 0 || shift.row !== 0 || raster.grid.width !== grid.width || raster.grid.height !== grid.height;
-    const { type } = raster;
+    const { type, masked } = raster;
     const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
     weights?.set(rowWeights as Float64Array);
     const band = direct ? openTiffBand(raster, nativeKernel()) : undefined;
-    this.lane = { type, band, skip: Float64Array.from(skip), clip, answers: this.answers.arrays, rowWeights: weights };
+    const { arrays } = this.answers;
+    this.lane = { type, band, masked, skip: Float64Array.from(skip), clip, answers: arrays, rowWeights: weights };
     if (band === undefined) this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
   }
 
@@ -64,7 +65,9 @@ export class ScanTarget {
   }
 
   async read(window: PlannedWindow["window"], slot: SharedArrayBuffer): Promise<void> {
-    await this.#reader?.read(window, pixelArray(this.raster.type, slot, window.width * window.height));
+    const { type, masked } = this.raster;
+    const count = window.width * window.height;
+    await this.#reader?.read(window, pixelArray(type, slot, count), masked ? maskArray(type, slot, count) : undefined);
   }
 
   finish(): void {

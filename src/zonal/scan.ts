@@ -4,6 +4,7 @@ import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { windowBytes } from "../raster/pixels.js";
 import type { PlannedWindow } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { AnswerRule, Answers } from "./answers.js";
@@ -186,5 +187,5 @@ class Scan {
 }
 
 function bytesOf({ pixels, target }: Item): number {
-  return pixels * target.raster.bytesPerPixel;
+  return windowBytes(target.raster.type, target.raster.masked, pixels);
 }

@@ -13,7 +13,7 @@ import { publishFile, scratchBeside } from "../pipeline/output.js";
 import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
-import { openRaster, type Raster } from "../raster/raster.js";
+import { nodataClasses, openRaster, type Raster } from "../raster/raster.js";
 import { fitRaster } from "../zones/fit.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
@@ -155,7 +155,7 @@ export async function countRasters(
     const shift = fitRaster(zones.header, raster.grid);
     if (shift === undefined) throw misfit(zones, raster);
     checkOverlap(fields, raster, zones, shift);
-    const skip = [...options.nodata, ...(raster.nodata === undefined ? [] : [raster.nodata])];
+    const skip = [...options.nodata, ...nodataClasses(raster)];
     return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
   return { status, dirty, answers: await scanRasters(placed, zones, rule, pool, ctx) };

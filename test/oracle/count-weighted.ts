@@ -24,6 +24,7 @@ export class WeightedCounter {
     skip: Float64Array,
     private readonly clip: boolean,
     private readonly rowWeights: Float64Array,
+    private readonly mask: Uint8Array | undefined,
   ) {
     this.#skip = new Set(skip);
   }
@@ -69,6 +70,7 @@ export class WeightedCounter {
       if (!(weight > 0)) continue;
       this.#fieldCovered += weight;
       const code = pixels[row * stride + col] as number;
+      if (this.mask?.[row * stride + col] === 0) continue;
       if (!Number.isNaN(code)) this.#histogram.set(code, (this.#histogram.get(code) ?? 0) + weight);
     }
     return true;

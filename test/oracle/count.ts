@@ -26,6 +26,7 @@ export class Counter {
     skip: Float64Array,
     private readonly clip: boolean,
     private readonly answers: AnswerArrays | null,
+    private readonly mask: Uint8Array | undefined,
   ) {
     // A set has one zero, and finds NaN where == does not: NaN is never counted anyway.
     this.#skip = new Set(skip);
@@ -69,7 +70,7 @@ export class Counter {
     this.#covered += end - col;
     for (let i = row * stride + col; i < row * stride + end; i++) {
       const code = pixels[i] as number;
-      if (Number.isNaN(code)) continue;
+      if (Number.isNaN(code) || this.mask?.[i] === 0) continue;
       this.#histogram.set(code, (this.#histogram.get(code) ?? 0) + 1);
     }
     return true;

@@ -88,6 +88,7 @@ function count(
   skip: Float64Array,
   clip: boolean,
   answers: AnswerArrays | null,
+  mask?: Uint8Array,
 ): PartialCounts {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type))
     throw new TypeError("pixels: an array of another type was expected");
@@ -99,7 +100,7 @@ function count(
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
   if (answers !== null) checkAnswers(answers, pixels.constructor as new () => Pixels);
-  const counter = new Counter(pixels, stride, skip, clip, answers);
+  const counter = new Counter(pixels, stride, skip, clip, answers, mask);
   countSegments(counter, words, layout);
   return counter.counted();
 }
@@ -150,6 +151,7 @@ function countWeighted(
   skip: Float64Array,
   clip: boolean,
   rowWeights: Float64Array,
+  mask?: Uint8Array,
 ): PartialCounts {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type))
     throw new TypeError("pixels: an array of another type was expected");
@@ -162,7 +164,7 @@ function countWeighted(
   if (rowWeights.length !== pixels.length / stride) throw new TypeError("rowWeights: one a row was expected");
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
 
-  const counter = new WeightedCounter(pixels, stride, skip, clip, rowWeights);
+  const counter = new WeightedCounter(pixels, stride, skip, clip, rowWeights, mask);
   countSegments(counter, words, layout);
   return counter.counted();
 }
