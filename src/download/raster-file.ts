@@ -37,8 +37,7 @@ export function rasterDigest(path: string): string {
 }
 
 /** Elements of an .aux.xml that change which pixels count or where they lie. */
-const GDAL_OVERRIDES =
-  /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
+const GDAL_OVERRIDES = /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
 
 export function firstBytes(path: string, length: number): Buffer {
   const fd = openSync(path, "r");

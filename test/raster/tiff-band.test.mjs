@@ -136,17 +136,19 @@ test("blocks that the file does not have are GDAL's where nodata is not of the t
   const folder = tempFolder(t);
   for (const [type, nodata, left] of [
     ["Byte", -9999, true],
-    ["Byte", 3.7, true],
+    ["Byte", 3.7, "masked"],
     ["UInt16", 70_000, true],
     ["Int16", -32_768, false],
     ["Float32", Number.NaN, false],
-    ["Float32", 0.1, false],
+    ["Float32", 0.1, "masked"],
   ]) {
     for (const skipFrom of [32, 100]) {
       const path = join(folder, `${type}${nodata}-${skipFrom}.tif`);
       const pixels = new PIXEL_ARRAYS[type](100 * 100).fill(5);
       write(path, type, 100, 100, pixels, ["SPARSE_OK=TRUE", "COMPRESS=LZW", "BLOCKYSIZE=16"], { nodata, skipFrom });
-      if (left && skipFrom < 100) assert.equal(openTiffBand(openRaster(path), kernel), undefined, path);
+      // GDAL masks by the rounded nodata then.
+      if (left === "masked" || (left && skipFrom < 100))
+        assert.equal(openTiffBand(openRaster(path), kernel), undefined, path);
       else assertAsGdal(path, new Random(17), 3);
     }
   }
