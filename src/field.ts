@@ -27,7 +27,7 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
   }
   const point = at === undefined ? undefined : parseLngLat(at);
   const layout = layoutOf(options, 0);
-  const fields = await openFields(layout.fieldsRaw, options);
+  const fields = await openFields(layout.fieldsRaw, options, ctx.log);
   const index = await FieldIndex.open(fields, await ensureLookup(fields, options, layout, ctx));
   const path = historyFiles(layout.history, options.region).history;
   const history = existsSync(path) ? await HistoryReader.open(path) : undefined;

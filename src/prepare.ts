@@ -57,7 +57,7 @@ async function prepareIndex(args: Arguments, ctx: Context) {
 }
 
 async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
-  const fields = await openFields(fieldsPath, options);
+  const fields = await openFields(fieldsPath, options, ctx.log);
   const print = fieldsFingerprint(fields, options);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
   await before?.close();

@@ -33,7 +33,7 @@ async function countJobs(
   { options, own }: Arguments,
   ctx: Context,
 ) {
-  const fields = await openFields(fieldsPath, options);
+  const fields = await openFields(fieldsPath, options, ctx.log);
   const pool = openPool(availableThreads(options.threads));
   try {
     const targets = jobs.map((job) => {

@@ -55,6 +55,8 @@ class Cursor {
 
 constexpr uint32_t kPolygonType = 3;
 constexpr uint32_t kMultiPolygonType = 6;
+constexpr uint32_t kCollectionType = 7;
+constexpr int kMaxDepth = 8;  // of collections in collections
 
 // Type and number of coordinates per vertex, from an ISO (1003, 2003, 3003) or EWKB (flag bits) code.
 bool read_type(Cursor& in, uint32_t& type, uint32_t& dimensions) {
@@ -110,28 +112,28 @@ Status read_polygon(Cursor& in, uint32_t dimensions, Polygons& out) {
   return kOk;
 }
 
+// One geometry, and those in it: the parts of a collection of polygons are parts of one multipolygon.
+Status read_geometry(Cursor& in, int depth, Polygons& out) {
+  uint32_t type, dimensions;
+  if (!in.read_order() || !read_type(in, type, dimensions)) return kTruncated;
+  if (type == kPolygonType) return read_polygon(in, dimensions, out);
+  if ((type != kMultiPolygonType && type != kCollectionType) || depth == kMaxDepth) return kNotPolygon;
+  uint32_t parts;
+  if (!in.read_u32(parts)) return kTruncated;
+  for (uint32_t p = 0; p < parts; p++) {
+    const Status status = read_geometry(in, depth + 1, out);
+    if (status != kOk) return status;
+  }
+  return kOk;
+}
+
 }  // namespace
 
 Status read_wkb(const uint8_t* bytes, size_t size, Polygons& out) {
   out.clear();
   Cursor in(bytes, size);
-  uint32_t type, dimensions;
-  if (!in.read_order() || !read_type(in, type, dimensions)) return kTruncated;
-  if (type == kPolygonType) {
-    const Status status = read_polygon(in, dimensions, out);
-    if (status != kOk) return status;
-  } else if (type == kMultiPolygonType) {
-    uint32_t parts;
-    if (!in.read_u32(parts)) return kTruncated;
-    for (uint32_t p = 0; p < parts; p++) {
-      if (!in.read_order() || !read_type(in, type, dimensions)) return kTruncated;
-      if (type != kPolygonType) return kNotPolygon;
-      const Status status = read_polygon(in, dimensions, out);
-      if (status != kOk) return status;
-    }
-  } else {
-    return kNotPolygon;
-  }
+  const Status status = read_geometry(in, 0, out);
+  if (status != kOk) return status;
   return out.part_end.empty() ? kEmpty : kOk;
 }
 

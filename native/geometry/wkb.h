@@ -12,7 +12,7 @@ enum Status : uint8_t {
   kNull = 1,        // no geometry at all
   kEmpty = 2,       // a polygon without vertices
   kTruncated = 3,   // the bytes end too early, or a count points beyond them
-  kNotPolygon = 4,  // a point, a line, a collection, or an unknown type
+  kNotPolygon = 4,  // a point, a line, a collection with such in it, or an unknown type
   kNotFinite = 5,   // NaN or infinite coordinates, or outside the projection's domain
   kShortRing = 6,   // a ring of fewer than four vertices encloses nothing
   kOutside = 7,     // not dirty: no pixel of the raster in the field's window
@@ -29,8 +29,8 @@ struct Polygons {
   void clear();
 };
 
-// Reads ISO and EWKB, either byte order; Z and M are skipped, an open ring is closed. Never reads beyond
-// `size`.
+// Reads polygons, multipolygons and collections of them, ISO and EWKB, either byte order; Z and M are skipped, an open
+// ring is closed. Never reads beyond `size`.
 Status read_wkb(const uint8_t* bytes, size_t size, Polygons& out);
 
 }  // namespace fields

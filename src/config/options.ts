@@ -45,7 +45,7 @@ export const OPTIONS = {
     help: "column of WKB polygons (default: from the geo metadata, else geometry or wkb)",
   },
   areaColumn: { type: "string", default: "area_ha", help: "column of the area in hectares, in the clean file" },
-  fieldsCrs: { type: "string", help: "CRS of plain parquet without geo metadata, as EPSG:4326" },
+  fieldsCrs: { type: "string", help: "CRS of the fields, as EPSG:4326, instead of what the file says" },
   maxDirty: {
     type: "number",
     default: 0.01,

@@ -1,8 +1,10 @@
 import { type DataType, Type } from "apache-arrow";
 import { parquetMetadata } from "hyparquet/src/metadata.js";
+import type { SchemaElement } from "hyparquet/src/types.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { arrowTypes } from "../table/arrow-types.js";
 import { readFooter } from "../table/read-footer.js";
+import { crsOf, type GeoType, geoMetadata } from "./fields-crs.js";
 import { idTypeOf } from "./ids.js";
 
 /** A parquet file's shape, read from its footer alone. */
@@ -12,6 +14,8 @@ export interface ParquetShape {
   readonly rowGroups: readonly number[];
   readonly columns: ReadonlyMap<string, DataType>;
   readonly metadata: ReadonlyMap<string, string>;
+  /** Columns of Parquet's GEOMETRY and GEOGRAPHY types. */
+  readonly geoTypes: ReadonlyMap<string, GeoType>;
 }
 
 /** A file of field polygons: where id, geometry and CRS are. */
@@ -26,8 +30,12 @@ export interface FieldsFile extends ParquetShape {
 export interface FieldsOptions {
   readonly idColumn?: string | undefined;
   readonly geometryColumn?: string | undefined;
-  /** Used where the file says nothing of its CRS. */
+  /** Used instead of what the file says of its CRS. */
   readonly fieldsCrs?: string | undefined;
+}
+
+interface Notices {
+  warn(message: string, where: Readonly<Record<string, string>>): void;
 }
 
 export const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
@@ -48,23 +56,36 @@ export async function openParquet(path: string): Promise<ParquetShape> {
       rowGroups: metadata.row_groups.map((group) => Number(group.num_rows)),
       columns: arrowTypes(metadata),
       metadata: new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value ?? ""])),
+      geoTypes: geoTypes(metadata.schema),
     };
   } catch (cause) {
     throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
   }
 }
 
+function geoTypes(schema: readonly SchemaElement[]): Map<string, GeoType> {
+  const types = new Map<string, GeoType>();
+  for (const { name, logical_type } of schema) {
+    if (logical_type?.type === "GEOMETRY" || logical_type?.type === "GEOGRAPHY") types.set(name, logical_type);
+  }
+  return types;
+}
+
 /**
  * Open a file of field polygons and find its columns.
  *
+ * @param log  of what the user should know about the CRS.
  * @throws {PipelineError} input: as openParquet; a named or needed column that is missing or of the
  *   wrong type; no CRS in the file and none given.
  */
-export async function openFields(path: string, options: FieldsOptions): Promise<FieldsFile> {
+export async function openFields(path: string, options: FieldsOptions, log?: Notices): Promise<FieldsFile> {
   const shape = await openParquet(path);
-  const geo = geoMetadata(shape);
+  const geo = geoMetadata(path, shape.metadata);
   const idColumn = findColumn(shape, "id", options.idColumn, ID_NAMES);
-  const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, GEOMETRY_NAMES);
+  const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, [
+    ...GEOMETRY_NAMES,
+    ...shape.geoTypes.keys(),
+  ]);
   const idType = idTypeOf(shape.columns.get(idColumn) as DataType);
   if (idType === undefined) {
     throw new PipelineError("input", "Id column must hold whole numbers or text", {
@@ -89,7 +110,11 @@ export async function openFields(path: string, options: FieldsOptions): Promise<
       received: column.encoding,
     });
   }
-  return { ...shape, idColumn, idType, geometryColumn, crs: fieldsCrs(path, column, options.fieldsCrs) };
+  const { metadata, geoTypes } = shape;
+  const source = { path, column: geometryColumn, geo: column, logical: geoTypes.get(geometryColumn), metadata };
+  const { crs, notices } = await crsOf(source, options.fieldsCrs);
+  for (const notice of notices) log?.warn(notice, { path });
+  return { ...shape, idColumn, idType, geometryColumn, crs };
 }
 
 /**
@@ -119,34 +144,4 @@ export function usualColumn(columns: readonly string[], names: readonly string[]
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-interface GeoColumn {
-  readonly encoding?: string;
-  /** PROJJSON (WKT before GeoParquet 0.4); null when unknown; absent means OGC:CRS84. */
-  readonly crs?: object | string | null;
-}
-
-interface GeoMetadata {
-  readonly primary_column?: string;
-  readonly columns?: Readonly<Record<string, GeoColumn>>;
-}
-
-function geoMetadata(shape: ParquetShape): GeoMetadata | undefined {
-  const text = shape.metadata.get("geo");
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as GeoMetadata;
-  } catch (cause) {
-    throw new PipelineError("input", "The geo metadata is not JSON", { path: shape.path }, { cause });
-  }
-}
-
-/** The file's own CRS (GeoParquet 1.0: absent means lng/lat WGS 84), else the given one. */
-function fieldsCrs(path: string, column: GeoColumn | undefined, given: string | undefined): string {
-  const crs = column === undefined ? null : column.crs;
-  if (crs === undefined) return "OGC:CRS84";
-  if (crs !== null) return typeof crs === "string" ? crs : JSON.stringify(crs);
-  if (given !== undefined) return given;
-  throw new PipelineError("input", "The file does not say its CRS; pass it, as --fields-crs EPSG:4326", { path });
 }

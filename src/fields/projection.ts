@@ -1,7 +1,11 @@
 import gdal from "gdal-async";
 import { type AlbersParameters, albersConstants } from "../kernel/albers.js";
-import type { AlbersConstants, WkbColumn } from "../kernel/geometry.js";
+import { type AlbersConstants, STATUS_OK, type WkbColumn } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { Polygons, readWkb, writeWkb } from "./wkb.js";
+
+// Coordinates are x first, whatever order of axes a CRS has by itself: as GeoParquet demands and GeoPandas has it.
+gdal.config.set("OSR_DEFAULT_AXIS_MAPPING_STRATEGY", "TRADITIONAL_GIS_ORDER");
 
 /** How a field set's coordinates become the raster's. */
 export type Projection =
@@ -27,6 +31,12 @@ export function planProjection(from: string, to: string): Projection {
   return { kind: "proj", reproject: reprojection(source, target) };
 }
 
+/** A CRS for a message: `EPSG:5070`, or the name in WKT or PROJJSON. */
+export function crsName(crs: string): string {
+  const named = /^\s*\{/.test(crs) ? (JSON.parse(crs) as { name?: string }).name : /^\s*\w+\["([^"]*)"/.exec(crs)?.[1];
+  return named ?? (crs.length > 80 ? `${crs.slice(0, 77)}...` : crs);
+}
+
 /** Whether two names, WKTs or PROJJSONs are of the same CRS. */
 export function sameCrs(a: string, b: string): boolean {
   return a === b || spatialReference(a).isSame(spatialReference(b));
@@ -36,8 +46,7 @@ export function spatialReference(crs: string): gdal.SpatialReference {
   try {
     return gdal.SpatialReference.fromUserInput(identifier(crs) ?? crs);
   } catch (cause) {
-    const crsName = crs.length > 80 ? `${crs.slice(0, 77)}...` : crs;
-    throw new PipelineError("input", "CRS is not known", { crs: crsName }, { cause });
+    throw new PipelineError("input", "CRS is not known", { crs: crsName(crs) }, { cause });
   }
 }
 
@@ -74,7 +83,8 @@ const WGS84 = { semiMajor: 6378137, inverseFlattening: 298.257223563 };
  * translation of zero), so either stands for the other, as GeoPandas' to_crs has it.
  */
 function ellipsoid(definition: ProjDefinition): typeof GRS80 | undefined {
-  if (definition.has("towgs84") || definition.has("nadgrids") || definition.has("pm")) return undefined;
+  if (definition.has("towgs84") || definition.has("nadgrids") || definition.has("pm") || definition.has("axis"))
+    return undefined;
   const datum = definition.get("datum");
   if (datum === "NAD83") return GRS80;
   if (datum === "WGS84") return WGS84;
@@ -99,49 +109,68 @@ function albersParameters(definition: ProjDefinition): AlbersParameters | undefi
 }
 
 /**
- * Every geometry through OGR and PROJ. One that cannot be read or projected is passed on
- * as it is if broken, so that the kernel names what is wrong with it, and as a polygon of
- * NaN where projection fails.
+ * Every geometry by PROJ, all vertices of a column at once. One that cannot be read is passed on as it is, so that the
+ * kernel names what is wrong with it; one that cannot be projected as a polygon of NaN.
  */
 function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReference): (column: WkbColumn) => WkbColumn {
-  // GDAL keeps the authority's axis order, which for EPSG:4326 is latitude first and for EPSG:3035 northing; the
-  // data have x first.
-  const [swapIn, swapOut] = [northFirst(source), northFirst(target)];
   const transformation = new gdal.CoordinateTransformation(source, target);
-  const project = (wkb: Uint8Array): Uint8Array => {
-    let geometry: gdal.Geometry;
-    try {
-      geometry = gdal.Geometry.fromWKB(Buffer.from(wkb));
-      if (!(geometry instanceof gdal.Polygon || geometry instanceof gdal.MultiPolygon) || geometry.isEmpty())
-        return wkb;
-    } catch {
-      return wkb;
-    }
-    try {
-      if (swapIn) geometry.swapXY();
-      geometry.transform(transformation);
-      if (swapOut) geometry.swapXY();
-      return geometry.toWKB(gdal.wkbNDR);
-    } catch {
-      return NOWHERE;
-    }
-  };
+  const polygons = new Polygons();
   return (column) => {
-    const count = column.offsets.length - 1;
-    const pieces: Uint8Array[] = [];
-    const offsets = new Int32Array(count + 1);
-    for (let i = 0; i < count; i++) {
-      const wkb = column.values.subarray(column.offsets[i], column.offsets[i + 1]);
-      const projected = wkb.length === 0 ? wkb : project(wkb);
-      pieces.push(projected);
-      offsets[i + 1] = (offsets[i] as number) + projected.length;
+    const rows = Array.from({ length: column.offsets.length - 1 }, (_, row) => {
+      const wkb = column.values.subarray(column.offsets[row], column.offsets[row + 1]);
+      return wkb.length > 0 && readWkb(wkb, polygons) === STATUS_OK ? writeWkb(polygons) : { wkb, rings: [] };
+    });
+    if (!project(rows, transformation)) {
+      // One field without a place in the target makes PROJ refuse all of them.
+      for (const row of rows) if (!project([row], transformation)) for (const ring of row.rings) ring.fill(0xff);
     }
-    const values = new Uint8Array(offsets[count] as number);
-    pieces.forEach((piece, i) => {
-      values.set(piece, offsets[i]);
+    const offsets = new Int32Array(rows.length + 1);
+    rows.forEach(({ wkb }, row) => {
+      offsets[row + 1] = (offsets[row] as number) + wkb.length;
+    });
+    const values = new Uint8Array(offsets[rows.length] as number);
+    rows.forEach(({ wkb }, row) => {
+      values.set(wkb, offsets[row]);
     });
     return { ...column, values, offsets };
   };
+}
+
+/** Bytes of a line string before its vertices: byte order, type, number of vertices. */
+const LINE_HEAD = 9;
+const [LINE_STRING, VERTEX_BYTES] = [2, 16];
+
+/** Project the vertices of all rings in place; false, with nothing changed, where PROJ has no place for one. */
+function project(
+  rows: readonly { readonly rings: readonly Uint8Array[] }[],
+  way: gdal.CoordinateTransformation,
+): boolean {
+  const rings = rows.flatMap((row) => row.rings);
+  const bytes = rings.reduce((sum, ring) => sum + ring.length, 0);
+  if (bytes === 0) return true;
+  const line = Buffer.alloc(LINE_HEAD + bytes);
+  line[0] = 1;
+  line.writeUInt32LE(LINE_STRING, 1);
+  line.writeUInt32LE(bytes / VERTEX_BYTES, 5);
+  let at = LINE_HEAD;
+  for (const ring of rings) {
+    line.set(ring, at);
+    at += ring.length;
+  }
+  let projected: Uint8Array;
+  try {
+    const geometry = gdal.Geometry.fromWKB(line);
+    geometry.transform(way);
+    projected = geometry.toWKB(gdal.wkbNDR);
+  } catch {
+    return false;
+  }
+  at = LINE_HEAD;
+  for (const ring of rings) {
+    ring.set(projected.subarray(at, at + ring.length));
+    at += ring.length;
+  }
+  return true;
 }
 
 /** Single points between longitude and latitude (WGS 84) and a CRS, x first on both sides. */
@@ -154,28 +183,11 @@ export function pointProjection(crs: string): {
   const [degrees, other] = [spatialReference("OGC:CRS84"), spatialReference(crs)];
   const way = (from: gdal.SpatialReference, to: gdal.SpatialReference) => {
     const transformation = new gdal.CoordinateTransformation(from, to);
-    const [swapIn, swapOut] = [northFirst(from), northFirst(to)];
     return ([x, y]: readonly [number, number]): [number, number] => {
-      const point = swapIn ? transformation.transformPoint(y, x) : transformation.transformPoint(x, y);
-      return swapOut ? [point.y, point.x] : [point.x, point.y];
+      const point = transformation.transformPoint(x, y);
+      return [point.x, point.y];
     };
   };
   const unitMetres = other.isGeographic() ? 111_000 : other.getLinearUnits().value;
   return { forward: way(degrees, other), back: way(other, degrees), unitMetres };
 }
-
-function northFirst(srs: gdal.SpatialReference): boolean {
-  return srs.isGeographic() ? srs.EPSGTreatsAsLatLong() : srs.EPSGTreatsAsNorthingEasting();
-}
-
-/** A square of NaN: reported by the kernel as coordinates that are not finite. */
-const NOWHERE = (() => {
-  const wkb = new Uint8Array(1 + 4 + 4 + 4 + 4 * 16);
-  const view = new DataView(wkb.buffer);
-  wkb[0] = 1;
-  view.setUint32(1, 3, true);
-  view.setUint32(5, 1, true);
-  view.setUint32(9, 4, true);
-  for (let i = 0; i < 8; i++) view.setFloat64(13 + 8 * i, Number.NaN, true);
-  return wkb;
-})();

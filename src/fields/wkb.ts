@@ -36,6 +36,7 @@ export class Polygons {
 
 const POLYGON = 3;
 const MULTIPOLYGON = 6;
+const COLLECTION = 7;
 const Z_FLAG = 0x80000000;
 const M_FLAG = 0x40000000;
 const SRID_FLAG = 0x20000000;
@@ -121,33 +122,72 @@ function readPolygon(from: Cursor, dimensions: number, out: Polygons): void {
   if (out.ringEnd.length > firstRing) out.partEnd.push(out.ringEnd.length);
 }
 
+/** One geometry, and those in it: the parts of a collection of polygons are parts of one multipolygon. */
+function readGeometry(from: Cursor, depth: number, out: Polygons): void {
+  from.readOrder();
+  const { type, dimensions } = readType(from);
+  if (type === POLYGON) {
+    readPolygon(from, dimensions, out);
+    return;
+  }
+  if ((type !== MULTIPOLYGON && type !== COLLECTION) || depth === MAX_DEPTH) throw new Broken(STATUS.notPolygon);
+  const parts = from.readUint32();
+  for (let p = 0; p < parts; p++) readGeometry(from, depth + 1, out);
+}
+
+/** Collections in collections. */
+const MAX_DEPTH = 8;
+
 /**
- * Read ISO and EWKB, either byte order; Z and M are skipped, an open ring is closed.
+ * Read polygons, multipolygons and collections of them: ISO and EWKB, either byte order. Z and M are skipped, an open
+ * ring is closed.
  *
  * @returns a FIELD_STATUS code; `out` is whole only where it is 0.
  */
 export function readWkb(wkb: Uint8Array, out: Polygons): number {
   out.clear();
   try {
-    const from = new Cursor(wkb);
-    from.readOrder();
-    const { type, dimensions } = readType(from);
-    if (type === POLYGON) {
-      readPolygon(from, dimensions, out);
-    } else if (type === MULTIPOLYGON) {
-      const parts = from.readUint32();
-      for (let p = 0; p < parts; p++) {
-        from.readOrder();
-        const part = readType(from);
-        if (part.type !== POLYGON) return STATUS.notPolygon;
-        readPolygon(from, part.dimensions, out);
-      }
-    } else {
-      return STATUS.notPolygon;
-    }
+    readGeometry(new Cursor(wkb), 0, out);
   } catch (error) {
     if (error instanceof Broken) return error.status;
     throw error;
   }
   return out.partEnd.length === 0 ? STATUS.empty : STATUS.ok;
 }
+
+/**
+ * A multipolygon in two dimensions, little endian.
+ *
+ * @returns `rings` are the vertices in it, 16 bytes each.
+ */
+export function writeWkb({ x, y, ringEnd, partEnd }: Polygons): { wkb: Uint8Array; rings: Uint8Array[] } {
+  const wkb = new Uint8Array(HEAD + HEAD * partEnd.length + 4 * ringEnd.length + 16 * x.length);
+  const view = new DataView(wkb.buffer);
+  const rings: Uint8Array[] = [];
+  let [at, ring, vertex] = [0, 0, 0];
+  const head = (type: number, count: number) => {
+    view.setUint8(at, 1);
+    view.setUint32(at + 1, type, true);
+    view.setUint32(at + 5, count, true);
+    at += HEAD;
+  };
+  head(MULTIPOLYGON, partEnd.length);
+  for (let part = 0; part < partEnd.length; part++) {
+    const end = partEnd.data[part] as number;
+    head(POLYGON, end - ring);
+    for (; ring < end; ring++) {
+      const last = ringEnd.data[ring] as number;
+      view.setUint32(at, last - vertex, true);
+      at += 4;
+      rings.push(wkb.subarray(at, at + 16 * (last - vertex)));
+      for (; vertex < last; vertex++, at += 16) {
+        view.setFloat64(at, x.data[vertex] as number, true);
+        view.setFloat64(at + 8, y.data[vertex] as number, true);
+      }
+    }
+  }
+  return { wkb, rings };
+}
+
+/** Bytes of byte order, type and number of parts. */
+const HEAD = 9;

@@ -243,7 +243,7 @@ export function zonalStep(
     async run(partial, ctx) {
       const target = { raster: openRaster(raster.path), out: partial };
       const [facts] = await countFields(
-        await openFields(fieldsPath, options),
+        await openFields(fieldsPath, options, ctx.log),
         [target],
         zoneSource,
         rule,
