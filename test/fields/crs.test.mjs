@@ -172,7 +172,7 @@ test("Parquet's own GEOMETRY type: its CRS in every form; without one, longitude
   ]) {
     await writeFile(path, squares, { logical });
     const crs = await crsOf();
-    expected instanceof RegExp ? assert.match(crs, expected) : assert.equal(crs, expected);
+    assert.ok(crs === expected || (expected instanceof RegExp && expected.test(crs)), crs);
   }
   await writeFile(path, squares, { logical: "projjson:my_crs" });
   await assert.rejects(openFields(path, {}), /type names is not in the file's metadata.*expected=my_crs/);
