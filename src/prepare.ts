@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
@@ -10,6 +9,7 @@ import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { makeFolder } from "./pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
@@ -65,7 +65,7 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
     ctx.log.info(`valid, nothing to do: ${out}`);
     return { out, rows: before.header.rows, runs: before.header.runs, made: false };
   }
-  mkdirSync(dirname(out), { recursive: true });
+  makeFolder(dirname(out));
   // Kept when this run is ended: the next one goes on from its checkpoint.
   const partial = join(openScratch(out, true), basename(out));
   const pool = openPool(availableThreads(options.threads));

@@ -30,6 +30,8 @@ async function status(args: Arguments, ctx: Context): Promise<unknown> {
     process.stdout.write(
       options.json ? `${JSON.stringify(report)}\n` : `${screen}${report.at}  ${reportText(report)}\n`,
     );
+    // Nobody reads on: `| head` had enough.
+    if (!process.stdout.writable) return undefined;
     try {
       await sleep(interval * 1000, undefined, { signal: ctx.signal });
     } catch {

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
@@ -8,6 +7,7 @@ import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { makeFolder } from "./pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { openRaster, type Raster } from "./raster/raster.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
@@ -37,7 +37,7 @@ async function countJobs(
   const pool = openPool(availableThreads(options.threads));
   try {
     const targets = jobs.map((job) => {
-      mkdirSync(dirname(job.out), { recursive: true });
+      makeFolder(dirname(job.out));
       return { job, raster: job.raster, out: join(openScratch(job.out), basename(job.out)) };
     });
     const scratch = dirname((targets[0] as { out: string }).out);

@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, statSync, symlinkSync } from "node:fs";
+import { closeSync, existsSync, statSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync, inflateSync } from "node:zlib";
 import sqlite from "node-sqlite3-wasm";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
+import { openInput } from "../pipeline/input-file.js";
 import type { Bounds, Header } from "./header.js";
 import type { Metadata } from "./metadata.js";
 import { MAX_ZOOM, type Tile, tileId, tileName, tileOf } from "./tile-id.js";
@@ -43,7 +45,7 @@ export class Mbtiles {
   ) {
     checkFile(path);
     const link = join(folder, `${name}.mbtiles`);
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     if (!existsSync(link)) symlinkSync(resolve(path), link);
     this.#db = this.#guarded("MBTiles cannot be opened", () => {
       const db = new sqlite.Database(link, { readOnly: true, fileMustExist: true });
@@ -192,6 +194,7 @@ export class Mbtiles {
 
 function checkFile(path: string): void {
   if (!existsSync(path)) throw new PipelineError("input", "File not found", { path });
+  closeSync(openInput(path));
   for (const suffix of ["-journal", "-wal"]) {
     const beside = path + suffix;
     if (!existsSync(beside) || statSync(beside).size === 0) continue;

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { openInput } from "../pipeline/input-file.js";
 import { decodeDirectory } from "./directory.js";
 import { Entries } from "./entries.js";
 import { COMPRESSION, HEADER_BYTES, type Header, parseHeader, type Section } from "./header.js";
@@ -12,7 +13,7 @@ const READ_AHEAD_BYTES = 4 * 2 ** 20;
 
 /** A file's header alone, though the rest may be damaged. */
 export function readHeader(path: string): Header {
-  const fd = openSync(path, "r");
+  const fd = openInput(path);
   try {
     const bytes = Buffer.alloc(HEADER_BYTES);
     return parseHeader(bytes.subarray(0, readSync(fd, bytes, 0, HEADER_BYTES, 0)));
@@ -46,7 +47,7 @@ export class Archive {
    */
   constructor(readonly path: string) {
     try {
-      this.#fd = openSync(path, "r");
+      this.#fd = openInput(path);
     } catch (cause) {
       throw asPipelineError(cause, "input", "Cannot open archive", { path });
     }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { parse } from "csv-parse/sync";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint, type Json } from "../pipeline/fingerprint.js";
+import { openInput } from "../pipeline/input-file.js";
 import { type Place, placeOf } from "./layout.js";
 
 export type Fields = Readonly<Record<string, Json>>;
@@ -50,7 +51,12 @@ interface Row {
 export function readItems(path: string, idName: string | undefined, salt: Json): ItemList {
   let text: string;
   try {
-    text = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    const fd = openInput(path);
+    try {
+      text = readFileSync(fd, "utf8").replace(/^\uFEFF/, "");
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
     throw new PipelineError("input", "Cannot read the list of items", { path }, { cause });
   }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
 import { type BatchFile, type Changed, joinBatch } from "./batch-file.js";
 import { Board } from "./board.js";
@@ -174,11 +175,11 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
 const NEVER = new AbortController().signal;
 
 function makeFolders(layout: BatchLayout): void {
-  for (const folder of [layout.runners(), layout.runs(), layout.scratch("")]) mkdirSync(folder, { recursive: true });
+  for (const folder of [layout.runners(), layout.runs(), layout.scratch("")]) makeFolder(folder);
   const kinds = [layout.outputs(""), layout.records(""), layout.claims(""), join(layout.root, "logs")];
   if (kinds.every((folder) => existsSync(folder) && readdirSync(folder).length >= SHARDS.length)) return;
   for (const shard of SHARDS) {
-    for (const folder of kinds) mkdirSync(join(folder, shard), { recursive: true });
+    for (const folder of kinds) makeFolder(join(folder, shard));
   }
 }
 

@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { asPipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { holderNow, isAlive, isHere, parseHolder } from "../pipeline/holder.js";
 
 const PREFIX = "fields-batch-";
@@ -19,7 +20,7 @@ export function openWorkFolder(parent: string | undefined, runner: string): stri
   const base = resolve(parent ?? process.env.TMPDIR ?? (isWritable(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir()));
   const folder = join(base, `${PREFIX}${runner}`);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     writeFileSync(join(folder, HOLDER), JSON.stringify(holderNow(runner, 0)));
   } catch (error) {
     throw asPipelineError(error, "usage", "Work folder cannot be made; choose another with --tmp", { folder });

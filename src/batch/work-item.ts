@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeFolder } from "../pipeline/folder.js";
 import type { Log } from "../pipeline/log.js";
 import type { Board } from "./board.js";
 import type { Check } from "./checks.js";
@@ -177,7 +178,7 @@ async function runAttempt(
   if (bench.stop.aborted) return "stopped";
   const folder = join(bench.work, `${item.shard}.${item.name}`);
   const folders: ItemFolders = { out, work: join(folder, "work"), tmp: join(folder, "tmp") };
-  await mkdir(folders.work, { recursive: true });
+  makeFolder(folders.work);
   await mkdir(folders.tmp);
   const log = await open(bench.layout.log(item), "a");
   try {

@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import pino from "pino";
+import { makeFolder } from "../pipeline/folder.js";
 import type { Log, LogFields } from "../pipeline/log.js";
 
 export interface LogOptions {
@@ -24,7 +24,7 @@ type Level = keyof typeof LEVELS;
 export function openLog(options: LogOptions = {}): Log {
   let file: pino.Logger | undefined;
   if (options.file !== undefined) {
-    mkdirSync(dirname(options.file), { recursive: true });
+    makeFolder(dirname(options.file));
     const destination = pino.destination({ dest: options.file, append: true, sync: true });
     // A full disk must not take the run down with the log: the error that matters comes from the output itself.
     destination.on("error", () => {});

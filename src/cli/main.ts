@@ -1,5 +1,5 @@
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, EXIT_CODES, PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pipeline/errors.js";
 import { type Arguments, type Command, readArguments } from "./arguments.js";
 import { openLog } from "./log.js";
 import { TerminalProgress } from "./progress.js";
@@ -26,7 +26,9 @@ export async function main(
   body: (args: Arguments, ctx: Context) => Promise<unknown>,
   options: MainOptions = {},
 ): Promise<void> {
+  ignoreClosedPipes();
   let json = false;
+  let signal: AbortSignal | undefined;
   let report = (message: string) => {
     process.stderr.write(`ERROR ${message}\n`);
   };
@@ -40,22 +42,41 @@ export async function main(
     const progress = new TerminalProgress((line) => log.info(line), args.options.quiet ? false : undefined);
     clear = () => progress.clear();
     report = (message) => log.error(message);
-    const signal = signalOnTermination();
+    signal = signalOnTermination();
     const drain = drainOnNotice(() => log.warn("SIGUSR1: what is under way is finished, nothing new is begun"));
     const result = await body(args, { signal, drain, log, progress });
     if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
   } catch (error) {
-    const known = asPipelineError(error, "failed", "Unexpected error");
+    const known = endedBy(signal, asPipelineError(error, "failed", "Unexpected error"));
     report(known.message);
-    if (known.kind === "failed" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (known.kind === "failed" && error instanceof Error && !isSystemError(error)) {
+      process.stderr.write(`${error.stack}\n`);
+    }
     if (json)
       process.stdout.write(
         `${JSON.stringify({ error: known.sentence, kind: known.kind, ...known.where }, replacer)}\n`,
       );
     process.exitCode = known.exitCode;
   }
+  if (signal?.aborted) process.exitCode = (signal.reason as PipelineError).exitCode;
   // A native handle or a pool that lingers must not keep a finished command from ending.
   setTimeout(() => process.exit(), 2_000).unref();
+}
+
+/** After a signal every error is the signal's doing, whatever broke on the way out. */
+function endedBy(signal: AbortSignal | undefined, error: PipelineError): PipelineError {
+  if (!signal?.aborted) return error;
+  const reason = signal.reason as PipelineError;
+  return error.kind === reason.kind ? error : reason;
+}
+
+/** A reader that ends early, as `head` does, ends no work: what is left to say is dropped. */
+function ignoreClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
 }
 
 function signalOnTermination(): AbortSignal {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { parseYears } from "../cli/arguments.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { ProxyRules } from "../network/proxy.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { jobProblems } from "./job-problems.js";
 import { type Directives, renderScript, scriptDirectives } from "./job-script.js";
 import { clusterProfile } from "./profile-file.js";
@@ -114,7 +115,7 @@ export async function submit({ command, env, problems, script }: Submission): Pr
     );
   }
   const [program, ...args] = command;
-  mkdirSync(dirname(script.path), { recursive: true });
+  makeFolder(dirname(script.path));
   writeFileSync(script.path, script.text);
   const result = await execa(program as string, args, { env, reject: false, stdin: "ignore" });
   if (result.exitCode !== 0) {

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { sizeText } from "../cli/size.js";
 import type { ClusterProfile } from "../cluster/profiles.js";
 import { allowedCpus, cgroupCpus, physicalCores } from "../parallel/threads.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { type Check, type Finding, fail, judge, warn } from "./finding.js";
 
@@ -82,7 +83,7 @@ async function temporaryFolder(): Promise<Finding> {
 
 /** This node's clock against that of the file system's server. */
 function clockSkew(root: string): Finding {
-  mkdirSync(root, { recursive: true });
+  makeFolder(root);
   const folder = mkdtempSync(join(root, ".doctor-"));
   try {
     const probe = join(folder, "clock");

@@ -3,7 +3,6 @@ import {
   constants,
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readlinkSync,
   realpathSync,
@@ -16,6 +15,7 @@ import { execa } from "execa";
 import { sizeText } from "../cli/size.js";
 import type { ClusterProfile } from "../cluster/profiles.js";
 import { type Layout, layoutOf, type Options } from "../config/config.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { estimateTiling, OUTPUT_COPIES } from "../tiles/preflight.js";
 import { chooseTempDir } from "../tiles/temp-dir.js";
@@ -51,7 +51,7 @@ export function storageChecks(options: Options, profile: ClusterProfile | undefi
 }
 
 async function rootFolder(root: string, profile: ClusterProfile | undefined): Promise<Finding> {
-  mkdirSync(root, { recursive: true });
+  makeFolder(root);
   accessSync(root, constants.W_OK);
   const { name, freeBytes } = await fileSystemOf(root);
   const fact = `${root}: ${name}, ${sizeText(freeBytes)} free`;

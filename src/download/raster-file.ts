@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, closeSync, existsSync, existsSync, openSync, readFileSync, readSync, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { openInput } from "../pipeline/input-file.js";
 
 const HFA_MAGIC = "EHFA_HEADER_TAG";
 /** Classic TIFF and BigTIFF, either byte order. */
@@ -40,7 +41,7 @@ export function rasterDigest(path: string): string {
 const GDAL_OVERRIDES = /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
 
 export function firstBytes(path: string, length: number): Buffer {
-  const fd = openSync(path, "r");
+  const fd = openInput(path);
   try {
     const buffer = Buffer.alloc(length);
     return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));

@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { join, posix } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -6,6 +6,7 @@ import { crc32 } from "node:zlib";
 import * as yauzl from "yauzl";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { describeBytes, firstBytes } from "./raster-file.js";
 import { requireSpace } from "./space.js";
 
@@ -64,7 +65,7 @@ export async function extractRaster(
     const { raster, companions } = choose(members, path, year);
     const wanted = [raster, ...companions];
     const total = wanted.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     requireSpace(folder, total, "the raster");
     const task = ctx.progress.start("MiB extracted", Math.ceil(total / 2 ** 20));
     let done = 0;

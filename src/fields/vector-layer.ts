@@ -47,6 +47,7 @@ const ID_TYPES = ["string", "integer", "integer64", "real"];
  */
 export function openVector(path: string, options: VectorOptions): VectorLayer {
   if (!path.startsWith("/vsi") && !existsSync(path)) throw new PipelineError("input", "File not found", { path });
+  checkNotPipe(path);
   const source = beginning(path, 4) === ZIP_MAGIC ? sourceInZip(path) : path;
   const dataset = openDataset(path, source);
   try {
@@ -56,6 +57,13 @@ export function openVector(path: string, options: VectorOptions): VectorLayer {
     dataset.close();
     throw error;
   }
+}
+
+/** GDAL would wait for a pipe's writer, and no signal is answered meanwhile. */
+function checkNotPipe(path: string): void {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file === undefined || file.isFile() || file.isDirectory()) return;
+  throw new PipelineError("input", "Not a regular file", { path });
 }
 
 /** The first bytes of a file as text; empty for what is no file. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
@@ -6,6 +6,7 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { openPool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { withLock } from "../pipeline/lock.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import { buildLookup, lookupFingerprint } from "./build-lookup.js";
@@ -28,7 +29,7 @@ export async function ensureLookup(
   const path = join(layout.root, "data", "zones", `${name}.lookup`);
   const found = await openIfWhole(path, print);
   if (found !== undefined) return found;
-  mkdirSync(layout.state, { recursive: true });
+  makeFolder(layout.state);
   return withLock(
     join(layout.state, `lookup_${print.slice(0, 12)}.lock`),
     ctx,

@@ -72,6 +72,15 @@ function describe(sentence: string, where: Where, cause: unknown): string {
   return `${sentence}${context}${reason}`;
 }
 
+/** True for an error of the operating system, such as EACCES: its sentence says all, a stack trace nothing. */
+export function isSystemError(error: unknown): boolean {
+  for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
+    const { errno, syscall } = e as NodeJS.ErrnoException;
+    if (errno !== undefined && syscall !== undefined) return true;
+  }
+  return false;
+}
+
 /** Any thrown value as a PipelineError; ENOSPC and EDQUOT become kind `space` wherever they appear. */
 export function asPipelineError(error: unknown, kind: ErrorKind, sentence: string, where: Where = {}): PipelineError {
   if (error instanceof PipelineError) return error.at(where);

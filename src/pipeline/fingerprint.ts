@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { openInput } from "./input-file.js";
 
 /** Files up to this size are hashed whole. */
 const WHOLE_BYTES = 16 * 2 ** 20;
@@ -33,7 +34,7 @@ function canonical(value: Json): string {
  * on shared file systems and after a copy.
  */
 export function fileDigest(path: string): string {
-  const fd = openSync(path, "r");
+  const fd = openInput(path);
   try {
     const { size } = fstatSync(fd);
     const hash = createHash("sha256").update(`${size}:`);

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "./context.js";
 import { asPipelineError, PipelineError } from "./errors.js";
+import { makeFolder } from "./folder.js";
 import { type Holder, holderNow, isAlive, isHere, parseHolder } from "./holder.js";
 
 /** How often a holder renews its lock. */
@@ -43,7 +44,7 @@ export async function withLock<T>(
   body: (ctx: Context) => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const staleMs = options.staleMs ?? STALE_MS;
   const token = randomUUID();
   while (!tryCreate(path, token)) {

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { makeFolder } from "./folder.js";
 
 /**
  * The folder beside `target` in which it is made: same file system, so the
@@ -13,7 +14,7 @@ export function scratchBeside(target: string): string {
 export function openScratch(target: string, keep = false): string {
   const scratch = scratchBeside(target);
   if (!keep) rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(scratch, { recursive: true });
+  makeFolder(scratch);
   return scratch;
 }
 

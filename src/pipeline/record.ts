@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
+import { makeFolder } from "./folder.js";
 import { publishFile } from "./output.js";
 
 export type Inputs = Readonly<Record<string, Json>>;
@@ -52,7 +53,7 @@ export function writeRecord(path: string, record: StepRecord): void {
  * each gives a name of its own as `writer`.
  */
 export function writeJsonAtomic(path: string, value: unknown, writer = ""): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const partial = `${path}${writer && `.${writer}`}.partial`;
   try {
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Context } from "./context.js";
 import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
 import { fileDigest, fingerprint } from "./fingerprint.js";
+import { makeFolder } from "./folder.js";
 import { openScratch, publishFile, removeScratch } from "./output.js";
 import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } from "./record.js";
 
@@ -131,7 +132,7 @@ export async function runStep<F extends Facts>(
 
 async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
   const began = performance.now();
-  mkdirSync(dirname(step.target), { recursive: true });
+  makeFolder(dirname(step.target));
   const scratch = openScratch(step.target, step.resumable);
   const partial = join(scratch, basename(step.target));
   let done = false;

@@ -9,13 +9,13 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { withLock } from "../pipeline/lock.js";
 import { publishFile } from "../pipeline/output.js";
 import { fileChecksum } from "./checksum.js";
@@ -69,7 +69,7 @@ export class FileTarget implements Target {
   async putFile(key: string, source: SourceFile, options: PutFileOptions, ctx: Context): Promise<Transfer> {
     const path = this.#path(key);
     return this.#told("Cannot write to the target folder", path, async () => {
-      await mkdir(this.folder, { recursive: true });
+      makeFolder(this.folder);
       const partial = partialOf(path);
       rmSync(partial, { force: true });
       try {
@@ -93,7 +93,7 @@ export class FileTarget implements Target {
   async putText(key: string, text: string, _headers: Headers, condition: Condition, ctx: Context): Promise<PutOutcome> {
     const path = this.#path(key);
     return this.#told("Cannot write to the target folder", path, async () => {
-      await mkdir(this.folder, { recursive: true });
+      makeFolder(this.folder);
       return this.exclusively(key, ctx, async (stillHeld) => {
         const tag = condition === "always" ? undefined : readText(path)?.tag;
         if (condition !== "always" && tag !== ("ifMatch" in condition ? condition.ifMatch : undefined))

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
 import type { Task } from "../pipeline/progress.js";
 import { writeParquet } from "../table/parquet-writer.js";
@@ -153,7 +154,7 @@ async function makeYear(
 }
 
 async function inScratch<T>(target: string, make: (partial: string) => Promise<T>): Promise<T> {
-  mkdirSync(dirname(target), { recursive: true });
+  makeFolder(dirname(target));
   const partial = join(openScratch(target), basename(target));
   try {
     const result = await make(partial);

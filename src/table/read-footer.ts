@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fstatSync, openAsBlob, openSync, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
+import { openInput } from "../pipeline/input-file.js";
 
 const MAGIC = "PAR1";
 /** The key in Thrift, with its length before it; and one as long that no reader looks for. */
@@ -12,7 +13,7 @@ const [ARROW_SCHEMA, NO_SCHEMA] = ["\x0cARROW:schema", "\x0carrow-schema"];
  */
 export function readFooter(path: string): Uint8Array<ArrayBuffer> {
   if (!existsSync(path)) throw new PipelineError("input", "File not found", { path });
-  const fd = openSync(path, "r");
+  const fd = openInput(path);
   try {
     const { size } = fstatSync(fd);
     const ends = Buffer.alloc(12);

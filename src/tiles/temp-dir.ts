@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { holderNow, isGone, parseHolder } from "../pipeline/holder.js";
 import { type FileSystem, fileSystemOf } from "../system/file-system.js";
 
@@ -153,7 +154,7 @@ function tempDirsIn(parent: string): string[] {
 export function openTempDir(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     mkdirSync(path, { mode: 0o700 });
     writeFileSync(join(path, OWNER), JSON.stringify(holderNow(randomUUID(), 0)));
   } catch (cause) {

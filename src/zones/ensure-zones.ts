@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
@@ -7,6 +7,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
+import { makeFolder } from "../pipeline/folder.js";
 import { withLock } from "../pipeline/lock.js";
 import { removeScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
@@ -34,7 +35,7 @@ export async function ensureZones(
   ctx: Context,
 ): Promise<ZoneReader> {
   const folder = join(layout.root, "data", "zones");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const print = fieldsFingerprint(fields, options);
   const found = await findZones(folder, print, grid);
   if (found !== undefined) return found;

@@ -1,0 +1,23 @@
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { PipelineError } from "./errors.js";
+
+/**
+ * Open a regular file for reading. Opening a pipe would wait for its writer, and no signal is answered meanwhile.
+ *
+ * @returns the file descriptor, the caller's to close.
+ * @throws {PipelineError} input: a folder, a pipe, a device. The system's own error where it cannot be opened.
+ */
+export function openInput(path: string): number {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new PipelineError("input", "File not found", { path });
+    throw error;
+  }
+  const file = fstatSync(fd);
+  if (file.isFile()) return fd;
+  closeSync(fd);
+  throw new PipelineError("input", file.isDirectory() ? "Not a file but a folder" : "Not a regular file", { path });
+}

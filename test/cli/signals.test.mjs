@@ -1,0 +1,101 @@
+// A command ends as its caller expects: on closed pipes, on signals, and on paths that no file can have.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { command } from "../support/command.mjs";
+import { leftovers, makeWorld, newRoot } from "../support/sample-world.mjs";
+import { tempFolder } from "../support/temp-folder.mjs";
+
+const program = (name) => fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url));
+
+let world;
+before(async () => {
+  world = await makeWorld({ fields: 60, years: [2020] });
+});
+after(() => world?.remove());
+
+/** A command whose stdout and stderr nobody reads. @returns its exit code. */
+async function unread(name, args) {
+  const child = spawn(process.execPath, [program(name), ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy();
+  child.stderr.destroy();
+  const [code] = await once(child, "exit");
+  return code;
+}
+
+test("a reader that goes away ends no work: the year is done, and no lock is left", async () => {
+  const root = newRoot(world, "unread");
+  const code = await unread("year", ["2020", "--root", root, "--cdl-source", world.source, "--until", "zonal"]);
+  assert.equal(code, 0);
+  assert.ok(existsSync(join(root, "outputs", "zonal", "zonal_us_2020.parquet")));
+  assert.deepEqual(leftovers(root, 2020), []);
+});
+
+test("an error that nobody reads keeps its exit code", async () => {
+  assert.equal(await unread("zonal", ["--fields", "none", "--raster", "none", "--out", "none.parquet"]), 4);
+});
+
+test("status --watch ends when its reader does", async (t) => {
+  const child = spawn(process.execPath, [program("status"), "--root", tempFolder(t), "--watch", "--interval", "1"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  child.stdout.destroy();
+  const [code] = await once(child, "exit");
+  assert.equal(code, 0);
+});
+
+for (const [signal, code] of [
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+]) {
+  test(`${signal} ends a command that runs until it is stopped with ${code}`, async (t) => {
+    const root = tempFolder(t);
+    const serve = (child) => child.stdout.once("data", () => child.kill(signal));
+    const ended = await command("serve", ["--root", root, "--port", "0"], { onStart: serve });
+    assert.deepEqual([ended.code, ended.signal], [code, null], ended.stderr);
+    const watched = await command("status", ["--root", root, "--watch"], { onStart: serve });
+    assert.deepEqual([watched.code, watched.signal], [code, null], watched.stderr);
+  });
+}
+
+test("an output where no folder can be made is refused at once", async (t) => {
+  const [fields, raster] = [world.files.raw, await unzipped(t)];
+  const zonal = (out) => command("zonal", ["--fields", fields, "--raster", raster, "--out", out]);
+  const proc = await zonal("/proc/x.parquet");
+  assert.equal(proc.code, 2, proc.stderr);
+  assert.match(proc.stderr, /^ERROR Cannot create the folder \(path=\/proc\/.*ENOENT/m);
+  const below = await zonal(join(fields, "x.parquet"));
+  assert.equal(below.code, 2, below.stderr);
+  assert.match(below.stderr, /Not a folder: a file of this name is in the way \(path=.*fields_raw\.parquet\)/);
+  for (const { stderr } of [proc, below]) assert.doesNotMatch(stderr, /\n +at /, "no stack trace");
+});
+
+test("a pipe in the place of a file is refused, not waited for", async (t) => {
+  const pipe = join(tempFolder(t), "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const raster = await unzipped(t);
+  const out = join(tempFolder(t), "z.parquet");
+  for (const [name, args] of [
+    ["zonal", ["--fields", pipe, "--raster", raster, "--out", out]],
+    ["zonal", ["--fields", world.files.raw, "--raster", pipe, "--out", out]],
+    ["archive", ["show", pipe]],
+    ["archive", ["convert", pipe, `${out}.pmtiles`]],
+    ["batch", ["run", "--items", pipe, "--out", join(tempFolder(t), "batch"), "--", "true"]],
+  ]) {
+    const run = await command(name, args);
+    assert.equal(run.code, 4, `${name} ${args[0]}: ${run.stderr}`);
+  }
+});
+
+async function unzipped(t) {
+  const folder = tempFolder(t);
+  const made = await command("sample", ["--root", folder, "--fields", "60", "--years", "2020", "--unzipped"]);
+  assert.equal(made.code, 0, made.stderr);
+  const source = join(folder, "cdl-source");
+  return join(source, readdirSync(source)[0]);
+}
