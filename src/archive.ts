@@ -10,6 +10,7 @@ import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { checkOutput, unknownOrigin } from "./pipeline/output-origin.js";
 
 const COMMAND: Command = {
   name: "node dist/archive.js",
@@ -17,6 +18,7 @@ const COMMAND: Command = {
   positionals: "verify|show FILE, decode FILE Z X Y, or convert FILE.mbtiles [OUT.pmtiles]",
   options: ["threads", "publicUrl", "json", "quiet"],
   own: {
+    force: { type: "boolean", help: "convert: replace an archive at OUT.pmtiles" },
     sample: { type: "string", help: "verify: open only this many tiles, the same ones every time" },
     "header-json": { type: "boolean", help: "show: the header alone, as JSON" },
     metadata: { type: "boolean", help: "show: the metadata alone, as JSON" },
@@ -100,6 +102,8 @@ async function verify(file: string, args: Arguments, ctx: Context): Promise<unkn
 
 async function convert(source: string, out: string | undefined, args: Arguments, ctx: Context): Promise<unknown> {
   const target = out ?? `${source.replace(/\.mbtiles$/, "")}.pmtiles`;
+  // MBTiles and metadata of another program's making do not tell whose the archive is.
+  await checkOutput(target, { inputs: [source], originOf: unknownOrigin, force: args.own.force === true });
   const pool = openPool(availableThreads(args.options.threads));
   try {
     const { header, sourceTiles, emptyTiles } = await convertMbtiles(source, target, pool, ctx);

@@ -33,6 +33,7 @@ async function demo(args: Arguments, ctx: Context) {
       shapes: "drawn",
       dirty: false,
       unzipped: false,
+      force: args.own.force === true,
       format: "tif",
       layout: "tiled",
       block: 512,
@@ -91,6 +92,7 @@ await main(
     own: {
       fields: { type: "string", help: "fields of the sample world [2000]" },
       years: { type: "string", help: "years to make [2018-2020]" },
+      force: { type: "boolean", help: "replace files of the same names that are not of a sample" },
     },
     examples: ["npm run demo", "node dist/demo.js --fields 20000 --years 2008-2012"],
   },

@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
@@ -9,8 +9,8 @@ import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { makeFolder } from "./pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
+import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
 import { cropKeys } from "./tiles/archive-metadata.js";
@@ -18,7 +18,7 @@ import { ensureBase } from "./tiles/base-archive.js";
 import { ensureTemplate, suitsTemplate } from "./tiles/swap-template.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { fitRaster } from "./zones/fit.js";
-import { ZoneReader } from "./zones/zone-reader.js";
+import { ZoneReader, zonesOrigin } from "./zones/zone-reader.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
@@ -52,6 +52,7 @@ async function prepareIndex(args: Arguments, ctx: Context) {
     return resolve(value);
   }) as [string, string, string];
   const { grid } = openRaster(rasterPath);
+  await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
   return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => makeIndex(parquet, grid, out, options, ctx));
 }
@@ -65,7 +66,6 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
     ctx.log.info(`valid, nothing to do: ${out}`);
     return { out, rows: before.header.rows, runs: before.header.runs, made: false };
   }
-  makeFolder(dirname(out));
   // Kept when this run is ended: the next one goes on from its checkpoint.
   const partial = join(openScratch(out, true), basename(out));
   const pool = openPool(availableThreads(options.threads));
@@ -115,6 +115,7 @@ await main(
       layer: { type: "string", help: "the layer of a source that has several" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
+      force: { type: "boolean", help: "replace a file at --out, whoever made it" },
     },
     examples: [
       "node dist/prepare.js --base --root work",

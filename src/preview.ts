@@ -6,8 +6,10 @@ import { historyFiles } from "./history/format.js";
 import { readLegend } from "./history/read-legend.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { checkOutput } from "./pipeline/output-origin.js";
 import { type Chart, drawChart } from "./view/picture/crop-chart.js";
 import { drawPicture, type Picture } from "./view/picture/picture.js";
+import { pngOrigin } from "./view/picture/png-file.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 
@@ -22,6 +24,7 @@ const COMMAND: Command = {
   own: {
     archive: { type: "string", help: "PMTiles file to draw (instead of years under the root)" },
     out: { type: "string", help: "PNG to write" },
+    force: { type: "boolean", help: "replace a picture at --out, whoever made it" },
     width: { type: "string", help: `pixels, ${WIDTHS.least} to ${WIDTHS.most} [${WIDTHS.usual}]` },
     bbox: { type: "string", help: "what to show, as WEST,SOUTH,EAST,NORTH in degrees [all fields]" },
     zoom: { type: "string", help: "zoom of the tiles to draw [as detailed as the picture]" },
@@ -48,6 +51,9 @@ async function preview(args: Arguments, ctx: Context): Promise<Picture | Chart> 
     });
   }
   const width = wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual;
+  const archive = text("archive");
+  const inputs = archive === undefined ? [] : [archive];
+  await checkOutput(out, { inputs, originOf: pngOrigin, force: own.force === true });
   const picture = own.chart === true ? await chart(args, out, width, ctx) : await map(args, out, width, ctx);
   if (!options.json) process.stdout.write(`${out}: ${picture.width} × ${picture.height}\n`);
   return picture;

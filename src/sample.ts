@@ -7,6 +7,7 @@ const COMMAND: Command = {
   name: "node dist/sample.js",
   summary: "Make a small world to try everything on: fields, their true crops, and a CDL raster per year. No download.",
   options: ["root", "json", "quiet"],
+  defaults: { root: "./work/sample" },
   own: {
     fields: { type: "string", help: "number of fields; millions are made in flat memory [2000]" },
     years: { type: "string", help: "as 2020 or 2018,2020 or 2018-2020 [2018-2020]" },
@@ -20,10 +21,11 @@ const COMMAND: Command = {
     block: { type: "string", help: "side of a tile in pixels [512; 64 for img], or rows of a strip [8]" },
     format: { type: "string", help: "tif or img [tif]" },
     unzipped: { type: "boolean", help: "leave the rasters as they are" },
+    force: { type: "boolean", help: "replace files of the same names that are not of a sample" },
     dirty: { type: "boolean", help: "add broken rows behind the good ones, one of each kind" },
   },
   examples: [
-    "node dist/sample.js --root work",
+    "node dist/sample.js --root work/sample",
     "node dist/sample.js --root big --fields 1000000 --years 2020 --strips",
   ],
 };
@@ -61,6 +63,7 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
     block: readBlock(flag("block"), format, layout),
     unzipped: own.unzipped === true,
     dirty: own.dirty === true,
+    force: own.force === true,
   };
 }
 

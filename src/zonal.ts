@@ -7,11 +7,19 @@ import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { makeFolder } from "./pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
+import { checkOutput } from "./pipeline/output-origin.js";
 import { openRaster, type Raster } from "./raster/raster.js";
+import { parquetOrigin } from "./table/parquet-origin.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
-import { countFields, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./zonal/step.js";
+import {
+  countFields,
+  dirtyOrigin,
+  dirtyPath,
+  publishDirtyRows,
+  verifyZonalTable,
+  type ZoneSource,
+} from "./zonal/step.js";
 import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
 import { ZoneReader } from "./zones/zone-reader.js";
 
@@ -23,6 +31,12 @@ async function zonal(args: Arguments, ctx: Context) {
   const jobs = jobsOf(own).map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];
+  const index = own.index === undefined ? [] : [path(own, "index")];
+  for (const job of jobs) {
+    const inputs = [fieldsPath, job.rasterPath, ...index];
+    await checkOutput(job.out, { inputs, originOf: parquetOrigin, force: own.force === true });
+    await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
+  }
   return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => countJobs(parquet, jobs, rule, args, ctx));
 }
 
@@ -37,7 +51,6 @@ async function countJobs(
   const pool = openPool(availableThreads(options.threads));
   try {
     const targets = jobs.map((job) => {
-      makeFolder(dirname(job.out));
       return { job, raster: job.raster, out: join(openScratch(job.out), basename(job.out)) };
     });
     const scratch = dirname((targets[0] as { out: string }).out);
@@ -166,6 +179,7 @@ await main(
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },
       index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },
       classes: { type: "boolean", help: "also every field's whole histogram: class_codes and class_pixels, lists" },
+      force: { type: "boolean", help: "replace a file at --out, whoever made it" },
       columns: {
         type: "string",
         help: "columns to write, renamed and typed: crop_code=majority:int16,crop_share=share (field_id always)",

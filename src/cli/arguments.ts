@@ -12,6 +12,8 @@ export interface Command {
   readonly positionals?: string;
   /** Options out of the common table that mean something here. */
   readonly options: readonly OptionName[];
+  /** Defaults of this command that differ from the common table. */
+  readonly defaults?: Partial<Options>;
   /** Options of this command alone, by flag. */
   readonly own?: Readonly<
     Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>
@@ -55,7 +57,8 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
     if (text !== undefined) given[name] = checkValue(name, fromText(name, text), "command line");
   }
   const own = Object.fromEntries(Object.keys(command.own ?? {}).map((flag) => [flag, values[flag]]));
-  return { options: resolveOptions(given as Partial<Options>, values.config as string | undefined), positionals, own };
+  const options = resolveOptions(given as Partial<Options>, values.config as string | undefined, command.defaults);
+  return { options, positionals, own };
 }
 
 function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["options"]>) {
@@ -121,7 +124,8 @@ function helpText(command: Command): string {
   }
   for (const name of command.options) {
     const spec = OPTIONS[name] as OptionSpec;
-    const standard = spec.default === undefined || spec.default === false ? "" : ` [${spec.default}]`;
+    const value = command.defaults?.[name] ?? spec.default;
+    const standard = value === undefined || value === false ? "" : ` [${value}]`;
     const short = name === "quiet" ? "-q, " : "";
     rows.push([
       `${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`,

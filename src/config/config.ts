@@ -8,14 +8,15 @@ import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } fro
  *
  * @param file   JSON object keyed by option name (`maxDirty`); unknown keys fail. Optional.
  * @param given  options from the command line, already of the right type.
+ * @param own    defaults of the command, where they are not the common ones.
  * @throws {PipelineError} usage, naming the key, what was expected and what came.
  */
-export function resolveOptions(given: Partial<Options>, file?: string): Options {
+export function resolveOptions(given: Partial<Options>, file?: string, own: Partial<Options> = {}): Options {
   const fromFile = file === undefined ? {} : readConfigFile(file);
   const defaults = Object.fromEntries(
     Object.entries(OPTIONS as Record<string, OptionSpec>).map(([name, spec]) => [name, spec.default]),
   );
-  const options = { ...defaults, ...fromFile, ...given } as Options;
+  const options = { ...defaults, ...own, ...fromFile, ...given } as Options;
   if (options.minZoom > options.maxZoom) {
     throw new PipelineError("usage", "--min-zoom is above --max-zoom", {
       minZoom: options.minZoom,
@@ -57,6 +58,7 @@ export function checkValue(name: string, value: unknown, source: string): unknow
       return typeof value === "boolean" ? value : fail("true or false");
     case "string":
       if (typeof value !== "string" || value === "") return fail("a non-empty string");
+      if (spec.isName && !/^[A-Za-z0-9_-]+$/.test(value)) return fail("letters, digits, _ and - only: it names files");
       if (spec.choices && !spec.choices.includes(value)) return fail(`one of ${spec.choices.join(", ")}`);
       return value;
     case "numbers":

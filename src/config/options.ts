@@ -10,6 +10,8 @@ export interface OptionSpec {
   readonly default?: string | number | boolean | readonly number[];
   /** Allowed values, for a closed choice. */
   readonly choices?: readonly string[];
+  /** Part of file names: letters, digits, `_` and `-`. */
+  readonly isName?: boolean;
   /** Smallest value allowed, for numbers. */
   readonly min?: number;
   readonly max?: number;
@@ -19,7 +21,7 @@ export interface OptionSpec {
 export const OPTIONS = {
   // Where everything lies
   root: { type: "string", default: "./work", help: "folder that holds data/, outputs/ and logs/" },
-  region: { type: "string", default: "us", help: "region's name, part of every output's file name" },
+  region: { type: "string", default: "us", isName: true, help: "region's name, part of every output's file name" },
   // Download
   cdlSource: {
     type: "string",

@@ -1,4 +1,4 @@
-import { closeSync, closeSync, existsSync, existsSync, openSync, readFileSync, readSync, readSync } from "node:fs";
+import { closeSync, existsSync, readFileSync, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { openInput } from "../pipeline/input-file.js";

@@ -1,14 +1,4 @@
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
@@ -16,11 +6,11 @@ import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
-import { fsyncPath } from "../pipeline/output.js";
 import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
 import { type FetchTiming, fetchFile } from "./fetch.js";
 import { rasterDigest, rasterFormat } from "./raster-file.js";
+import { checkFolder, putFolder, removeDownloaded } from "./raster-folder.js";
 import { locateSource, type Source } from "./source.js";
 import { chooseRaster, extractRaster } from "./zip.js";
 
@@ -88,6 +78,7 @@ export function downloadStep(
           received,
         });
       }
+      if (source.place === "remote" || source.form === "zip") checkFolder(folder);
       if (source.place === "local" && source.form === "zip") await chooseRaster(source.file, year);
       if (source.place === "local" && source.form === "raster") rasterFormat(source.file, year);
     },
@@ -115,7 +106,7 @@ export function downloadStep(
     },
     async finish(facts) {
       // The source was a zip before, and is a raster in place now.
-      if (!facts.owned) rmSync(folder, { recursive: true, force: true });
+      if (!facts.owned) removeDownloaded(folder);
     },
   };
 }
@@ -135,9 +126,9 @@ export async function releaseCdl(year: number, options: Options, layout: Layout,
   if (record === undefined || !facts?.owned || !existsSync(folder)) return;
   if (facts.releasedAt === null)
     writeRecord(path, { ...record, facts: { ...facts, releasedAt: new Date().toISOString() } });
-  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   rmSync(target, { force: true });
-  rmSync(folder, { recursive: true, force: true });
+  const bytes = removeDownloaded(folder);
+  if (bytes === 0) return;
   ctx.log.info(`raster removed after use: ${folder}`, {
     year,
     step: "download",
@@ -246,14 +237,4 @@ function linkOrMove(from: string, to: string): void {
   } catch {
     renameSync(from, to);
   }
-}
-
-/** Put a finished folder in the place of an older one; all data is on disk before the name. */
-function putFolder(made: string, folder: string, aside: string): void {
-  for (const name of readdirSync(made)) fsyncPath(join(made, name));
-  fsyncPath(made);
-  rmSync(aside, { recursive: true, force: true });
-  if (existsSync(folder)) renameSync(folder, aside);
-  renameSync(made, folder);
-  fsyncPath(dirname(folder));
 }

@@ -10,6 +10,9 @@ export interface DirtyRow {
   readonly problem: string;
 }
 
+/** First line of a list of dirty rows. */
+export const DIRTY_HEADER = "row,field_id,problem\n";
+
 const DUPLICATE = "duplicate id";
 
 /** Rows whose geometry cannot be used or whose id stood in an earlier row, by row. */
@@ -69,7 +72,7 @@ export async function writeDirtyRows(
   const ids = await idsOfRows(fields, unique, batch);
   const idOf = new Map(unique.map((row, i) => [row, ids[i]]));
   const lines = rows.map(({ row, problem }) => `${row},${csvCell(String(idOf.get(row) ?? ""))},${problem}\n`);
-  writeFileSync(path, `row,field_id,problem\n${lines.join("")}`);
+  writeFileSync(path, `${DIRTY_HEADER}${lines.join("")}`);
 }
 
 function csvCell(text: string): string {

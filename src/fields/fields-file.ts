@@ -16,6 +16,8 @@ export interface ParquetShape {
   readonly metadata: ReadonlyMap<string, string>;
   /** Columns of Parquet's GEOMETRY and GEOGRAPHY types. */
   readonly geoTypes: ReadonlyMap<string, GeoType>;
+  /** The writer, as the footer names it. */
+  readonly createdBy: string | undefined;
 }
 
 /** A file of field polygons: where id, geometry and CRS are. */
@@ -57,6 +59,7 @@ export async function openParquet(path: string): Promise<ParquetShape> {
       columns: arrowTypes(metadata),
       metadata: new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value ?? ""])),
       geoTypes: geoTypes(metadata.schema),
+      createdBy: metadata.created_by,
     };
   } catch (cause) {
     throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });

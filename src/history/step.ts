@@ -9,6 +9,7 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { publishFile, removeFile, scratchBeside } from "../pipeline/output.js";
 import type { Facts, StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
+import { parquetOrigin } from "../table/parquet-origin.js";
 import { type Areas, cleanAreas, hasCleanAreas, pixelAreas, VALID_COLUMNS } from "./areas.js";
 import { CropClasses } from "./crop-classes.js";
 import { HISTORY_VERSION, type HistoryFiles, type HistoryHeader, historyFiles, historySchema } from "./format.js";
@@ -92,6 +93,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
     version: 1,
     target: files.history,
     record: join(layout.state, `${region}_history.json`),
+    originOf: parquetOrigin,
     errorKind: "failed",
     inputs: {
       zonal: Object.fromEntries(zonal.map(({ year, path }) => [year, fileDigest(path)])),

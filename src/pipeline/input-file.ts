@@ -8,14 +8,7 @@ import { PipelineError } from "./errors.js";
  * @throws {PipelineError} input: a folder, a pipe, a device. The system's own error where it cannot be opened.
  */
 export function openInput(path: string): number {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT")
-      throw new PipelineError("input", "File not found", { path });
-    throw error;
-  }
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const file = fstatSync(fd);
   if (file.isFile()) return fd;
   closeSync(fd);

@@ -6,6 +6,7 @@ import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
 import { fileDigest, fingerprint } from "./fingerprint.js";
 import { makeFolder } from "./folder.js";
 import { openScratch, publishFile, removeScratch } from "./output.js";
+import { checkStepOutput, type OriginOf } from "./output-origin.js";
 import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } from "./record.js";
 
 /**
@@ -38,6 +39,8 @@ export interface Step<F extends Facts = Facts> {
    * here whether it is still needed.
    */
   recheck?(record: StepRecord): Promise<string | undefined> | string | undefined;
+  /** Who made the file at `target`; left out where nobody but this program writes such a path. */
+  readonly originOf?: OriginOf;
   /** True when scratch of an ended run is worth keeping (a download to resume). */
   readonly resumable?: boolean;
   /**
@@ -116,6 +119,9 @@ export async function runStep<F extends Facts>(
       return verdict.record?.facts as F;
     }
     ctx.drain?.throwIfAborted();
+    if (step.originOf !== undefined && !options.force) {
+      await checkStepOutput(step.target, step.originOf, verdict.record !== undefined);
+    }
     log.info(`begins: ${verdict.reason}`);
     await step.validate(own);
     // A step that has begun comes to its end with all that it is made of: a base with its template, say.

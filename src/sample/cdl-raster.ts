@@ -5,6 +5,7 @@ import gdal from "gdal-async";
 import { CDL_LEGEND } from "../legend/cdl-legend.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { RASTER_MARK_KEY, SAMPLE_MARK } from "./mark.js";
 import { Painter } from "./painter.js";
 import { PIXEL_M, type World } from "./world.js";
 
@@ -144,6 +145,7 @@ function createRaster(path: string, world: World, format: RasterFormat): gdal.Da
     const [c1, c2, c3] = [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16)) as [number, number, number];
     colors.set(code, { c1, c2, c3, c4: 255 });
   }
+  dataset.setMetadata({ [RASTER_MARK_KEY]: SAMPLE_MARK });
   const band = dataset.bands.get(1);
   band.colorTable = colors;
   band.setMetadata({ LAYER_TYPE: "thematic" });

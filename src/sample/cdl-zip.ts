@@ -2,6 +2,7 @@ import { createWriteStream } from "node:fs";
 import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
 import yazl from "yazl";
+import { SAMPLE_MARK } from "./mark.js";
 
 /** DOS times have no zone: these fields of a local date stand in the zip as they are, wherever it is made. */
 const MODIFIED = new Date(2024, 0, 31, 12, 0, 0);
@@ -20,6 +21,6 @@ export async function writeZip(path: string, files: readonly string[], signal: A
       compressionLevel: 1,
     });
   }
-  zip.end();
+  zip.end({ comment: SAMPLE_MARK, forceZip64Format: false });
   await Promise.race([pipeline(zip.outputStream, output, { signal }), failed]);
 }

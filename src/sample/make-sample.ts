@@ -5,11 +5,13 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { checkOutput } from "../pipeline/output-origin.js";
 import type { Task } from "../pipeline/progress.js";
 import { writeParquet } from "../table/parquet-writer.js";
 import { BatchTee } from "./batch-tee.js";
 import { type RasterFormat, writeRaster } from "./cdl-raster.js";
 import { writeZip } from "./cdl-zip.js";
+import { SAMPLE_MARK, sampleOrigin } from "./mark.js";
 import { CLEAN_SCHEMA, cropColumn, RAW_SCHEMA, type TableBatch, tableBatches, truthSchema } from "./tables.js";
 import { planWorld, type Shapes, type World } from "./world.js";
 
@@ -23,6 +25,8 @@ export interface SampleOptions extends RasterFormat {
   readonly dirty: boolean;
   /** Leave the rasters as they are, not zipped. */
   readonly unzipped: boolean;
+  /** Replace files of these names that are not of a sample. */
+  readonly force: boolean;
 }
 
 export interface SampleResult {
@@ -55,7 +59,7 @@ function rowGroupRowsOf(fields: number): number {
  * same bytes, and a year's raster is the same whichever other years are made.
  * Memory is flat in the number of fields.
  *
- * @throws {PipelineError} usage when so many fields do not fit, space, failed.
+ * @throws {PipelineError} usage when a file of another maker has the name of one of the sample's, or so many fields do not fit, space, failed.
  */
 export async function makeSample(options: SampleOptions, ctx: Context): Promise<SampleResult> {
   const root = resolve(options.root);
@@ -63,10 +67,17 @@ export async function makeSample(options: SampleOptions, ctx: Context): Promise<
   const world = planWorld(options.seed, options.fields, options.shapes);
   const data = (name: string) => join(root, "data", name);
   const files = { raw: data("fields_raw.parquet"), clean: data("fields_clean.parquet"), truth: data("truth.parquet") };
-  const rows = await makeTables(files, world, years, dirty, ctx);
   const cdlSource = join(root, "cdl-source");
+  const cdlPath = (year: number) => join(cdlSource, `${year}_30m_cdls.${options.unzipped ? options.format : "zip"}`);
+  for (const path of [...Object.values(files), ...years.map(cdlPath)]) {
+    await checkOutput(path, { originOf: sampleOrigin, force: options.force });
+  }
+  const rows = await makeTables(files, world, years, dirty, ctx);
   const cdl: Record<number, string> = {};
-  for (const year of years) cdl[year] = await makeYear(cdlSource, world, year, options, ctx);
+  for (const year of years) {
+    await makeYear(cdlPath(year), world, year, options, ctx);
+    cdl[year] = cdlPath(year);
+  }
   const { format, layout, block, seed, fields } = options;
   const raster = { width: world.width, height: world.height, format, layout, block };
   return { root, fields, rows, years, seed, raster, files: { ...files, cdlSource, cdl } };
@@ -88,7 +99,7 @@ async function makeTables(
   const table = async (name: TableName, schema: Schema, dictionary: string[] = []) => {
     const rowGroupRows = rowGroupRowsOf(world.fields);
     return inScratch(files[name], async (partial) => {
-      const options = { rowGroupRows, dictionary, delta: ["field_id"] };
+      const options = { rowGroupRows, dictionary, delta: ["field_id"], createdBy: SAMPLE_MARK };
       const own = pluck(batches.output(), name);
       return (await writeParquet(partial, schema, own, options)).rows;
     }).catch((error: unknown) => batches.fail(error));
@@ -128,16 +139,15 @@ async function* watched(
   }
 }
 
-/** @returns path of the zip, or of the raster where unzipped. */
+/** @param target  path of the zip, or of the raster where unzipped. */
 async function makeYear(
-  folder: string,
+  target: string,
   world: World,
   year: number,
   options: SampleOptions,
   ctx: Context,
-): Promise<string> {
+): Promise<void> {
   const stem = `${year}_30m_cdls`;
-  const target = join(folder, `${stem}.${options.unzipped ? options.format : "zip"}`);
   await inScratch(target, async (partial) => {
     const scratch = dirname(partial);
     const raster = join(scratch, `${stem}.${options.format}`);
@@ -150,7 +160,6 @@ async function makeYear(
     await writeZip(partial, made, ctx.signal);
     for (const file of made) rmSync(file);
   });
-  return target;
 }
 
 async function inScratch<T>(target: string, make: (partial: string) => Promise<T>): Promise<T> {

@@ -9,6 +9,7 @@ import {
   type WriterProperties,
   WriterPropertiesBuilder,
 } from "parquet-wasm";
+import { CREATED_BY } from "./created-by.js";
 import { emptyBatch, toRowGroups } from "./row-groups.js";
 
 export interface ParquetOptions {
@@ -20,6 +21,8 @@ export interface ParquetOptions {
   readonly dictionary?: readonly string[];
   /** Integer columns that rise from row to row (ids), to be written as differences. */
   readonly delta?: readonly string[];
+  /** Default CREATED_BY. */
+  readonly createdBy?: string;
 }
 
 export interface ParquetSize {
@@ -143,7 +146,8 @@ function writerProperties(schema: Schema, options: ParquetOptions): WriterProper
   let builder = new WriterPropertiesBuilder()
     .setCompression(CODECS[options.compression ?? "zstd"])
     .setMaxRowGroupSize(options.rowGroupRows)
-    .setKeyValueMetadata(schema.metadata);
+    .setKeyValueMetadata(schema.metadata)
+    .setCreatedBy(options.createdBy ?? CREATED_BY);
   for (const { name } of schema.fields) {
     builder = builder.setColumnDictionaryEnabled(name, options.dictionary?.includes(name) ?? false);
   }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, openAsBlob, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openAsBlob, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { openInput } from "../pipeline/input-file.js";
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Metadata } from "../archive/metadata.js";
+import { archiveOrigin } from "../archive/origin.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
 import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
@@ -110,6 +111,7 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, options: Optio
   return {
     name: "tiles",
     version: 2,
+    originOf: archiveOrigin,
     errorKind: "failed",
     inputs,
     async validate() {

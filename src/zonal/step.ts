@@ -1,8 +1,15 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
-import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
+import {
+  checkDirtyShare,
+  countProblems,
+  DIRTY_HEADER,
+  type DirtyRow,
+  dirtyRows,
+  writeDirtyRows,
+} from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
 import { nativeKernel } from "../kernel/native.js";
 import type { Pool } from "../parallel/pool.js";
@@ -10,10 +17,12 @@ import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { publishFile, scratchBeside } from "../pipeline/output.js";
+import type { Origin } from "../pipeline/output-origin.js";
 import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { nodataClasses, openRaster, type Raster } from "../raster/raster.js";
+import { parquetOrigin } from "../table/parquet-origin.js";
 import { fitRaster } from "../zones/fit.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
@@ -203,7 +212,12 @@ export async function verifyZonalTable(path: string, rows: number, rule: ZonalRu
 export function publishDirtyRows(out: string): void {
   const made = dirtyPath(join(scratchBeside(out), basename(out)));
   if (existsSync(made)) publishFile(made, dirtyPath(out));
-  else rmSync(dirtyPath(out), { force: true });
+  else if (existsSync(dirtyPath(out)) && dirtyOrigin(dirtyPath(out)) === "ours") rmSync(dirtyPath(out));
+}
+
+/** Who made a list of dirty rows, by its first line. */
+export function dirtyOrigin(path: string): Origin {
+  return readFileSync(path, "utf8").startsWith(DIRTY_HEADER) ? "ours" : "other";
 }
 
 /** The year's zonal step. `raster` and its digest come from the download step's facts. */
@@ -224,6 +238,7 @@ export function zonalStep(
     version: 1,
     target: layout.zonal,
     record: recordPath(layout.state, options.region, year, "zonal"),
+    originOf: parquetOrigin,
     errorKind: "failed",
     inputs: {
       fields: existsSync(fieldsPath) ? fileDigest(fieldsPath) : "missing",

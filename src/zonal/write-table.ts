@@ -15,6 +15,7 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { CREATED_BY } from "../table/created-by.js";
 import { MAGIC, type PlacedGroup, parquetFooter } from "../table/footer.js";
 import { answeringRule, hasPixels, ONLY_BACKGROUND } from "../zones/pixel-rule.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
@@ -97,7 +98,7 @@ export async function writeTable(
       });
       task.update(rows);
     }
-    await out.append(parquetFooter(schema, out.groups, "fields-pipeline"));
+    await out.append(parquetFooter(schema, out.groups, CREATED_BY));
   } finally {
     task.end();
     await file.close();

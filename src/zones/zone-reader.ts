@@ -1,9 +1,11 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
+import { firstBytes } from "../download/raster-file.js";
 import type { EncodedChunk } from "../kernel/parquet.js";
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
+import type { Origin } from "../pipeline/output-origin.js";
 import {
   DIRECTORY_ENTRY_BYTES,
   type IdGroup,
@@ -26,6 +28,11 @@ export interface PlacedSegment extends Segment {
   readonly chunk: number;
   readonly row: number;
   readonly col: number;
+}
+
+/** Who made a zone index: no other program does. */
+export function zonesOrigin(path: string): Origin {
+  return firstBytes(path, MAGIC.length).equals(MAGIC) ? "ours" : "other";
 }
 
 /** Reads a zone index; every part is checked by its CRC before it is used. */

@@ -83,7 +83,15 @@ test("a plain table: rows from the south, every compression, identical tiles onc
   };
   writeMbtiles(source, rows, { metadata });
   writeFileSync(target, "what was there before");
-  const { code, stderr, json } = await command("archive", ["convert", source, target, "--threads", "2", "--json"]);
+  const { code, stderr, json } = await command("archive", [
+    "convert",
+    source,
+    target,
+    "--force",
+    "--threads",
+    "2",
+    "--json",
+  ]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /2 tiles are empty and left out/);
   assert.deepEqual([json.tiles, json.emptyTiles], [rows.length, 2]);

@@ -39,13 +39,18 @@ function pipeline(t, cdlSource, more = {}) {
   return { options, layout, folder, step, run, release };
 }
 
+/** All but the list of what was downloaded. */
+const filesIn = (folder) =>
+  readdirSync(folder)
+    .filter((name) => name !== ".fields-pipeline")
+    .sort();
 const scratchIn = (folder) => readdirSync(folder).filter((name) => name.endsWith(".scratch"));
 
 test("from a server: raster, companions and zip in a folder of their own; a rerun asks nothing", async (t) => {
   const server = await startFileServer(t, ZIP);
   const { run, folder, layout, step } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   const { facts } = await run();
-  assert.deepEqual(readdirSync(folder).sort(), ["2020_30m_cdls.tfw", "2020_30m_cdls.tif", "2020_30m_cdls.zip"]);
+  assert.deepEqual(filesIn(folder), ["2020_30m_cdls.tfw", "2020_30m_cdls.tif", "2020_30m_cdls.zip"]);
   assert.equal(facts.raster, join(folder, "2020_30m_cdls.tif"));
   assert.deepEqual(readFileSync(facts.raster), TIF);
   assert.deepEqual(readFileSync(join(folder, "2020_30m_cdls.zip")), ZIP);
@@ -81,7 +86,7 @@ test("a raster from a server, without a zip", async (t) => {
   const server = await startFileServer(t, TIF);
   const { run, folder } = pipeline(t, `${server.origin}/cdl_{year}.tif`);
   const { facts } = await run();
-  assert.deepEqual(readdirSync(folder), ["2020_30m_cdls.tif"]);
+  assert.deepEqual(filesIn(folder), ["2020_30m_cdls.tif"]);
   assert.deepEqual(readFileSync(facts.raster), TIF);
   assert.deepEqual([facts.zipBytes, facts.owned], [null, true]);
 });
@@ -92,7 +97,7 @@ test("a local zip is unpacked, not copied, and never removed", async (t) => {
   writeFileSync(zip, ZIP);
   const { run, folder, release } = pipeline(t, source);
   const { facts } = await run();
-  assert.deepEqual(readdirSync(folder).sort(), ["2020_30m_cdls.tfw", "2020_30m_cdls.tif"]);
+  assert.deepEqual(filesIn(folder), ["2020_30m_cdls.tfw", "2020_30m_cdls.tif"]);
   assert.equal(facts.source, zip);
   assert.equal(facts.zipBytes, ZIP.length);
   await release();
@@ -144,6 +149,24 @@ test("a raster in place that comes after a zip leaves none of the zip's files be
   writeFileSync(join(source, "2020_30m_cdls.tif"), TIF);
   assert.equal((await run()).facts.owned, false);
   assert.ok(!existsSync(folder));
+});
+
+test("a user's file in the raster's folder is neither replaced nor removed", async (t) => {
+  const source = tempFolder(t);
+  writeFileSync(join(source, "2020_30m_cdls.zip"), ZIP);
+  const { run, folder, release } = pipeline(t, source);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "2020_30m_cdls.tif"), "my own");
+  await assert.rejects(run(), { kind: "usage", message: /holds a file that was not downloaded.*2020_30m_cdls\.tif/ });
+  assert.equal(readFileSync(join(folder, "2020_30m_cdls.tif"), "utf8"), "my own");
+  rmSync(folder, { recursive: true });
+  await run();
+  writeFileSync(join(folder, "notes.txt"), "keep me");
+  await release();
+  assert.deepEqual(readdirSync(folder), ["notes.txt"]);
+  writeFileSync(join(source, "2020_30m_cdls.tif"), TIF);
+  assert.equal((await run()).facts.owned, false);
+  assert.deepEqual(readdirSync(folder), ["notes.txt"]);
 });
 
 test("released files are made again only where they are needed", async (t) => {
@@ -255,7 +278,7 @@ test("an old output stands when a new one cannot be made", async (t) => {
   server.bytes = ZIP.subarray(0, 70_000);
   await assert.rejects(run({ force: true }), { kind: "input" });
   assert.deepEqual(readFileSync(facts.raster), TIF);
-  assert.equal(readdirSync(folder).length, 3);
+  assert.equal(filesIn(folder).length, 3);
   assert.ok((await run()).skipped);
 });
 

@@ -185,7 +185,7 @@ test("bad input: one error, its kind's exit code, and the picture that was there
   const out = path("map.png");
   writeFileSync(out, "the picture before");
   for (const [args, code, message] of cases) {
-    const run = await command("preview", [...args, "--out", out]);
+    const run = await command("preview", [...args, "--force", "--out", out]);
     assert.equal(run.code, code, `${args}: ${run.stderr}`);
     assert.match(run.stderr, message);
     assert.equal(run.stderr.trim().split("\n").length, 1, run.stderr);

@@ -1,14 +1,22 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { crc32 } from "node:zlib";
 import { type Canvas, loadImage } from "@napi-rs/canvas";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "../../pipeline/output.js";
+import type { Origin } from "../../pipeline/output-origin.js";
+
+/** Signature and IHDR, which every PNG begins with. */
+const HEAD_BYTES = 33;
+const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+const SOFTWARE = textChunk("Software", "fields-pipeline");
 
 /** Encode a picture, read it back, and put it in place: there is the old file or the new. */
 export async function writePng(canvas: Canvas, out: string): Promise<void> {
   try {
     const partial = join(openScratch(out), basename(out));
-    writeFileSync(partial, canvas.toBuffer("image/png"));
+    const encoded = canvas.toBuffer("image/png");
+    writeFileSync(partial, Buffer.concat([encoded.subarray(0, HEAD_BYTES), SOFTWARE, encoded.subarray(HEAD_BYTES)]));
     const { width, height } = await loadImage(partial);
     if (width !== canvas.width || height !== canvas.height) {
       const expected = `${canvas.width} × ${canvas.height}`;
@@ -23,4 +31,20 @@ export async function writePng(canvas: Canvas, out: string): Promise<void> {
   } finally {
     removeScratch(out);
   }
+}
+
+/** Who made a picture, by its `Software` text. */
+export function pngOrigin(path: string): Origin {
+  const head = readFileSync(path).subarray(0, HEAD_BYTES + SOFTWARE.length);
+  if (!head.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return "unreadable";
+  return head.subarray(HEAD_BYTES).equals(SOFTWARE) ? "ours" : "other";
+}
+
+function textChunk(key: string, text: string): Buffer {
+  const data = Buffer.from(`tEXt${key}\0${text}`, "latin1");
+  const chunk = Buffer.alloc(data.length + 8);
+  chunk.writeUInt32BE(data.length - 4, 0);
+  chunk.set(data, 4);
+  chunk.writeUInt32BE(crc32(data), data.length + 4);
+  return chunk;
 }

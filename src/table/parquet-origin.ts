@@ -1,0 +1,12 @@
+import { openParquet } from "../fields/fields-file.js";
+import type { Origin } from "../pipeline/output-origin.js";
+import { CREATED_BY } from "./created-by.js";
+
+/** Who made a parquet file, by its footer. */
+export async function parquetOrigin(path: string, createdBy: string = CREATED_BY): Promise<Origin> {
+  try {
+    return (await openParquet(path)).createdBy === createdBy ? "ours" : "other";
+  } catch {
+    return "unreadable";
+  }
+}
