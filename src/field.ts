@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { type DataType, Type } from "apache-arrow";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
@@ -48,8 +49,8 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
   }
 }
 
-async function withId(index: FieldIndex, text: string, idType: { toString(): string }): Promise<FoundField[]> {
-  if (!String(idType).includes("Int")) return index.withId(text);
+async function withId(index: FieldIndex, text: string, idType: DataType): Promise<FoundField[]> {
+  if (idType.typeId !== Type.Int) return index.withId(text);
   if (/^-?\d+$/.test(text)) return index.withId(BigInt(text));
   throw new PipelineError("usage", "--id must be a whole number, as the fields' ids are", { received: text });
 }

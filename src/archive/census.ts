@@ -170,7 +170,8 @@ function attributeWalk(
 /** Types as TileJSON names them; what it does not name ("Mixed", a description) may be anything. */
 function admits(announced: string, value: MvtValue): boolean {
   const type = { number: "number", string: "string", boolean: "boolean" }[announced.toLowerCase()];
-  return type === undefined || typeof value === type;
+  const received = typeof value === "bigint" ? "number" : typeof value;
+  return type === undefined || received === type;
 }
 
 /** Reads one numeric attribute of a layer's features; −1 where there is none. Each value is decoded once. */

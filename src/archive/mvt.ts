@@ -1,4 +1,4 @@
-import { VarintReader } from "./varint.js";
+import { exactNumber, VarintReader } from "./varint.js";
 
 /** Field numbers of the vector tile specification 2.1. */
 const TILE = { layers: 3 } as const;
@@ -9,11 +9,12 @@ const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 export const GEOMETRY_TYPE = { unknown: 0, point: 1, line: 2, polygon: 3 } as const;
 
-export type MvtValue = string | number | boolean;
+/** A whole number beyond 2^53 is a bigint. */
+export type MvtValue = string | number | bigint | boolean;
 
 /** One feature's place in the tile's bytes; one object is used again for all features. */
 export interface FeatureView {
-  /** Undefined when the feature has none. */
+  /** Undefined when the feature has none; rounded beyond 2^53. */
   id: number | undefined;
   /** A value of GEOMETRY_TYPE. */
   type: number;
@@ -81,7 +82,7 @@ export class MvtLayer {
       switch (tag >>> 3) {
         case FEATURE.id:
           expectWire(tag, WIRE.varint);
-          view.id = reader.next64();
+          view.id = Number(reader.next64());
           break;
         case FEATURE.type:
           view.type = varintField(reader, tag);
@@ -155,8 +156,8 @@ export class MvtLayer {
           value = reader.next64();
           break;
         case VALUE.sint: {
-          const zigzag = reader.next();
-          value = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+          const zigzag = BigInt(reader.next64());
+          value = exactNumber((zigzag >> 1n) ^ -(zigzag & 1n));
           break;
         }
         case VALUE.bool:

@@ -37,14 +37,23 @@ export class VarintReader {
     throw new RangeError("number is larger than 2^53");
   }
 
-  /** Any 64-bit number, signed when `signed`; rounded beyond 2^53. */
-  next64(signed = false): number {
+  /** Any 64-bit number, signed when `signed`: a bigint where a double would round it. */
+  next64(signed = false): number | bigint {
+    const start = this.position;
+    let small = 0;
+    for (let factor = 1; factor <= 2 ** 42; factor *= 128) {
+      if (this.position >= this.end) throw new RangeError("number runs over the end");
+      const byte = this.bytes[this.position++] as number;
+      small += (byte & 0x7f) * factor;
+      if (byte < 0x80) return small;
+    }
+    this.position = start;
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       if (this.position >= this.end) throw new RangeError("number runs over the end");
       const byte = this.bytes[this.position++] as number;
       value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return Number(signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value));
+      if (byte < 0x80) return exactNumber(signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value));
     }
     throw new RangeError("number is longer than 64 bits");
   }
@@ -57,6 +66,12 @@ export class VarintReader {
   get done(): boolean {
     return this.position >= this.end;
   }
+}
+
+/** A bigint as a number where that is exact. */
+export function exactNumber(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }
 
 /** Growing buffer of such numbers. */

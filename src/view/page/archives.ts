@@ -56,6 +56,27 @@ export function sourceUrl(archive: ViewerArchive): string {
   return `pmtiles://${new URL(archive.url, document.baseURI).href}`;
 }
 
+/** Reads whole numbers beyond 2^53 as bigints, though the types do not say so: ids may be such. */
+class ExactReader extends PbfReader {
+  override readVarint(isSigned?: boolean): number {
+    const start = this.pos;
+    const rounded = super.readVarint(isSigned);
+    if (Number.isSafeInteger(rounded)) return rounded;
+    let exact = 0n;
+    for (let at = start; at < this.pos; at++)
+      exact |= BigInt((this.buf[at] as number) & 127) << BigInt(7 * (at - start));
+    return (isSigned ? BigInt.asIntN(64, exact) : BigInt.asUintN(64, exact)) as unknown as number;
+  }
+
+  override readSVarint(): number {
+    const number64 = this.readVarint() as number | bigint;
+    if (typeof number64 === "number") return number64 % 2 === 1 ? (number64 + 1) / -2 : number64 / 2;
+    const exact = (number64 >> 1n) ^ -(number64 & 1n);
+    const number = Number(exact);
+    return Number.isSafeInteger(number) ? number : (exact as unknown as number);
+  }
+}
+
 /** Position in units of tiles, from the north-west. */
 function tileAt(lng: number, lat: number, zoom: number): [number, number] {
   const down = 0.5 - Math.asinh(Math.tan((lat * Math.PI) / 180)) / (2 * Math.PI);
@@ -64,7 +85,7 @@ function tileAt(lng: number, lat: number, zoom: number): [number, number] {
 
 async function readLayer(archive: ViewerArchive, name: string, zoom: number, column: number, line: number) {
   const tile = await open(archive).getZxy(zoom, column, line);
-  return tile === undefined ? undefined : new VectorTile(new PbfReader(tile.data)).layers[name];
+  return tile === undefined ? undefined : new VectorTile(new ExactReader(tile.data)).layers[name];
 }
 
 /**
