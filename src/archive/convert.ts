@@ -5,6 +5,7 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
 import type { Bounds, Header } from "./header.js";
+import { mergeLayer, type SeenLayer, vectorLayersOf } from "./layer-summary.js";
 import { archiveFactsOf, Mbtiles, type MbtilesKeys } from "./mbtiles.js";
 import { Archive } from "./reader.js";
 import { checkStructure } from "./structure.js";
@@ -47,9 +48,12 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
     let empty: number;
     let header: Header;
     try {
-      empty = await writeTiles(writer, keys, { path: source, folder: scratch }, pool, ctx);
+      const describe = facts.metadata.vector_layers === undefined;
+      const written = await writeTiles(writer, keys, { path: source, folder: scratch, describe }, pool, ctx);
+      empty = written.empty;
       if (empty === count) throw new PipelineError("input", "All tiles of the MBTiles are empty", { path: source });
-      header = writer.finish(facts);
+      const described = describe ? { vector_layers: vectorLayersOf(written.layers) } : {};
+      header = writer.finish({ ...facts, metadata: { ...facts.metadata, ...described } });
     } finally {
       writer.close();
     }
@@ -66,13 +70,14 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
 async function writeTiles(
   writer: ArchiveWriter,
   keys: MbtilesKeys,
-  file: { readonly path: string; readonly folder: string },
+  file: { readonly path: string; readonly folder: string; readonly describe: boolean },
   pool: Pool,
   ctx: Context,
-): Promise<number> {
+): Promise<{ empty: number; layers: ReadonlyMap<string, SeenLayer> }> {
   const count = keys.tileIds.length;
   const task = ctx.progress.start("tiles converted", count);
   let empty = 0;
+  const seen = new Map<string, SeenLayer>();
   const read = async ({ first, slice }: { first: number; slice: MbtilesKeys }) => {
     try {
       return { first, ...(await pool.run(mbtilesSlice, { ...file, keys: slice })) };
@@ -81,8 +86,9 @@ async function writeTiles(
     }
   };
   try {
-    for await (const { first, bytes, lengths } of mapOrdered(slices(keys), pool.threads + 1, read)) {
+    for await (const { first, bytes, lengths, layers } of mapOrdered(slices(keys), pool.threads + 1, read)) {
       ctx.signal.throwIfAborted();
+      for (const layer of layers) mergeLayer(seen, layer);
       let at = 0;
       lengths.forEach((length, i) => {
         if (length === 0) empty++;
@@ -94,7 +100,7 @@ async function writeTiles(
   } finally {
     task.end();
   }
-  return empty;
+  return { empty, layers: seen };
 }
 
 function* slices({ table, tileIds, rowIds }: MbtilesKeys): Generator<{ first: number; slice: MbtilesKeys }> {

@@ -60,8 +60,9 @@ export class Mbtiles {
     this.#db.close();
   }
 
-  /** Rows of the metadata table. */
+  /** Rows of the metadata table; none where there is no such table. */
   metadata(): ReadonlyMap<string, string> {
+    if ([...this.#rows("SELECT name FROM sqlite_master WHERE name = 'metadata'")].length === 0) return new Map();
     const rows = this.#rows("SELECT name, value FROM metadata");
     return new Map([...rows].map(({ name, value }) => [String(name), String(value)]));
   }
@@ -212,9 +213,9 @@ function asGzip(data: Uint8Array): Uint8Array {
 
 /**
  * Metadata and header facts of an archive from those of MBTiles: their `json` becomes part
- * of it; bounds, centre and zooms have their own place.
+ * of it, without `vector_layers` where it describes none; bounds, center and zooms have their own place.
  *
- * @throws {PipelineError} input, when the tiles are no vector tiles or are not described.
+ * @throws {PipelineError} input, when the tiles are no vector tiles.
  */
 export function archiveFactsOf(
   rows: ReadonlyMap<string, string>,
@@ -226,13 +227,8 @@ export function archiveFactsOf(
   if (format !== undefined && format !== "pbf") {
     throw new PipelineError("input", "MBTiles hold no vector tiles", { path, expected: "pbf", received: format });
   }
-  const json = parseJson(rows.get("json"), path);
-  if (!Array.isArray(json.vector_layers)) {
-    throw new PipelineError("input", "MBTiles do not describe their layers", {
-      path,
-      expected: "vector_layers in the metadata's json",
-    });
-  }
+  const { vector_layers: layers, ...json } = parseJson(rows.get("json"), path);
+  const described = Array.isArray(layers) && layers.length > 0 ? { vector_layers: layers } : {};
   const own = new Set(["json", "bounds", "center", "minzoom", "maxzoom", "compression"]);
   const texts = Object.fromEntries([...rows].filter(([name]) => !own.has(name)));
   const [west, south, east, north] = numbers(rows.get("bounds"), 4) ?? [];
@@ -243,7 +239,7 @@ export function archiveFactsOf(
     maxZoom,
   ];
   return {
-    metadata: { ...texts, ...json },
+    metadata: { ...texts, ...json, ...described },
     bounds,
     center: { zoom: zoom as number, lng: lng as number, lat: lat as number },
   };
@@ -251,9 +247,11 @@ export function archiveFactsOf(
 
 function parseJson(text: string | undefined, path: string): Metadata {
   try {
-    return JSON.parse(text ?? "{}") as Metadata;
+    const json: unknown = JSON.parse(text ?? "{}");
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Metadata;
+    throw new SyntaxError(`an object was expected, not ${text}`);
   } catch (cause) {
-    throw new PipelineError("input", "MBTiles' json is none", { path }, { cause });
+    throw new PipelineError("input", "MBTiles metadata row `json` is not a valid JSON object", { path }, { cause });
   }
 }
 

@@ -1,9 +1,13 @@
 import { statSync } from "node:fs";
 import { threadId } from "node:worker_threads";
+import { gunzipSync } from "node:zlib";
 import { moved } from "../parallel/moved.js";
+import { PipelineError } from "../pipeline/errors.js";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./census.js";
+import { addLayers, type SeenLayer } from "./layer-summary.js";
 import type { Mbtiles, MbtilesKeys } from "./mbtiles.js";
 import { Archive } from "./reader.js";
+import { tileName, tileOf } from "./tile-id.js";
 
 export interface CensusTask {
   readonly path: string;
@@ -35,10 +39,14 @@ export interface MbtilesTask {
   /** Scratch, for the library's marks. */
   readonly folder: string;
   readonly keys: MbtilesKeys;
+  /** Look what layers the tiles have. */
+  readonly describe: boolean;
 }
 
+export type MbtilesSlice = ReturnType<Mbtiles["tiles"]> & { readonly layers: readonly SeenLayer[] };
+
 /** Read some tiles of MBTiles, as gzip. */
-export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise<ReturnType<Mbtiles["tiles"]>> {
+export async function mbtilesSlice({ path, folder, keys, describe }: MbtilesTask): Promise<MbtilesSlice> {
   // SQLite, which a census does not need.
   const { Mbtiles } = await import("./mbtiles.js");
   const version = `${versionOf(path)} ${versionOf(folder)}`;
@@ -48,9 +56,25 @@ export async function mbtilesSlice({ path, folder, keys }: MbtilesTask): Promise
     mbtiles = { version, file: new Mbtiles(path, folder, `worker-${threadId}`) };
   }
   const { bytes, lengths } = mbtiles.file.tiles(keys);
-  return moved({ bytes, lengths }, [bytes, lengths]);
+  const layers = describe ? layersOf(keys, bytes, lengths) : [];
+  return moved({ bytes, lengths, layers }, [bytes, lengths]);
 }
 mbtilesSlice.module = import.meta.url;
+
+function layersOf({ tileIds }: MbtilesKeys, bytes: Uint8Array, lengths: Uint32Array): SeenLayer[] {
+  const seen = new Map<string, SeenLayer>();
+  let at = 0;
+  lengths.forEach((length, i) => {
+    const tile = tileOf(tileIds[i] as number);
+    try {
+      if (length > 0) addLayers(seen, gunzipSync(bytes.subarray(at, at + length)), tile.z);
+    } catch (cause) {
+      throw new PipelineError("input", "Tile cannot be read", { tile: tileName(tileIds[i] as number) }, { cause });
+    }
+    at += length;
+  });
+  return [...seen.values()];
+}
 
 /** The MBTiles opened last in this thread. */
 let mbtiles: { readonly version: string; readonly file: Mbtiles } | undefined;

@@ -7,6 +7,7 @@ import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { deflateSync, gzipSync } from "node:zlib";
+import sqlite from "node-sqlite3-wasm";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileOf } from "../../dist/archive/tile-id.js";
 import { verifyArchive } from "../../dist/archive/verify.js";
@@ -122,6 +123,44 @@ test("bounds that the file does not tell are those of its tiles", async (t) => {
   assert.ok(Math.abs(header.maxLat - 66.51326) < 1e-4);
 });
 
+for (const [what, json, drop] of [
+  ["no json", undefined],
+  ["json without layers", '{"strategies":[]}'],
+  ["an empty list of layers", '{"vector_layers":[]}'],
+  ["no metadata table", undefined, "DROP TABLE metadata"],
+]) {
+  test(`layers that the file does not describe are those of its tiles: ${what}`, async (t) => {
+    const [source, target] = ["a.mbtiles", "a.pmtiles"].map((name) => join(tempFolder(t), name));
+    const square = (id, properties) => ({ id, ...SQUARE, properties });
+    const low = vectorTile({ fields: [square(1, { name: "a", mixed: 1 }), square(2, { mixed: "x" })] });
+    const high = vectorTile({
+      fields: [square(1, { far: -5 })],
+      centroids: [{ id: 1, ...POINT, properties: { on: 1 } }],
+    });
+    writeMbtiles(
+      source,
+      [
+        { z: 3, x: 1, y: 1, data: gzipSync(low) },
+        { z: 4, x: 2, y: 2, data: high },
+      ],
+      { metadata: { json } },
+    );
+    if (drop !== undefined) {
+      const db = new sqlite.Database(source);
+      db.exec(drop);
+      db.close();
+    }
+    const { code, stderr } = await command("archive", ["convert", source, target]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual((await (await openPmtiles(t, target)).getMetadata()).vector_layers, [
+      { id: "centroids", minzoom: 4, maxzoom: 4, fields: { on: "Number" } },
+      { id: "fields", minzoom: 3, maxzoom: 4, fields: { name: "String", mixed: "Mixed", far: "Number" } },
+    ]);
+    const verified = await command("archive", ["verify", target]);
+    assert.equal(verified.code, 0, verified.stderr);
+  });
+}
+
 const one = { z: 3, x: 1, y: 1, data: gzipSync(tileOfField(1)) };
 const BROKEN = [
   ["a missing file", () => {}, /File not found/],
@@ -138,8 +177,11 @@ const BROKEN = [
   ],
   ["no tiles", (path) => writeMbtiles(path, []), /have no tiles/],
   ["pictures", (path) => writeMbtiles(path, [one], { metadata: { format: "png" } }), /no vector tiles .*received=png/],
-  ["no layers", (path) => writeMbtiles(path, [one], { metadata: { json: undefined } }), /do not describe their layers/],
-  ["json that is none", (path) => writeMbtiles(path, [one], { metadata: { json: "{" } }), /json is none/],
+  [
+    "json that is none",
+    (path) => writeMbtiles(path, [one], { metadata: { json: "{" } }),
+    /row `json` is not a valid JSON object/,
+  ],
   ["a tile twice", (path) => writeMbtiles(path, [one, one], { index: false }), /tile twice .*tile=3\/1\/1/],
   ["a tile outside the world", (path) => writeMbtiles(path, [{ ...one, x: 8 }]), /not in the world.*column 8/],
   ["a tile that is text", (path) => writeMbtiles(path, [{ ...one, data: "text" }]), /no blob .*tile=3\/1\/1/],
