@@ -94,7 +94,11 @@ async function prepare(stage: StageTask["stage"]): Promise<{ run(): Promise<void
   const write = async (zones: (scratch: string) => ReturnType<ZoneSource>) => {
     const scratch = openScratch(task.out);
     const partial = join(scratch, basename(task.out));
-    await countFields(fields, [{ raster, out: partial }], () => zones(scratch), rule, options, pool, ctx);
+    await countFields(fields, [{ raster, out: partial }], () => zones(scratch), rule, {
+      options,
+      pool: () => pool,
+      ctx,
+    });
     await verifyZonalTable(partial, fields.rows, rule);
     publishFile(partial, task.out);
     removeScratch(task.out);

@@ -48,9 +48,8 @@ async function demo(args: Arguments, ctx: Context) {
   }
   const results = [];
   for (const year of years) {
-    const layout = layoutOf(options, year);
     const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
-    results.push(await runYear(year, options, layout, selection, { ...ctx, log: ctx.log.with({ year }) }));
+    results.push(await runYear(year, options, selection, { ...ctx, log: ctx.log.with({ year }) }));
   }
   const history = historyStep(options, { years, csv: false, pixelHa: PIXEL_HA });
   await runStep(history, ctx);

@@ -3,6 +3,7 @@ import { type DataType, Type } from "apache-arrow";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { withRun } from "./config/run.js";
 import { openFields } from "./fields/fields-file.js";
 import { historyFiles } from "./history/format.js";
 import { HistoryReader } from "./history/history-reader.js";
@@ -29,7 +30,10 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
   const point = at === undefined ? undefined : parseLngLat(at);
   const layout = layoutOf(options, 0);
   const fields = await openFields(layout.fieldsRaw, options, ctx.log);
-  const index = await FieldIndex.open(fields, await ensureLookup(fields, options, layout, ctx));
+  const index = await FieldIndex.open(
+    fields,
+    await withRun(options, undefined, ctx, (run) => ensureLookup(fields, run)),
+  );
   const path = historyFiles(layout.history, options.region).history;
   const history = existsSync(path) ? await HistoryReader.open(path) : undefined;
   if (history === undefined) ctx.log.warn("no history yet, so no crops: make it with node dist/history.js", { path });

@@ -1,12 +1,10 @@
 import { basename, join, resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
-import { layoutOf } from "./config/config.js";
 import type { Options } from "./config/options.js";
+import { withRun } from "./config/run.js";
 import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
-import { openPool } from "./parallel/pool.js";
-import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
@@ -28,19 +26,14 @@ async function prepare(args: Arguments, ctx: Context) {
 
 /** Tile the root's fields without any year's crops, into the archive that every year is made from. */
 async function prepareBase(options: Options, ctx: Context) {
-  const pool = openPool(availableThreads(options.threads));
-  try {
-    // Of the layout only what all years share is used.
-    const layout = layoutOf(options, 0);
-    const base = await ensureBase(undefined, { ...options, base: undefined }, layout, () => pool, ctx);
+  return withRun({ ...options, base: undefined }, undefined, ctx, async (run) => {
+    const base = await ensureBase(undefined, run);
     const { path, facts } = base;
     const { seen: _seen, ...known } = facts;
-    if (suitsTemplate(cropKeys(false))) await ensureTemplate(undefined, base, layout, () => pool, ctx);
+    if (suitsTemplate(cropKeys(false))) await ensureTemplate(undefined, base, run);
     ctx.log.info(`${facts.rows} fields: ${path}`);
     return { out: path, ...known };
-  } finally {
-    await pool.close();
-  }
+  });
 }
 
 /** Burn a field set once, on the grid of a raster, into a zone index that every year on that grid uses. */
@@ -68,9 +61,10 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
   }
   // Kept when this run is ended: the next one goes on from its checkpoint.
   const partial = join(openScratch(out, true), basename(out));
-  const pool = openPool(availableThreads(options.threads));
   try {
-    const { rows, runs } = await buildZones(fields, grid, partial, options, pool, ctx);
+    const { rows, runs } = await withRun(options, undefined, ctx, ({ pool }) =>
+      buildZones(fields, grid, partial, options, pool(), ctx),
+    );
     await (await ZoneReader.open(partial, print)).close();
     publishFile(partial, out);
     removeScratch(out);
@@ -78,8 +72,6 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
     return { out, rows, runs, made: true };
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : error;
-  } finally {
-    await pool.close();
   }
 }
 

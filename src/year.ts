@@ -38,17 +38,16 @@ function selectionOf({ own }: Arguments): Selection {
 
 async function year(args: Arguments, ctx: Context) {
   const wanted = yearOf(args);
-  const layout = layoutOf(args.options, wanted);
   const selection = selectionOf(args);
   if (args.own["dry-run"] === true) {
-    const plan = await planYear(wanted, args.options, layout, selection, ctx);
+    const plan = await planYear(wanted, args.options, selection, ctx);
     if (!args.options.json) {
       for (const { stage, runs, reason } of plan)
         process.stdout.write(`${stage.padEnd(9)} ${runs ? "runs" : "skipped"}: ${reason}\n`);
     }
     return { year: wanted, plan };
   }
-  const result = await runYear(wanted, args.options, layout, selection, ctx);
+  const result = await runYear(wanted, args.options, selection, ctx);
   ctx.log.info(`year ${wanted} is done`, { archive: result.archive, manifest: result.manifest });
   return result;
 }

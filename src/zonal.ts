@@ -1,16 +1,16 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import { type Run, withRun } from "./config/run.js";
 import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
-import { openPool } from "./parallel/pool.js";
-import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import { openRaster, type Raster } from "./raster/raster.js";
 import { parquetOrigin } from "./table/parquet-origin.js";
+import { settledYears } from "./year/each-year.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
 import {
   countFields,
@@ -37,18 +37,20 @@ async function zonal(args: Arguments, ctx: Context) {
     await checkOutput(job.out, { inputs, originOf: parquetOrigin, force: own.force === true });
     await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
   }
-  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => countJobs(parquet, jobs, rule, args, ctx));
+  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) =>
+    withRun(options, undefined, ctx, (run) => countJobs(parquet, jobs, rule, own, run)),
+  );
 }
 
 async function countJobs(
   fieldsPath: string,
   jobs: readonly OpenJob[],
   rule: ZonalRule,
-  { options, own }: Arguments,
-  ctx: Context,
+  own: Arguments["own"],
+  run: Run,
 ) {
+  const { options, pool, ctx } = run;
   const fields = await openFields(fieldsPath, options, ctx.log);
-  const pool = openPool(availableThreads(options.threads));
   try {
     const targets = jobs.map((job) => {
       return { job, raster: job.raster, out: join(openScratch(job.out), basename(job.out)) };
@@ -57,33 +59,27 @@ async function countJobs(
     let made = 0;
     const build: ZoneSource = async (set, grid) => {
       const index = join(scratch, `zones-${made++}`);
-      await buildZones(set, grid, index, options, pool, ctx);
+      await buildZones(set, grid, index, options, pool(), ctx);
       return ZoneReader.open(index);
     };
     const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields, options));
     const zones = own.index === undefined ? build : given;
-    const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, options, pool, ctx);
+    const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, run);
     const { sound, facts, failed } = await countSound(targets, count, ctx);
-    const results = [];
+    const results: Record<string, unknown> = {};
     for (const [i, { job, out: partial }] of sound.entries()) {
       const { out, year } = job;
       await verifyZonalTable(partial, fields.rows, rule);
       publishFile(partial, out);
       publishDirtyRows(out);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
-      results.push({ ...(year !== undefined && { year }), out, ...facts[i] });
+      results[year ?? ""] = { ...(year !== undefined && { year }), out, ...facts[i] };
     }
-    if (failed.length > 0) {
-      throw new PipelineError("partial", "Some years failed", {
-        failed: failed.join(" "),
-        done: sound.map(({ job }) => job.year).join(" "),
-      });
-    }
-    return own.years === undefined ? results[0] : { years: results };
+    const done = Object.values(settledYears(results, failed));
+    return own.years === undefined ? done[0] : { years: done };
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : error;
   } finally {
-    await pool.close();
     for (const { out } of jobs) removeScratch(out);
   }
 }
@@ -100,8 +96,8 @@ async function countSound<T>(
   targets: readonly Target[],
   count: (targets: readonly Target[]) => Promise<T[]>,
   ctx: Context,
-): Promise<{ sound: readonly Target[]; facts: T[]; failed: (number | undefined)[] }> {
-  const failed: (number | undefined)[] = [];
+): Promise<{ sound: readonly Target[]; facts: T[]; failed: Map<number, PipelineError> }> {
+  const failed = new Map<number, PipelineError>();
   for (let sound = targets; ; ) {
     try {
       return { sound, facts: await count(sound), failed };
@@ -110,7 +106,7 @@ async function countSound<T>(
       const left = sound.filter((target) => !broken(target));
       if (ctx.signal.aborted || left.length === sound.length || left.length === 0) throw error;
       for (const { job } of sound.filter(broken)) {
-        failed.push(job.year);
+        failed.set(job.year as number, error as PipelineError);
         ctx.log.error((error as PipelineError).message, { year: job.year });
       }
       sound = left;

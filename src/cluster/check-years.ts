@@ -1,4 +1,4 @@
-import { layoutOf, type Options } from "../config/config.js";
+import type { Options } from "../config/config.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { planYear } from "../year/run-year.js";
@@ -29,7 +29,7 @@ export async function checkYears(
 
 async function firstLeft(year: number, options: Options, selection: Selection, ctx: Context) {
   try {
-    const plan = await planYear(year, options, layoutOf(options, year), selection, ctx);
+    const plan = await planYear(year, options, selection, ctx);
     const left = plan.find(({ runs }) => runs);
     return left === undefined ? { done: true } : { done: false, reason: `${left.stage}: ${left.reason}` };
   } catch (error) {

@@ -110,10 +110,13 @@ export interface Layout {
   readonly live: string;
   /** Step records and locks. */
   readonly state: string;
+  /** The year's lock. */
+  readonly lock: string;
 }
 
 export function layoutOf(options: Options, year: number): Layout {
   const root = resolve(options.root);
+  const state = join(root, "outputs", "state");
   const { region } = options;
   return {
     root,
@@ -126,7 +129,8 @@ export function layoutOf(options: Options, year: number): Layout {
     history: join(root, "outputs", "history", region),
     log: join(root, "logs", `year_${year}.log`),
     live: join(root, "logs", `year_${year}_live.json`),
-    state: join(root, "outputs", "state"),
+    state,
+    lock: join(state, `${region}_${year}.lock`),
   };
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { layoutOf, type Options } from "../config/config.js";
 import { isAlive, isHere, parseHolder } from "../pipeline/holder.js";
 import { type LiveState, type LiveTask, readLive } from "../pipeline/live.js";
@@ -84,7 +84,7 @@ export function yearStatus(year: number, options: Options, now = Date.now()): Ye
   const stages = Object.fromEntries(
     STAGES.map((stage) => [stage, stageStatus(recordPath(layout.state, options.region, year, stage), files[stage])]),
   ) as Record<Stage, StageStatus>;
-  const holder = holderState(join(layout.state, `${options.region}_${year}.lock`), live, now);
+  const holder = holderState(layout.lock, live, now);
   const state = judge(stages, holder, live);
   const current = state === "running" || state === "silent" || state === "failed" || state === "paused";
   return {

@@ -9,13 +9,12 @@ import type { Tilestats } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
+import { ensureStep } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
-import { withLock } from "../pipeline/lock.js";
-import { judgeStep, runStep, type Step } from "../pipeline/step.js";
+import type { Step } from "../pipeline/step.js";
 import { archiveMetadata, LAYERS } from "./archive-metadata.js";
 import { takeCensus } from "./census.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
@@ -69,21 +68,14 @@ export function baseInputs(layout: Layout, options: Options) {
  *
  * @param year  that wants it, for the log alone.
  */
-export async function ensureBase(
-  year: number | undefined,
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
-  ctx: Context,
-): Promise<BaseArchive> {
+export async function ensureBase(year: number | undefined, run: Run): Promise<BaseArchive> {
+  const { options, layout, ctx } = run;
   const inputs = baseInputs(layout, options);
   const print = fingerprint(inputs);
   if (options.base !== undefined) return openBase(resolve(options.base), print);
-  const step = baseStep(year, inputs, options, layout, pool);
-  if (!(await judgeStep(step, false)).skip) {
-    const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
-    await withLock(lock, ctx, (own) => runStep(step, own), { wait: true });
-  }
+  const step = baseStep(year, inputs, run);
+  const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
+  await ensureStep(step, lock, ctx);
   return openBase(step.target, print);
 }
 
@@ -126,10 +118,9 @@ export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8A
 function baseStep(
   year: number | undefined,
   inputs: ReturnType<typeof baseInputs>,
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
+  run: Run,
 ): Step<Omit<BaseFacts, "seen"> & { engine: string }> {
+  const { options, layout, pool } = run;
   const print = fingerprint(inputs);
   const { region, minZoom, maxZoom } = options;
   const name = `${region}_${print.slice(0, 12)}`;
@@ -154,7 +145,7 @@ function baseStep(
         crop: undefined,
         choice: { fieldId: idType !== null, cropName: false },
       };
-      const tiled = await tileFields(fields, attributes, partial, "base", options, layout, pool(), ctx);
+      const tiled = await tileFields(fields, attributes, partial, "base", { ...run, ctx });
       const census = await takeCensus(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx);
       if (census.thin > 0)
         ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {

@@ -4,12 +4,10 @@ import { archiveOrigin } from "../archive/origin.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
 import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import { verifyArchive } from "../archive/verify.js";
-import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import type { Run } from "../config/run.js";
 import { openParquet } from "../fields/fields-file.js";
 import { cropName } from "../legend/cdl-legend.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
@@ -59,46 +57,36 @@ export interface YearTable {
  *
  * @param member  of a pass that it shares with other years.
  */
-export function tilesStep(
-  zonal: YearTable,
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
-  member = new SwapPass().member(),
-): Step<TilesFacts> {
+export function tilesStep(zonal: YearTable, run: Run, member = new SwapPass().member()): Step<TilesFacts> {
+  const { options, layout } = run;
   const { year } = zonal;
   const inputs = { ...baseInputs(layout, options), zonal: zonal.digest, ...styleOf(options) };
   return {
-    ...commonStep([zonal], inputs, options, layout),
+    ...commonStep([zonal], inputs, run),
     year,
     target: layout.archive,
     record: recordPath(layout.state, options.region, year, "tiles"),
     run: (partial, ctx) =>
       options.tiles === "full"
-        ? tileYear(zonal, inputs, partial, options, layout, pool, ctx)
-        : swapYears([zonal], [cropKeys(options.cropNames)], inputs, partial, options, layout, pool, member, ctx),
+        ? tileYear(zonal, inputs, partial, { ...run, ctx })
+        : swapYears([zonal], [cropKeys(options.cropNames)], inputs, partial, member, { ...run, ctx }),
   };
 }
 
 /** All years' crops in one archive, as crop_2008, crop_2009 ... */
-export function singleArchiveStep(
-  zonals: readonly YearTable[],
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
-): Step<TilesFacts> {
+export function singleArchiveStep(zonals: readonly YearTable[], run: Run): Step<TilesFacts> {
+  const { options, layout } = run;
   const [first, last] = [zonals[0] as YearTable, zonals.at(-1) as YearTable];
   const years = Object.fromEntries(zonals.map(({ year, digest }) => [`zonal_${year}`, digest]));
   const inputs = { ...baseInputs(layout, options), ...years, ...styleOf(options) };
   const span = `${first.year}-${last.year}`;
   const keys = zonals.map(({ year }) => cropKeys(options.cropNames, year));
   return {
-    ...commonStep(zonals, inputs, options, layout),
+    ...commonStep(zonals, inputs, run),
     year: last.year,
     target: join(layout.root, "outputs", "tiles", `fields_${options.region}_${span}_full.pmtiles`),
     record: join(layout.state, `${options.region}_${span}_tiles.json`),
-    run: (partial, ctx) =>
-      swapYears(zonals, keys, inputs, partial, options, layout, pool, new SwapPass().member(), ctx),
+    run: (partial, ctx) => swapYears(zonals, keys, inputs, partial, new SwapPass().member(), { ...run, ctx }),
   };
 }
 
@@ -106,7 +94,7 @@ function styleOf({ tiles, cropNames }: Options): Inputs {
   return { tiles, cropNames };
 }
 
-function commonStep(zonals: readonly YearTable[], inputs: Inputs, options: Options, layout: Layout) {
+function commonStep(zonals: readonly YearTable[], inputs: Inputs, { options, layout }: Run) {
   const { minZoom, maxZoom } = options;
   return {
     name: "tiles",
@@ -130,18 +118,16 @@ async function swapYears(
   keys: readonly CropKeys[],
   inputs: Inputs,
   partial: string,
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
   member: SwapMember,
-  ctx: Context,
+  run: Run,
 ): Promise<TilesFacts> {
+  const { options, layout, pool, ctx } = run;
   const { region, minZoom, maxZoom } = options;
   const last = zonals.at(-1) as YearTable;
   const { base, years, unmatched } = await member.inTurn(async () => {
-    const plain = await ensureBase(last.year, options, layout, pool, ctx);
+    const plain = await ensureBase(last.year, run);
     const fits = keys.length === 1 && keys.every(suitsTemplate);
-    const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, layout, pool, ctx) : undefined };
+    const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, run) : undefined };
     const { fields } = await openFieldSources(layout, options);
     const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
       [],
@@ -203,15 +189,8 @@ function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn
   return withAttributes(tilestats, fresh);
 }
 
-async function tileYear(
-  zonal: YearTable,
-  inputs: Inputs,
-  partial: string,
-  options: Options,
-  layout: Layout,
-  pool: () => Pool,
-  ctx: Context,
-): Promise<TilesFacts> {
+async function tileYear(zonal: YearTable, inputs: Inputs, partial: string, run: Run): Promise<TilesFacts> {
+  const { options, layout, pool, ctx } = run;
   const { region, minZoom, maxZoom, cropNames } = options;
   const sources = await openFieldSources(layout, options);
   const { fields } = sources;
@@ -223,7 +202,7 @@ async function tileYear(
     crop: crop.values.buffer as SharedArrayBuffer,
     choice: { fieldId: idType !== null, cropName: cropNames },
   };
-  const tiled = await tileFields(fields, attributes, partial, zonal.year, options, layout, pool(), ctx);
+  const tiled = await tileFields(fields, attributes, partial, zonal.year, run);
   const { codes, withoutCrop } = indexed(crop.values, zonal.path);
   const metadata = archiveMetadata({
     region,

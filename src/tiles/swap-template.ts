@@ -2,15 +2,15 @@ import { rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { COMPRESSION } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
-import type { Layout } from "../config/config.js";
+import type { Run } from "../config/run.js";
 import type { TemplateMakerPlan } from "../kernel/tiles.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
+import { ensureStep } from "../pipeline/ensure.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
-import { withLock } from "../pipeline/lock.js";
-import { judgeStep, runStep, type Step } from "../pipeline/step.js";
+import type { Step } from "../pipeline/step.js";
 import { type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { BaseArchive } from "./base-archive.js";
 import { type ContentRange, contentsOf, rangesOf, spansOf } from "./contents.js";
@@ -57,16 +57,11 @@ export function suitsTemplate(keys: CropKeys): boolean {
 export async function ensureTemplate(
   year: number | undefined,
   base: BaseArchive,
-  layout: Layout,
-  pool: () => Pool,
-  ctx: Context,
+  run: Pick<Run, "layout" | "pool" | "ctx">,
 ): Promise<SwapTemplate | undefined> {
   if (readHeader(base.path).tileCompression !== COMPRESSION.gzip) return undefined;
-  const step = templateStep(year, base, layout, pool);
-  if (!(await judgeStep(step, false)).skip) {
-    const lock = join(layout.state, `${basename(step.record, ".json")}.lock`);
-    await withLock(lock, ctx, (own) => runStep(step, own), { wait: true });
-  }
+  const step = templateStep(year, base, run);
+  await ensureStep(step, join(run.layout.state, `${basename(step.record, ".json")}.lock`), run.ctx);
   const forget = () => rmSync(step.record, { force: true });
   try {
     return { ...openTemplate(step.target), forget };
@@ -79,8 +74,7 @@ export async function ensureTemplate(
 function templateStep(
   year: number | undefined,
   base: BaseArchive,
-  layout: Layout,
-  pool: () => Pool,
+  { layout, pool }: Pick<Run, "layout" | "pool">,
 ): Step<{ tiles: number; withoutTemplate: number; bytes: number }> {
   const name = basename(base.path, ".pmtiles");
   const facts: TemplateFacts = {

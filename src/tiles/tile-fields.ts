@@ -1,9 +1,6 @@
 import { dirname, join } from "node:path";
-import type { Layout } from "../config/config.js";
-import type { Options } from "../config/options.js";
+import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
 import { type FeatureAttributes, FeatureStream } from "./feature-stream.js";
 import { preflight } from "./preflight.js";
 import { tempDirName } from "./temp-dir.js";
@@ -31,11 +28,9 @@ export async function tileFields(
   attributes: FeatureAttributes,
   partial: string,
   what: number | "base",
-  options: Options,
-  layout: Layout,
-  pool: Pool,
-  ctx: Context,
+  { options, layout, pool: openedPool, ctx }: Run,
 ): Promise<Tiled> {
+  const pool = openedPool();
   const { minZoom, maxZoom } = options;
   const stream = new FeatureStream(fields, attributes, options, pool, ctx);
   const path = join(dirname(partial), "tippecanoe.pmtiles");

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { parseYears } from "../cli/arguments.js";
 import type { Options } from "../config/config.js";
 import { layoutOf } from "../config/config.js";
@@ -25,9 +24,8 @@ export async function eachYear<T>(
   const results: Record<string, T> = {};
   const errors = new Map<number, PipelineError>();
   for (const year of years) {
-    const lock = join(layoutOf(options, year).state, `${options.region}_${year}.lock`);
     try {
-      results[year] = await withLock(lock, ctx, (own) => task(year, own));
+      results[year] = await withLock(layoutOf(options, year).lock, ctx, (own) => task(year, own));
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (error instanceof PipelineError && error.kind === "paused") throw error;
@@ -35,11 +33,24 @@ export async function eachYear<T>(
       if (years.length > 1) ctx.log.error(errors.get(year)?.message ?? "", { year });
     }
   }
+  return settledYears(results, errors);
+}
+
+/**
+ * The results of several years.
+ *
+ * @throws {PipelineError} the first error when all years failed; partial, naming the years, when some did.
+ */
+export function settledYears<T>(
+  done: Readonly<Record<string, T>>,
+  errors: ReadonlyMap<number, PipelineError>,
+): Record<string, T> {
   const [first] = errors.values();
-  if (first === undefined) return results;
-  if (errors.size === years.length) throw first;
+  const years = Object.keys(done);
+  if (first === undefined) return done;
+  if (years.length === 0) throw first;
   throw new PipelineError("partial", "Some years failed", {
     failed: [...errors.keys()].join(" "),
-    done: Object.keys(results).join(" "),
+    done: years.join(" "),
   });
 }

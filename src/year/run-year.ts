@@ -1,9 +1,7 @@
-import { join } from "node:path";
-import type { Layout } from "../config/config.js";
+import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import { type Run, withRun } from "../config/run.js";
 import { type DownloadFacts, downloadStep, releaseCdl } from "../download/step.js";
-import { openPool, type Pool } from "../parallel/pool.js";
-import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
@@ -38,38 +36,30 @@ type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step;
  *
  * @throws {PipelineError} locked, when another process works on this year; else as the stages.
  */
-export async function runYear(
-  year: number,
-  options: Options,
-  layout: Layout,
-  selection: Selection,
-  ctx: Context,
-): Promise<YearResult> {
-  const lock = join(layout.state, `${options.region}_${year}.lock`);
-  const run = async (own: Context, begin: (stage: Stage) => void): Promise<YearResult> => {
+export async function runYear(year: number, options: Options, selection: Selection, ctx: Context): Promise<YearResult> {
+  const layout = layoutOf(options, year);
+  const make = async (run: Run, begin: (stage: Stage) => void): Promise<YearResult> => {
+    const { ctx: own } = run;
     logWhere(year, own);
     for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
-    const pool = lazyPool(options);
-    const makers = stepMakers(year, options, layout, selection, pool.get, own);
+    const makers = stepMakers(year, selection, run);
     const done: Partial<Record<Stage, StepRecord>> = {};
-    try {
-      for (const stage of STAGES) {
-        begin(stage);
-        const step = makers[stage](done);
-        if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
-        else if (isBeyond(stage, selection)) break;
-        done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
-        // Only who has judged the zonal table knows that the raster has been used.
-        if (stage === "zonal" && isSelected(stage, selection)) await releaseCdl(year, options, layout, own);
-      }
-    } finally {
-      await pool.close();
+    for (const stage of STAGES) {
+      begin(stage);
+      const step = makers[stage](done);
+      if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
+      else if (isBeyond(stage, selection)) break;
+      done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
+      // Only who has judged the zonal table knows that the raster has been used.
+      if (stage === "zonal" && isSelected(stage, selection)) await releaseCdl(year, options, layout, own);
     }
     const facts = Object.fromEntries(Object.entries(done).map(([stage, record]) => [stage, record.facts]));
     return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
   };
   try {
-    return await withLock(lock, ctx, (held) => withLiveState(layout.live, year, held, run));
+    return await withLock(layout.lock, ctx, (held) =>
+      withLiveState(layout.live, year, held, (own, begin) => withRun(options, year, own, (run) => make(run, begin))),
+    );
   } catch (error) {
     throw asPipelineError(error, "failed", "The year cannot be made", { year });
   }
@@ -83,11 +73,14 @@ export async function runYear(
 export async function planYear(
   year: number,
   options: Options,
-  layout: Layout,
   selection: Selection,
   ctx: Context,
 ): Promise<PlannedStage[]> {
-  const makers = stepMakers(year, options, layout, selection, lazyPool(options).get, ctx);
+  return withRun(options, year, ctx, (run) => planStages(year, selection, run));
+}
+
+async function planStages(year: number, selection: Selection, run: Run): Promise<PlannedStage[]> {
+  const makers = stepMakers(year, selection, run);
   const done: Partial<Record<Stage, StepRecord>> = {};
   const plan: PlannedStage[] = [];
   for (const stage of STAGES) {
@@ -109,24 +102,11 @@ export async function planYear(
   return plan;
 }
 
-function stepMakers(
-  year: number,
-  options: Options,
-  layout: Layout,
-  selection: Selection,
-  pool: () => Pool,
-  ctx: Context,
-): Record<Stage, StepMaker> {
+function stepMakers(year: number, selection: Selection, run: Run): Record<Stage, StepMaker> {
+  const { options, layout } = run;
   const zonal: StepMaker = ({ download }) => {
     const { raster, digest } = (download as StepRecord).facts as unknown as DownloadFacts;
-    return zonalStep(
-      year,
-      { path: raster, digest },
-      options,
-      layout,
-      (fields, grid) => ensureZones(fields, grid, year, options, layout, pool(), ctx),
-      pool,
-    );
+    return zonalStep(year, { path: raster, digest }, (fields, grid) => ensureZones(fields, grid, year, run), run);
   };
   return {
     download: () =>
@@ -139,7 +119,7 @@ function stepMakers(
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, options, layout, pool),
+    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, run),
     publish: ({ tiles }) =>
       publishStep(year, options, layout, {
         ...outputOf(tiles, "tiles"),
@@ -181,16 +161,4 @@ function recordOf(step: Step): StepRecord {
     });
   }
   return record;
-}
-
-/** The pool is opened by the first step that works; a year that is all valid starts no thread. */
-function lazyPool(options: Options): { get: () => Pool; close: () => Promise<void> } {
-  let pool: Pool | undefined;
-  return {
-    get: () => {
-      pool ??= openPool(availableThreads(options.threads));
-      return pool;
-    },
-    close: async () => pool?.close(),
-  };
 }

@@ -115,7 +115,7 @@ export class ZonalEngine {
     const rule = zonalRule(options, given.classes);
     nativeKernel();
     const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
-      countRasters(fields, rasters, zones, rule, options, this.#pool, this.#ctx),
+      countRasters(fields, rasters, zones, rule, { options, pool: () => this.#pool, ctx: this.#ctx }),
     );
     for (const [i, raster] of rasters.entries()) {
       const answer = answers[i] as Answers;

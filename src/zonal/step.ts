@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Layout } from "../config/config.js";
-import type { Options } from "../config/options.js";
+import type { Run } from "../config/run.js";
 import {
   checkDirtyShare,
   countProblems,
@@ -12,8 +11,6 @@ import {
 } from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
 import { nativeKernel } from "../kernel/native.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { publishFile, scratchBeside } from "../pipeline/output.js";
@@ -74,9 +71,7 @@ export async function countFields(
   targets: readonly ZonalTarget[],
   zoneSource: ZoneSource,
   rule: ZonalRule,
-  options: Options,
-  pool: Pool,
-  ctx: Context,
+  run: Omit<Run, "layout">,
 ): Promise<ZonalFacts[]> {
   nativeKernel();
   const facts = new Map<ZonalTarget, ZonalFacts>();
@@ -85,7 +80,7 @@ export async function countFields(
     try {
       const fitting = left.filter(({ raster }) => fitRaster(zones.header, raster.grid) !== undefined);
       if (fitting.length === 0) throw misfit(zones, (left[0] as ZonalTarget).raster);
-      const counted = await countFitting(fields, fitting, zones, rule, options, pool, ctx);
+      const counted = await countFitting(fields, fitting, zones, rule, run);
       fitting.forEach((target, i) => {
         facts.set(target, counted[i] as ZonalFacts);
       });
@@ -113,14 +108,13 @@ async function countFitting(
   targets: readonly ZonalTarget[],
   zones: ZoneReader,
   rule: ZonalRule,
-  options: Options,
-  pool: Pool,
-  ctx: Context,
+  run: Omit<Run, "layout">,
 ): Promise<ZonalFacts[]> {
+  const { options, pool, ctx } = run;
   const rasters = targets.map(({ raster }) => raster);
-  const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, options, pool, ctx);
+  const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, run);
   const write = async (out: string, answer: Answers): Promise<TableFacts> => {
-    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, pool, ctx);
+    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, pool(), ctx);
     await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
     return tableFacts(answer, status, rule);
   };
@@ -153,9 +147,7 @@ export async function countRasters(
   rasters: readonly Raster[],
   zones: ZoneReader,
   rule: ZonalRule,
-  options: Options,
-  pool: Pool,
-  ctx: Context,
+  { options, pool, ctx }: Omit<Run, "layout">,
 ): Promise<Counts> {
   const status = await zones.readStatus();
   const dirty = dirtyRows(status, await zones.readDuplicates());
@@ -167,7 +159,7 @@ export async function countRasters(
     const skip = [...options.nodata, ...nodataClasses(raster)];
     return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
-  return { status, dirty, answers: await scanRasters(placed, zones, rule, pool, ctx) };
+  return { status, dirty, answers: await scanRasters(placed, zones, rule, pool(), ctx) };
 }
 
 function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirty: readonly DirtyRow[]): ZonalFacts {
@@ -224,11 +216,10 @@ export function dirtyOrigin(path: string): Origin {
 export function zonalStep(
   year: number,
   raster: { readonly path: string; readonly digest: string },
-  options: Options,
-  layout: Layout,
   zoneSource: ZoneSource,
-  pool: () => Pool,
+  run: Run,
 ): Step<ZonalFacts> {
+  const { options, layout } = run;
   const fieldsPath = layout.fieldsRaw;
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
@@ -257,15 +248,10 @@ export function zonalStep(
     },
     async run(partial, ctx) {
       const target = { raster: openRaster(raster.path), out: partial };
-      const [facts] = await countFields(
-        await openFields(fieldsPath, options, ctx.log),
-        [target],
-        zoneSource,
-        rule,
-        options,
-        pool(),
+      const [facts] = await countFields(await openFields(fieldsPath, options, ctx.log), [target], zoneSource, rule, {
+        ...run,
         ctx,
-      );
+      });
       return facts as ZonalFacts;
     },
     verify: (partial, facts) => verifyZonalTable(partial, facts.rows, rule),

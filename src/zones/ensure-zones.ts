@@ -1,14 +1,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Layout } from "../config/config.js";
-import type { Options } from "../config/options.js";
+import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
+import { ensureMade } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
-import { withLock } from "../pipeline/lock.js";
 import { removeScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import type { Grid } from "../raster/grid.js";
@@ -25,28 +22,18 @@ type ZoneFacts = { readonly rows: number; readonly runs: number };
  *
  * @param year  for the log alone.
  */
-export async function ensureZones(
-  fields: FieldsFile,
-  grid: Grid,
-  year: number,
-  options: Options,
-  layout: Layout,
-  pool: Pool,
-  ctx: Context,
-): Promise<ZoneReader> {
+export async function ensureZones(fields: FieldsFile, grid: Grid, year: number, run: Run): Promise<ZoneReader> {
+  const { options, layout, ctx } = run;
   const folder = join(layout.root, "data", "zones");
   makeFolder(folder);
   const print = fieldsFingerprint(fields, options);
-  const found = await findZones(folder, print, grid);
-  if (found !== undefined) return found;
-  return withLock(
-    join(layout.state, `zones_${print.slice(0, 12)}.lock`),
+  const lock = join(layout.state, `zones_${print.slice(0, 12)}.lock`);
+  return ensureMade(
+    lock,
     ctx,
+    () => findZones(folder, print, grid),
     async (own) => {
-      // Another process may have made it while this one waited.
-      const made = await findZones(folder, print, grid);
-      if (made !== undefined) return made;
-      const step = zonesStep(fields, print, grid, folder, year, options, layout, pool);
+      const step = zonesStep(fields, print, grid, folder, year, run);
       try {
         await runStep(step, own, { force: true });
       } catch (error) {
@@ -56,7 +43,6 @@ export async function ensureZones(
       }
       return ZoneReader.open(step.target, print);
     },
-    { wait: true },
   );
 }
 
@@ -85,9 +71,7 @@ function zonesStep(
   grid: Grid,
   folder: string,
   year: number,
-  options: Options,
-  layout: Layout,
-  pool: Pool,
+  { options, layout, pool }: Run,
 ): Step<ZoneFacts> {
   const name = `${options.region}_${fingerprint({ print, grid: { ...grid } }).slice(0, 12)}`;
   return {
@@ -101,7 +85,7 @@ function zonesStep(
     inputs: { fields: print, grid: { ...grid } },
     async validate() {},
     async run(partial, ctx) {
-      const { rows, runs } = await buildZones(fields, grid, partial, options, pool, ctx);
+      const { rows, runs } = await buildZones(fields, grid, partial, options, pool(), ctx);
       return { rows, runs };
     },
     async verify(partial) {

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import gdal from "gdal-async";
-import { layoutOf, resolveOptions } from "../../dist/config/config.js";
+import { resolveOptions } from "../../dist/config/config.js";
 import { planYear } from "../../dist/year/run-year.js";
 import { decodeArchive, featuresOf, readArchive } from "../support/archive-features.mjs";
 import { testContext } from "../support/context.mjs";
@@ -325,7 +325,7 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
     const before = snapshot(root);
     const resolved = resolveOptions({ root, cdlSource: server.template, ...options });
     const force = new Set(selection.force ?? []);
-    const plan = await planYear(2020, resolved, layoutOf(resolved, 2020), { ...selection, force }, testContext());
+    const plan = await planYear(2020, resolved, { ...selection, force }, testContext());
     assert.deepEqual(snapshot(root), before);
     assert.deepEqual(
       plan.map(({ stage }) => stage),

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import gdal from "gdal-async";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
+import { withRun } from "../../dist/config/run.js";
 import { openFields } from "../../dist/fields/fields-file.js";
 import { ensureLookup } from "../../dist/lookup/ensure-lookup.js";
 import { FieldIndex } from "../../dist/lookup/field-index.js";
@@ -59,7 +60,7 @@ async function openIndex(root, given = {}) {
   const options = { ...resolveOptions({ root, threads: 1, ...given }) };
   const layout = layoutOf(options, 0);
   const fields = await openFields(layout.fieldsRaw, options);
-  return FieldIndex.open(fields, await ensureLookup(fields, options, layout, testContext()));
+  return FieldIndex.open(fields, await withRun(options, undefined, testContext(), (run) => ensureLookup(fields, run)));
 }
 
 function extentOf(fields) {

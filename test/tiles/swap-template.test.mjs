@@ -97,7 +97,7 @@ function layoutIn(folder) {
 }
 
 function template(base, folder, ctx = testContext()) {
-  return ensureTemplate(undefined, base, layoutIn(folder), () => pool, ctx);
+  return ensureTemplate(undefined, base, { layout: layoutIn(folder), pool: () => pool, ctx });
 }
 
 const yearOf = (crops) => ({ keys: cropKeys(false), crops: indexCrops(Float64Array.from(crops)) });

@@ -70,15 +70,17 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
 
   const options = (more = {}) => resolveOptions({ root, threads: 2, ...more });
   const layout = (more, year) => layoutOf(options(more), year);
+  const runOf = (more, year, ctx = testContext()) => ({
+    options: options(more),
+    layout: layout(more, year),
+    pool: () => pool,
+    ctx,
+  });
 
   async function tile(year, more = {}, ctx = testContext()) {
     const { zonal } = layout(more, year);
     const table = { year, path: zonal, digest: fileDigest(zonal) };
-    return runStep(
-      tilesStep(table, options(more), layout(more, year), () => pool),
-      ctx,
-      { force: true },
-    );
+    return runStep(tilesStep(table, runOf(more, year, ctx)), ctx, { force: true });
   }
 
   /** Another root with the same fields and zonal tables, whose base is that of `root` when `base` is true. */
@@ -215,7 +217,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
         return archive.entries.length(entry);
       });
       archive.close();
-      const base = await ensureBase(year, options(), layout({}, year), () => pool, testContext());
+      const base = await ensureBase(year, runOf({}, year));
       const index = indexCrops(Float64Array.from(crops[year], (crop) => crop ?? Number.NaN));
       const out = join(world.folder, `rewritten-${year}.pmtiles`);
       const output = { path: out, years: [{ keys: cropKeys(false), crops: index }], metadata: {} };
@@ -341,7 +343,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
   });
 
   test("fewer features in the base's tiles than its census lists: the lost fields are named", async () => {
-    const base = await ensureBase(2020, options(), layout({}, 2020), () => pool, testContext());
+    const base = await ensureBase(2020, runOf({}, 2020));
     const index = indexCrops(Float64Array.from({ length: base.facts.rows }, () => 1));
     const seen = { ...base.facts.seen, centroids: withRow(base, "centroids", base.facts.rows - 4) };
     const out = join(world.folder, "lost.pmtiles");

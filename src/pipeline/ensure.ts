@@ -1,0 +1,31 @@
+import type { Context } from "./context.js";
+import { withLock } from "./lock.js";
+import type { Facts } from "./record.js";
+import { judgeStep, runStep, type Step } from "./step.js";
+
+/**
+ * What several processes may want at once, made by one of them while the others wait.
+ *
+ * @param lock  path of the lock file.
+ * @param find  undefined where there is none that fits; called again under the lock.
+ * @param make  under the lock.
+ */
+export async function ensureMade<T>(
+  lock: string,
+  ctx: Context,
+  find: () => Promise<T | undefined>,
+  make: (ctx: Context) => Promise<T>,
+): Promise<T> {
+  const found = await find();
+  if (found !== undefined) return found;
+  return withLock(lock, ctx, async (own) => (await find()) ?? make(own), { wait: true });
+}
+
+/** The output of a step that several processes may want at once. */
+export async function ensureStep<F extends Facts>(step: Step<F>, lock: string, ctx: Context): Promise<void> {
+  const isValid = async () => ((await judgeStep(step, false)).skip ? true : undefined);
+  await ensureMade(lock, ctx, isValid, async (own) => {
+    await runStep(step, own);
+    return true;
+  });
+}
