@@ -12,8 +12,6 @@ import { makeSample } from "./sample/make-sample.js";
 import { runYear } from "./year/run-year.js";
 
 const SEED = 1;
-/** Of a pixel of the sample's rasters, as of the Cropland Data Layer's: 30 m by 30 m. */
-const PIXEL_HA = 0.09;
 
 /** Make a small world and take its years through every stage. */
 async function demo(args: Arguments, ctx: Context) {
@@ -51,7 +49,7 @@ async function demo(args: Arguments, ctx: Context) {
     const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
     results.push(await runYear(year, options, selection, { ...ctx, log: ctx.log.with({ year }) }));
   }
-  const history = historyStep(options, { years, csv: false, pixelHa: PIXEL_HA });
+  const history = historyStep(options, { years, csv: false });
   await runStep(history, ctx);
   if (!args.options.json) process.stdout.write(farewell(options.region, root, years, tiler, args));
   return { root, years: results };

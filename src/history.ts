@@ -9,18 +9,14 @@ import { PipelineError } from "./pipeline/errors.js";
 import { withLock } from "./pipeline/lock.js";
 import { runStep } from "./pipeline/step.js";
 
-/** Side of a pixel of the Cropland Data Layer, metres. */
-const PIXEL_M = 30;
-
 /** Join the zonal tables of all years. */
 async function history({ options, positionals, own }: Arguments, ctx: Context) {
   const asked = [...new Set(positionals.flatMap(parseYears))].sort((a, b) => a - b);
-  const there = yearsThere(options);
-  const years = asked.length > 0 ? asked : range(there[0], there.at(-1));
+  const years = asked.length > 0 ? asked : yearsThere(options);
   const layout = layoutOf(options, years[0] ?? 0);
-  const side = pixelSide(own["pixel-size"]);
+  const pixelHa = pixelHectares(own["pixel-size"]);
   return withLock(join(layout.state, `${options.region}_history.lock`), ctx, async (locked) => {
-    const step = historyStep(options, { years, csv: own.csv === true, pixelHa: side ** 2 / 10_000 });
+    const step = historyStep(options, { years, csv: own.csv === true, pixelHa });
     const facts = await runStep(step, locked, { force: own.force === true });
     const files = historyFiles(layout.history, options.region);
     if (!options.json) {
@@ -39,15 +35,11 @@ async function publish(...args: Parameters<typeof import("./publish/publish-hist
   return publishHistory(...args);
 }
 
-function range(first: number | undefined, last: number | undefined): number[] {
-  if (first === undefined || last === undefined) return [];
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-}
-
-function pixelSide(text: unknown): number {
-  if (text === undefined) return PIXEL_M;
+/** Undefined where no size was given. */
+function pixelHectares(text: unknown): number | undefined {
+  if (text === undefined) return undefined;
   const side = Number(text);
-  if (side > 0 && Number.isFinite(side)) return side;
+  if (side > 0 && Number.isFinite(side)) return side ** 2 / 10_000;
   throw new PipelineError("usage", "--pixel-size must be a length in metres", { received: String(text) });
 }
 
@@ -82,7 +74,7 @@ await main(
       csv: { type: "boolean", help: "also write all fields as CSV" },
       "pixel-size": {
         type: "string",
-        help: `side of a pixel in metres, for areas where there is no table of areas [${PIXEL_M}]`,
+        help: "areas by pixels of this side in metres, where there is no table of areas; exact for equal-area rasters only",
       },
       publish: {
         type: "boolean",

@@ -9,7 +9,7 @@ import { PipelineError } from "./pipeline/errors.js";
 import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import { openRaster, type Raster } from "./raster/raster.js";
-import { parquetOrigin } from "./table/parquet-origin.js";
+import { convertTable, type TableExtension, tableExtension, tableOrigin } from "./table/table-output.js";
 import { settledYears } from "./year/each-year.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
 import {
@@ -28,13 +28,15 @@ async function zonal(args: Arguments, ctx: Context) {
   const { options, own } = args;
   const fieldsPath = path(own, "fields");
   const rule = zonalRule(options, own.classes === true, own.columns as string | undefined);
-  const jobs = jobsOf(own).map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
+  const jobs = jobsOf(own)
+    .map((job) => ({ ...job, extension: tableExtension(job.out) }))
+    .map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];
   const index = own.index === undefined ? [] : [path(own, "index")];
   for (const job of jobs) {
     const inputs = [fieldsPath, job.rasterPath, ...index];
-    await checkOutput(job.out, { inputs, originOf: parquetOrigin, force: own.force === true });
+    await checkOutput(job.out, { inputs, originOf: tableOrigin(job.extension), force: own.force === true });
     await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
   }
   return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) =>
@@ -53,7 +55,8 @@ async function countJobs(
   const fields = await openFields(fieldsPath, options, ctx.log);
   try {
     const targets = jobs.map((job) => {
-      return { job, raster: job.raster, out: join(openScratch(job.out), basename(job.out)) };
+      const name = `${basename(job.out, job.extension)}.parquet`;
+      return { job, raster: job.raster, out: join(openScratch(job.out), name) };
     });
     const scratch = dirname((targets[0] as { out: string }).out);
     let made = 0;
@@ -70,7 +73,7 @@ async function countJobs(
     for (const [i, { job, out: partial }] of sound.entries()) {
       const { out, year } = job;
       await verifyZonalTable(partial, fields.rows, rule);
-      publishFile(partial, out);
+      publishFile(await inFormat(partial, job, ctx), out);
       publishDirtyRows(out);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
       results[year ?? ""] = { ...(year !== undefined && { year }), out, ...facts[i] };
@@ -82,6 +85,14 @@ async function countJobs(
   } finally {
     for (const { out } of jobs) removeScratch(out);
   }
+}
+
+/** The table in the format that its name asks for, in scratch. */
+async function inFormat(parquet: string, { out, extension }: OpenJob, ctx: Context): Promise<string> {
+  if (extension === ".parquet") return parquet;
+  const converted = join(dirname(parquet), basename(out));
+  await convertTable(parquet, converted, extension, ctx);
+  return converted;
 }
 
 interface Target {
@@ -120,7 +131,7 @@ interface Job {
   readonly out: string;
 }
 
-type OpenJob = Job & { readonly raster: Raster };
+type OpenJob = Job & { readonly raster: Raster; readonly extension: TableExtension };
 
 /** One raster and one table, or, with --years, one of each a year. */
 function jobsOf(own: Arguments["own"]): Job[] {
@@ -171,7 +182,7 @@ await main(
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL reads, zipped too" },
       layer: { type: "string", help: "layer of a vector source that has several" },
       raster: { type: "string", help: "categorical raster that GDAL reads; with --years, a path that holds {year}" },
-      out: { type: "string", help: "parquet to write; with --years, a path that holds {year}" },
+      out: { type: "string", help: "table to write, .parquet, .csv or .arrow; with --years, a path that holds {year}" },
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },
       index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },
       classes: { type: "boolean", help: "also every field's whole histogram: class_codes and class_pixels, lists" },

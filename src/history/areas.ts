@@ -51,11 +51,16 @@ export async function cleanAreas(table: YearTable, options: Options, layout: Lay
  * Areas by the field's valid pixels in one of the years.
  *
  * @param tableIndex  of the table that was opened with VALID_COLUMNS as its extra ones.
- * @param pixelHa     hectares of a pixel, where the table holds pixels.
+ * @param pixelHa     hectares of a pixel, where the table holds pixels; undefined where it is not known, for a
+ *   pixel of a raster in degrees, say, has no one area.
  */
-export function pixelAreas(table: YearTable, tableIndex: number, pixelHa: number): Areas {
+export function pixelAreas(table: YearTable, tableIndex: number, pixelHa: number | undefined, ctx: Context): Areas {
   const weighted = table.extraColumn === "valid_area_ha";
   const scale = weighted ? 1 : pixelHa;
+  if (scale === undefined) {
+    ctx.log.warn("areas are not known: there is no table of field areas, and no --pixel-size");
+    return { source: "none", of: ({ rows }) => new Float32Array(rows).fill(Number.NaN) };
+  }
   return {
     source: weighted ? "weights" : "pixels",
     of: ({ extra }) => Float32Array.from((extra[tableIndex] as Data).values as ArrayLike<number>, (n) => n * scale),

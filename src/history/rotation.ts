@@ -28,7 +28,7 @@ function fromLowest(cycle: readonly number[]): number[] {
 
 /**
  * The years to look for rotations in: the last `ROTATION_YEARS` that follow each other and all
- * have a table; fewer where there are no more.
+ * have a table; fewer where there are no more, and none where no two follow each other.
  */
 export function rotationYears(years: readonly number[]): number[] {
   let best: number[] = [];
@@ -37,5 +37,5 @@ export function rotationYears(years: readonly number[]): number[] {
     run = run.at(-1) === year - 1 ? [...run, year].slice(-ROTATION_YEARS) : [year];
     if (run.length >= best.length) best = run;
   }
-  return best;
+  return best.length > 1 ? best : [];
 }

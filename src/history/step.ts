@@ -29,8 +29,8 @@ export interface HistoryOptions {
   readonly years: readonly number[];
   /** Write history_{region}.csv too. */
   readonly csv: boolean;
-  /** Hectares of a pixel, for areas by pixels. */
-  readonly pixelHa: number;
+  /** Hectares of a pixel, for areas by pixels where there are no others. */
+  readonly pixelHa?: number | undefined;
 }
 
 export interface HistoryFacts extends Facts {
@@ -90,7 +90,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
   return {
     name: "history",
     year: undefined,
-    version: 1,
+    version: 2,
     target: files.history,
     record: join(layout.state, `${region}_history.json`),
     originOf: parquetOrigin,
@@ -101,7 +101,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
       areas: clean ? fileDigest(layout.fieldsClean) : null,
       areaColumn: clean ? options.areaColumn : null,
       idColumn: options.idColumn ?? null,
-      pixelHa: clean ? null : own.pixelHa,
+      pixelHa: clean ? null : (own.pixelHa ?? null),
       csv: own.csv,
     },
     async validate(ctx) {
@@ -110,10 +110,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
       }
     },
     run: (partial, ctx) =>
-      makeHistory(
-        { zonal, clean, missing, options, own, files: historyFiles(dirname(partial), region), pixelHa: own.pixelHa },
-        ctx,
-      ),
+      makeHistory({ zonal, clean, missing, options, own, files: historyFiles(dirname(partial), region) }, ctx),
     verify: (partial, facts) => verifyHistory(partial, facts, region),
     async finish() {
       const scratch = historyFiles(scratchBeside(files.history), region);
@@ -141,7 +138,6 @@ interface HistoryTask {
   readonly clean: boolean;
   readonly options: Options;
   readonly own: HistoryOptions;
-  readonly pixelHa: number;
   readonly files: HistoryFiles;
 }
 
@@ -157,7 +153,7 @@ async function makeHistory(task: HistoryTask, ctx: Context): Promise<HistoryFact
     const layout = layoutOf(options, last.year);
     const areas = clean
       ? await cleanAreas(last, options, layout, ctx)
-      : pixelAreas(last, tables.length - 1, own.pixelHa);
+      : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
     const header: HistoryHeader = {
       version: HISTORY_VERSION,
       region: options.region,

@@ -71,6 +71,7 @@ export class Tally {
         this.#stepHectares[slot] = (this.#stepHectares[slot] as number) + known(areas[row] as number);
       }
     });
+    if (this.#sequenceColumns.length === 0) return;
     const columns = this.#sequenceColumns.map((i) => classesOf(years, i));
     for (let row = 0; row < rows; row++) this.sequences.add(columns, row, areas[row] as number);
   }

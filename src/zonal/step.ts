@@ -20,6 +20,7 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { nodataClasses, openRaster, type Raster } from "../raster/raster.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
+import { tableExtension } from "../table/table-output.js";
 import { fitRaster } from "../zones/fit.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
@@ -43,9 +44,9 @@ export type ZonalFacts = {
   readonly validPixels: number;
 };
 
-/** The side file that lists dirty rows, beside the zonal table. */
+/** The side file that lists dirty rows, next to the zonal table. */
 export function dirtyPath(table: string): string {
-  return join(dirname(table), `${basename(table, ".parquet")}.dirty.csv`);
+  return join(dirname(table), `${basename(table, tableExtension(table))}.dirty.csv`);
 }
 
 /** Gives a zone index of a field set that serves a grid; made where it is missing. */

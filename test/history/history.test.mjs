@@ -18,20 +18,22 @@ let folder;
 const zonal = (year) => join(world.root, "outputs", "zonal", `zonal_us_${year}.parquet`);
 const file = (name) => join(folder, name);
 const clean = () => join(world.root, "data", "fields_clean.parquet");
-const history = (args = []) => command("history", ["--root", world.root, "--json", ...args]);
+const run = (args) => command("history", ["--root", world.root, "--json", ...args]);
+/** Of the whole span, with the year that has no table. */
+const history = (args = []) => run(["2014-2020", ...args]);
 const plain = "set enable_geoparquet_conversion = false;";
 
 before(async () => {
   world = await makeWorld({ fields: 700, years: YEARS, seed: 4, args: ["--dirty"] });
   folder = join(world.root, "outputs", "history", "us");
   for (const year of YEARS) {
-    const run = await runYear(world.root, year, world.source, ["--until", "zonal"]);
-    assert.equal(run.code, 0, run.stderr);
+    const counted = await runYear(world.root, year, world.source, ["--until", "zonal"]);
+    assert.equal(counted.code, 0, counted.stderr);
   }
-  const run = await history(["--csv"]);
-  assert.equal(run.code, 0, run.stderr);
-  assert.match(run.stderr, /these columns are null: 2016/);
-  assert.deepEqual(run.json.missing, [MISSING]);
+  const made = await history(["--csv"]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stderr, /these columns are null: 2016/);
+  assert.deepEqual(made.json.missing, [MISSING]);
 });
 after(() => world.remove());
 
@@ -242,26 +244,47 @@ test("a rerun does nothing; a changed year, a lost or changed side file make it 
 });
 
 test("years can be named; one that nobody has is null", async () => {
-  const run = await history(["2019-2022"]);
-  assert.equal(run.code, 0, run.stderr);
+  const named = await run(["2019-2022"]);
+  assert.equal(named.code, 0, named.stderr);
   assert.deepEqual(
-    [run.json.years, run.json.missing],
+    [named.json.years, named.json.missing],
     [
       [2019, 2020, 2021, 2022],
       [2021, 2022],
     ],
   );
-  const none = await history(["1999"]);
+  const none = await run(["1999"]);
   assert.equal(none.code, 4);
   assert.match(none.json.error, /No zonal table of these years/);
 });
 
-test("without a table of areas they come from pixels, and it says so", async () => {
+test("without being asked, only years that have a table count", async () => {
+  const found = await run([]);
+  assert.equal(found.code, 0, found.stderr);
+  assert.deepEqual([found.json.years, found.json.missing], [YEARS, []]);
+  const names = (await query(`describe from read_parquet('${file("history_us.parquet")}')`)).map((c) => c.column_name);
+  assert.ok(!names.includes(`crop_${MISSING}`));
+});
+
+test("years that do not follow each other have no rotations", async () => {
+  const apart = await run(["2014,2017,2020"]);
+  assert.equal(apart.code, 0, apart.stderr);
+  assert.deepEqual(apart.json.rotationYears, []);
+  assert.deepEqual(await query(`from read_parquet('${file("rotations.parquet")}')`), []);
+});
+
+test("without a table of areas they come from pixels of a size that was given, else they are not known", async () => {
   const kept = readFileSync(clean());
   rmSync(clean());
   try {
-    const run = await history();
-    assert.equal(run.json.area, "pixels");
+    const unknown = await history();
+    assert.equal(unknown.json.area, "none");
+    assert.match(unknown.stderr, /areas are not known/);
+    assert.deepEqual(await query(`select distinct area_ha from read_parquet('${file("history_us.parquet")}')`), [
+      { area_ha: null },
+    ]);
+    const made = await history(["--pixel-size", "30"]);
+    assert.equal(made.json.area, "pixels");
     const rows = await query(`select h.area_ha ours, (z.valid_pixels * 0.09)::float theirs
       from read_parquet('${file("history_us.parquet")}') h positional join read_parquet('${zonal(2020)}') z`);
     for (const { ours, theirs } of rows) assert.equal(ours, theirs);

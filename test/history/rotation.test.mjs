@@ -53,6 +53,7 @@ test("rotations are looked for in the last six years that follow each other", ()
   assert.deepEqual(rotationYears([2008, 2009, 2010, 2012]), [2008, 2009, 2010]);
   assert.deepEqual(rotationYears([2008, 2009, 2011, 2012]), [2011, 2012]);
   assert.deepEqual(rotationYears([]), []);
+  assert.deepEqual(rotationYears([2010, 2012]), []);
 });
 
 test("sequences are counted exactly, and their hectares", () => {
