@@ -10,19 +10,29 @@ import { PipelineError } from "../pipeline/errors.js";
 export type Source =
   | { readonly place: "remote"; readonly name: string; readonly form: Form }
   | { readonly place: "local"; readonly name: string; readonly form: Form; readonly file: string }
-  | { readonly place: "missing"; readonly name: string; readonly expected: string; readonly received: string };
+  | {
+      readonly place: "missing";
+      readonly name: string;
+      readonly sentence: string;
+      readonly expected: string;
+      readonly received: string;
+    };
 
 /** Packed, or the raster itself. */
 export type Form = "zip" | "raster";
 
-/** Names that a folder is searched for, in this order. */
+const NONE = "No raster of this year at the source";
+const SEVERAL = "Several rasters of this year at the source, which one is unclear: name it with {year} in --cdl-source";
+
+/** Of one raster in several formats the first of these is taken. */
 const EXTENSIONS = ["tif", "tiff", "img", "zip"] as const;
 
 /**
  * Fill the year into the configured source and look what lies there.
  *
  * @param template  http(s):// or file:// URL or a path, with {year}; or a folder
- *   that holds `{year}_30m_cdls.zip`, `.tif` or `.img` (a raster wins over a zip).
+ *   that holds one zip, .tif or .img a year whose name has the year in it; USDA's own names, as
+ *   `{year}_30m_cdls.zip`, win over others, and a raster wins over a zip of the same name.
  * @throws {PipelineError} usage, when the template would give every year the same
  *   file, or is of another scheme. A file that is not there is no error here: a
  *   finished output does not need its source any more.
@@ -38,7 +48,13 @@ export function locateSource(template: string, year: number): Source {
   if (stat?.isDirectory()) return inFolder(path, year);
   namesTheYear(template, text, year);
   if (stat === undefined)
-    return { place: "missing", name: path, expected: basename(path), received: "no such file or folder" };
+    return {
+      place: "missing",
+      name: path,
+      sentence: NONE,
+      expected: basename(path),
+      received: "no such file or folder",
+    };
   return { place: "local", name: path, form: formOf(path, template), file: path };
 }
 
@@ -65,19 +81,28 @@ function localPath(text: string, template: string): string {
 }
 
 function inFolder(folder: string, year: number): Source {
-  const names = readdirSync(folder);
-  for (const extension of EXTENSIONS) {
-    const wanted = `${year}_30m_cdls.${extension}`;
-    const found = names.find((name) => name.toLowerCase() === wanted);
-    if (found === undefined) continue;
-    return { place: "local", name: folder, form: extension === "zip" ? "zip" : "raster", file: join(folder, found) };
+  const names = readdirSync(folder).filter((name) => FILE.test(name));
+  const ofYear = names.filter((name) => new RegExp(`(?<!\\d)${year}(?!\\d)`).test(name));
+  const official = ofYear.filter((name) => new RegExp(`^${year}_\\d+m_cdls\\.\\w+$`, "i").test(name));
+  const found = bestFormats(official.length > 0 ? official : ofYear);
+  const [name, ...more] = found;
+  if (name !== undefined && more.length === 0) {
+    return { place: "local", name: folder, form: /\.zip$/i.test(name) ? "zip" : "raster", file: join(folder, name) };
   }
-  const others = names.filter((name) => /\.(tiff?|img|zip)$/i.test(name)).sort();
+  const list = (found.length > 0 ? found : names).sort();
   const received =
-    others.length === 0
-      ? "no zip or raster at all"
-      : others.slice(0, 10).join(" ") + (others.length > 10 ? " ..." : "");
-  return { place: "missing", name: folder, expected: `${year}_30m_cdls.zip, .tif or .img`, received };
+    list.length === 0 ? "no zip or raster at all" : list.slice(0, 10).join(" ") + (list.length > 10 ? " ..." : "");
+  const expected = `${year}_30m_cdls.zip, .tif or .img, or one file whose name holds ${year}`;
+  return { place: "missing", name: folder, sentence: found.length > 0 ? SEVERAL : NONE, expected, received };
+}
+
+const FILE = /\.(tiff?|img|zip)$/i;
+
+/** Without those that are there under the same name in a better format. */
+function bestFormats(names: readonly string[]): string[] {
+  const rank = (name: string) => EXTENSIONS.findIndex((extension) => name.toLowerCase().endsWith(`.${extension}`));
+  const stem = (name: string) => name.slice(0, name.lastIndexOf(".")).toLowerCase();
+  return names.filter((name) => !names.some((other) => stem(other) === stem(name) && rank(other) < rank(name)));
 }
 
 function formOf(path: string, template: string): Form {

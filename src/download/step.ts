@@ -70,8 +70,8 @@ export function downloadStep(
     resumable: true,
     async validate() {
       if (source.place === "missing") {
-        const { name, expected, received } = source;
-        throw new PipelineError("input", "No raster of this year at the source", {
+        const { name, sentence, expected, received } = source;
+        throw new PipelineError("input", sentence, {
           path: name,
           year,
           expected,
@@ -83,8 +83,8 @@ export function downloadStep(
       if (source.place === "local" && source.form === "raster") rasterFormat(source.file, year);
     },
     async run(partial, ctx) {
-      if (source.place === "missing")
-        throw new PipelineError("input", "No raster of this year at the source", { path: source.name, year });
+      if (source.place === "missing") throw new PipelineError("input", source.sentence, { path: source.name, year });
+      if (source.place === "local") ctx.log.info(`raster of ${year}: ${source.file}`);
       const facts =
         source.place === "local" && source.form === "raster"
           ? describe(source.file, source.file, undefined, false, year)

@@ -1,7 +1,8 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, openAsBlob } from "node:fs";
 import { join, posix } from "node:path";
-import { Transform } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
 import { crc32 } from "node:zlib";
 import * as yauzl from "yauzl";
 import type { Context } from "../pipeline/context.js";
@@ -10,15 +11,17 @@ import { makeFolder } from "../pipeline/folder.js";
 import { describeBytes, firstBytes } from "./raster-file.js";
 import { requireSpace } from "./space.js";
 
-const RASTER = /\.(tiff?|img)$/i;
+/** Where a zip holds a raster in several formats, the first of these is taken. */
+const RASTERS = [/\.tif$/i, /\.tiff$/i, /\.img$/i];
 const METHODS: Readonly<Record<number, string>> = {
   0: "stored",
   8: "deflate",
-  9: "deflate64",
   12: "bzip2",
   14: "lzma",
   93: "zstd",
 };
+/** Deflate with a window of 64 KiB, which yauzl does not decode: Windows writes it from 2 GiB on. */
+const DEFLATE64 = 9;
 /** Unix file types in a zip's external attributes; 0 where the zip was made elsewhere. */
 const TYPE_MASK = 0o170000;
 const PLAIN_TYPES = new Set([0, 0o100000, 0o040000]);
@@ -112,9 +115,11 @@ async function withZip<T>(
 }
 
 function judge(entry: yauzl.Entry, path: string, year: number): Member {
-  const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
+  const raw = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
+  // Some writers on Windows separate folders so; unzip takes it alike.
+  const name = raw.replaceAll("\\", "/");
   const refuse = (reason: string) =>
-    new PipelineError("input", `Zip refused, ${reason}`, { path, year, entry: JSON.stringify(name) });
+    new PipelineError("input", `Zip refused, ${reason}`, { path, year, entry: JSON.stringify(raw) });
   if (name === "" || name.includes("\0") || yauzl.validateFileName(name) !== null) {
     throw refuse("an entry's name leads out of the folder or is no file name");
   }
@@ -125,9 +130,12 @@ function judge(entry: yauzl.Entry, path: string, year: number): Member {
 
 function choose(members: readonly Member[], path: string, year: number): Choice {
   const files = members.filter(({ name }) => !name.endsWith("/") && !name.startsWith("__MACOSX/"));
-  const rasters = files.filter(({ name }) => RASTER.test(name));
-  const official = `${year}_30m_cdls`;
-  const named = rasters.filter(({ name }) => stemOf(name).toLowerCase() === official);
+  const formats = files.filter(({ name }) => RASTERS.some((extension) => extension.test(name)));
+  // The same raster in another format is no other raster.
+  const others = new Set(formats.filter((file) => formats.some((other) => isPreferred(other.name, file.name))));
+  const rasters = formats.filter((file) => !others.has(file));
+  const official = new RegExp(`^${year}_\\d+m_cdls$`, "i");
+  const named = rasters.filter(({ name }) => official.test(stemOf(name)));
   const [raster, ...more] =
     named.length > 0
       ? named
@@ -140,18 +148,20 @@ function choose(members: readonly Member[], path: string, year: number): Choice 
     return new PipelineError("input", sentence, {
       path,
       year,
-      expected: `${official}.tif or .img`,
+      expected: `${year}_30m_cdls.tif or .img, or one whose name holds ${year}`,
       received: text || "an empty zip",
     });
   };
   if (rasters.length === 0) throw fail("Zip holds no raster", files);
   if (raster === undefined || more.length > 0) throw fail("Zip holds several rasters, which one is unclear", rasters);
-  const other = /^(\d{4})_30m_cdls/i.exec(stemOf(raster.name))?.[1];
+  const other = /^(\d{4})_\d+m_cdls/i.exec(stemOf(raster.name))?.[1];
   if (other !== undefined && other !== String(year)) throw fail("Zip holds another year's raster", [raster]);
 
-  const stem = raster.name.slice(0, raster.name.length - posix.extname(raster.name).length);
+  const stem = withoutExtension(raster.name);
+  // A zip in the zip is none, and an .ige holds the pixels of an .img alone.
+  const none = /\.img$/i.test(raster.name) ? /\.zip$/i : /\.(zip|ige)$/i;
   const companions = files.filter(
-    (file) => file !== raster && file.name.startsWith(`${stem}.`) && !/\.zip$/i.test(file.name),
+    (file) => file !== raster && !others.has(file) && file.name.startsWith(`${stem}.`) && !none.test(file.name),
   );
   const names = [raster, ...companions].map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -161,6 +171,16 @@ function choose(members: readonly Member[], path: string, year: number): Choice 
   return { raster, companions };
 }
 
+function withoutExtension(name: string): string {
+  return name.slice(0, name.length - posix.extname(name).length);
+}
+
+/** Whether two entries are one raster in two formats, of which `name` is taken. */
+function isPreferred(name: string, other: string): boolean {
+  const rank = (of: string) => RASTERS.findIndex((extension) => extension.test(of));
+  return withoutExtension(name) === withoutExtension(other) && rank(name) < rank(other);
+}
+
 function stemOf(name: string): string {
   return posix.basename(name, posix.extname(name));
 }
@@ -168,14 +188,14 @@ function stemOf(name: string): string {
 function requireReadable(name: string, entry: yauzl.Entry, path: string, year: number): void {
   const where = { path, year, entry: JSON.stringify(name) };
   if (entry.isEncrypted()) throw new PipelineError("input", "Zip entry is encrypted", where);
-  if (entry.canDecodeFileData()) return;
+  if (entry.canDecodeFileData() || entry.compressionMethod === DEFLATE64) return;
   const method = METHODS[entry.compressionMethod] ?? "unknown";
   throw new PipelineError(
     "input",
     "Zip entry's compression is not supported; unzip it and pass the folder as --cdl-source",
     {
       ...where,
-      expected: "stored or deflate",
+      expected: "stored, deflate or deflate64",
       received: `${method} (method ${entry.compressionMethod})`,
     },
   );
@@ -199,7 +219,10 @@ async function extract(
     },
   });
   try {
-    const stream = await zip.openReadStreamPromise(entry);
+    const stream =
+      entry.compressionMethod === DEFLATE64
+        ? await openDeflate64(where.path, entry.relativeOffsetOfLocalHeader)
+        : await zip.openReadStreamPromise(entry);
     await pipeline(stream, check, createWriteStream(target), { signal: ctx.signal });
   } catch (error) {
     ctx.signal.throwIfAborted();
@@ -215,4 +238,17 @@ async function extract(
       received: hex(crc),
     });
   }
+}
+
+/** An entry's content, by its place in the zip. */
+async function openDeflate64(path: string, offset: number): Promise<Readable> {
+  const { BlobReader, configure, ZipReader } = await import("@zip.js/zip.js");
+  configure({ useWebWorkers: false });
+  const entries = await new ZipReader(new BlobReader(await openAsBlob(path))).getEntries();
+  const entry = entries.find((one) => one.offset === offset);
+  if (entry === undefined || entry.directory) throw new Error("entry is not in the directory");
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  // What is wrong reaches the reader by the stream.
+  entry.getData(writable).catch((error: unknown) => writable.abort(error).catch(() => {}));
+  return Readable.fromWeb(readable as ReadableStream);
 }

@@ -121,7 +121,7 @@ test("a changed local source is noticed; one that vanished does not spoil what w
   await assert.rejects(run(), {
     kind: "input",
     message:
-      /^No raster of this year at the source \(.*expected=2020_30m_cdls.zip, .tif or .img, received=no zip or raster/,
+      /^No raster of this year at the source \(.*expected=2020_30m_cdls.zip, .tif or .img, or one file whose name holds 2020, received=no zip or raster/,
   });
 });
 

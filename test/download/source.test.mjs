@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { OPTIONS } from "../../dist/config/options.js";
@@ -69,7 +69,8 @@ test("what is not there is told, with what was looked for and what there is inst
   assert.deepEqual(locateSource(folder, 2020), {
     place: "missing",
     name: folder,
-    expected: "2020_30m_cdls.zip, .tif or .img",
+    sentence: "No raster of this year at the source",
+    expected: "2020_30m_cdls.zip, .tif or .img, or one file whose name holds 2020",
     received: "2018_30m_cdls.zip 2019_30m_cdls.zip",
   });
   const gone = locateSource(join(folder, "{year}.zip"), 2020);
@@ -77,6 +78,23 @@ test("what is not there is told, with what was looked for and what there is inst
     [gone.place, gone.name, gone.received],
     ["missing", join(folder, "2020.zip"), "no such file or folder"],
   );
+});
+
+test("in a folder, the one file whose name holds the year; several are named", (t) => {
+  const taken = (names, year = 2024) => {
+    const folder = tempFolder(t);
+    for (const name of names) writeFileSync(join(folder, name), "");
+    const { place, file, received } = locateSource(folder, year);
+    return place === "local" ? basename(file) : received;
+  };
+  assert.equal(taken(["2023_10m_cdls.zip", "2024_10m_cdls.zip"]), "2024_10m_cdls.zip");
+  assert.equal(taken(["CDL_2024.tif", "CDL_2024.tif.aux.xml", "CDL_2024.tfw", "CDL_2023.tif"]), "CDL_2024.tif");
+  assert.equal(taken(["kansas-2024-clip.img", "kansas-2024-clip.zip"]), "kansas-2024-clip.img");
+  assert.equal(taken(["CDL_2024_clip_20240131093000_123.tif"]), "CDL_2024_clip_20240131093000_123.tif");
+  assert.equal(taken(["2024_30m_cdls.tif", "2024_kansas.tif"]), "2024_30m_cdls.tif");
+  assert.equal(taken(["12024.tif", "20241.tif"]), "12024.tif 20241.tif");
+  assert.equal(taken(["2024_kansas.tif", "2024_iowa.tif", "2023.tif"]), "2024_iowa.tif 2024_kansas.tif");
+  assert.equal(taken(["2024_10m_cdls.tif", "2024_30m_cdls.tif"]), "2024_10m_cdls.tif 2024_30m_cdls.tif");
 });
 
 for (const [template, complaint] of [
