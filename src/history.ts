@@ -59,6 +59,7 @@ await main(
       "target",
       "endpoint",
       "s3Region",
+      "s3Checksums",
       "profile",
       "publicUrl",
       "manifestFormat",

@@ -19,6 +19,7 @@ await main(
       "target",
       "endpoint",
       "s3Region",
+      "s3Checksums",
       "profile",
       "publicUrl",
       "manifestFormat",

@@ -26,7 +26,7 @@ export const OPTIONS = {
   cdlSource: {
     type: "string",
     default: "https://www.nass.usda.gov/Research_and_Science/Cropland/Release/datasets/{year}_30m_cdls.zip",
-    help: "the year's raster: http(s):// or file:// template with {year}, or a folder that holds {year}_30m_cdls.zip, .tif or .img",
+    help: "the year's raster: http(s):// or file:// template with {year}, or a folder that holds one zip, .tif or .img per year with the year in its name",
   },
   keepCdl: { type: "boolean", default: false, help: "keep the zip and the raster after the zonal output is verified" },
   retries: { type: "integer", default: 8, min: 0, help: "attempts after a failed request, with backoff" },
@@ -127,6 +127,12 @@ export const OPTIONS = {
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
   s3Region: { type: "string", help: "S3 region (default: as the AWS configuration says, else us-east-1)" },
+  s3Checksums: {
+    type: "string",
+    default: "auto",
+    choices: ["auto", "off"],
+    help: "send checksum headers: auto leaves them out where the server refuses them",
+  },
   profile: { type: "string", help: "AWS credentials profile" },
   publicUrl: {
     type: "string",

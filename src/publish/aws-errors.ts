@@ -19,6 +19,17 @@ export function awsCode(error: unknown): string {
   return error instanceof Error ? error.name : "";
 }
 
+/**
+ * Whether a server may have refused a write for the checksum headers in it. Servers that do not know them answer
+ * in different ways: 501 NotImplemented (Cloudflare R2), 400 InvalidArgument or XAmzContentSHA256Mismatch (older MinIO
+ * and Ceph, Backblaze), 411 MissingContentLength (Dell ECS), 403 SignatureDoesNotMatch (Google Cloud Storage).
+ */
+export function mayRefuseChecksums(error: unknown): boolean {
+  const status = httpStatus(error);
+  if (status === 403) return awsCode(error) === "SignatureDoesNotMatch";
+  return status === 400 || status === 411 || status === 501;
+}
+
 /** The first line of what a server or the SDK says; later ones may repeat signed headers, with a session token. */
 export function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -65,12 +65,14 @@ export function partBytesFor(bytes: number, tuning: UploadTuning): number {
  * parts. After an error or a kill the parts stay, to be resumed through
  * `options.resumePath`.
  *
+ * @param checksums  send a checksum with each part.
  * @param name      the target's name, in `resumePath` to tell one bucket and server from another.
  * @param metadata  kept with the object.
  * @returns bytes that an earlier run had sent.
  */
 export async function uploadInParts(
   client: S3Client,
+  checksums: boolean,
   object: S3Object,
   name: string,
   source: SourceFile,
@@ -95,7 +97,7 @@ export async function uploadInParts(
         CacheControl: options.cacheControl,
         Metadata: metadata,
         // Announced here, or AWS refuses the checksums that come with the parts.
-        ChecksumAlgorithm: CHECKSUM,
+        ...(checksums && { ChecksumAlgorithm: CHECKSUM }),
       }),
       abort,
     );
@@ -134,7 +136,7 @@ export async function uploadInParts(
           parts[index] = completed(index + 1, there);
           resumed += body.length;
         } else {
-          const command = partCommand(upload, index + 1, body);
+          const command = partCommand(upload, index + 1, body, checksums);
           parts[index] = completed(index + 1, await client.send(command, { abortSignal: partSignal }));
         }
         sent += body.length;
@@ -267,14 +269,19 @@ async function readPart(file: FileHandle, source: SourceFile, offset: number, bu
  * The SDK would hash the body twice, for the signature and for the checksum.
  * Another thread (`crypto.subtle`) would copy it first, which costs as much as the hash.
  */
-function partCommand(upload: S3Object & { UploadId: string }, PartNumber: number, body: Buffer) {
+function partCommand(
+  upload: S3Object & { UploadId: string },
+  PartNumber: number,
+  body: Buffer,
+  checksums: boolean,
+): UploadPartCommand {
   const hash = createHash("sha256").update(body).digest();
   const command = new UploadPartCommand({
     ...upload,
     PartNumber,
     Body: body,
     ContentLength: body.length,
-    ChecksumSHA256: hash.toString("base64"),
+    ...(checksums && { ChecksumSHA256: hash.toString("base64") }),
   });
   command.middlewareStack.add(
     (next) => (args) => {

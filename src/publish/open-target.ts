@@ -26,6 +26,7 @@ export function openTarget(options: Options, layout: Layout, tuning: S3Tuning = 
       prefix: prefix.filter((part) => part !== "").join("/"),
       endpoint: checkEndpoint(options.endpoint),
       region: options.s3Region,
+      checksums: options.s3Checksums === "auto",
       profile: options.profile,
       retries: options.retries,
       proxies: ProxyRules.of(options.proxy),

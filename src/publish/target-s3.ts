@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import type { Context } from "../pipeline/context.js";
 import { type AwsAccess, awsClientConfig } from "./aws-client.js";
-import { asS3Error, awsCode, httpStatus } from "./aws-errors.js";
+import { asS3Error, awsCode, httpStatus, mayRefuseChecksums } from "./aws-errors.js";
 import { type ClaimStore, withLockObject } from "./lock-object.js";
 import { partBytesFor, type UploadTuning, uploadInParts } from "./multipart.js";
 import type {
@@ -31,6 +31,8 @@ export interface S3TargetOptions extends AwsAccess {
   /** Of a server other than AWS; it is then addressed by path (`endpoint/bucket/key`). */
   readonly endpoint: string | undefined;
   readonly region: string | undefined;
+  /** Send checksum headers, as long as the server takes them. */
+  readonly checksums: boolean;
   readonly tuning: S3Tuning;
 }
 
@@ -45,19 +47,53 @@ const DEFAULT_REGION = "us-east-1";
 /** A bucket at AWS or at any server that speaks S3. */
 export class S3Target implements Target {
   readonly name: string;
-  readonly #client: S3Client;
+  #client: S3Client;
+  #checksums: boolean;
   readonly #region: () => Promise<string>;
 
   constructor(private readonly options: S3TargetOptions) {
-    const { bucket, prefix, endpoint } = options;
+    const { bucket, prefix } = options;
     this.name = `s3://${[bucket, prefix].filter(Boolean).join("/")}`;
     this.#region = () => regionOf(options);
-    this.#client = new S3Client({
-      ...awsClientConfig(options),
+    this.#checksums = options.checksums;
+    this.#client = this.#newClient(this.#checksums);
+  }
+
+  #newClient(checksums: boolean): S3Client {
+    const { endpoint } = this.options;
+    return new S3Client({
+      ...awsClientConfig(this.options),
       region: this.#region,
       ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
       followRegionRedirects: endpoint === undefined,
+      ...(!checksums && { requestChecksumCalculation: "WHEN_REQUIRED", responseChecksumValidation: "WHEN_REQUIRED" }),
     });
+  }
+
+  /** Write with checksum headers; once a server has refused them, without: signatures still cover every byte. */
+  async #write<T>(ctx: Context, send: (client: S3Client, checksums: boolean) => Promise<T>): Promise<T> {
+    if (!this.#checksums) return send(this.#client, false);
+    try {
+      return await send(this.#client, true);
+    } catch (error) {
+      if (ctx.signal.aborted || !mayRefuseChecksums(error)) throw error;
+      const plain = this.#newClient(false);
+      const refused = () => {
+        if (!this.#checksums) return;
+        [this.#client, this.#checksums] = [plain, false];
+        const { name } = this;
+        ctx.log.warn("The server refuses checksum headers, so none are sent", { target: name, code: awsCode(error) });
+      };
+      try {
+        const result = await send(plain, false);
+        refused();
+        return result;
+      } catch (again) {
+        // It has understood the request this time.
+        if (httpStatus(again) === 412) refused();
+        throw again;
+      }
+    }
   }
 
   urlPath(key: string): string {
@@ -83,9 +119,9 @@ export class S3Target implements Target {
     const { tuning } = this.options;
     const object = this.#object(key);
     const metadata = { sha256: source.checksum, fingerprint: source.fingerprint };
-    const send = async (): Promise<number> => {
+    const send = async (client: S3Client, checksums: boolean): Promise<number> => {
       if (source.bytes > partBytesFor(source.bytes, tuning)) {
-        return uploadInParts(this.#client, object, this.#place, source, metadata, tuning, options, ctx);
+        return uploadInParts(client, checksums, object, this.#place, source, metadata, tuning, options, ctx);
       }
       const put = new PutObjectCommand({
         ...object,
@@ -95,11 +131,14 @@ export class S3Target implements Target {
         CacheControl: options.cacheControl,
         Metadata: metadata,
       });
-      await this.#client.send(put, { abortSignal: ctx.signal });
+      await client.send(put, { abortSignal: ctx.signal });
       options.onProgress?.(source.bytes);
       return 0;
     };
-    return { how: "uploaded", resumedBytes: (await this.#told(key, "Upload failed", ctx, send)) ?? 0 };
+    return {
+      how: "uploaded",
+      resumedBytes: (await this.#told(key, "Upload failed", ctx, () => this.#write(ctx, send))) ?? 0,
+    };
   }
 
   async getText(key: string, ctx: Context): Promise<StoredText | undefined> {
@@ -127,7 +166,7 @@ export class S3Target implements Target {
     });
     const outcome = await this.#told<PutOutcome>(key, "Cannot write the object", ctx, async () => {
       try {
-        await this.#client.send(put, { abortSignal: ctx.signal });
+        await this.#write(ctx, (client) => client.send(put, { abortSignal: ctx.signal }));
         return "written";
       } catch (error) {
         const status = httpStatus(error);
@@ -156,9 +195,8 @@ export class S3Target implements Target {
     const told = <T>(body: () => Promise<T>) => this.#told(folder, "Cannot use the lock object", ctx, body);
     return {
       put: async (token) => {
-        await told(() =>
-          this.#client.send(new PutObjectCommand({ Bucket, Key: Prefix + token, Body: Buffer.from(token) })),
-        );
+        const put = new PutObjectCommand({ Bucket, Key: Prefix + token, Body: Buffer.from(token) });
+        await told(() => this.#write(ctx, (client) => client.send(put)));
       },
       // Without the signal: a lock is given back also when the run is being ended.
       remove: async (token) => {
