@@ -1,4 +1,4 @@
-import { basename, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
@@ -7,7 +7,8 @@ import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
+import { InputFiles } from "./pipeline/input-files.js";
+import { endScratch, openScratch, publishFile, requireHeld, withOutputLocks } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
@@ -47,10 +48,13 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
-  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) => makeIndex(parquet, grid, out, options, ctx));
+  return withOutputLocks([out], ctx, (locked) =>
+    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) => makeIndex(parquet, grid, out, options, locked)),
+  );
 }
 
 async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
+  const files = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const print = fieldsFingerprint(fields, options);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
@@ -59,19 +63,24 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
     ctx.log.info(`valid, nothing to do: ${out}`);
     return { out, rows: before.header.rows, runs: before.header.runs, made: false };
   }
-  // Kept when this run is ended: the next one goes on from its checkpoint.
-  const partial = join(openScratch(out, true), basename(out));
+  const scratch = openScratch(out, true);
+  let keep = false;
   try {
     const { rows, runs } = await withRun(options, undefined, ctx, ({ pool }) =>
-      buildZones(fields, grid, partial, options, pool(), ctx),
+      buildZones(fields, grid, scratch.partial, options, pool(), ctx),
     );
-    await (await ZoneReader.open(partial, print)).close();
-    publishFile(partial, out);
-    removeScratch(out);
+    await (await ZoneReader.open(scratch.partial, print)).close();
+    files.requireUnchanged();
+    requireHeld(ctx);
+    publishFile(scratch.partial, out);
     ctx.log.info(`${rows} fields, ${runs} runs of pixels: ${out}`);
     return { out, rows, runs, made: true };
   } catch (error) {
+    // When this run is ended the next one goes on from its checkpoint; of wrong fields nobody would.
+    keep = ctx.signal.aborted || !(error instanceof PipelineError && error.kind === "input");
     throw ctx.signal.aborted ? ctx.signal.reason : error;
+  } finally {
+    endScratch(scratch, keep, ctx);
   }
 }
 

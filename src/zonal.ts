@@ -2,11 +2,13 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { type Run, withRun } from "./config/run.js";
+import { rasterFiles } from "./download/raster-file.js";
 import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "./pipeline/output.js";
+import { InputFiles } from "./pipeline/input-files.js";
+import { endScratch, openScratch, publishFile, requireHeld, type Scratch, withOutputLocks } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import { openRaster, type Raster } from "./raster/raster.js";
 import { convertTable, type TableExtension, tableExtension, tableOrigin } from "./table/table-output.js";
@@ -30,17 +32,23 @@ async function zonal(args: Arguments, ctx: Context) {
   const rule = zonalRule(options, own.classes === true, own.columns as string | undefined);
   const jobs = jobsOf(own)
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
-    .map((job) => ({ ...job, raster: openRaster(job.rasterPath) }));
+    .map((job): OpenJob => {
+      const files = new InputFiles(...rasterFiles(job.rasterPath));
+      return { ...job, files, raster: openRaster(job.rasterPath) };
+    });
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];
   const index = own.index === undefined ? [] : [path(own, "index")];
+  const outs = [...new Set(jobs.map((job) => job.out))].sort();
   for (const job of jobs) {
     const inputs = [fieldsPath, job.rasterPath, ...index];
     await checkOutput(job.out, { inputs, originOf: tableOrigin(job.extension), force: own.force === true });
     await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
   }
-  return withFieldsParquet(fieldsPath, vector, out, ctx, (parquet) =>
-    withRun(options, undefined, ctx, (run) => countJobs(parquet, jobs, rule, own, run)),
+  return withOutputLocks(outs, ctx, (locked) =>
+    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) =>
+      withRun(options, undefined, locked, (run) => countJobs(parquet, jobs, rule, own, run)),
+    ),
   );
 }
 
@@ -52,29 +60,36 @@ async function countJobs(
   run: Run,
 ) {
   const { options, pool, ctx } = run;
+  const fieldsFile = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
+  const print = fieldsFingerprint(fields, options);
+  const targets: Target[] = [];
   try {
-    const targets = jobs.map((job) => {
+    for (const job of jobs) {
+      const scratch = openScratch(job.out);
       const name = `${basename(job.out, job.extension)}.parquet`;
-      return { job, raster: job.raster, out: join(openScratch(job.out), name) };
-    });
-    const scratch = dirname((targets[0] as { out: string }).out);
+      targets.push({ job, raster: job.raster, scratch, out: join(scratch.path, name) });
+    }
+    const folder = (targets[0] as Target).scratch.path;
     let made = 0;
     const build: ZoneSource = async (set, grid) => {
-      const index = join(scratch, `zones-${made++}`);
+      const index = join(folder, `zones-${made++}`);
       await buildZones(set, grid, index, options, pool(), ctx);
-      return ZoneReader.open(index);
+      return ZoneReader.open(index, print);
     };
-    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), fieldsFingerprint(fields, options));
+    const given: ZoneSource = async () => ZoneReader.open(path(own, "index"), print);
     const zones = own.index === undefined ? build : given;
     const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, run);
     const { sound, facts, failed } = await countSound(targets, count, ctx);
     const results: Record<string, unknown> = {};
-    for (const [i, { job, out: partial }] of sound.entries()) {
-      const { out, year } = job;
+    for (const [i, { job, scratch, out: partial }] of sound.entries()) {
+      const { out, year, files } = job;
       await verifyZonalTable(partial, fields.rows, rule);
-      publishFile(await inFormat(partial, job, ctx), out);
-      publishDirtyRows(out);
+      const made = await inFormat(partial, job, ctx);
+      for (const input of [fieldsFile, files]) input.requireUnchanged();
+      requireHeld(ctx);
+      publishFile(made, out);
+      publishDirtyRows(out, scratch.path);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
       results[year ?? ""] = { ...(year !== undefined && { year }), out, ...facts[i] };
     }
@@ -83,7 +98,7 @@ async function countJobs(
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : error;
   } finally {
-    for (const { out } of jobs) removeScratch(out);
+    for (const { scratch } of targets) endScratch(scratch, false, ctx);
   }
 }
 
@@ -98,6 +113,7 @@ async function inFormat(parquet: string, { out, extension }: OpenJob, ctx: Conte
 interface Target {
   readonly job: OpenJob;
   readonly raster: Raster;
+  readonly scratch: Scratch;
   /** In scratch. */
   readonly out: string;
 }
@@ -131,7 +147,7 @@ interface Job {
   readonly out: string;
 }
 
-type OpenJob = Job & { readonly raster: Raster; readonly extension: TableExtension };
+type OpenJob = Job & { readonly raster: Raster; readonly extension: TableExtension; readonly files: InputFiles };
 
 /** One raster and one table, or, with --years, one of each a year. */
 function jobsOf(own: Arguments["own"]): Job[] {

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { watchPlaces } from "./support/watched-places.mjs";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const wanted = process.argv.slice(2);
@@ -34,10 +35,14 @@ const timeoutMs = 15 * 60_000;
 // Servers of the tests are on loopback: a proxy of this machine's environment would stand between.
 const { http_proxy: _a, https_proxy: _b, HTTP_PROXY: _c, HTTPS_PROXY: _d, ...env } = process.env;
 
-const runner = spawn(
-  process.execPath,
-  ["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`, "--test-reporter=spec", ...files],
-  { cwd: project, env, stdio: "inherit" },
-);
+const flags = ["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`, "--test-reporter=spec"];
+const places = watchPlaces();
+const [program, ...args] = places.wrap([process.execPath, ...flags, ...files]);
+const runner = spawn(program, args, { cwd: project, env: { ...env, ...places.env }, stdio: "inherit" });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => runner.kill(signal));
-runner.on("exit", (code) => process.exit(code ?? 1));
+runner.on("exit", (code) => {
+  const changes = places.changes();
+  places.close();
+  for (const change of changes) console.error(`The tests touched what is not theirs: ${change}`);
+  process.exit(code === 0 && changes.length > 0 ? 1 : (code ?? 1));
+});

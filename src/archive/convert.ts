@@ -1,9 +1,9 @@
-import { basename, join } from "node:path";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { makeOutput } from "../pipeline/output.js";
 import type { Bounds, Header } from "./header.js";
 import { mergeLayer, type SeenLayer, vectorLayersOf } from "./layer-summary.js";
 import { archiveFactsOf, Mbtiles, type MbtilesKeys } from "./mbtiles.js";
@@ -33,9 +33,8 @@ export interface Converted {
  * @throws {PipelineError} input, naming file and tile; space.
  */
 export async function convertMbtiles(source: string, target: string, pool: Pool, ctx: Context): Promise<Converted> {
-  const scratch = openScratch(target);
-  const partial = join(scratch, basename(target));
-  try {
+  const files = new InputFiles(source);
+  return makeOutput(target, ctx, async ({ path: scratch, partial }, own) => {
     const mbtiles = new Mbtiles(source, scratch, "main");
     const keys = mbtiles.keys();
     const rows = mbtiles.metadata();
@@ -49,7 +48,7 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
     let header: Header;
     try {
       const describe = facts.metadata.vector_layers === undefined;
-      const written = await writeTiles(writer, keys, { path: source, folder: scratch, describe }, pool, ctx);
+      const written = await writeTiles(writer, keys, { path: source, folder: scratch, describe }, pool, own);
       empty = written.empty;
       if (empty === count) throw new PipelineError("input", "All tiles of the MBTiles are empty", { path: source });
       const described = describe ? { vector_layers: vectorLayersOf(written.layers) } : {};
@@ -57,14 +56,11 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
     } finally {
       writer.close();
     }
-    if (empty > 0) ctx.log.warn(`${empty} tiles are empty and left out`, { path: source });
+    if (empty > 0) own.log.warn(`${empty} tiles are empty and left out`, { path: source });
     verifyConverted(partial, count - empty);
-    ctx.signal.throwIfAborted();
-    publishFile(partial, target);
+    files.requireUnchanged();
     return { header, sourceTiles: count, emptyTiles: empty };
-  } finally {
-    removeScratch(target);
-  }
+  });
 }
 
 async function writeTiles(

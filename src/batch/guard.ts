@@ -5,8 +5,8 @@
  *
  * guard.js RUNNER LEASE_MS WORK_FOLDER, and lines on stdin: `beat`, `start GROUP`, `end GROUP`, `done`.
  */
-import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { removePrivate } from "../pipeline/private-folder.js";
 import { killProcessesOf } from "./reaper.js";
 
 const [runner = "", leaseMs = "", work = ""] = process.argv.slice(2);
@@ -41,6 +41,6 @@ lines.on("close", () => {
 
 async function end(): Promise<void> {
   if (!done) await killProcessesOf(runner, groups);
-  rmSync(work, { recursive: true, force: true });
+  removePrivate(work);
   process.exit();
 }

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
+import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { type BatchFile, type Changed, joinBatch } from "./batch-file.js";
 import { Board } from "./board.js";
 import { readChecks } from "./checks.js";
@@ -161,7 +162,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     clearTimeout(clock);
     await guard.close();
     if (!presence.lost.aborted) {
-      rmSync(layout.scratch(name), { recursive: true, force: true });
+      await removeTreeAsync(layout.scratch(name));
       writeJsonAtomic(join(layout.runs(), `${name}.json`), JSON.parse(presence.text()));
     }
     await presence.close();

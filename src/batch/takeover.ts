@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { isAlive, isHere } from "../pipeline/holder.js";
 import type { Log } from "../pipeline/log.js";
+import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { Standstill } from "../pipeline/standstill.js";
 import { type Claim, readClaim } from "./claims.js";
 import { type BatchLayout, type Place, SHARDS } from "./layout.js";
@@ -156,7 +157,7 @@ export class Takeover {
       await unlink(this.layout.claim(place));
       freed++;
     }
-    await rm(scratch, { recursive: true, force: true });
+    await removeTreeAsync(scratch);
     if (last)
       await writeFile(join(this.layout.runs(), `${dead}.json`), `${JSON.stringify({ ...last.file, lost: true })}\n`);
     await rm(path, { force: true });

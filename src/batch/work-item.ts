@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeFolder } from "../pipeline/folder.js";
 import type { Log } from "../pipeline/log.js";
+import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import type { Board } from "./board.js";
 import type { Check } from "./checks.js";
 import { type Claim, claim, owns, release } from "./claims.js";
@@ -102,7 +103,7 @@ export async function workOn(item: Item, bench: Bench): Promise<Outcome> {
         if (!presence.lost.aborted) await release(path, own);
       }
     } finally {
-      await rm(scratch, { recursive: true, force: true });
+      await removeTreeAsync(scratch);
     }
   } catch (error) {
     // Its scratch is taken away from a runner that is buried; nothing that it still does gets anywhere.
@@ -194,7 +195,7 @@ async function runAttempt(
     return { seconds: ended.seconds, output };
   } finally {
     await log.close();
-    await rm(folder, { recursive: true, force: true });
+    await removeTreeAsync(folder);
   }
 }
 

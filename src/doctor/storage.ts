@@ -115,12 +115,10 @@ async function estimated(layout: Layout, options: Options): Promise<{ findings: 
 /** Where tippecanoe's temporary files would go now; without fields, of no size. */
 async function scratch(layout: Layout, options: Options): Promise<Finding[]> {
   const { tempBytes: bytesNeeded = 0 } = await estimated(layout, options).catch(() => ({ tempBytes: 0 }));
-  const request = { scratch: options.scratch, besideOutput: layout.root, name: "fields-pipeline-doctor", bytesNeeded };
+  const request = { scratch: options.scratch, besideOutput: layout.root, name: "doctor", bytesNeeded };
   const temp = await chooseTempDir(request);
   const refused = temp.refused.map((reason) => `; not ${reason}`).join("");
-  return [
-    ok("scratch", `${dirname(temp.path)} (${temp.fileSystem}) takes tippecanoe's ${sizeText(bytesNeeded)}${refused}`),
-  ];
+  return [ok("scratch", `${temp.place} (${temp.fileSystem}) takes tippecanoe's ${sizeText(bytesNeeded)}${refused}`)];
 }
 
 /** Code where it is kept, data where there is room; each in the other's place goes wrong in its own way. */

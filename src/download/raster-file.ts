@@ -30,11 +30,17 @@ export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
  * nodata and georeferencing. Statistics and overviews that viewers leave next to it do not.
  */
 export function rasterDigest(path: string): string {
+  const aux = `${path}.aux.xml`;
+  const files = rasterFiles(path).filter((file) => file === path || (file !== aux && existsSync(file)));
+  const said = existsSync(aux) ? readFileSync(aux, "utf8").match(GDAL_OVERRIDES) : null;
+  return [...files.map(fileDigest), ...(said === null ? [] : [fingerprint(said)])].join("+");
+}
+
+/** The raster and those files beside it, whether or not they are there. */
+export function rasterFiles(path: string): string[] {
   const stem = path.replace(/\.[^.]*$/, "");
-  const files = [...["ige", "tfw", "tifw", "wld"].map((extension) => `${stem}.${extension}`), `${path}.msk`];
-  const digests = [path, ...files.filter((file) => existsSync(file))].map(fileDigest);
-  const said = existsSync(`${path}.aux.xml`) ? readFileSync(`${path}.aux.xml`, "utf8").match(GDAL_OVERRIDES) : null;
-  return [...digests, ...(said === null ? [] : [fingerprint(said)])].join("+");
+  const extensions = ["ige", "tfw", "tifw", "wld"];
+  return [path, ...extensions.map((extension) => `${stem}.${extension}`), `${path}.msk`, `${path}.aux.xml`];
 }
 
 /** Elements of an .aux.xml that change which pixels count or where they lie. */

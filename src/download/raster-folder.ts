@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, s
 import { dirname, join } from "node:path";
 import { PipelineError } from "../pipeline/errors.js";
 import { fsyncPath } from "../pipeline/output.js";
+import { removeTree } from "../pipeline/remove-tree.js";
 
 /** Lists the names of the folder's files that a download put there; whatever else is in it is the user's. */
 const MARK = ".fields-pipeline";
@@ -23,7 +24,7 @@ export function putFolder(made: string, folder: string, aside: string): void {
   writeFileSync(join(made, MARK), `${JSON.stringify(readdirSync(made).sort())}\n`);
   for (const name of readdirSync(made)) fsyncPath(join(made, name));
   fsyncPath(made);
-  rmSync(aside, { recursive: true, force: true });
+  removeTree(aside);
   if (existsSync(folder)) renameSync(folder, aside);
   renameSync(made, folder);
   fsyncPath(dirname(folder));

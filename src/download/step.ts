@@ -6,10 +6,13 @@ import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { requireHeld } from "../pipeline/output.js";
 import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/record.js";
+import { removeTree } from "../pipeline/remove-tree.js";
 import type { Step } from "../pipeline/step.js";
 import { type FetchTiming, fetchFile } from "./fetch.js";
-import { rasterDigest, rasterFormat } from "./raster-file.js";
+import { rasterDigest, rasterFiles, rasterFormat } from "./raster-file.js";
 import { checkFolder, putFolder, removeDownloaded } from "./raster-folder.js";
 import { locateSource, type Source } from "./source.js";
 import { chooseRaster, extractRaster } from "./zip.js";
@@ -56,7 +59,8 @@ export function downloadStep(
   hooks: DownloadHooks = {},
 ): Step<DownloadFacts> {
   const record = recordPath(layout.state, options.region, year, "download");
-  const { source, inputs } = readSource(options.cdlSource, year, record);
+  const files = new InputFiles();
+  const { source, inputs } = readSource(options.cdlSource, year, record, files);
   const { folder, target } = placeOf(year, options, layout);
   const proxies = source.place === "remote" ? ProxyRules.of(options.proxy) : ProxyRules.none;
   return {
@@ -66,6 +70,7 @@ export function downloadStep(
     target,
     record,
     errorKind: "network",
+    files,
     inputs,
     resumable: true,
     async validate() {
@@ -88,7 +93,15 @@ export function downloadStep(
       const facts =
         source.place === "local" && source.form === "raster"
           ? describe(source.file, source.file, undefined, false, year)
-          : await bring(source, dirname(partial), folder, year, { ...hooks, retries: options.retries, proxies }, ctx);
+          : await bring(
+              source,
+              files,
+              dirname(partial),
+              folder,
+              year,
+              { ...hooks, retries: options.retries, proxies },
+              ctx,
+            );
       writeFileSync(partial, `${JSON.stringify(facts, null, 2)}\n`);
       return facts;
     },
@@ -118,7 +131,7 @@ export function downloadStep(
  * `--keep-cdl` and where nothing is left; may be called again.
  */
 export async function releaseCdl(year: number, options: Options, layout: Layout, ctx: Context): Promise<void> {
-  if (options.keepCdl) return;
+  if (options.keepCdl || ctx.held?.() === false) return;
   const path = recordPath(layout.state, options.region, year, "download");
   const record = readRecord(path);
   const facts = record?.facts as unknown as DownloadFacts | undefined;
@@ -141,9 +154,15 @@ function placeOf(year: number, { region }: Options, { cdl }: Layout): { folder: 
   return { folder: join(cdl, `${region}_${year}`), target: join(cdl, `${region}_${year}.json`) };
 }
 
-function readSource(template: string, year: number, record: string): { source: Source; inputs: Inputs } {
+function readSource(
+  template: string,
+  year: number,
+  record: string,
+  files: InputFiles,
+): { source: Source; inputs: Inputs } {
   try {
     const source = locateSource(template, year);
+    if (source.place === "local") for (const path of rasterFiles(source.file)) files.watch(path);
     return { source, inputs: inputsOf(source, record) };
   } catch (error) {
     throw asPipelineError(error, "input", "Cannot read the CDL source", { year });
@@ -164,6 +183,7 @@ function inputsOf(source: Source, record: string): Inputs {
 /** Fetch and unpack in scratch, check, then put the folder in its place. */
 async function bring(
   source: Exclude<Source, { place: "missing" }>,
+  files: InputFiles,
   scratch: string,
   folder: string,
   year: number,
@@ -175,7 +195,7 @@ async function bring(
   ctx: Context,
 ): Promise<DownloadFacts> {
   const made = join(scratch, "files");
-  rmSync(made, { recursive: true, force: true });
+  removeTree(made);
   mkdirSync(made);
   const fetched = source.place === "remote" ? join(scratch, fileNameOf(source, year)) : undefined;
   if (fetched !== undefined)
@@ -188,6 +208,8 @@ async function bring(
     if (fetched !== undefined) linkOrMove(fetched, join(made, fileNameOf(source, year)));
     const facts = describe(source.place === "local" ? source.file : source.name, join(made, name), zip, true, year);
     ctx.signal.throwIfAborted();
+    files.requireUnchanged();
+    requireHeld(ctx);
     putFolder(made, folder, join(scratch, "replaced"));
     return { ...facts, raster: join(folder, name) };
   } catch (error) {

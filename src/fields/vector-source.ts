@@ -1,7 +1,9 @@
-import { basename, join } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, join, parse } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { openScratch, removeScratch } from "../pipeline/output.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { clearScratch, endScratch, openScratch } from "../pipeline/output.js";
 import { ID_NAMES } from "./fields-file.js";
 import { beginning, openVector, type VectorOptions } from "./vector-layer.js";
 
@@ -12,7 +14,8 @@ const ROW_GROUP_ROWS = 16_384;
 
 /**
  * Do something with a parquet of the fields in `path`: that file itself, or, where it is none (by its first
- * bytes, not its name), a copy of its polygons made in scratch beside `target` and removed afterwards.
+ * bytes, not its name), a copy of its polygons made in scratch beside `target` and removed afterwards. To be
+ * called by who holds the lock of `target`.
  *
  * @throws {PipelineError} usage, for a layer of a parquet file; input, as importVector.
  */
@@ -25,18 +28,32 @@ export async function withFieldsParquet<T>(
 ): Promise<T> {
   const beside = `${target}.fields`;
   // What a killed run left.
-  removeScratch(beside);
+  clearScratch(beside);
   if (beginning(path, PARQUET_MAGIC.length) === PARQUET_MAGIC) {
     if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
     return use(path);
   }
+  const scratch = openScratch(beside);
   try {
+    const files = new InputFiles(...filesOf(path));
     // Errors name this file, so its name tells of the source.
-    const out = join(openScratch(beside), `${basename(path)}.parquet`);
-    return await use(await importVector(path, options, out, ctx));
+    const out = join(scratch.path, `${basename(path)}.parquet`);
+    await importVector(path, options, out, ctx);
+    files.requireUnchanged();
+    return await use(out);
   } finally {
-    removeScratch(beside);
+    endScratch(scratch, false, ctx);
   }
+}
+
+/** The files of a vector source: those of its name (.shp, .dbf, .shx ...), or all of a folder (.gdb). */
+function filesOf(path: string): string[] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return [];
+  if (found.isDirectory()) return readdirSync(path).map((name) => join(path, name));
+  const { name } = parse(path);
+  const same = readdirSync(dirname(path)).filter((other) => parse(other).name === name);
+  return same.map((other) => join(dirname(path), other));
 }
 
 /**

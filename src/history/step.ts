@@ -6,7 +6,8 @@ import { openParquet } from "../fields/fields-file.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
-import { publishFile, removeFile, scratchBeside } from "../pipeline/output.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { publishFile, removeFile } from "../pipeline/output.js";
 import type { Facts, StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
@@ -87,6 +88,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
   const files = historyFiles(layout.history, region);
   const clean = hasCleanAreas(options, layout);
   const missing = own.years.filter((year) => !zonal.some((file) => file.year === year));
+  const inputs = new InputFiles();
   return {
     name: "history",
     year: undefined,
@@ -95,10 +97,11 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
     record: join(layout.state, `${region}_history.json`),
     originOf: parquetOrigin,
     errorKind: "failed",
+    files: inputs,
     inputs: {
-      zonal: Object.fromEntries(zonal.map(({ year, path }) => [year, fileDigest(path)])),
+      zonal: Object.fromEntries(zonal.map(({ year, path }) => [year, inputs.digest(path)])),
       missing,
-      areas: clean ? fileDigest(layout.fieldsClean) : null,
+      areas: clean ? inputs.digest(layout.fieldsClean) : null,
       areaColumn: clean ? options.areaColumn : null,
       idColumn: options.idColumn ?? null,
       pixelHa: clean ? null : (own.pixelHa ?? null),
@@ -112,9 +115,8 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
     run: (partial, ctx) =>
       makeHistory({ zonal, clean, missing, options, own, files: historyFiles(dirname(partial), region) }, ctx),
     verify: (partial, facts) => verifyHistory(partial, facts, region),
-    async finish() {
-      const scratch = historyFiles(scratchBeside(files.history), region);
-      const made = sideFiles(scratch, own.csv);
+    async finish(_facts, _ctx, scratch) {
+      const made = sideFiles(historyFiles(scratch, region), own.csv);
       sideFiles(files, own.csv).forEach((path, i) => {
         publishFile(made[i] as string, path);
       });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { ensureMade } from "../pipeline/ensure.js";
+import { InputFiles } from "../pipeline/input-files.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import { buildLookup, lookupFingerprint } from "./build-lookup.js";
 import { LookupFile } from "./lookup-file.js";
@@ -15,6 +16,7 @@ type LookupFacts = { readonly rows: number; readonly withoutPolygon: number };
  */
 export async function ensureLookup(fields: FieldsFile, run: Run): Promise<LookupFile> {
   const { options, layout, ctx } = run;
+  const files = new InputFiles(fields.path);
   const print = lookupFingerprint(fields);
   const name = `${options.region}_${print.slice(0, 12)}`;
   const path = join(layout.root, "data", "zones", `${name}.lookup`);
@@ -25,7 +27,7 @@ export async function ensureLookup(fields: FieldsFile, run: Run): Promise<Lookup
     () => openIfWhole(path, print),
     async (own) => {
       const record = join(layout.state, `lookup_${name}.json`);
-      await runStep(lookupStep(fields, print, path, record, run), own, { force: true });
+      await runStep(lookupStep(fields, files, print, path, record, run), own, { force: true });
       return LookupFile.open(path, print);
     },
   );
@@ -38,6 +40,7 @@ async function openIfWhole(path: string, print: string): Promise<LookupFile | un
 
 function lookupStep(
   fields: FieldsFile,
+  files: InputFiles,
   print: string,
   target: string,
   record: string,
@@ -50,6 +53,7 @@ function lookupStep(
     target,
     record,
     errorKind: "failed",
+    files,
     inputs: { fields: print },
     async validate() {},
     async run(partial, ctx) {

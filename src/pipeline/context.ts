@@ -10,6 +10,8 @@ export interface Context {
    * under way is finished, nothing new is begun. The reason is the PipelineError to end with.
    */
   readonly drain?: AbortSignal;
+  /** Whether the locks that this is done under are still this process's own, by a look now; true without any. */
+  readonly held?: () => boolean;
   readonly log: Log;
   readonly progress: Progress;
 }

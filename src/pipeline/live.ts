@@ -71,6 +71,8 @@ export async function withLiveState<T>(
       ...(SLURM_JOB_ID && { slurmJob: SLURM_JOB_ID }),
       ...(SLURM_STEP_ID && { slurmStep: SLURM_STEP_ID }),
     };
+    // A successor tells of itself now.
+    if (ctx.held?.() === false) return;
     try {
       writeJsonAtomic(path, live);
     } catch {

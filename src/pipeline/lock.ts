@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, lutimesSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "./context.js";
 import { asPipelineError, PipelineError } from "./errors.js";
 import { makeFolder } from "./folder.js";
 import { type Holder, holderNow, isAlive, isHere, parseHolder } from "./holder.js";
+import { readNote } from "./small-file.js";
 
 /** How often a holder renews its lock. */
 const HEARTBEAT_MS = 5_000;
@@ -34,7 +35,8 @@ export interface LockOptions {
  * host is alive when its process is; a holder elsewhere is watched: alive when its
  * beat moves within `staleMs`. Of several that find a holder dead, one removes the
  * lock, and all compete for it anew. A holder that was taken for dead (its node
- * stalled) finds its lock gone at the next beat, and `body`'s signal is aborted.
+ * stalled) finds its lock gone at the next beat, or when it looks (`held` of `body`'s context), and
+ * `body`'s signal is aborted.
  *
  * @throws {PipelineError} locked, naming the holder, when it is alive.
  */
@@ -57,30 +59,34 @@ export async function withLock<T>(
   }
   let beat = 0;
   const lost = new AbortController();
-  const timer = setInterval(() => {
+  const isOwn = () => {
+    if (lost.signal.aborted) return false;
     const state = readState(path);
-    if (state === "unreadable") return; // A passing fault of the file system; the next beat tells.
+    if (state === "unreadable") return undefined; // A passing fault of the file system; a later look tells.
     const owner = state && parseHolder(state.text);
-    if (owner?.token === token) writeHolder(path, holderNow(token, ++beat));
-    else
-      lost.abort(
-        new PipelineError("locked", "Lock was lost while working", { lock: path, host: owner?.host, pid: owner?.pid }),
-      );
+    if (owner?.token === token) return true;
+    const { host, pid } = owner ?? {};
+    lost.abort(new PipelineError("locked", "Lock was lost while working", { lock: path, host, pid }));
+    return false;
+  };
+  const timer = setInterval(() => {
+    if (isOwn() === true) writeHolder(path, holderNow(token, ++beat));
   }, options.heartbeatMs ?? HEARTBEAT_MS);
   timer.unref();
+  const signal = AbortSignal.any([ctx.signal, lost.signal]);
+  const held = () => isOwn() !== false && ctx.held?.() !== false;
   try {
-    return await body({ ...ctx, signal: AbortSignal.any([ctx.signal, lost.signal]) });
+    return await body({ ...ctx, signal, held });
   } finally {
     clearInterval(timer);
-    const state = readState(path);
-    if (typeof state === "object" && parseHolder(state.text)?.token === token) rmSync(path, { force: true });
+    if (isOwn() === true) rmSync(path, { force: true });
   }
 }
 
 function tryCreate(path: string, token: string): boolean {
   const partial = partialOf(path, token);
   try {
-    writeFileSync(partial, JSON.stringify(holderNow(token, 0)));
+    writeFileSync(partial, JSON.stringify(holderNow(token, 0)), { flag: "wx" });
     linkSync(partial, path);
     return true;
   } catch (error) {
@@ -94,13 +100,13 @@ function tryCreate(path: string, token: string): boolean {
 function writeHolder(path: string, value: Holder): void {
   const partial = partialOf(path, value.token);
   try {
-    writeFileSync(partial, JSON.stringify(value));
+    writeFileSync(partial, JSON.stringify(value), { flag: "wx" });
     renameSync(partial, path);
   } catch {
     // A full disk or a stalled file system: the next beat may get through, and touching needs no space.
     try {
       rmSync(partial, { force: true });
-      utimesSync(path, new Date(), new Date());
+      lutimesSync(path, new Date(), new Date());
     } catch {}
   }
 }
@@ -118,8 +124,8 @@ interface State {
 /** Undefined when there is no lock. */
 function readState(path: string): State | undefined | "unreadable" {
   try {
-    const text = readFileSync(path, "utf8");
-    return { text, sign: `${text} ${statSync(path).mtimeMs}` };
+    const text = readNote(path);
+    return { text, sign: `${text} ${lstatSync(path).mtimeMs}` };
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "unreadable";
   }
@@ -128,7 +134,10 @@ function readState(path: string): State | undefined | "unreadable" {
 async function evictIfDead(path: string, staleMs: number, ctx: Context): Promise<void> {
   const seen = readState(path);
   if (seen === undefined) return;
-  if (seen === "unreadable") throw new PipelineError("failed", "Lock file cannot be read", { lock: path });
+  if (seen === "unreadable")
+    throw new PipelineError("failed", "Lock file cannot be read; if no process works on this, remove it", {
+      lock: path,
+    });
   const owner = parseHolder(seen.text);
   if (owner !== undefined && isHere(owner)) {
     if (isAlive(owner)) throw lockedBy(path, owner);

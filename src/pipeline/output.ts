@@ -1,25 +1,219 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
+import type { Context } from "./context.js";
+import { PipelineError } from "./errors.js";
 import { makeFolder } from "./folder.js";
+import { type Holder, holderNow, isAlive, isGone, isHere, parseHolder } from "./holder.js";
+import { withLock } from "./lock.js";
+import { removeTree } from "./remove-tree.js";
+import { readNote } from "./small-file.js";
+
+/** Lies in a scratch folder and says whose it is. */
+export const SCRATCH_OWNER = ".owner.json";
+
+/** A scratch folder is without an owner for a moment as it is made; for longer after a kill in that moment. */
+const UNOWNED_MS = 60_000;
+
+/** A scratch folder's owner; `ended` when that process has left it to others on purpose. */
+type Owner = Holder & { readonly ended?: boolean };
 
 /**
- * The folder beside `target` in which it is made: same file system, so the
- * rename is atomic; a fixed name, so the next run finds what a kill left.
+ * The folder beside a target in which it is made: same file system, so that the rename is atomic.
+ * Each has a name of its own, `.TARGET.RANDOM.scratch`: who was taken for dead and wakes up again
+ * cannot touch what its successor makes.
  */
-export function scratchBeside(target: string): string {
-  return join(dirname(target), `.${basename(target)}.scratch`);
+export class Scratch {
+  constructor(
+    readonly target: string,
+    readonly path: string,
+  ) {}
+
+  /** The output while it is made. */
+  get partial(): string {
+    return join(this.path, basename(this.target));
+  }
+
+  remove(): void {
+    removeTree(this.path);
+  }
+
+  /** Leave it for a later run to go on from. */
+  leave(): void {
+    if (existsSync(this.path)) writeOwner(this.path, { ...holderNow(randomUUID(), 0), ended: true });
+  }
 }
 
-/** An empty scratch folder beside `target`; `keep` leaves what an earlier run left there (to resume it). */
-export function openScratch(target: string, keep = false): string {
-  const scratch = scratchBeside(target);
-  if (!keep) rmSync(scratch, { recursive: true, force: true });
-  makeFolder(scratch);
-  return scratch;
+/**
+ * An empty scratch folder for `target`, or, with `resume`, with what an ended run left in its own. Scratch of
+ * ended runs goes; that of a process of this machine which lives stays. To be called by who holds the lock.
+ */
+export function openScratch(target: string, resume = false): Scratch {
+  makeFolder(dirname(target));
+  const path = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.scratch`);
+  const old = abandoned(target);
+  const last = resume ? old.at(-1) : undefined;
+  const inherited = last !== undefined && inherit(last, path);
+  if (!inherited) mkdirSync(path, { mode: 0o700 });
+  writeOwner(path, holderNow(randomUUID(), 0));
+  for (const left of old) removeTree(left.path);
+  return new Scratch(target, path);
 }
 
-export function removeScratch(target: string): void {
-  rmSync(scratchBeside(target), { recursive: true, force: true });
+/** Remove what ended runs left beside `target`. */
+export function clearScratch(target: string): void {
+  for (const { path } of abandoned(target)) removeTree(path);
+}
+
+/**
+ * Make an output that no record is kept of: under a lock of its own, in scratch, put in its place at the end.
+ *
+ * @param make  writes `scratch.partial` and verifies it; calls nothing of this target's itself.
+ * @throws {PipelineError} locked, when another process makes the same file.
+ */
+export async function makeOutput<T>(
+  target: string,
+  ctx: Context,
+  make: (scratch: Scratch, ctx: Context) => Promise<T>,
+  options: { readonly resume?: boolean } = {},
+): Promise<T> {
+  return withOutputLocks([target], ctx, async (own) => {
+    const scratch = openScratch(target, options.resume);
+    let done = false;
+    try {
+      const result = await make(scratch, own);
+      own.signal.throwIfAborted();
+      requireHeld(own);
+      publishFile(scratch.partial, target);
+      done = true;
+      return result;
+    } finally {
+      endScratch(scratch, !done && options.resume === true, own);
+    }
+  });
+}
+
+/**
+ * Hold the locks of outputs that no record is kept of: `.TARGET.lock` beside each.
+ *
+ * @throws {PipelineError} locked, when another process makes one of them.
+ */
+export function withOutputLocks<T>(
+  targets: readonly string[],
+  ctx: Context,
+  body: (ctx: Context) => Promise<T>,
+): Promise<T> {
+  const [target, ...others] = targets;
+  if (target === undefined) return body(ctx);
+  const lock = join(dirname(target), `.${basename(target)}.lock`);
+  return withLock(lock, ctx, (own) => withOutputLocks(others, own, body));
+}
+
+/**
+ * Remove a scratch folder, or leave it to a later run. After the lock was lost it is the successor's to
+ * take or to remove.
+ */
+export function endScratch(scratch: Scratch, keep: boolean, ctx: Context): void {
+  if (ctx.held?.() === false) return;
+  if (keep) scratch.leave();
+  else scratch.remove();
+}
+
+/** @throws the reason, when the lock that this is done under is another's by now. */
+export function requireHeld(ctx: Context): void {
+  if (ctx.held?.() !== false) return;
+  ctx.signal.throwIfAborted();
+  throw new PipelineError("locked", "Lock was lost while working");
+}
+
+interface Abandoned {
+  readonly path: string;
+  readonly owner: Owner;
+}
+
+/** Scratch folders of a target which are this user's and of no live process of this machine, the last one last. */
+function abandoned(target: string): Abandoned[] {
+  const folder = dirname(target);
+  const [prefix, suffix] = [`.${basename(target)}.`, ".scratch"];
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const found = names.flatMap((name) => {
+    const token = name.startsWith(prefix) && name.endsWith(suffix) ? name.slice(prefix.length, -suffix.length) : "";
+    const path = join(folder, name);
+    const changed = /^[0-9a-f]{12}$/.test(token) ? timeOfOwn(path) : undefined;
+    if (changed === undefined) return [];
+    const owner = readOwner(path);
+    if (owner === undefined && Date.now() - changed > UNOWNED_MS) removeEmpty(path);
+    const lives = owner !== undefined && !owner.ended && isHere(owner) && isAlive(owner);
+    return owner === undefined || lives ? [] : [{ path, owner, changed }];
+  });
+  return found.sort((a, b) => a.changed - b.changed);
+}
+
+/** When a folder that is this user's alone was last changed; undefined for any other. */
+function timeOfOwn(path: string): number | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) return undefined;
+  return found.mtimeMs;
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Something is in it: nobody knows whose.
+  }
+}
+
+function readOwner(path: string): Owner | undefined {
+  try {
+    return parseHolder(readNote(join(path, SCRATCH_OWNER)));
+  } catch {
+    return undefined;
+  }
+}
+
+function writeOwner(path: string, owner: Owner): void {
+  const note = join(path, SCRATCH_OWNER);
+  rmSync(note, { force: true });
+  writeFileSync(note, JSON.stringify(owner), { flag: "wx", mode: 0o600 });
+}
+
+/**
+ * Take over what lies in an ended run's scratch. Of a process that may only be asleep, on another host,
+ * the files are copied: it may still write to its own when it wakes.
+ */
+function inherit({ path: from, owner }: Abandoned, to: string): boolean {
+  try {
+    if (owner.ended || isGone(owner)) {
+      renameSync(from, to);
+      return true;
+    }
+    mkdirSync(to, { mode: 0o700 });
+    for (const entry of readdirSync(from, { withFileTypes: true })) {
+      if (!entry.isFile() || entry.name === SCRATCH_OWNER) continue;
+      copyFileSync(join(from, entry.name), join(to, entry.name), constants.COPYFILE_FICLONE);
+    }
+    return true;
+  } catch (error) {
+    removeTree(to);
+    // It is gone by now: begin with nothing.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { makeFolder } from "./folder.js";
 import { publishFile } from "./output.js";
+import { readDocument } from "./small-file.js";
 
 export type Inputs = Readonly<Record<string, Json>>;
 /** What a step found out and later steps or people need: counts, digests, notes. */
@@ -36,7 +37,7 @@ export function readRecord(path: string): StepRecord | undefined {
 /** What a JSON file holds; undefined where there is none or it cannot be read. */
 export function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) ?? undefined;
+    return JSON.parse(readDocument(path).toString("utf8")) ?? undefined;
   } catch {
     return undefined;
   }
@@ -56,7 +57,9 @@ export function writeJsonAtomic(path: string, value: unknown, writer = ""): void
   makeFolder(dirname(path));
   const partial = `${path}${writer && `.${writer}`}.partial`;
   try {
-    writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`);
+    // Never through what lies there: it may be another user's link.
+    rmSync(partial, { force: true });
+    writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`, { flag: "wx" });
     publishFile(partial, path);
   } finally {
     rmSync(partial, { force: true });

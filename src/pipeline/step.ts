@@ -1,11 +1,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
 import type { Context } from "./context.js";
 import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
 import { fileDigest, fingerprint } from "./fingerprint.js";
-import { makeFolder } from "./folder.js";
-import { openScratch, publishFile, removeScratch } from "./output.js";
+import type { InputFiles } from "./input-files.js";
+import { clearScratch, endScratch, openScratch, publishFile, requireHeld } from "./output.js";
 import { checkStepOutput, type OriginOf } from "./output-origin.js";
 import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } from "./record.js";
 
@@ -27,6 +26,8 @@ export interface Step<F extends Facts = Facts> {
   readonly errorKind: ErrorKind;
   /** Everything the output depends on: digests of inputs, options. Cheap. */
   readonly inputs: Inputs;
+  /** The files that it reads, watched since before `inputs` were taken; a change while it runs fails it. */
+  readonly files?: InputFiles;
   /** Cheap checks before any work, with errors that name what is wrong. */
   validate(ctx: Context): Promise<void>;
   /** Make the output as `partial`; other files may lie beside it (same scratch folder) until the end. */
@@ -46,8 +47,10 @@ export interface Step<F extends Facts = Facts> {
   /**
    * Last acts once the output is in its place: side files, things that it replaces.
    * The record is written after it: a kill in between makes the step again, side files included.
+   *
+   * @param scratch  the folder that the output was made in.
    */
-  finish?(facts: F, ctx: Context): Promise<void>;
+  finish?(facts: F, ctx: Context, scratch: string): Promise<void>;
 }
 
 /** What `runStep` would do, and why. */
@@ -114,7 +117,7 @@ export async function runStep<F extends Facts>(
     const verdict = await judgeStep(step, options.force ?? false);
     if (verdict.skip) {
       // A kill between the record and the clean-up leaves it; so does a failed --force of a resumable step.
-      removeScratch(step.target);
+      clearScratch(step.target);
       log.info(`valid, skipped: ${step.target}`);
       return verdict.record?.facts as F;
     }
@@ -138,20 +141,22 @@ export async function runStep<F extends Facts>(
 
 async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
   const began = performance.now();
-  makeFolder(dirname(step.target));
   const scratch = openScratch(step.target, step.resumable);
-  const partial = join(scratch, basename(step.target));
-  let done = false;
+  const { partial } = scratch;
+  let keep = false;
   try {
     const facts = await step.run(partial, ctx);
     ctx.signal.throwIfAborted();
     await step.verify(partial, facts, ctx);
     ctx.signal.throwIfAborted();
     const digest = fileDigest(partial);
+    step.files?.requireUnchanged();
+    requireHeld(ctx);
     // An old record with a new output would be a lie; none at all is only work done twice.
     rmSync(step.record, { force: true });
     publishFile(partial, step.target);
-    await step.finish?.(facts, ctx);
+    await step.finish?.(facts, ctx, scratch.path);
+    requireHeld(ctx);
     const seconds = Math.round((performance.now() - began) / 10) / 100;
     writeRecord(step.record, {
       step: step.name,
@@ -163,10 +168,21 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
       seconds,
       host: hostname(),
     });
-    done = true;
     ctx.log.info(`done in ${seconds} s: ${step.target}`, { seconds, facts });
     return facts;
+  } catch (error) {
+    keep = step.resumable === true;
+    // What was made of an input that changed is of no use to anybody; that is the error then, whatever came of it.
+    if (!ctx.signal.aborted) {
+      try {
+        step.files?.requireUnchanged();
+      } catch (change) {
+        keep = false;
+        throw change;
+      }
+    }
+    throw error;
   } finally {
-    if (done || !step.resumable) removeScratch(step.target);
+    endScratch(scratch, keep, ctx);
   }
 }

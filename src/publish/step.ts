@@ -4,6 +4,9 @@ import type { Layout, Options } from "../config/config.js";
 import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { fileDigest } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { requireHeld } from "../pipeline/output.js";
 import { SILENT } from "../pipeline/progress.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
@@ -73,6 +76,7 @@ export function publishStep(
     format: manifestFormat,
     allowRace,
   };
+  const files = new InputFiles(archive.path);
   const receiptPath = join(layout.state, `${region}_${year}_published.json`);
   let description: ArchiveDescription | undefined;
 
@@ -85,6 +89,7 @@ export function publishStep(
     errorKind: "publish",
     // An upload that was cut off leaves a note of its parts there.
     resumable: true,
+    files,
     inputs: {
       archive: archive.digest,
       target: target.name,
@@ -109,6 +114,8 @@ export function publishStep(
     },
 
     async validate(ctx) {
+      if (fileDigest(archive.path) !== archive.digest)
+        throw new PipelineError("input", "Archive was changed since it was made", { path: archive.path });
       description = await describeArchive(archive.path, archive.facts);
       // Reads as much as it later overwrites: wrong credentials, a missing bucket and a foreign manifest show now.
       await readManifest(manifest, ctx);
@@ -123,6 +130,8 @@ export function publishStep(
       const checksum = `sha256:${source.checksum}`;
       const builtAt = archive.builtAt ?? statSync(archive.path).mtime.toISOString();
       const entry: ArchiveEntry = { url, key, bytes: source.bytes, checksum, builtAt, ...description };
+      files.requireUnchanged();
+      requireHeld(ctx);
       const update = await updateManifest(
         manifest,
         (current) => withArchive(current, year, entry, { region, generator: GENERATOR }),

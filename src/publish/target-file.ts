@@ -100,7 +100,9 @@ export class FileTarget implements Target {
           return "conflict";
         const partial = partialOf(path);
         try {
-          writeFileSync(partial, text);
+          // Never through what lies there: it may be another user's link.
+          rmSync(partial, { force: true });
+          writeFileSync(partial, text, { flag: "wx" });
           if (!stillHeld()) return "conflict";
           publishFile(partial, path);
         } finally {
@@ -119,7 +121,7 @@ export class FileTarget implements Target {
     const deadline = performance.now() + LOCK_WAIT_MS;
     for (;;) {
       try {
-        return await withLock(this.#lock(key), ctx, (own) => body(() => !own.signal.aborted));
+        return await withLock(this.#lock(key), ctx, (own) => body(() => own.held?.() !== false));
       } catch (error) {
         const busy = error instanceof PipelineError && error.kind === "locked";
         if (!busy || performance.now() > deadline) throw error;
@@ -184,7 +186,7 @@ async function copy(source: SourceFile, to: string, options: PutFileOptions, ctx
         options.onProgress?.(done);
       }
     },
-    createWriteStream(to, { flush: true }),
+    createWriteStream(to, { flush: true, flags: "wx" }),
     { signal: ctx.signal },
   );
   const received = await fileChecksum(to, ctx);

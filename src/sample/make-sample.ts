@@ -1,10 +1,9 @@
 import { readdirSync, rmSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
-import { makeFolder } from "../pipeline/folder.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { makeOutput } from "../pipeline/output.js";
 import { checkOutput } from "../pipeline/output-origin.js";
 import type { Task } from "../pipeline/progress.js";
 import { writeParquet } from "../table/parquet-writer.js";
@@ -98,7 +97,7 @@ async function makeTables(
   const words = ["shape", "place", "fault", ...years.map(cropColumn)];
   const table = async (name: TableName, schema: Schema, dictionary: string[] = []) => {
     const rowGroupRows = rowGroupRowsOf(world.fields);
-    return inScratch(files[name], async (partial) => {
+    return makeSampleFile(files[name], ctx, async (partial) => {
       const options = { rowGroupRows, dictionary, delta: ["field_id"], createdBy: SAMPLE_MARK };
       const own = pluck(batches.output(), name);
       return (await writeParquet(partial, schema, own, options)).rows;
@@ -148,13 +147,14 @@ async function makeYear(
   ctx: Context,
 ): Promise<void> {
   const stem = `${year}_30m_cdls`;
-  await inScratch(target, async (partial) => {
+  await makeSampleFile(target, ctx, async (partial) => {
     const scratch = dirname(partial);
     const raster = join(scratch, `${stem}.${options.format}`);
     await writeRaster(raster, world, year, options, ctx);
     if (options.unzipped) return;
     // GDAL puts an .img above 2 GiB into a file beside it.
     const made = readdirSync(scratch)
+      .filter((name) => !name.startsWith("."))
       .sort()
       .map((name) => join(scratch, name));
     await writeZip(partial, made, ctx.signal);
@@ -162,16 +162,10 @@ async function makeYear(
   });
 }
 
-async function inScratch<T>(target: string, make: (partial: string) => Promise<T>): Promise<T> {
-  makeFolder(dirname(target));
-  const partial = join(openScratch(target), basename(target));
+async function makeSampleFile<T>(target: string, ctx: Context, make: (partial: string) => Promise<T>): Promise<T> {
   try {
-    const result = await make(partial);
-    publishFile(partial, target);
-    return result;
+    return await makeOutput(target, ctx, ({ partial }) => make(partial));
   } catch (error) {
     throw asPipelineError(error, "failed", "Cannot make the sample", { path: target });
-  } finally {
-    removeScratch(target);
   }
 }

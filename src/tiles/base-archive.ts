@@ -13,7 +13,8 @@ import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { ensureStep } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { fingerprint } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
 import type { Step } from "../pipeline/step.js";
 import { archiveMetadata, LAYERS } from "./archive-metadata.js";
 import { takeCensus } from "./census.js";
@@ -47,9 +48,9 @@ export interface BaseArchive {
 }
 
 /** Everything that a base depends on. */
-export function baseInputs(layout: Layout, options: Options) {
+export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
   const { idColumn, geometryColumn, areaColumn, fieldsCrs, minZoom, maxZoom } = options;
-  const digest = (path: string) => (existsSync(path) ? fileDigest(path) : "missing");
+  const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
   return {
     raw: digest(layout.fieldsRaw),
     clean: digest(layout.fieldsClean),
@@ -70,10 +71,11 @@ export function baseInputs(layout: Layout, options: Options) {
  */
 export async function ensureBase(year: number | undefined, run: Run): Promise<BaseArchive> {
   const { options, layout, ctx } = run;
-  const inputs = baseInputs(layout, options);
+  const files = new InputFiles();
+  const inputs = baseInputs(layout, options, files);
   const print = fingerprint(inputs);
   if (options.base !== undefined) return openBase(resolve(options.base), print);
-  const step = baseStep(year, inputs, run);
+  const step = baseStep(year, inputs, files, run);
   const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
   await ensureStep(step, lock, ctx);
   return openBase(step.target, print);
@@ -118,6 +120,7 @@ export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8A
 function baseStep(
   year: number | undefined,
   inputs: ReturnType<typeof baseInputs>,
+  files: InputFiles,
   run: Run,
 ): Step<Omit<BaseFacts, "seen"> & { engine: string }> {
   const { options, layout, pool } = run;
@@ -131,6 +134,7 @@ function baseStep(
     target: join(layout.root, "data", "base", `${name}.pmtiles`),
     record: join(layout.state, `base_${name}.json`),
     errorKind: "failed",
+    files,
     inputs,
     async validate() {
       await openFieldSources(layout, options);

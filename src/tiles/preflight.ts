@@ -94,7 +94,7 @@ export async function preflight(request: PreflightRequest): Promise<Preflight> {
 
 async function requireOutputSpace(folder: string, tempDir: TempDir, estimate: Estimate): Promise<void> {
   const { freeBytes } = await fileSystemOf(folder);
-  const shared = statSync(folder).dev === statSync(dirname(tempDir.path)).dev;
+  const shared = statSync(folder).dev === statSync(tempDir.place).dev;
   const needed = OUTPUT_COPIES * estimate.archiveBytes + (shared ? estimate.tempBytes : 0);
   if (freeBytes >= needed) return;
   throw new PipelineError("space", "Not enough space for the archive", {

@@ -9,7 +9,8 @@ import type { Run } from "../config/run.js";
 import { openParquet } from "../fields/fields-file.js";
 import { cropName } from "../legend/cdl-legend.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { fingerprint } from "../pipeline/fingerprint.js";
+import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
 import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
@@ -60,9 +61,10 @@ export interface YearTable {
 export function tilesStep(zonal: YearTable, run: Run, member = new SwapPass().member()): Step<TilesFacts> {
   const { options, layout } = run;
   const { year } = zonal;
-  const inputs = { ...baseInputs(layout, options), zonal: zonal.digest, ...styleOf(options) };
+  const files = new InputFiles(zonal.path);
+  const inputs = { ...baseInputs(layout, options, files), zonal: zonal.digest, ...styleOf(options) };
   return {
-    ...commonStep([zonal], inputs, run),
+    ...commonStep([zonal], inputs, files, run),
     year,
     target: layout.archive,
     record: recordPath(layout.state, options.region, year, "tiles"),
@@ -78,11 +80,12 @@ export function singleArchiveStep(zonals: readonly YearTable[], run: Run): Step<
   const { options, layout } = run;
   const [first, last] = [zonals[0] as YearTable, zonals.at(-1) as YearTable];
   const years = Object.fromEntries(zonals.map(({ year, digest }) => [`zonal_${year}`, digest]));
-  const inputs = { ...baseInputs(layout, options), ...years, ...styleOf(options) };
+  const files = new InputFiles(...zonals.map(({ path }) => path));
+  const inputs = { ...baseInputs(layout, options, files), ...years, ...styleOf(options) };
   const span = `${first.year}-${last.year}`;
   const keys = zonals.map(({ year }) => cropKeys(options.cropNames, year));
   return {
-    ...commonStep(zonals, inputs, run),
+    ...commonStep(zonals, inputs, files, run),
     year: last.year,
     target: join(layout.root, "outputs", "tiles", `fields_${options.region}_${span}_full.pmtiles`),
     record: join(layout.state, `${options.region}_${span}_tiles.json`),
@@ -94,17 +97,22 @@ function styleOf({ tiles, cropNames }: Options): Inputs {
   return { tiles, cropNames };
 }
 
-function commonStep(zonals: readonly YearTable[], inputs: Inputs, { options, layout }: Run) {
+function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFiles, { options, layout }: Run) {
   const { minZoom, maxZoom } = options;
   return {
     name: "tiles",
     version: 2,
     originOf: archiveOrigin,
     errorKind: "failed",
+    files,
     inputs,
     async validate() {
       await openFieldSources(layout, options);
-      for (const { path } of zonals) await openParquet(path);
+      for (const { path, year, digest } of zonals) {
+        await openParquet(path);
+        if (fileDigest(path) !== digest)
+          throw new PipelineError("input", "Zonal table was changed since it was made", { path, year });
+      }
     },
     async verify(partial: string) {
       // What the tiles hold was checked as they were made.
@@ -124,8 +132,11 @@ async function swapYears(
   const { options, layout, pool, ctx } = run;
   const { region, minZoom, maxZoom } = options;
   const last = zonals.at(-1) as YearTable;
+  // Another run may make the base anew meanwhile.
+  const made = new InputFiles();
   const { base, years, unmatched } = await member.inTurn(async () => {
     const plain = await ensureBase(last.year, run);
+    made.watch(plain.path);
     const fits = keys.length === 1 && keys.every(suitsTemplate);
     const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, run) : undefined };
     const { fields } = await openFieldSources(layout, options);
@@ -162,6 +173,7 @@ async function swapYears(
   };
   const report = await member.join(base, output, pool(), ctx);
   const compared = await checkSample(partial, base.path, attributes, ctx);
+  made.requireUnchanged();
   const { tiles, misfits, gzip } = report;
   ctx.log.info("tiles have their attributes", { tiles, compared, misfits, gzip });
   const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;

@@ -9,7 +9,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { ensureStep } from "../pipeline/ensure.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { fileDigest } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
 import type { Step } from "../pipeline/step.js";
 import { type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { BaseArchive } from "./base-archive.js";
@@ -77,8 +77,9 @@ function templateStep(
   { layout, pool }: Pick<Run, "layout" | "pool">,
 ): Step<{ tiles: number; withoutTemplate: number; bytes: number }> {
   const name = basename(base.path, ".pmtiles");
+  const files = new InputFiles();
   const facts: TemplateFacts = {
-    base: fileDigest(base.path),
+    base: files.digest(base.path),
     key: cropKeys(false).code,
     layers: LAYERS,
     rows: base.facts.rows,
@@ -90,6 +91,7 @@ function templateStep(
     target: join(layout.root, "data", "base", `${name}.template`),
     record: join(layout.state, `template_${name}.json`),
     errorKind: "failed",
+    files,
     inputs: { ...facts },
     async validate() {},
     run: (partial, ctx) => makeTemplate(base, facts, partial, pool(), ctx),

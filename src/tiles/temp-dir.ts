@@ -1,10 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { makeFolder } from "../pipeline/folder.js";
-import { holderNow, isGone, parseHolder } from "../pipeline/holder.js";
+import { makePrivate, privatePath, privateProblem, sweepPrivate } from "../pipeline/private-folder.js";
 import { type FileSystem, fileSystemOf } from "../system/file-system.js";
 
 /**
@@ -12,22 +9,22 @@ import { type FileSystem, fileSystemOf } from "../system/file-system.js";
  * and the tiler and the workers need the other half.
  */
 const MEMORY_SHARE = 0.5;
-const PREFIX = "fields-pipeline-";
-/** Lies in the folder and tells whose it is. */
-const OWNER = "owner.json";
+const SHARED_MEMORY = "/dev/shm";
 
 export interface TempDirRequest {
   /** The folder to use and no other, as the user said. */
   readonly scratch: string | undefined;
   /** The folder that the output is made in, the last resort. */
   readonly besideOutput: string;
-  /** Fixed name of the temporary folder, so that the next run clears what this one leaves. */
+  /** What the temporary folder is for, from `tempDirName`: a part of its name. */
   readonly name: string;
   readonly bytesNeeded: number;
 }
 
 export interface TempDir {
-  /** Absolute path; not made yet. */
+  /** The folder in which it will lie. */
+  readonly place: string;
+  /** Absolute path, to be made by `openTempDir`. */
   readonly path: string;
   readonly fileSystem: string;
   readonly freeBytes: number;
@@ -35,13 +32,21 @@ export interface TempDir {
   readonly refused: readonly string[];
 }
 
-/** How file systems are looked at; tests hand in others. */
+/** How the machine's folders are looked at and tidied; tests hand in others. */
 export interface Surroundings {
   fileSystemOf(path: string): Promise<FileSystem>;
   availableMemory(): number;
+  /** Why no private folder can be made there; undefined when one can. */
+  problem(place: string): string | undefined;
+  sweep(places: readonly string[]): void;
 }
 
-const HERE: Surroundings = { fileSystemOf, availableMemory: () => process.availableMemory() };
+const HERE: Surroundings = {
+  fileSystemOf,
+  availableMemory: () => process.availableMemory(),
+  problem: privateProblem,
+  sweep: sweepPrivate,
+};
 
 /**
  * Where tippecanoe's temporary files go: `--scratch` when given, else /dev/shm, the
@@ -53,15 +58,16 @@ const HERE: Surroundings = { fileSystemOf, availableMemory: () => process.availa
  */
 export async function chooseTempDir(request: TempDirRequest, around: Surroundings = HERE): Promise<TempDir> {
   const { scratch, name, bytesNeeded } = request;
-  const usual = ["/dev/shm", tmpdir(), request.besideOutput];
+  const usual = [SHARED_MEMORY, tmpdir(), request.besideOutput];
   const candidates = scratch === undefined ? usual : [scratch];
-  for (const parent of new Set([...usual, ...candidates])) clear(join(parent, name));
+  // First of all: the space that killed runs still hold would count as taken.
+  around.sweep([...usual, ...candidates]);
   const refused: string[] = [];
   let onlySpace = true;
-  for (const parent of candidates) {
-    const found = await judge(parent, bytesNeeded, around);
-    if ("fileSystem" in found) return { path: join(parent, name), ...found, refused };
-    refused.push(`${parent}: ${found.problem}`);
+  for (const place of candidates) {
+    const found = await judge(place, bytesNeeded, around);
+    if ("fileSystem" in found) return { place, path: privatePath(place, name), ...found, refused };
+    refused.push(`${place}: ${found.problem}`);
     onlySpace &&= found.space;
   }
   if (scratch !== undefined) {
@@ -76,23 +82,14 @@ export async function chooseTempDir(request: TempDirRequest, around: Surrounding
   });
 }
 
-/** What a killed run left goes before anything is judged, wherever it lies: its space would count as taken. */
-function clear(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch {
-    // No folder at all, or somebody else's: its judgement, or making it, will say so.
-  }
-}
-
 async function judge(
-  parent: string,
+  place: string,
   bytesNeeded: number,
   around: Surroundings,
 ): Promise<{ fileSystem: string; freeBytes: number } | { problem: string; space: boolean }> {
   let system: FileSystem;
   try {
-    system = await around.fileSystemOf(parent);
+    system = await around.fileSystemOf(place);
   } catch (error) {
     return { problem: `cannot be used (${(error as Error).message})`, space: false };
   }
@@ -105,58 +102,31 @@ async function judge(
     const limit = memory < system.freeBytes ? "half of the available memory" : "free";
     return { problem: `needs ${mebibytes(bytesNeeded)} MiB, ${mebibytes(usable)} MiB ${limit}`, space: true };
   }
+  const problem = around.problem(place);
+  if (problem !== undefined) return { problem, space: false };
   return { fileSystem: system.name, freeBytes: system.freeBytes };
 }
 
-/**
- * Name of the temporary folder of one root, region and year (or the base of them all): the
- * same for every run of them, different for any other.
- */
+/** By what the temporary folder of one root, region and year (or the base of them all) is named. */
 export function tempDirName(root: string, region: string, year: number | "base"): string {
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 12);
-  return `${PREFIX}${hash}-${region}-${year}`;
+  return `${hash}-${region}-${year}`;
 }
 
 /**
  * Remove temporary folders of processes of this machine that are dead, whichever year or root they worked on: in
- * /dev/shm they hold memory, and the year may be taken up on another node. A folder whose owner cannot be looked at
- * (another container's) or is not known is left alone.
+ * /dev/shm they hold memory, and the year may be taken up on another node.
  *
- * @param parents  where such folders lie.
  * @returns paths that were removed.
  */
-export function sweepTempDirs(parents: readonly string[] = ["/dev/shm", tmpdir()]): string[] {
-  const removed: string[] = [];
-  for (const path of new Set(parents.flatMap(tempDirsIn))) {
-    try {
-      const owner = parseHolder(readFileSync(join(path, OWNER), "utf8"));
-      if (owner === undefined || !isGone(owner)) continue;
-      rmSync(path, { recursive: true, force: true });
-      removed.push(path);
-    } catch {
-      // Another user's, or swept by somebody else just now.
-    }
-  }
-  return removed;
+export function sweepTempDirs(): string[] {
+  return sweepPrivate([SHARED_MEMORY, tmpdir()]);
 }
 
-function tempDirsIn(parent: string): string[] {
-  try {
-    return readdirSync(parent)
-      .filter((name) => name.startsWith(PREFIX))
-      .map((name) => join(parent, name));
-  } catch {
-    return [];
-  }
-}
-
-/** Make the folder empty, for this user alone; what an earlier run left there goes. */
+/** Make the folder, for this user alone. */
 export function openTempDir(path: string): void {
   try {
-    rmSync(path, { recursive: true, force: true });
-    makeFolder(dirname(path));
-    mkdirSync(path, { mode: 0o700 });
-    writeFileSync(join(path, OWNER), JSON.stringify(holderNow(randomUUID(), 0)));
+    makePrivate(path);
   } catch (cause) {
     throw asPipelineError(cause, "tool", "Cannot make the folder for tippecanoe's temporary files", { path });
   }

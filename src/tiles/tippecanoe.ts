@@ -7,6 +7,7 @@ import { endOfSections } from "../archive/header.js";
 import { Archive, readHeader } from "../archive/reader.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { Log } from "../pipeline/log.js";
+import { removePrivate } from "../pipeline/private-folder.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { endGroup, signalGroup } from "../system/process-group.js";
 import { OUTPUT_COPIES } from "./preflight.js";
@@ -39,7 +40,7 @@ export interface TippecanoeRun extends TileOptions {
 
 /**
  * Tile a stream of features into the PMTiles archive `run.output`, which must not
- * exist; `run.tempDir` is made empty, and removed at the end.
+ * exist; `run.tempDir` is made, and removed at the end.
  *
  * The next chunk is asked for when the pipe has taken the one before: memory stays
  * flat however slow tippecanoe reads. It never sees the end of its input unless the
@@ -63,7 +64,7 @@ export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: n
     done = true;
     return { inputBytes };
   } finally {
-    rmSync(run.tempDir, { recursive: true, force: true });
+    removePrivate(run.tempDir);
     if (!done) for (const path of outputFiles(run.output)) rmSync(path, { force: true });
   }
 }

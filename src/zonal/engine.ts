@@ -11,7 +11,7 @@ import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
 import type { Log } from "../pipeline/log.js";
-import { openScratch, publishFile, removeScratch } from "../pipeline/output.js";
+import { makeOutput, type Scratch } from "../pipeline/output.js";
 import { type Progress, SILENT } from "../pipeline/progress.js";
 import type { Grid } from "../raster/grid.js";
 import type { Raster } from "../raster/raster.js";
@@ -88,10 +88,9 @@ export class ZonalEngine {
    * @throws {PipelineError} input, naming file and rows.
    */
   async prepare(fields: FieldsFile, grid: Grid, path: string, rule: PixelOptions = {}): Promise<void> {
-    const partial = join(openScratch(path, true), "zones");
-    await this.#build(fields, grid, partial, this.#options(rule));
-    publishFile(partial, path);
-    removeScratch(path);
+    const make = ({ partial }: Scratch, ctx: Context) =>
+      buildZones(fields, grid, partial, this.#options(rule), this.#pool, ctx);
+    await makeOutput(path, this.#ctx, make, { resume: true });
   }
 
   /**

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Run } from "../config/run.js";
+import { rasterDigest, rasterFiles } from "../download/raster-file.js";
 import {
   checkDirtyShare,
   countProblems,
@@ -12,8 +13,8 @@ import {
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { fileDigest } from "../pipeline/fingerprint.js";
-import { publishFile, scratchBeside } from "../pipeline/output.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { publishFile } from "../pipeline/output.js";
 import type { Origin } from "../pipeline/output-origin.js";
 import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
@@ -201,9 +202,9 @@ export async function verifyZonalTable(path: string, rows: number, rule: ZonalRu
   }
 }
 
-/** Put the list of dirty rows in its place, or take an old one away. */
-export function publishDirtyRows(out: string): void {
-  const made = dirtyPath(join(scratchBeside(out), basename(out)));
+/** Put the list of dirty rows from the scratch folder of `out` in its place, or take an old one away. */
+export function publishDirtyRows(out: string, scratch: string): void {
+  const made = dirtyPath(join(scratch, basename(out)));
   if (existsSync(made)) publishFile(made, dirtyPath(out));
   else if (existsSync(dirtyPath(out)) && dirtyOrigin(dirtyPath(out)) === "ours") rmSync(dirtyPath(out));
 }
@@ -224,6 +225,7 @@ export function zonalStep(
   const fieldsPath = layout.fieldsRaw;
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
+  const files = new InputFiles(...rasterFiles(raster.path));
   return {
     name: "zonal",
     year,
@@ -232,8 +234,9 @@ export function zonalStep(
     record: recordPath(layout.state, options.region, year, "zonal"),
     originOf: parquetOrigin,
     errorKind: "failed",
+    files,
     inputs: {
-      fields: existsSync(fieldsPath) ? fileDigest(fieldsPath) : "missing",
+      fields: existsSync(fieldsPath) ? files.digest(fieldsPath) : "missing",
       idColumn: idColumn ?? null,
       geometryColumn: geometryColumn ?? null,
       fieldsCrs: fieldsCrs ?? null,
@@ -246,6 +249,8 @@ export function zonalStep(
     async validate() {
       await openFields(fieldsPath, options);
       openRaster(raster.path);
+      if (rasterDigest(raster.path) === raster.digest) return;
+      throw new PipelineError("input", "Raster was changed since it was taken in", { path: raster.path });
     },
     async run(partial, ctx) {
       const target = { raster: openRaster(raster.path), out: partial };
@@ -256,8 +261,8 @@ export function zonalStep(
       return facts as ZonalFacts;
     },
     verify: (partial, facts) => verifyZonalTable(partial, facts.rows, rule),
-    async finish() {
-      publishDirtyRows(layout.zonal);
+    async finish(_facts, _ctx, scratch) {
+      publishDirtyRows(layout.zonal, scratch);
     },
     recheck(record) {
       const facts = record.facts as ZonalFacts;

@@ -11,6 +11,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { InputFiles } from "../pipeline/input-files.js";
 import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
 import { type PixelOptions, pixelRule } from "./pixel-rule.js";
@@ -51,6 +52,7 @@ export async function buildZones(
   pool: Pool,
   ctx: Context,
 ): Promise<ZoneHeader> {
+  const files = new InputFiles(fields.path);
   const buffers = new RunBuffers();
   const burn = burner(fields, grid, options, buffers, pool, ctx);
   const task = ctx.progress.start("fields burned", fields.rows);
@@ -65,6 +67,8 @@ export async function buildZones(
     (row) => begins.has(row),
     (...column) => kernel.encodeIds(...column),
     segmentStore(buffers, pool),
+    // A checkpoint vouches for all that was read until then.
+    () => files.requireUnchanged(),
     options.bufferBytes,
   );
   const order = new RisingIds(writer.note);

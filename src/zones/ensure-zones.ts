@@ -6,7 +6,8 @@ import { ensureMade } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
-import { removeScratch } from "../pipeline/output.js";
+import { InputFiles } from "../pipeline/input-files.js";
+import { clearScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import type { Grid } from "../raster/grid.js";
 import { buildZones, fieldsFingerprint } from "./build-zones.js";
@@ -26,6 +27,7 @@ export async function ensureZones(fields: FieldsFile, grid: Grid, year: number, 
   const { options, layout, ctx } = run;
   const folder = join(layout.root, "data", "zones");
   makeFolder(folder);
+  const files = new InputFiles(fields.path);
   const print = fieldsFingerprint(fields, options);
   const lock = join(layout.state, `zones_${print.slice(0, 12)}.lock`);
   return ensureMade(
@@ -33,12 +35,12 @@ export async function ensureZones(fields: FieldsFile, grid: Grid, year: number, 
     ctx,
     () => findZones(folder, print, grid),
     async (own) => {
-      const step = zonesStep(fields, print, grid, folder, year, run);
+      const step = zonesStep(fields, files, print, grid, folder, year, run);
       try {
         await runStep(step, own, { force: true });
       } catch (error) {
         // Mended fields have another fingerprint: nobody would go on from there.
-        if (error instanceof PipelineError && error.kind === "input") removeScratch(step.target);
+        if (error instanceof PipelineError && error.kind === "input") clearScratch(step.target);
         throw error;
       }
       return ZoneReader.open(step.target, print);
@@ -54,7 +56,7 @@ async function findZones(folder: string, print: string, grid: Grid): Promise<Zon
       const zones = await ZoneReader.open(path, print);
       if (fitRaster(zones.header, grid) !== undefined) {
         // A kill between the rename and the clean-up leaves it.
-        removeScratch(path);
+        clearScratch(path);
         return zones;
       }
       await zones.close();
@@ -67,6 +69,7 @@ async function findZones(folder: string, print: string, grid: Grid): Promise<Zon
 
 function zonesStep(
   fields: FieldsFile,
+  files: InputFiles,
   print: string,
   grid: Grid,
   folder: string,
@@ -82,6 +85,7 @@ function zonesStep(
     record: join(layout.state, `zones_${name}.json`),
     errorKind: "failed",
     resumable: true,
+    files,
     inputs: { fields: print, grid: { ...grid } },
     async validate() {},
     async run(partial, ctx) {

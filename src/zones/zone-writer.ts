@@ -77,6 +77,7 @@ export class ZoneWriter {
     rows: number,
     encodeIds: (ids: IdColumn) => EncodedChunk,
     private readonly store: SegmentStore,
+    private readonly requireSound: () => void,
     private readonly bufferBytes: number,
   ) {
     this.#status = new Uint8Array(rows);
@@ -90,6 +91,7 @@ export class ZoneWriter {
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
    * @param encodeIds    the kernel's.
+   * @param requireSound called before a checkpoint and at the end; throws when what was added so far is worth nothing.
    * @param bufferBytes  runs held back before they go to disk sorted by chunk; up to 16 times as many where
    *                     fields lie scattered.
    */
@@ -101,12 +103,13 @@ export class ZoneWriter {
     beginsAt: (row: number) => boolean,
     encodeIds: (ids: IdColumn) => EncodedChunk,
     store: SegmentStore,
+    requireSound: () => void,
     bufferBytes = BUFFER_BYTES,
   ): Promise<ZoneWriter> {
     const found = readCheckpoint(path, fingerprint({ fieldsPrint, grid: { ...grid } }), rows);
     const checkpoint = found && beginsAt(found.head.rows) ? found : undefined;
     const file = await open(path, checkpoint ? "r+" : "w");
-    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, encodeIds, store, bufferBytes);
+    const writer = new ZoneWriter(path, file, fieldsPrint, grid, rows, encodeIds, store, requireSound, bufferBytes);
     if (checkpoint) await writer.#resume(checkpoint);
     else await writer.#append(MAGIC);
     return writer;
@@ -148,6 +151,7 @@ export class ZoneWriter {
     if (this.#sinceCheckpoint <= this.bufferBytes * CHECKPOINT_BUFFERS) return;
     this.#sinceCheckpoint = 0;
     await this.file.datasync();
+    this.requireSound();
     this.#writeCheckpoint();
   }
 
@@ -157,6 +161,7 @@ export class ZoneWriter {
    * @param duplicates  rows whose id stood in an earlier row.
    */
   async finish(duplicates: Uint32Array): Promise<ZoneHeader> {
+    this.requireSound();
     const rest = this.#ids.finish();
     if (rest !== undefined) await this.#putIds(rest);
     await this.#flushSegments();

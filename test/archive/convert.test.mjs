@@ -17,6 +17,7 @@ import { fieldChunks } from "../support/geojson-fields.mjs";
 import { writeMbtiles } from "../support/mbtiles-file.mjs";
 import { openPmtiles } from "../support/pmtiles-file.mjs";
 import { randomBytes } from "../support/random-bytes.mjs";
+import { inScratch } from "../support/scratch.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { decodeZoom, noTippecanoe, tippecanoe } from "../support/tippecanoe.mjs";
@@ -241,8 +242,7 @@ test("killed part of the way: no archive, nothing beside the source, and a secon
   writeLarge(source, 4000, 8000);
   const child = spawn(process.execPath, [ARCHIVE, "convert", source, out, "--threads", "1"], { stdio: "ignore" });
   const exit = new Promise((resolve) => child.once("exit", resolve));
-  const scratch = join(folder, ".a.pmtiles.scratch");
-  for (let i = 0; i < 2000 && !existsSync(join(scratch, "a.pmtiles")) && child.exitCode === null; i++) await sleep(5);
+  for (let i = 0; i < 2000 && !existsSync(inScratch(out, "a.pmtiles")) && child.exitCode === null; i++) await sleep(5);
   child.kill("SIGKILL");
   await exit;
   assert.deepEqual(readdirSync(sources), ["a.mbtiles"]);

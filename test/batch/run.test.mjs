@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
 import { physicalCores } from "../../dist/parallel/threads.js";
 import { command } from "../support/command.mjs";
-import { tempFolder } from "../support/temp-folder.mjs";
+import { tempDirsIn, tempFolder } from "../support/temp-folder.mjs";
 
 /** A batch of shell items in a folder of the test's own. */
 function batch(t, script, ids = ["a", "b", "c"]) {
@@ -262,10 +262,7 @@ test("SIGTERM: items are ended with all they started, claims given back, exit co
   const { done, failed, running, left, retrying } = await status();
   assert.deepEqual([done, failed, running, left, retrying], [0, 0, 0, 3, 0]);
   assert.deepEqual(everything(join(out, "scratch")), []);
-  assert.deepEqual(
-    readdirSync(folder).filter((name) => name.startsWith("fields-batch")),
-    [],
-  );
+  assert.deepEqual(tempDirsIn(folder, ""), []);
 });
 
 test("--until: what cannot end in time is not started, what still runs then is ended and stays to be done", async (t) => {

@@ -10,13 +10,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { buildExclusiveItem, readProof, readResults } from "../support/exclusive-item.mjs";
 import { Random } from "../support/random.mjs";
 import { slurmMissing, startSlurm } from "../support/slurm.mjs";
+import { tempDirsIn } from "../support/temp-folder.mjs";
 
 const BATCH = fileURLToPath(new URL("../../dist/batch.js", import.meta.url));
 const ITEMS = 13_510;
@@ -173,14 +174,14 @@ test(`${ITEMS} items on four Slurm nodes, workers killed at random: each done on
   assert.equal(runners.filter(({ state }) => state === "ended").length, 4);
   assert.deepEqual(new Set(runners.map(({ host }) => host)), new Set(cluster.nodes));
   assert.deepEqual(
-    readdirSync(folder).filter((name) => name.startsWith("fields-batch-") && !isOfKilledHost(name)),
+    tempDirsIn(folder, "batch-").filter((path) => !isOfKilledHost(basename(path))),
     [],
   );
 });
 
 /** A host that is gone with its guard cannot clean up after itself; its next runner of that host does. */
 function isOfKilledHost(name) {
-  return /^fields-batch-b[34]-/.test(name);
+  return /^batch-b[34]-/.test(name);
 }
 
 test("the job's end is known: what still runs then is ended in time, claims are given back, exit code 11", {

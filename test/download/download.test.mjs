@@ -13,6 +13,7 @@ import { startFileServer } from "../support/file-server.mjs";
 import { handmadeZip } from "../support/handmade-zip.mjs";
 import { randomBytes } from "../support/random-bytes.mjs";
 import { hfaBytes, tiffBytes } from "../support/raster-bytes.mjs";
+import { inScratch, scratchOf } from "../support/scratch.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 
@@ -309,7 +310,7 @@ function start(root, origin, ...more) {
   return { child, ended };
 }
 
-const partOf = (root) => join(root, "data", "cdl", ".us_2020.json.scratch", "2020_30m_cdls.zip.part");
+const partOf = (root) => inScratch(join(root, "data", "cdl", "us_2020.json"), "2020_30m_cdls.zip.part");
 const until = async (condition) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 };
@@ -409,11 +410,11 @@ test("a full disk: space, with the part kept; a bigger disk and it goes on", asy
 
   const elsewhere = pipeline(t, `${server.origin}/`);
   mkdirSync(elsewhere.layout.cdl, { recursive: true });
-  execFileSync("cp", ["-a", `${layout.cdl}/.us_2020.json.scratch`, elsewhere.layout.cdl]);
+  execFileSync("cp", ["-a", ...scratchOf(join(layout.cdl, "us_2020.json")), elsewhere.layout.cdl]);
   assert.deepEqual(readFileSync((await elsewhere.run()).facts.raster), tiffBytes(1_500_000, 14));
   assert.equal(server.requests.at(-1).range, `bytes=${size}-`);
 
-  rmSync(join(layout.cdl, ".us_2020.json.scratch"), { recursive: true });
+  for (const path of scratchOf(join(layout.cdl, "us_2020.json"))) rmSync(path, { recursive: true });
   Object.assign(server, { bytes: small, etag: '"small"' });
   await assert.rejects(run(), { kind: "space", message: /Not enough space for the raster .*neededMiB=5/ });
 });

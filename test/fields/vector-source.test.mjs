@@ -10,6 +10,7 @@ import { testContext } from "../support/context.mjs";
 import { query } from "../support/duck.mjs";
 import { handmadeZip } from "../support/handmade-zip.mjs";
 import { Random } from "../support/random.mjs";
+import { scratchOf } from "../support/scratch.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { readVector, writeVector } from "../support/vector-file.mjs";
@@ -441,14 +442,14 @@ test("what a killed import left is cleared by the next run, whatever its fields 
   const killed = await command("zonal", args, {
     onStart: (child) => {
       const watch = setInterval(() => {
-        if (hidden().length > 0) child.kill("SIGKILL");
+        if (scratchOf(`${out}.fields`).length > 0) child.kill("SIGKILL");
       }, 5);
       child.on("close", () => clearInterval(watch));
     },
   });
   assert.equal(killed.signal, "SIGKILL");
   assert.ok(!existsSync(out));
-  assert.ok(hidden().includes(".out.parquet.fields.scratch"), `${hidden()}`);
+  assert.ok(scratchOf(`${out}.fields`).length === 1, `${hidden()}`);
   const { out: parquet } = await importRows(folder, "f.fgb");
   const run = await zonal(parquet, join(folder, "r.tif"), out);
   assert.equal(run.code, 0, run.stderr);

@@ -8,23 +8,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { withLock } from "../../dist/pipeline/lock.js";
 import { testContext } from "../support/context.mjs";
+import { ELSEWHERE } from "../support/elsewhere.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 
 const WORKER = fileURLToPath(new URL("../support/lock-worker.mjs", import.meta.url));
-/** Another host, as far as a process can tell: its own host name, process ids and /proc. */
-const ELSEWHERE = [
-  "unshare",
-  "--uts",
-  "--pid",
-  "--mount-proc",
-  "--fork",
-  "--kill-child",
-  "sh",
-  "-c",
-  'hostname node-7; exec "$@"',
-  "sh",
-];
 
 /** A process that holds the lock; `line(text)` waits for a line of its output that contains the text. */
 function holder(t, path, { options = {}, elsewhere = false } = {}) {

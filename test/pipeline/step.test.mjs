@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { PipelineError } from "../../dist/pipeline/errors.js";
+import { openScratch, SCRATCH_OWNER } from "../../dist/pipeline/output.js";
 import { readRecord } from "../../dist/pipeline/record.js";
 import { judgeStep, runStep } from "../../dist/pipeline/step.js";
 import { testContext } from "../support/context.mjs";
+import { inScratch, scratchOf } from "../support/scratch.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { textStep } from "../support/text-step.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
@@ -137,7 +139,7 @@ test("scratch: empty at the start, kept where resumable, gone at the end", async
     textStep(folder, "corn", {
       resumable,
       async run(partial) {
-        seen.push(readdirSync(dirname(partial)));
+        seen.push(readdirSync(dirname(partial)).filter((name) => name !== SCRATCH_OWNER));
         writeFileSync(join(dirname(partial), "part"), "so far");
         throw new Error("broke");
       },
@@ -145,7 +147,7 @@ test("scratch: empty at the start, kept where resumable, gone at the end", async
   for (const resumable of [false, false, true, true])
     await assert.rejects(runStep(failing(resumable), testContext()), /broke/);
   assert.deepEqual(seen, [[], [], [], ["part"]]);
-  assert.deepEqual(readdirSync(join(folder, "out")), [".made.txt.scratch"]);
+  assert.equal(scratchOf(join(folder, "out", "made.txt")).length, 1);
   await reasonOf(textStep(folder, "corn", { resumable: true }));
   assert.deepEqual(readdirSync(join(folder, "out")), ["made.txt"]);
 });
@@ -154,7 +156,9 @@ test("scratch beside a valid output is removed when the step is skipped", async 
   const folder = tempFolder(t);
   const step = textStep(folder, "corn");
   await reasonOf(step);
-  mkdirSync(join(folder, "out", ".made.txt.scratch"));
+  const { path } = openScratch(step.target);
+  const owner = JSON.parse(readFileSync(join(path, SCRATCH_OWNER), "utf8"));
+  writeFileSync(join(path, SCRATCH_OWNER), JSON.stringify({ ...owner, startTicks: "1" }));
   assert.equal(await reasonOf(step), undefined);
   assert.deepEqual(readdirSync(join(folder, "out")), ["made.txt"]);
 });
@@ -280,7 +284,7 @@ for (const [signal, code] of [
     await reasonOf(textStep(folder, "old"));
     for (const moment of ["run", "verify"]) {
       const { child, ended } = await startStep(folder, "new", moment);
-      assert.ok(existsSync(join(folder, "out", ".made.txt.scratch", "made.txt.beside")));
+      assert.ok(existsSync(inScratch(join(folder, "out", "made.txt"), "made.txt.beside")));
       child.kill(signal);
       const end = await ended;
       assert.equal(end.code, code, end.output);

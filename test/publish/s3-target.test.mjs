@@ -16,6 +16,7 @@ import { runStep } from "../../dist/pipeline/step.js";
 import { freePorts } from "../support/ports.mjs";
 import { makeContext, makeRoot, makeYear, readJson, readyYear, sha256 } from "../support/published-year.mjs";
 import { clientOf, credentialEnvironment, makeBucket } from "../support/s3.mjs";
+import { scratchOf } from "../support/scratch.mjs";
 import { startSwift, swiftMissing } from "../support/swift.mjs";
 
 const ENTRY = new URL("../../dist/publish.js", import.meta.url).pathname;
@@ -119,7 +120,7 @@ describe("s3 target", { skip: swiftMissing() }, () => {
     assert.equal(sha256(await get(Bucket, KEY)), sha256(readFileSync(archive.path)));
     assert.deepEqual(await unfinished(Bucket), []);
     assert.deepEqual(JSON.parse(await get(Bucket, MANIFEST)).years, [2019, 2020]);
-    assert.ok(!existsSync(join(root, "outputs/state/.us_2020_published.json.scratch")));
+    assert.deepEqual(scratchOf(join(root, "outputs/state/us_2020_published.json")), []);
 
     // The same bytes as without the kill.
     const calm = await makeTarget(t);

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import gdal from "gdal-async";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
 import { command } from "../support/command.mjs";
 import { query } from "../support/duck.mjs";
+import { scratchOf } from "../support/scratch.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 
@@ -221,7 +222,7 @@ test("SIGTERM ends it with 143 and no scratch", async (t) => {
   const run = await command("sample", ["--root", root, "--fields", "200000", "--years", "2020"], {
     onStart: (child) => {
       const timer = setInterval(() => {
-        if (!existsSync(join(root, "data", ".fields_raw.parquet.scratch"))) return;
+        if (scratchOf(join(root, "data", "fields_raw.parquet")).length === 0) return;
         clearInterval(timer);
         child.kill("SIGTERM");
       }, 20);

@@ -43,7 +43,7 @@ describe("status of real runs", () => {
     await until(
       async () => {
         seen = await statusOf(root);
-        const ours = ({ tempDir }) => tempDir.endsWith(tempDirName(root, "us", "base"));
+        const ours = ({ tempDir }) => tempDir.includes(`/${tempDirName(root, "us", "base")}-`);
         return seen.tippecanoe.some(ours) && seen.years[0]?.task !== undefined;
       },
       "tippecanoe under way",
@@ -57,7 +57,7 @@ describe("status of real runs", () => {
     assert.equal(running.host, hostname());
     assert.ok(running.stages.zonal.done && running.stages.zonal.bytes > 1000);
     assert.equal(running.stages.tiles.done, false);
-    const tiler = seen.tippecanoe.find(({ tempDir }) => tempDir.endsWith(tempDirName(root, "us", "base")));
+    const tiler = seen.tippecanoe.find(({ tempDir }) => tempDir.includes(`/${tempDirName(root, "us", "base")}-`));
     assert.match(tiler.threads, /^\d+ [RSD]/);
     assert.ok(tiler.openFiles > 3);
 

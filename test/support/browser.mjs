@@ -1,5 +1,7 @@
 // A real Chromium, driven by Playwright, that draws WebGL without a graphics card.
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const PROGRAM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
@@ -16,8 +18,11 @@ export function browserMissing() {
 /** @returns {open(url, options), close()}; open resolves to a page that keeps what it complains of in `complaints`. */
 export async function startBrowser(args = []) {
   const webgl = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+  // It writes to HOME whatever its profile.
+  const home = mkdtempSync(join(tmpdir(), "browser-"));
   const browser = await chromium.launch({
     executablePath: PROGRAM,
+    env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
     args: ["--no-sandbox", ...(args.length > 0 ? args : webgl)],
   });
   const open = async (url, { width = 1040, height = 660, ...options } = {}) => {
@@ -44,7 +49,11 @@ export async function startBrowser(args = []) {
     await page.goto(url);
     return Object.assign(page, { complaints });
   };
-  return { open, close: () => browser.close() };
+  const close = async () => {
+    await browser.close();
+    rmSync(home, { recursive: true, force: true });
+  };
+  return { open, close };
 }
 
 /** Wait until a year is on the map and nothing moves any more. */

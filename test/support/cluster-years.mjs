@@ -41,7 +41,10 @@ export async function startClusterYears(years) {
      * and, where it is to be taken up again, a download's part.
      */
     assertClean(root, { resumable = false } = {}) {
-      const mayStay = [/outputs\/state\/zones_\w+\.lock$/, ...(resumable ? [/^data\/cdl\/\.\w+\.json\.scratch/] : [])];
+      const mayStay = [
+        /outputs\/state\/zones_\w+\.lock$/,
+        ...(resumable ? [/^data\/cdl\/\.\w+\.json\.\w+\.scratch/] : []),
+      ];
       for (const year of years) {
         const left = leftovers(root, year).filter((path) => !mayStay.some((pattern) => pattern.test(path)));
         assert.deepEqual(left, []);

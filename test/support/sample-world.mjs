@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { tempDirName } from "../../dist/tiles/temp-dir.js";
 import { command } from "./command.mjs";
+import { tempDirsIn } from "./temp-folder.mjs";
 
 /** Make a world in a folder of the test's own; `remove` it at the end. */
 export async function makeWorld({ fields, years, seed = 1, args = [] }) {
@@ -90,12 +91,8 @@ export function leftovers(root, year, region = "us") {
   const inRoot = readdirSync(root, { recursive: true }).filter((path) =>
     /\.scratch|\.lock|\.partial|\.part$|\.tmp$|-journal$/.test(path),
   );
-  const shm = [year, "base"].map((what) => join("/dev/shm", tempDirName(root, region, what)));
-  return [
-    ...inRoot,
-    ...shm.filter((path) => existsSync(path)),
-    ...processesAt(root).map(({ pid, line }) => `process ${pid}: ${line}`),
-  ];
+  const shm = [year, "base"].flatMap((what) => tempDirsIn("/dev/shm", tempDirName(root, region, what)));
+  return [...inRoot, ...shm, ...processesAt(root).map(({ pid, line }) => `process ${pid}: ${line}`)];
 }
 
 /** The job's processes, and their children, that work on a root. */

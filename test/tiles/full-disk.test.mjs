@@ -14,7 +14,7 @@ import { testContext } from "../support/context.mjs";
 import { writeFields } from "../support/field-tiles.mjs";
 import { fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
 import { processesIn, tippecanoeIn } from "../support/processes.mjs";
-import { tempFolder } from "../support/temp-folder.mjs";
+import { tempDirIn, tempFolder } from "../support/temp-folder.mjs";
 import { leaveFree, tinyDisk } from "../support/tiny-disk.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
 
@@ -54,7 +54,7 @@ for (const [moment, fields, kib] of [
       leaveFree(disk, kib * 1024);
       yield* fieldChunks(15_000, { seed: 2 });
     }
-    const run = job({ output: join(folder, "a.pmtiles"), tempDir: join(disk, "temp"), features: features() });
+    const run = job({ output: join(folder, "a.pmtiles"), tempDir: tempDirIn(disk), features: features() });
     await assertNoSpace(run, folder);
   });
 }
@@ -71,7 +71,7 @@ test("the temporary folder's disk is full while tiles are made: told, or enough 
     let full = false;
     const run = job({
       output: join(folder, "a.pmtiles"),
-      tempDir: join(disk, "temp"),
+      tempDir: tempDirIn(disk),
       features: fieldStream(20_000),
       onProgress(now) {
         if (full || now < percent) return;

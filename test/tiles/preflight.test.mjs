@@ -1,26 +1,28 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { fileSystemOf, fileSystemType } from "../../dist/system/file-system.js";
 import { openFileLimits, preflight, tippecanoeVersion } from "../../dist/tiles/preflight.js";
-import { chooseTempDir, openTempDir, tempDirName } from "../../dist/tiles/temp-dir.js";
-import { tempFolder } from "../support/temp-folder.mjs";
+import { chooseTempDir, tempDirName } from "../../dist/tiles/temp-dir.js";
+import { tempFolder, userFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
 
 const GIB = 2 ** 30;
 const disk = (name, freeBytes, more = {}) => ({ name, freeBytes, network: false, memory: false, ...more });
 
-/** Surroundings of a machine: path → file system. */
-function machine(systems, availableMemory = 256 * GIB) {
+/** Surroundings of a machine: path → file system. Nothing of this machine's own folders is looked at or tidied. */
+function machine(systems, availableMemory = 256 * GIB, problems = {}) {
   return {
     async fileSystemOf(path) {
       if (systems[path] === undefined) throw new Error(`ENOENT: no such file or directory, statfs '${path}'`);
       return systems[path];
     },
     availableMemory: () => availableMemory,
+    problem: (path) => problems[path],
+    sweep() {},
   };
 }
 
@@ -50,13 +52,15 @@ test("a real folder's file system has a name and free bytes", async () => {
 test("/dev/shm is taken where it fits", async () => {
   const around = machine({ "/dev/shm": shm(126 * GIB), [tmpdir()]: disk("ext4", 900 * GIB), "/work": lustre });
   const chosen = await chooseTempDir(request, around);
-  assert.deepEqual([chosen.path, chosen.fileSystem, chosen.refused], ["/dev/shm/n", "tmpfs", []]);
+  assert.deepEqual([chosen.place, chosen.fileSystem, chosen.refused], ["/dev/shm", "tmpfs", []]);
+  assert.ok(chosen.path.startsWith(`${join(userFolder("/dev/shm"), "n")}-`));
+  assert.notEqual(chosen.path, (await chooseTempDir(request, around)).path, "its name cannot be foreseen");
 });
 
 test("/dev/shm is memory: it may take half of what is available", async () => {
   const around = machine({ "/dev/shm": shm(126 * GIB), [tmpdir()]: disk("ext4", 900 * GIB) }, 64 * GIB);
   const chosen = await chooseTempDir(request, around);
-  assert.equal(chosen.path, join(tmpdir(), "n"));
+  assert.equal(chosen.place, tmpdir());
   assert.match(chosen.refused[0], /\/dev\/shm: needs 40960 MiB, 32768 MiB half of the available memory/);
 });
 
@@ -84,32 +88,29 @@ test("--scratch is used and no other: refused for its kind, its size or its abse
     "/big": disk("xfs", 99 * GIB),
   });
   const choose = (scratch) => chooseTempDir({ ...request, scratch }, around);
-  assert.equal((await choose("/big")).path, "/big/n");
+  assert.equal((await choose("/big")).place, "/big");
   await assert.rejects(choose("/lustre"), { kind: "usage", message: /lies on Lustre/ });
   await assert.rejects(choose("/nowhere"), { kind: "usage", message: /ENOENT/ });
   await assert.rejects(choose("/small"), { kind: "space", message: /needs 40960 MiB, 1024 MiB free/ });
 });
 
-test("the temporary folder has one name for a root, region and year, and is made anew for its owner alone", (t) => {
+test("a place where another user has taken the folder's name is passed over; as --scratch it is refused", async () => {
+  const systems = { "/dev/shm": shm(126 * GIB), [tmpdir()]: disk("ext4", 900 * GIB) };
+  const taken = { "/dev/shm": "/dev/shm/fields-pipeline-7 belongs to another user (uid 8)" };
+  const around = machine(systems, 256 * GIB, taken);
+  const chosen = await chooseTempDir(request, around);
+  assert.equal(chosen.place, tmpdir());
+  assert.deepEqual(chosen.refused, [`/dev/shm: ${taken["/dev/shm"]}`]);
+  await assert.rejects(chooseTempDir({ ...request, scratch: "/dev/shm" }, around), {
+    kind: "usage",
+    message: /belongs to another user/,
+  });
+});
+
+test("the temporary folder's name tells root, region and year", () => {
   const name = tempDirName("/data/work", "us", 2020);
   assert.equal(name, tempDirName("/data/work", "us", 2020));
   assert.equal(new Set([name, tempDirName("/data/other", "us", 2020), tempDirName("/data/work", "us", 2021)]).size, 3);
-  const folder = tempFolder(t);
-  const path = join(folder, name);
-  mkdirSync(join(path, "left", "over"), { recursive: true });
-  openTempDir(path);
-  assert.deepEqual(readdirSync(path), ["owner.json"]);
-  assert.equal(statSync(path).mode & 0o777, 0o700);
-});
-
-test("a link in the temporary folder's place is replaced, and what it points to is left alone", (t) => {
-  const folder = tempFolder(t);
-  mkdirSync(join(folder, "precious"));
-  writeFileSync(join(folder, "precious", "file"), "x");
-  symlinkSync(join(folder, "precious"), join(folder, "temp"));
-  openTempDir(join(folder, "temp"));
-  assert.ok(existsSync(join(folder, "precious", "file")));
-  assert.deepEqual(readdirSync(join(folder, "temp")), ["owner.json"]);
 });
 
 test("limits of open files are those that a child gets", async () => {
@@ -157,7 +158,7 @@ test("preflight on this machine: all sound, or space that is missing beside the 
   };
   const ready = await preflight(asked);
   assert.match(ready.version, /^tippecanoe v2/);
-  assert.equal(ready.tempDir.path, join(folder, "temp"));
+  assert.equal(ready.tempDir.place, folder);
   assert.equal(ready.plan.ok, true);
   assert.deepEqual(ready.estimate, { tempBytes: 10e6, archiveBytes: 4e6 });
   assert.deepEqual(readdirSync(folder), [], "nothing is made before the run");

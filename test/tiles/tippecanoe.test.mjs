@@ -9,13 +9,14 @@ import { fileURLToPath } from "node:url";
 import { Archive } from "../../dist/archive/reader.js";
 import { rewriteMetadata } from "../../dist/archive/rewrite.js";
 import { verifyArchive } from "../../dist/archive/verify.js";
+import { sweepPrivate } from "../../dist/pipeline/private-folder.js";
 import { runTippecanoe } from "../../dist/tiles/tippecanoe.js";
 import { failureOf } from "../../dist/tiles/tippecanoe-errors.js";
 import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
 import { testContext } from "../support/context.mjs";
 import { cropOf, fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
 import { processesIn, tippecanoeIn } from "../support/processes.mjs";
-import { tempFolder } from "../support/temp-folder.mjs";
+import { tempDirIn, tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 import { decodeZoom, noTippecanoe, tippecanoe } from "../support/tippecanoe.mjs";
 
@@ -27,7 +28,7 @@ function job(folder, change = {}) {
   return {
     features: fieldStream(300),
     output: join(folder, "a.pmtiles"),
-    tempDir: join(folder, "temp"),
+    tempDir: tempDirIn(folder),
     minZoom: 4,
     maxZoom: 14,
     program: "tippecanoe",
@@ -182,7 +183,7 @@ test("memory stays flat while tippecanoe does not read, and the run ends well wh
 }, async (t) => {
   const folder = tempFolder(t);
   const { child, events } = produce(t, folder, "endless");
-  const pid = await tippecanoeIn(join(folder, "temp"));
+  const pid = await tippecanoeIn(tempDirIn(folder));
   await waitFor(() => (events.at(-1)?.bytes ?? 0) > 3e6, events);
   process.kill(pid, "SIGSTOP");
   await sleep(600);
@@ -202,13 +203,14 @@ test("memory stays flat while tippecanoe does not read, and the run ends well wh
 test("no orphan tiles on when this process is killed", { skip: noTippecanoe }, async (t) => {
   const folder = tempFolder(t);
   const { child, events } = produce(t, folder, "endless");
-  const pid = await tippecanoeIn(join(folder, "temp"));
+  const pid = await tippecanoeIn(tempDirIn(folder));
   await waitFor(() => (events.at(-1)?.bytes ?? 0) > 1e6, events);
   child.kill("SIGKILL");
   await waitFor(() => !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
   assert.throws(() => new Archive(join(folder, "a.pmtiles")), { kind: "input" }, "no archive of half the fields");
   // The next run finds the folder that was left, and clears it.
   rmSync(join(folder, "a.pmtiles"));
+  assert.deepEqual(sweepPrivate([folder]), [tempDirIn(folder)]);
   const run = job(folder);
   await runTippecanoe(run);
   assert.equal(existsSync(run.tempDir), false);
@@ -247,7 +249,7 @@ test("SIGTERM at any time leaves nothing in /dev/shm, and nobody at work", {
 test("a full temporary folder is an error of kind space", { skip: noTippecanoe }, async (t) => {
   const disk = tinyDisk(t, "2m");
   if (disk === undefined) return t.skip("mount is not permitted here");
-  const run = job(tempFolder(t), { features: fieldStream(20_000), tempDir: join(disk, "temp") });
+  const run = job(tempFolder(t), { features: fieldStream(20_000), tempDir: tempDirIn(disk) });
   await assert.rejects(runTippecanoe(run), { kind: "space" });
   nothingLeft(run);
 });
@@ -379,7 +381,7 @@ test("every ending has a name: the real program's exit codes", { skip: noTippeca
 
 /** The producer as a process; its events as they come. */
 function produce(t, folder, count) {
-  const args = [PRODUCER, join(folder, "a.pmtiles"), join(folder, "temp"), count];
+  const args = [PRODUCER, join(folder, "a.pmtiles"), tempDirIn(folder), count];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));
   const events = [];

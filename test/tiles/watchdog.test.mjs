@@ -13,7 +13,7 @@ import { planTippecanoe } from "../../dist/tiles/tippecanoe-plan.js";
 import { testContext } from "../support/context.mjs";
 import { fieldChunks, fieldStream } from "../support/geojson-fields.mjs";
 import { processesIn, tippecanoeIn } from "../support/processes.mjs";
-import { tempFolder } from "../support/temp-folder.mjs";
+import { tempDirIn, tempFolder } from "../support/temp-folder.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
 
 const PLAN = planTippecanoe({ onlineCpus: 2, maxThreadsWanted: 2, softNofile: 4096, hardNofile: 4096 });
@@ -24,7 +24,7 @@ function job(folder, change = {}) {
   return {
     features: fieldStream(300),
     output: join(folder, "a.pmtiles"),
-    tempDir: join(folder, "temp"),
+    tempDir: tempDirIn(folder),
     minZoom: 4,
     maxZoom: 10,
     program: "tippecanoe",

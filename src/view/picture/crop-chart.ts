@@ -93,7 +93,7 @@ export async function drawChart(legend: HistoryLegend, options: ChartOptions, ct
   const title = options.title ?? "Crop area by year";
   lettering.write(title, plot.left, 46 * unit, { size: 24, color: INK.strong, room: canvas.width - 2 * plot.left });
   lettering.write(NOTE, plot.left, canvas.height - 20 * unit, { size: 12, color: INK.faint });
-  await writePng(canvas, out);
+  await writePng(canvas, out, ctx);
   const axis = { y0: plot.bottom, y1: plot.top, hectares: end };
   return { out, width, height: canvas.height, font, bands, years, bars, axis };
 }

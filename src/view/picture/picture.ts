@@ -97,7 +97,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
     years,
     font,
   });
-  await writePng(canvas, out);
+  await writePng(canvas, out, ctx);
   return {
     out,
     width,

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { type Canvas, loadImage } from "@napi-rs/canvas";
+import type { Context } from "../../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
-import { openScratch, publishFile, removeScratch } from "../../pipeline/output.js";
+import { makeOutput } from "../../pipeline/output.js";
 import type { Origin } from "../../pipeline/output-origin.js";
 
 /** Signature and IHDR, which every PNG begins with. */
@@ -12,24 +12,21 @@ const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 const SOFTWARE = textChunk("Software", "fields-pipeline");
 
 /** Encode a picture, read it back, and put it in place: there is the old file or the new. */
-export async function writePng(canvas: Canvas, out: string): Promise<void> {
+export async function writePng(canvas: Canvas, out: string, ctx: Context): Promise<void> {
   try {
-    const partial = join(openScratch(out), basename(out));
-    const encoded = canvas.toBuffer("image/png");
-    writeFileSync(partial, Buffer.concat([encoded.subarray(0, HEAD_BYTES), SOFTWARE, encoded.subarray(HEAD_BYTES)]));
-    const { width, height } = await loadImage(partial);
-    if (width !== canvas.width || height !== canvas.height) {
+    await makeOutput(out, ctx, async ({ partial }) => {
+      const encoded = canvas.toBuffer("image/png");
+      writeFileSync(partial, Buffer.concat([encoded.subarray(0, HEAD_BYTES), SOFTWARE, encoded.subarray(HEAD_BYTES)]));
+      const { width, height } = await loadImage(partial);
+      if (width === canvas.width && height === canvas.height) return;
       const expected = `${canvas.width} × ${canvas.height}`;
       throw new PipelineError("failed", "The picture does not read back", {
         expected,
         received: `${width} × ${height}`,
       });
-    }
-    publishFile(partial, out);
+    });
   } catch (error) {
     throw asPipelineError(error, "failed", "Cannot write the picture", { path: out });
-  } finally {
-    removeScratch(out);
   }
 }
 

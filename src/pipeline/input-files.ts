@@ -1,0 +1,60 @@
+import { type BigIntStats, statSync } from "node:fs";
+import { PipelineError } from "./errors.js";
+import { fileDigest } from "./fingerprint.js";
+
+/**
+ * Files that an output is made from, and how they stood when they were first looked at. Before
+ * the output is put in its place they must still stand so: a file that was exchanged or written
+ * while it was read gives an answer that belongs to neither.
+ */
+export class InputFiles {
+  readonly #before = new Map<string, BigIntStats | undefined>();
+
+  /** @param paths  to watch from now on. */
+  constructor(...paths: readonly string[]) {
+    for (const path of paths) this.watch(path);
+  }
+
+  /** Look at a file, which may be missing; later looks do not count. */
+  watch(path: string): void {
+    if (!this.#before.has(path)) this.#before.set(path, standing(path));
+  }
+
+  /** `fileDigest` of a file that is watched from before its first byte is read. */
+  digest(path: string): string {
+    this.watch(path);
+    return fileDigest(path);
+  }
+
+  /** @throws {PipelineError} input, naming the first file that is not as it was. */
+  requireUnchanged(): void {
+    for (const [path, before] of this.#before) {
+      const change = changeOf(before, standing(path));
+      if (change === undefined) continue;
+      throw new PipelineError("input", "Input was changed while it was read, so nothing is kept; run again", {
+        path,
+        change,
+      });
+    }
+  }
+}
+
+function standing(path: string): BigIntStats | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+/**
+ * What happened to a file; undefined when it holds what it held. The digest is no answer: the old
+ * content may have been put back. Nor is the time of change alone: links and permissions move it
+ * too. But a file that was renamed away and back has nothing else to show for it.
+ */
+function changeOf(before: BigIntStats | undefined, now: BigIntStats | undefined): string | undefined {
+  if (before === undefined) return now && "it was not there";
+  if (now === undefined) return "it is gone";
+  if (before.dev !== now.dev || before.ino !== now.ino) return "another file has taken its place";
+  if (before.size !== now.size) return `it had ${before.size} bytes, now ${now.size}`;
+  if (before.mtimeNs !== now.mtimeNs) return "it was written to";
+  const attributes = ({ mode, nlink, uid, gid }: BigIntStats) => `${mode} ${nlink} ${uid} ${gid}`;
+  const moved = before.ctimeNs !== now.ctimeNs && attributes(before) === attributes(now);
+  return moved ? "it was moved, or written to and dated back" : undefined;
+}
