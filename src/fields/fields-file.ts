@@ -5,6 +5,7 @@ import { PipelineError } from "../pipeline/errors.js";
 import { arrowTypes } from "../table/arrow-types.js";
 import { readFooter } from "../table/read-footer.js";
 import { crsOf, type GeoType, geoMetadata } from "./fields-crs.js";
+import { nativeEncoding } from "./geoarrow.js";
 import { idTypeOf } from "./ids.js";
 
 /** A parquet file's shape, read from its footer alone. */
@@ -14,8 +15,8 @@ export interface ParquetShape {
   readonly rowGroups: readonly number[];
   readonly columns: ReadonlyMap<string, DataType>;
   readonly metadata: ReadonlyMap<string, string>;
-  /** Columns of Parquet's GEOMETRY and GEOGRAPHY types. */
-  readonly geoTypes: ReadonlyMap<string, GeoType>;
+  /** As the file has it: the root, then columns, those in a column after it. */
+  readonly schema: readonly SchemaElement[];
   /** The writer, as the footer names it. */
   readonly createdBy: string | undefined;
 }
@@ -58,7 +59,7 @@ export async function openParquet(path: string): Promise<ParquetShape> {
       rowGroups: metadata.row_groups.map((group) => Number(group.num_rows)),
       columns: arrowTypes(metadata),
       metadata: new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value ?? ""])),
-      geoTypes: geoTypes(metadata.schema),
+      schema: metadata.schema,
       createdBy: metadata.created_by,
     };
   } catch (cause) {
@@ -84,10 +85,11 @@ function geoTypes(schema: readonly SchemaElement[]): Map<string, GeoType> {
 export async function openFields(path: string, options: FieldsOptions, log?: Notices): Promise<FieldsFile> {
   const shape = await openParquet(path);
   const geo = geoMetadata(path, shape.metadata);
+  const geometries = geoTypes(shape.schema);
   const idColumn = findColumn(shape, "id", options.idColumn, ID_NAMES);
   const geometryColumn = findColumn(shape, "geometry", options.geometryColumn ?? geo?.primary_column, [
     ...GEOMETRY_NAMES,
-    ...shape.geoTypes.keys(),
+    ...geometries.keys(),
   ]);
   const idType = idTypeOf(shape.columns.get(idColumn) as DataType);
   if (idType === undefined) {
@@ -97,27 +99,27 @@ export async function openFields(path: string, options: FieldsOptions, log?: Not
       received: String(shape.columns.get(idColumn)),
     });
   }
-  const geometryType = shape.columns.get(geometryColumn) as DataType;
-  if (![Type.Binary, Type.LargeBinary].includes(geometryType.typeId)) {
-    throw new PipelineError("input", "Geometry column must hold WKB", {
-      path,
-      column: geometryColumn,
-      received: String(geometryType),
-    });
-  }
   const column = geo?.columns?.[geometryColumn];
-  if (column?.encoding !== undefined && column.encoding !== "WKB") {
-    throw new PipelineError("input", "Geometry encoding must be WKB", {
-      path,
-      column: geometryColumn,
-      received: column.encoding,
-    });
-  }
-  const { metadata, geoTypes } = shape;
-  const source = { path, column: geometryColumn, geo: column, logical: geoTypes.get(geometryColumn), metadata };
-  const { crs, notices } = await crsOf(source, options.fieldsCrs);
+  checkEncoding(shape, geometryColumn, column?.encoding);
+  const source = { path, column: geometryColumn, geo: column, logical: geometries.get(geometryColumn) };
+  const { crs, notices } = await crsOf({ ...source, metadata: shape.metadata }, options.fieldsCrs);
   for (const notice of notices) log?.warn(notice, { path });
   return { ...shape, idColumn, idType, geometryColumn, crs };
+}
+
+/** WKB in bytes, or polygons as GeoArrow nests them. */
+function checkEncoding({ path, columns, schema }: ParquetShape, column: string, encoding = "WKB"): void {
+  const type = columns.get(column) as DataType;
+  const native = nativeEncoding(schema, column);
+  const isWkb = type.typeId === Type.Binary && encoding === "WKB";
+  const isNative = native !== undefined && ["WKB", native].includes(encoding.replace(/^geoarrow\./, ""));
+  if (isWkb || isNative) return;
+  throw new PipelineError("input", "Geometry column must hold polygons as WKB or as GeoArrow nests them", {
+    path,
+    column,
+    encoding,
+    received: type.typeId === Type.Null ? "another nested type" : String(type),
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type FieldId, hash64 } from "./ids.js";
+import { type FieldId, hash64 } from "./field-id.js";
 
 /** Row of each id; 28 bytes an id, whatever its type. The first row with an id keeps it. */
 export class IdTable {

@@ -1,11 +1,9 @@
 import { type Data, type DataType, type Decimal, Int64, makeData, Type } from "apache-arrow";
 import type { IdColumn, IdOrder, IntegerArray } from "../kernel/parquet.js";
+import { compareIds, type FieldId } from "./field-id.js";
 import type { FieldsFile } from "./fields-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
-
-/** A field's id: a bigint for integer columns of any width, else a string. */
-export type FieldId = bigint | string;
 
 /** Ids are texts or whole numbers, whatever type the numbers have. */
 const ID_TYPES: readonly Type[] = [Type.Int, Type.Float, Type.Decimal, Type.Utf8, Type.LargeUtf8];
@@ -97,12 +95,6 @@ function valueReader(data: Data): (row: number) => FieldId {
   return (row) => bytes.toString("utf8", Number(offsets[row]), Number(offsets[row + 1]));
 }
 
-/** Below 0 where `a` comes first; strings by their bytes, as the kernel has it. Both are of one column. */
-export function compareIds(a: FieldId, b: FieldId): number {
-  if (typeof a === "string" || typeof b === "string") return Buffer.compare(Buffer.from(`${a}`), Buffer.from(`${b}`));
-  return a < b ? -1 : Number(a > b);
-}
-
 /** @param data  of idData, as below. */
 export function idOrder(data: Data): IdOrder {
   const id = valueReader(data);
@@ -135,20 +127,6 @@ function stringIds(values: Uint8Array, offsets: Int32Array | BigInt64Array): IdC
     Number((offsets[row + 1] as number) - (offsets[row] as number)),
   );
   return { values: values.slice(begin, end), lengths };
-}
-
-/** An integer is its own hash; a string's is FNV-1a over its UTF-16 units, in 64 bits. */
-export function hash64(id: FieldId): bigint {
-  if (typeof id === "bigint") return BigInt.asUintN(64, id);
-  let [high, low] = [0xcbf29ce4, 0x84222325];
-  for (let i = 0; i < id.length; i++) {
-    low ^= id.charCodeAt(i);
-    // × 0x100000001b3 in two 32-bit halves
-    const carry = Math.floor(((low >>> 0) * 0x1b3) / 2 ** 32);
-    high = (Math.imul(high, 0x1b3) + (low << 8) + carry) | 0;
-    low = Math.imul(low, 0x1b3);
-  }
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
 /** Ids of rows, in the order asked, null where a row has none; rows ascending. */

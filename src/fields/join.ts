@@ -4,10 +4,11 @@ import { nativeKernel } from "../kernel/native.js";
 import { isUnsupported, type WholeColumn } from "../kernel/parquet.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { wholeChunk } from "./field-slice.js";
+import type { FieldId } from "./field-id.js";
+import { wholeChunk } from "./field-plan.js";
 import type { FieldsFile, ParquetShape } from "./fields-file.js";
 import { IdTable } from "./id-table.js";
-import { type FieldId, idReader, idTypeOf } from "./ids.js";
+import { idReader, idTypeOf } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
 
 /** A table with a row per field. */

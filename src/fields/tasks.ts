@@ -6,6 +6,8 @@ import {
   type PageIndex,
   type RepeatedIds,
 } from "../kernel/parquet.js";
+import { readFields, type SliceColumns } from "./reader.js";
+import { Polygons, readWkb, STATUS } from "./wkb.js";
 
 /** Data pages of one column chunk. */
 export function findPages(task: { path: string; name: string; chunk: ColumnChunk }): PageIndex {
@@ -30,3 +32,20 @@ export function findRepeatedIds(task: {
   }
 }
 findRepeatedIds.module = import.meta.url;
+
+/** Fields that stand for all. */
+const SAMPLE = 200;
+
+/** The first vertex of some fields of a slice that can be read: x and y in turn. */
+export async function sampleVertices(task: SliceColumns): Promise<Float64Array> {
+  const { column } = await readFields(task);
+  const rows = column.offsets.length - 1;
+  const polygons = new Polygons();
+  const vertices: number[] = [];
+  for (let row = 0; row < rows; row += Math.ceil(rows / SAMPLE)) {
+    const wkb = column.values.subarray(column.offsets[row], column.offsets[row + 1]);
+    if (readWkb(wkb, polygons) === STATUS.ok) vertices.push(polygons.x.data[0] as number, polygons.y.data[0] as number);
+  }
+  return Float64Array.from(vertices);
+}
+sampleVertices.module = import.meta.url;

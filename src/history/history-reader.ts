@@ -1,8 +1,9 @@
 import { openAsBlob } from "node:fs";
 import { type Table, tableFromIPC } from "apache-arrow";
 import { ParquetFile } from "parquet-wasm";
+import type { FieldId } from "../fields/field-id.js";
 import { openParquet, type ParquetShape } from "../fields/fields-file.js";
-import { type FieldId, idReader } from "../fields/ids.js";
+import { idReader } from "../fields/ids.js";
 import { columnData } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";

@@ -1,4 +1,4 @@
-import type { FieldId } from "../fields/ids.js";
+import type { FieldId } from "../fields/field-id.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import type { WkbColumn } from "../kernel/geometry.js";
 import { idHash } from "./id-order.js";

@@ -1,8 +1,9 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import Flatbush from "flatbush";
+import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { planSlices } from "../fields/slice.js";
+import type { FieldSlice } from "../fields/reader.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -10,7 +11,6 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { BOXES_OFFSET, type LookupHeader, MAGIC, TRAILER_BYTES, VERSION } from "./format.js";
 import { orderIds } from "./id-order.js";
-import { makePageIndex } from "./page-index.js";
 import { boxSlice } from "./tasks.js";
 
 /** Slices handed out beyond the number of workers. */
@@ -45,12 +45,13 @@ export async function buildLookup(
   const task = ctx.progress.start("fields indexed", rows);
   let [row, withoutPolygon] = [0, 0];
   try {
-    const read = (slice: ReturnType<typeof planSlices>[number]) =>
+    const { slices } = await planFields(fields, batch, pool, ctx);
+    const read = (slice: FieldSlice) =>
       pool.run(boxSlice, { path: fields.path, slice, idColumn, geometryColumn }).catch((cause: unknown) => {
         const range = `${slice.firstRow}..${slice.firstRow + slice.rows}`;
         throw asPipelineError(cause, "input", "Fields cannot be read", { path: fields.path, rows: range });
       });
-    for await (const { box, idHash } of mapOrdered(planSlices(fields, batch), pool.threads + AHEAD, read)) {
+    for await (const { box, idHash } of mapOrdered(slices, pool.threads + AHEAD, read)) {
       ctx.signal.throwIfAborted();
       for (let i = 0; i < box.length; i += 4) {
         if (box[i] === Infinity) withoutPolygon++;
@@ -65,7 +66,6 @@ export async function buildLookup(
   }
   tree.finish();
   const ids = orderIds(hashes);
-  const pages = (await makePageIndex(fields.path)) ?? new Uint8Array(0);
   const file = await open(path, "w");
   try {
     const boxes = new Uint8Array(tree.data);
@@ -81,16 +81,12 @@ export async function buildLookup(
       boxesCrc: crc32(boxes),
       idsOffset,
       idsCrc: crc32(idBytes),
-      pagesOffset: idsOffset + idBytes.length,
-      pagesBytes: pages.length,
-      pagesCrc: crc32(pages),
     };
     await write(file, MAGIC, 0);
     await write(file, boxes, BOXES_OFFSET);
     await write(file, idBytes, idsOffset);
-    await write(file, pages, header.pagesOffset);
     const json = Buffer.from(JSON.stringify(header));
-    const headerOffset = header.pagesOffset + pages.length;
+    const headerOffset = idsOffset + idBytes.length;
     const trailer = Buffer.alloc(TRAILER_BYTES);
     trailer.writeBigUInt64LE(BigInt(headerOffset), 0);
     trailer.writeUInt32LE(json.length, 8);

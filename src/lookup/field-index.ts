@@ -1,5 +1,5 @@
+import type { FieldId } from "../fields/field-id.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import type { FieldId } from "../fields/ids.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { sideOf } from "./contains.js";
@@ -42,7 +42,7 @@ export class FieldIndex {
 
   /** @param lookup  of these very fields; closed with the index. */
   static async open(fields: FieldsFile, lookup: LookupFile): Promise<FieldIndex> {
-    return new FieldIndex(lookup, await FieldRows.open(fields, await lookup.pages()), await placeOf(fields.crs));
+    return new FieldIndex(lookup, new FieldRows(fields), await placeOf(fields.crs));
   }
 
   /**
@@ -103,7 +103,6 @@ export class FieldIndex {
   }
 
   async close(): Promise<void> {
-    this.rows.close();
     await this.lookup.close();
   }
 

@@ -1,11 +1,10 @@
-import { type Table, Type, tableFromIPC } from "apache-arrow";
-import { ParquetFile } from "parquet-wasm";
+import { type Table, Type } from "apache-arrow";
+import { columnIds, type FieldId } from "../fields/field-id.js";
+import { type NativeColumns, openColumns, pagesOfGroup, type RowGroupPages } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { type FieldId, idReader } from "../fields/ids.js";
-import { columnData, wkbColumn } from "../fields/read-slice.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { openAsPlainParquet } from "../table/read-footer.js";
-import { withPageIndex } from "./page-index.js";
+import { readSlice } from "../fields/read-slice.js";
+import { type FieldSlice, readFields } from "../fields/reader.js";
+import { asPipelineError } from "../pipeline/errors.js";
 
 /** One field as its file has it. */
 export interface FieldRow {
@@ -18,35 +17,31 @@ export interface FieldRow {
 /** Rows this near each other are fetched in one read. */
 const NEAR_ROWS = 512;
 
-/** Reads single rows of a fields file. */
+/** Reads single rows of a fields file: the pages that they lie in, which are found when their row group is met. */
 export class FieldRows {
   /** First row of each row group, and the end of the last. */
   readonly #starts: readonly number[];
+  readonly #columns: NativeColumns | undefined;
+  readonly #pages = new Map<number, RowGroupPages>();
 
-  private constructor(
-    readonly fields: FieldsFile,
-    private readonly file: ParquetFile,
-  ) {
+  constructor(readonly fields: FieldsFile) {
     let at = 0;
     this.#starts = [0, ...fields.rowGroups.map((rows) => (at += rows))];
-  }
-
-  /** @param pages  from makePageIndex, where the file has no index of its own. */
-  static async open(fields: FieldsFile, pages?: Uint8Array<ArrayBuffer>): Promise<FieldRows> {
-    const { path } = fields;
-    const blob = await (pages === undefined ? openAsPlainParquet(path) : withPageIndex(path, pages));
-    return new FieldRows(fields, await ParquetFile.fromFile(blob));
+    this.#columns = openColumns(fields);
   }
 
   /** Ids and polygons of some rows, ascending by row. */
   async read(rows: readonly number[]): Promise<FieldRow[]> {
-    const { idColumn, geometryColumn } = this.fields;
+    const { path, idColumn, geometryColumn } = this.fields;
     const found: FieldRow[] = [];
     for (const near of this.#runs(rows)) {
       const [first, last] = [near[0] as number, near.at(-1) as number];
-      const table = await this.#fetch(first, last - first + 1, [idColumn, geometryColumn]);
-      const id = idReader(columnData(table, idColumn), idColumn);
-      const { values, offsets } = wkbColumn(columnData(table, geometryColumn));
+      const slice = this.#slice(first, last - first + 1);
+      const { column, idColumn: ids } = await this.#at(first, () =>
+        readFields({ path, slice, idColumn, geometryColumn }),
+      );
+      const { values, offsets } = column;
+      const id = columnIds(ids);
       for (const row of near) {
         const i = row - first;
         found.push({ row, id: id(i), wkb: values.subarray(offsets[i], offsets[i + 1]) });
@@ -57,18 +52,14 @@ export class FieldRows {
 
   /** The row's other columns of numbers and texts. */
   async attributes(row: number): Promise<Record<string, string | number | bigint | boolean | null>> {
-    const { columns, idColumn, geometryColumn } = this.fields;
+    const { path, columns, idColumn, geometryColumn } = this.fields;
     const names = [...columns].flatMap(([name, type]) => {
-      const plain = [Type.Int, Type.Float, Type.Utf8, Type.LargeUtf8, Type.Bool].includes(type.typeId);
+      const plain = [Type.Int, Type.Float, Type.Utf8, Type.Bool].includes(type.typeId);
       return plain && name !== idColumn && name !== geometryColumn ? [name] : [];
     });
     if (names.length === 0) return {};
-    const table = await this.#fetch(row, 1, names);
+    const table: Table = await this.#at(row, () => readSlice(path, this.#slice(row, 1), names));
     return Object.fromEntries(names.map((name) => [name, table.getChild(name)?.get(0) ?? null]));
-  }
-
-  close(): void {
-    this.file.free();
   }
 
   /** Rows ascending, cut where they lie far apart or in another row group. */
@@ -93,16 +84,22 @@ export class FieldRows {
     return low;
   }
 
-  async #fetch(row: number, rows: number, columns: string[]): Promise<Table> {
-    const group = this.#groupOf(row);
-    const offset = row - (this.#starts[group] as number);
+  /** Rows of one row group. */
+  #slice(firstRow: number, rows: number): FieldSlice {
+    const rowGroup = this.#groupOf(firstRow);
+    const offset = firstRow - (this.#starts[rowGroup] as number);
+    const slice = { rowGroup, offset, rows, firstRow };
+    const columns = this.#columns;
+    if (columns === undefined) return slice;
+    const pages = this.#pages.get(rowGroup) ?? pagesOfGroup(this.fields, columns, rowGroup);
+    this.#pages.set(rowGroup, pages);
+    return { ...slice, pages: pages.of(offset, offset + rows) };
+  }
+
+  async #at<T>(row: number, read: () => Promise<T>): Promise<T> {
     try {
-      const table = await this.file.read({ rowGroups: [group], offset, limit: rows, columns, batchSize: rows });
-      const read = tableFromIPC(table.intoIPCStream());
-      if (read.numRows !== rows) throw new Error(`${rows} rows were expected, ${read.numRows} came`);
-      return read;
+      return await read();
     } catch (cause) {
-      if (cause instanceof PipelineError) throw cause;
       throw asPipelineError(cause, "input", "Fields cannot be read", { path: this.fields.path, row });
     }
   }

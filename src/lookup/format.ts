@@ -4,8 +4,6 @@
  *     "FLDLOOK1"
  *     boxes        a flatbush of float32 boxes, one per row, in the fields' own CRS; 8-byte aligned
  *     ids          u64[rows] ascending: 32 bits of the id's hash << 32 | row
- *     pages        a footer for the fields' file that has an index of its pages; empty where it has
- *                  one itself, or none would help. See page-index.ts
  *     header       JSON, see LookupHeader
  *     trailer      header's offset u64, length u32, crc u32, "FLDLOOK1"
  *
@@ -14,7 +12,7 @@
  * geometry has a box that nothing meets. 29 bytes a field.
  */
 export const MAGIC = Buffer.from("FLDLOOK1", "latin1");
-export const VERSION = 1;
+export const VERSION = 2;
 export const TRAILER_BYTES = 24;
 /** Where the boxes begin: behind the magic, which is as long as flatbush wants to be aligned. */
 export const BOXES_OFFSET = MAGIC.length;
@@ -32,7 +30,4 @@ export interface LookupHeader {
   readonly boxesCrc: number;
   readonly idsOffset: number;
   readonly idsCrc: number;
-  readonly pagesOffset: number;
-  readonly pagesBytes: number;
-  readonly pagesCrc: number;
 }

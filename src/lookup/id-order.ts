@@ -1,4 +1,4 @@
-import { type FieldId, hash64 } from "../fields/ids.js";
+import { type FieldId, hash64 } from "../fields/field-id.js";
 
 /** 32 well-mixed bits of an id: ids that follow each other lie far apart. */
 export function idHash(id: FieldId): number {

@@ -71,16 +71,6 @@ export class LookupFile {
     return found;
   }
 
-  /** The fields' file's pages, see makePageIndex; undefined where there is no such index. */
-  async pages(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { pagesOffset, pagesBytes, pagesCrc } = this.header;
-    if (pagesBytes === 0) return undefined;
-    const pages = new Uint8Array(pagesBytes);
-    await readFully(this.path, this.file, pages, pagesOffset);
-    if (crc32(pages) !== pagesCrc) throw damaged(this.path, "pages");
-    return pages;
-  }
-
   /** @throws {PipelineError} input, where a checksum differs; reads the whole file. */
   async verify(): Promise<void> {
     const { boxesCrc, idsCrc, idsOffset, rows } = this.header;
@@ -88,7 +78,6 @@ export class LookupFile {
     const ids = new Uint8Array(8 * rows);
     await readFully(this.path, this.file, ids, idsOffset);
     if (crc32(ids) !== idsCrc) throw damaged(this.path, "ids");
-    await this.pages();
   }
 
   async close(): Promise<void> {

@@ -1,14 +1,12 @@
-import type { SliceColumns } from "../fields/field-slice.js";
-import { idReader } from "../fields/ids.js";
-import { columnData, readSlice, wkbColumn } from "../fields/read-slice.js";
+import { columnIds } from "../fields/field-id.js";
+import { readFields, type SliceColumns } from "../fields/reader.js";
 import { moved } from "../parallel/moved.js";
 import { type Boxes, boxesOf } from "./boxes.js";
 
 /** Read a slice of fields for the lookup index. */
-export async function boxSlice({ path, slice, idColumn, geometryColumn }: SliceColumns): Promise<Boxes> {
-  const table = await readSlice(path, slice, [idColumn, geometryColumn]);
-  const ids = idReader(columnData(table, idColumn), idColumn);
-  const boxes = boxesOf(wkbColumn(columnData(table, geometryColumn)), ids);
+export async function boxSlice(task: SliceColumns): Promise<Boxes> {
+  const { column, idColumn } = await readFields(task);
+  const boxes = boxesOf(column, columnIds(idColumn));
   return moved(boxes, [boxes.box, boxes.idHash]);
 }
 boxSlice.module = import.meta.url;

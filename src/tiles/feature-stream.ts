@@ -1,6 +1,7 @@
+import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
-import { planSlices, type Slice } from "../fields/slice.js";
+import type { FieldSlice } from "../fields/reader.js";
 import { type FeatureText, STATUS_OK } from "../kernel/geometry.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
@@ -29,6 +30,7 @@ const AHEAD = 1;
 export class FeatureStream {
   /** FIELD_STATUS code of every row once its slice has been yielded. */
   readonly status: Uint8Array;
+  #slices: Promise<readonly FieldSlice[]> | undefined;
 
   constructor(
     private readonly fields: FieldsFile,
@@ -47,7 +49,7 @@ export class FeatureStream {
 
   /** Bytes of the whole stream, from its first slice. */
   async estimateBytes(): Promise<number> {
-    const [first] = planSlices(this.fields, this.options.batch);
+    const [first] = await this.#plan();
     if (first === undefined) return 0;
     const { features } = await this.#writer()(first);
     return Math.ceil((features.text.length / first.rows) * this.fields.rows);
@@ -57,7 +59,7 @@ export class FeatureStream {
     const write = this.#writer();
     const task = this.ctx.progress.start("fields streamed", this.fields.rows);
     try {
-      const slices = planSlices(this.fields, this.options.batch);
+      const slices = await this.#plan();
       for await (const { slice, features } of mapOrdered(slices, this.pool.threads + AHEAD, write)) {
         this.ctx.signal.throwIfAborted();
         this.status.set(features.status, slice.firstRow);
@@ -69,7 +71,12 @@ export class FeatureStream {
     }
   }
 
-  #writer(): (slice: Slice) => Promise<{ slice: Slice; features: FeatureText }> {
+  #plan(): Promise<readonly FieldSlice[]> {
+    this.#slices ??= planFields(this.fields, this.options.batch, this.pool, this.ctx).then(({ slices }) => slices);
+    return this.#slices;
+  }
+
+  #writer(): (slice: FieldSlice) => Promise<{ slice: FieldSlice; features: FeatureText }> {
     const { path, idColumn, geometryColumn, crs } = this.fields;
     // GeoJSON is longitude and latitude, whatever the fields are in.
     const projection = planProjection(crs, "OGC:CRS84");

@@ -1,4 +1,4 @@
-import type { FieldId } from "../fields/ids.js";
+import type { FieldId } from "../fields/field-id.js";
 import type { TextColumn } from "../kernel/geometry.js";
 import { cropName } from "../legend/cdl-legend.js";
 

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { ROOT_AREA_BYTES } from "../archive/header.js";
-import type { SliceColumns } from "../fields/field-slice.js";
+import { columnIds } from "../fields/field-id.js";
+import { readFields, type SliceColumns } from "../fields/reader.js";
 import type { FeatureText, TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
 import type { SwapPlan, Swapped } from "../kernel/tiles.js";
@@ -30,23 +31,19 @@ export interface FeatureSource {
 
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
-  // Parquet-wasm and Arrow, which are most of what a worker that has them costs; a swap does without.
-  const { idReader } = await import("../fields/ids.js");
-  const { columnData, readSlice, wkbColumn } = await import("../fields/read-slice.js");
   const { propertyTexts } = await import("./properties.js");
   const { rows, firstRow } = task.slice;
-  const table = await readSlice(task.path, task.slice, [task.idColumn, task.geometryColumn]);
+  const { column, idColumn } = await readFields(task);
   const area = new Float32Array(task.area, firstRow * 4, rows);
   const crop = task.crop && new Float64Array(task.crop, firstRow * 8, rows);
-  const id = idReader(columnData(table, task.idColumn), task.idColumn);
   const properties = propertyTexts(
     rows,
-    id,
+    columnIds(idColumn),
     (row) => area[row] as number,
     (row) => crop?.[row] ?? Number.NaN,
     task.choice,
   );
-  return { column: wkbColumn(columnData(table, task.geometryColumn)), properties };
+  return { column, properties };
 }
 readFeatures.module = import.meta.url;
 

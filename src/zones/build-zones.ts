@@ -1,8 +1,9 @@
 import { duplicateRows } from "../fields/duplicate-rows.js";
-import { type FieldSlice, planFields } from "../fields/field-slice.js";
+import { compareIds } from "../fields/field-id.js";
+import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { compareIds } from "../fields/ids.js";
 import { planProjection } from "../fields/projection.js";
+import { type FieldSlice, readFields } from "../fields/reader.js";
 import { nativeKernel } from "../kernel/native.js";
 import type { IdColumn, IdOrder } from "../kernel/parquet.js";
 import type { Burned, KernelGrid } from "../kernel/zonal.js";
@@ -16,7 +17,7 @@ import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
 import { type PixelOptions, pixelRule } from "./pixel-rule.js";
 import { RunBuffers } from "./run-buffers.js";
-import { burnColumn, burnSlice, readGeometry, storeSegments } from "./tasks.js";
+import { burnColumn, burnSlice, storeSegments } from "./tasks.js";
 import { type SegmentStore, ZoneWriter } from "./zone-writer.js";
 
 /** Slices handed out beyond the number of workers, so that none waits for the writer. */
@@ -128,7 +129,7 @@ function burner(
         buffers.note(result.burned);
         return result;
       }
-      const { column, unsupported, ...ids } = await pool.run(readGeometry, source);
+      const { column, unsupported, ...ids } = await pool.run(readFields, source);
       tellOnce(unsupported);
       const burned = await pool.run(burnColumn, {
         ...target,

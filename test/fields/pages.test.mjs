@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { DataType } from "apache-arrow";
 import { duplicateRows } from "../../dist/fields/duplicate-rows.js";
-import { cutAtPages, planFields } from "../../dist/fields/field-slice.js";
+import { cutAtPages, planFields } from "../../dist/fields/field-plan.js";
 import { openFields } from "../../dist/fields/fields-file.js";
 import { idReader } from "../../dist/fields/ids.js";
 import { columnData, readSlice, wkbColumn } from "../../dist/fields/read-slice.js";

@@ -10,22 +10,11 @@ import {
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { checkCrs } from "./crs-check.js";
 import type { FieldsFile } from "./fields-file.js";
-import { planSlices, type Slice } from "./slice.js";
+import type { FieldSlice } from "./reader.js";
+import { planSlices } from "./slice.js";
 import { findPages } from "./tasks.js";
-
-/** A slice whose pages are known: it is read by the kernel, and any number of slices cost no more than one. */
-export interface FieldSlice extends Slice {
-  readonly pages?: { readonly ids: ColumnPart; readonly geometry: ColumnPart };
-}
-
-/** What a worker reads of a slice. */
-export interface SliceColumns {
-  readonly path: string;
-  readonly slice: FieldSlice;
-  readonly idColumn: string;
-  readonly geometryColumn: string;
-}
 
 /** How a file of fields is read: slice by slice, and its ids alone. */
 export interface FieldPlan {
@@ -45,11 +34,18 @@ const LEAST_ROWS = 1024;
  * Files of a kind that the kernel does not read are cut by rows and read by
  * way of parquet-wasm.
  *
- * @throws {PipelineError} input, naming the row group whose pages cannot be found.
+ * @throws {PipelineError} input, naming the row group whose pages cannot be found; the CRS, where it cannot be that of
+ *   the coordinates.
  */
 export async function planFields(fields: FieldsFile, batch: number, pool: Pool, ctx: Context): Promise<FieldPlan> {
   const columns = openColumns(fields, ctx);
-  if (columns === undefined) return { slices: planSlices(fields, batch) };
+  const plan =
+    columns === undefined ? { slices: planSlices(fields, batch) } : await planPages(fields, columns, batch, pool);
+  await checkCrs(fields, plan.slices[0], pool, ctx);
+  return plan;
+}
+
+async function planPages(fields: FieldsFile, columns: NativeColumns, batch: number, pool: Pool): Promise<FieldPlan> {
   const { ids, geometry } = columns;
   const rows = Math.max(LEAST_ROWS, Math.min(batch, Math.ceil(fields.rows / LEAST_SLICES)));
   const groups = fields.rowGroups.map(async (groupRows, rowGroup): Promise<Omit<FieldSlice, "firstRow">[]> => {
@@ -66,14 +62,12 @@ export async function planFields(fields: FieldsFile, batch: number, pool: Pool, 
       index(fields.idColumn, ids),
       index(fields.geometryColumn, geometry),
     ]);
+    const pages = new RowGroupPages(columns, rowGroup, idPages, geometryPages);
     return cutAtPages(geometryPages.firstRow, rows).map(([begin, end]) => ({
       rowGroup,
       offset: begin,
       rows: end - begin,
-      pages: {
-        ids: rowsOfChunk(ids, rowGroup, idPages, begin, end),
-        geometry: rowsOfChunk(geometry, rowGroup, geometryPages, begin, end),
-      },
+      pages: pages.of(begin, end),
     }));
   });
   let firstRow = 0;
@@ -90,10 +84,18 @@ export interface ColumnOfFields {
   readonly unsigned: boolean;
 }
 
-function openColumns(
-  fields: FieldsFile,
-  ctx: Context,
-): { readonly ids: ColumnOfFields; readonly geometry: ColumnOfFields } | undefined {
+/** Where the kernel finds ids and polygons. */
+export interface NativeColumns {
+  readonly ids: ColumnOfFields;
+  readonly geometry: ColumnOfFields;
+}
+
+/**
+ * Undefined for a file of a kind that the kernel does not read.
+ *
+ * @throws {PipelineError} input: the footer cannot be read.
+ */
+export function openColumns(fields: FieldsFile, ctx?: Pick<Context, "log">): NativeColumns | undefined {
   const { path, idColumn, geometryColumn, idType } = fields;
   // Decimals lie in a file as integers of another size.
   if (DataType.isDecimal(fields.columns.get(idColumn))) return undefined;
@@ -105,9 +107,36 @@ function openColumns(
     };
   } catch (cause) {
     if (!isUnsupported(cause)) throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
-    ctx.log.debug(`read by way of parquet-wasm: ${(cause as Error).message}`, { path });
+    ctx?.log.debug(`read by way of parquet-wasm: ${(cause as Error).message}`, { path });
     return undefined;
   }
+}
+
+/** The pages of ids and polygons in a row group. */
+export class RowGroupPages {
+  constructor(
+    private readonly columns: NativeColumns,
+    private readonly rowGroup: number,
+    private readonly ids: PageIndex,
+    private readonly geometry: PageIndex,
+  ) {}
+
+  /** Those that hold the group's rows [begin, end). */
+  of(begin: number, end: number): NonNullable<FieldSlice["pages"]> {
+    const { columns, rowGroup } = this;
+    return {
+      ids: rowsOfChunk(columns.ids, rowGroup, this.ids, begin, end),
+      geometry: rowsOfChunk(columns.geometry, rowGroup, this.geometry, begin, end),
+    };
+  }
+}
+
+/** @throws {Error} naming column and page, where they cannot be found. */
+export function pagesOfGroup(fields: FieldsFile, columns: NativeColumns, rowGroup: number): RowGroupPages {
+  const { path, idColumn, geometryColumn } = fields;
+  const index = (name: string, { chunks }: ColumnOfFields) =>
+    findPages({ path, name, chunk: chunkOf(chunks, rowGroup) });
+  return new RowGroupPages(columns, rowGroup, index(idColumn, columns.ids), index(geometryColumn, columns.geometry));
 }
 
 function chunkOf({ offset, bytes, values, indexOffset, indexBytes }: ColumnChunks, rowGroup: number): ColumnChunk {
