@@ -12,6 +12,7 @@ import { endScratch, openScratch, publishFile, requireHeld, withOutputLocks } fr
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
 import { openRaster } from "./raster/raster.js";
+import { isRemote } from "./raster/remote-raster.js";
 import { cropKeys } from "./tiles/archive-metadata.js";
 import { ensureBase } from "./tiles/base-archive.js";
 import { ensureTemplate, suitsTemplate } from "./tiles/swap-template.js";
@@ -43,7 +44,7 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const [fieldsPath, rasterPath, out] = ["fields", "raster", "out"].map((flag) => {
     const value = own[flag];
     if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
-    return resolve(value);
+    return isRemote(value) ? value : resolve(value);
   }) as [string, string, string];
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });

@@ -11,6 +11,7 @@ import { InputFiles } from "./pipeline/input-files.js";
 import { endScratch, openScratch, publishFile, requireHeld, type Scratch, withOutputLocks } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import { openRaster, type Raster } from "./raster/raster.js";
+import { isRemote } from "./raster/remote-raster.js";
 import { convertTable, type TableExtension, tableExtension, tableOrigin } from "./table/table-output.js";
 import { settledYears } from "./year/each-year.js";
 import { type ZonalRule, zonalRule } from "./zonal/rule.js";
@@ -171,7 +172,7 @@ function jobsOf(own: Arguments["own"]): Job[] {
 function path(own: Arguments["own"], flag: string): string {
   const value = own[flag];
   if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
-  return resolve(value);
+  return isRemote(value) ? value : resolve(value);
 }
 
 await main(
@@ -197,7 +198,10 @@ await main(
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL reads, zipped too" },
       layer: { type: "string", help: "layer of a vector source that has several" },
-      raster: { type: "string", help: "categorical raster that GDAL reads; with --years, a path that holds {year}" },
+      raster: {
+        type: "string",
+        help: "categorical raster that GDAL reads, or the http(s):// or s3:// URL of one; with --years, one that holds {year}",
+      },
       out: { type: "string", help: "table to write, .parquet, .csv or .arrow; with --years, a path that holds {year}" },
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },
       index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },

@@ -4,6 +4,7 @@ import type { Pixels, Window } from "../kernel/raster.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
+import { isRemote, remoteName } from "./remote-raster.js";
 
 /** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */
 gdal.config.set("GDAL_CACHEMAX", "16");
@@ -30,6 +31,7 @@ export interface Raster {
 /**
  * Open a raster and check that its first band can be counted.
  *
+ * @param path  a file, or the http(s):// or s3:// URL of one, of which only the blocks that are needed are read.
  * @throws {PipelineError} input: missing, not a raster that GDAL reads, no CRS, rotated, wrong band type.
  */
 export function openRaster(path: string): Raster {
@@ -93,12 +95,15 @@ export function nodataClasses({ nodata, masked }: Raster): readonly number[] {
 }
 
 function openDataset(path: string): gdal.Dataset {
-  if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
-  const file = statSync(path);
-  // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
-  if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
+  const name = isRemote(path) ? remoteName(path) : path;
+  if (name === path) {
+    if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
+    const file = statSync(path);
+    // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
+    if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
+  }
   try {
-    return gdal.open(path);
+    return gdal.open(name);
   } catch (cause) {
     throw new PipelineError("input", "Raster cannot be opened", { path }, { cause });
   }
