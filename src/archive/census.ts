@@ -13,6 +13,8 @@ export interface CensusPlan {
    */
   readonly rows?: number;
   readonly maxZoom: number;
+  /** Rows are ticked off at the zooms from here to the highest; at the highest alone when it is not given. */
+  readonly fullZoom?: number;
   /**
    * How far geometry may reach beyond its tile, as a share of the tile's extent. Geometry and all
    * attributes are walked when it is given, else only counted.
@@ -49,12 +51,18 @@ export interface LayerCensus {
   features: number;
   /** Bit r is set when row r was seen at the highest zoom; empty without rows. */
   readonly seen: Uint8Array;
+  /** The same of the zooms from the plan's `fullZoom` to below the highest; those alone that have features. */
+  readonly seenBelow: Record<number, Uint8Array>;
 }
 
 export function newCensus(plan: CensusPlan): Census {
-  // Whole 32-bit words, for merging.
-  const bytes = Math.ceil((plan.rows ?? 0) / 32) * 4;
-  return { entries: 0, layers: plan.layers.map(() => ({ features: 0, seen: new Uint8Array(bytes) })) };
+  const layers = plan.layers.map(() => ({ features: 0, seen: rowBits(plan.rows ?? 0), seenBelow: {} }));
+  return { entries: 0, layers };
+}
+
+/** A bit a row, in whole 32-bit words, for merging. */
+function rowBits(rows: number): Uint8Array {
+  return new Uint8Array(Math.ceil(rows / 32) * 4);
 }
 
 /**
@@ -98,6 +106,11 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
   const { rows, buffer } = plan;
   const walk = buffer === undefined ? undefined : featureWalk(layer, wanted, buffer);
   const highest = zoom === plan.maxZoom;
+  let seen = highest ? counts.seen : undefined;
+  if (!highest && rows !== undefined && zoom >= (plan.fullZoom ?? plan.maxZoom)) {
+    counts.seenBelow[zoom] ??= rowBits(rows);
+    seen = counts.seenBelow[zoom];
+  }
   const value = highest && plan.attribute ? attributeReader(layer, plan.attribute.key) : undefined;
   counts.features += layer.featureCount;
   for (let f = 0; f < layer.featureCount; f++) {
@@ -116,8 +129,8 @@ function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: num
         received: row ?? "none",
       });
     }
-    if (!highest) continue;
-    (counts.seen[row >> 3] as number) |= 1 << (row & 7);
+    if (seen === undefined) continue;
+    (seen[row >> 3] as number) |= 1 << (row & 7);
     if (value === undefined) continue;
     const [received, expected] = [value(view), plan.attribute?.values[row]];
     if (received !== expected) {
@@ -189,12 +202,20 @@ function attributeReader(layer: MvtLayer, key: string): (view: FeatureView) => n
 export function mergeCensus(into: Census, other: Census): void {
   into.entries += other.entries;
   into.layers.forEach((layer, i) => {
-    const { features, seen } = other.layers[i] as LayerCensus;
+    const { features, seen, seenBelow } = other.layers[i] as LayerCensus;
     layer.features += features;
-    const words = asWords(layer.seen);
-    asWords(seen).forEach((word, w) => {
-      (words[w] as number) |= word;
-    });
+    addBits(layer.seen, seen);
+    for (const [zoom, bits] of Object.entries(seenBelow)) {
+      layer.seenBelow[Number(zoom)] ??= new Uint8Array(bits.length);
+      addBits(layer.seenBelow[Number(zoom)] as Uint8Array, bits);
+    }
+  });
+}
+
+function addBits(into: Uint8Array, bits: Uint8Array): void {
+  const words = asWords(into);
+  asWords(bits).forEach((word, w) => {
+    (words[w] as number) |= word;
   });
 }
 
@@ -202,16 +223,20 @@ function asWords(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
-/** Rows that a layer does not have at the highest zoom: how many, and the first few. */
-export function missingRows(layer: LayerCensus, rows: number, limit = 20): { count: number; first: number[] } {
+/** Rows without their bit: how many, and the first few. */
+export function missingRows(
+  { seen }: { readonly seen: Uint8Array },
+  rows: number,
+  limit = 20,
+): { count: number; first: number[] } {
   const first: number[] = [];
   let count = 0;
   for (let row = 0; row < rows; row++) {
-    if (layer.seen[row >> 3] === 0xff) {
+    if (seen[row >> 3] === 0xff) {
       row |= 7;
       continue;
     }
-    if (((layer.seen[row >> 3] as number) & (1 << (row & 7))) !== 0) continue;
+    if (((seen[row >> 3] as number) & (1 << (row & 7))) !== 0) continue;
     count++;
     if (first.length < limit) first.push(row);
   }

@@ -15,9 +15,12 @@ const FIRST_ROWS = 20;
 /** Largest class that fits the census's table of attributes. */
 const MAX_CODE = 0x7fff;
 
-/** What of the fields is in an archive at its highest zoom. */
+/** From this zoom on every field is to be in the tiles that it meets. */
+export const FIELD_ZOOM = 9;
+
+/** What of the fields is in an archive. */
 export interface FieldCensus {
-  /** Fields with a polygon, and with a centroid. */
+  /** Fields with a polygon, and with a centroid, at the highest zoom. */
   readonly fields: number;
   readonly centroids: number;
   /** Fields with a centroid whose polygon is thinner than a tile unit and so is no polygon there. */
@@ -25,15 +28,26 @@ export interface FieldCensus {
   readonly firstThin: readonly number[];
   /** By layer, in the order of LAYERS: bit r is set when row r is there at the highest zoom. */
   readonly seen: readonly Uint8Array[];
+  /** Zooms from FIELD_ZOOM to below the highest that lack fields: how many have no polygon, and no centroid. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface LeftOut {
+  readonly zoom: number;
+  readonly fields: number;
+  readonly centroids: number;
 }
 
 /**
- * Open every tile and tick off every feature: a tiler's exit code says nothing of
- * what it lost. Crop codes are compared row by row on the way.
+ * Open every tile and tick off every feature, at each zoom that is to have all fields: a
+ * tiler's exit code says nothing of what it lost. Crop codes are compared row by row on the way.
  *
- * @param status  FIELD_STATUS code per row; rows that could not be drawn must not be there.
- * @param crop    CDL code per row, NaN where there is none; undefined for an archive without crops.
- * @throws {PipelineError} tool, naming rows, when a centroid is missing or another crop is in a tile.
+ * @param status     FIELD_STATUS code per row; rows that could not be drawn must not be there.
+ * @param crop       CDL code per row, NaN where there is none; undefined for an archive without crops.
+ * @param everyZoom  the tiler leaves out no field from FIELD_ZOOM on: one that does is an error. Of tippecanoe, which
+ *   drops fields below the highest zoom where tiles get large, it is reported.
+ * @throws {PipelineError} tool, naming rows and zoom, when a centroid is missing at the highest zoom, a field at another
+ *   one, or another crop is in a tile.
  */
 export async function takeCensus(
   path: string,
@@ -42,6 +56,7 @@ export async function takeCensus(
   maxZoom: number,
   pool: Pool,
   ctx: Context,
+  everyZoom = false,
 ): Promise<FieldCensus> {
   const rows = status.length;
   const plan: CensusPlan = {
@@ -51,12 +66,16 @@ export async function takeCensus(
     ],
     rows,
     maxZoom,
+    fullZoom: FIELD_ZOOM,
     // Costs a twentieth of what tiling does.
     buffer: OWN_BUFFER,
     ...(crop && { attribute: { key: "crop_code", values: attributeValues(crop) } }),
   };
   const census = newCensus(plan);
-  const entries = countEntries(path);
+  const archive = new Archive(path);
+  const entries = archive.entries.count;
+  const { minZoom } = archive.header;
+  archive.close();
   const ranges = Array.from({ length: Math.ceil(entries / RANGE) }, (_, i) => ({
     from: i * RANGE,
     to: Math.min(entries, (i + 1) * RANGE),
@@ -75,10 +94,34 @@ export async function takeCensus(
   } finally {
     task.end();
   }
-  return summarise(census, status, path);
+  const leftOut: LeftOut[] = [];
+  for (let zoom = Math.max(minZoom, FIELD_ZOOM); zoom < maxZoom; zoom++) {
+    const [fields, centroids] = census.layers.map((layer) => lacking(layer.seenBelow[zoom], status, path));
+    if (fields === undefined || centroids === undefined || fields.count + centroids.count === 0) continue;
+    const firstRows = (fields.count > 0 ? fields : centroids).first.join(" ");
+    const where = { zoom, fields: fields.count, centroids: centroids.count, of: rows, firstRows };
+    if (everyZoom) throw new PipelineError("tool", "Fields are missing from a zoom", { path, ...where });
+    leftOut.push({ zoom, fields: fields.count, centroids: centroids.count });
+    ctx.log.warn(`zoom ${zoom} lacks ${fields.count} fields, and ${centroids.count} centroids`, where);
+  }
+  return { ...summarise(census, status, path), leftOut };
 }
 
-function summarise(census: Census, status: Uint8Array, path: string): FieldCensus {
+/** Fields that were drawn and are not there: how many, and the first few. */
+function lacking(seen: Uint8Array | undefined, status: Uint8Array, path: string): { count: number; first: number[] } {
+  const first: number[] = [];
+  let count = 0;
+  status.forEach((code, row) => {
+    const there = seen !== undefined && ((seen[row >> 3] as number) & (1 << (row & 7))) !== 0;
+    if ((code === STATUS_OK) === there) return;
+    if (there) throw new PipelineError("tool", "A feature is in the archive that was never written", { path, row });
+    count++;
+    if (first.length < FIRST_ROWS) first.push(row);
+  });
+  return { count, first };
+}
+
+function summarise(census: Census, status: Uint8Array, path: string): Omit<FieldCensus, "leftOut"> {
   const rows = status.length;
   const [polygons, points] = census.layers as [Census["layers"][0], Census["layers"][0]];
   const has = (layer: Census["layers"][0], row: number) => ((layer.seen[row >> 3] as number) >> (row & 7)) & 1;
@@ -128,13 +171,4 @@ function attributeValues(crop: ArrayLike<number>): Int16Array {
     values[row] = Number.isNaN(code) ? -1 : code;
   }
   return values;
-}
-
-function countEntries(path: string): number {
-  const archive = new Archive(path);
-  try {
-    return archive.entries.count;
-  } finally {
-    archive.close();
-  }
 }

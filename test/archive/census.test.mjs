@@ -73,3 +73,17 @@ test("missing rows of every pattern, against a plain count", () => {
     }
   }
 });
+
+test("rows are ticked off at lower zooms too, from the one that is to have them all", (t) => {
+  const { archive, rows, plan } = archiveWithLosses(t);
+  const census = newCensus({ ...plan, fullZoom: 9 });
+  addToCensus(census, archive, { ...plan, fullZoom: 9 }, 0, archive.entries.count);
+  for (const { seenBelow } of census.layers) {
+    assert.deepEqual(Object.keys(seenBelow), ["9"]);
+    // Above the highest zoom these archives have field 0 alone.
+    assert.deepEqual(missingRows({ seen: seenBelow[9] }, rows, 2), { count: rows - 1, first: [1, 2] });
+  }
+  const sum = newCensus(plan);
+  mergeCensus(sum, structuredClone(census));
+  assert.deepEqual(sum, census);
+});
