@@ -18,7 +18,8 @@ constexpr uint32_t kSample = 4, kChildren = 2 * kSample;
 constexpr uint64_t kFullPercent = 90;
 constexpr uint8_t kSummaryVersion = 1;
 
-// Place of a step of the Hilbert curve through 8 x 8 children; each four steps from a multiple of four are one parent's.
+// Place of a step of the Hilbert curve through 8 x 8 children; each four steps from a multiple of four are one
+// parent's.
 struct Curve {
   uint8_t x[kChildren * kChildren], y[kChildren * kChildren];
   Curve() {
@@ -45,7 +46,8 @@ const Curve kCurve;
 
 // 64 well-mixed bits of a place.
 uint64_t lot_of(int zoom, uint64_t x, uint64_t y, uint64_t purpose) {
-  uint64_t value = (static_cast<uint64_t>(zoom) << 58 | purpose << 56) + x * 0x9e3779b97f4a7c15u + y * 0xc2b2ae3d27d4eb4fu;
+  uint64_t value =
+      (static_cast<uint64_t>(zoom) << 58 | purpose << 56) + x * 0x9e3779b97f4a7c15u + y * 0xc2b2ae3d27d4eb4fu;
   for (int round = 0; round < 2; round++) {
     value ^= value >> 30;
     value *= 0xbf58476d1ce4e5b9u;
@@ -79,8 +81,7 @@ void sample_cells(const std::vector<Cell>& children, uint32_t side, int zoom, ui
         const uint64_t weight = count * 100 >= full * kFullPercent ? full : count;
         const bool drawn = grown + weight >= full;
         // Where in the cell's points the lot falls.
-        uint64_t at = drawn ? (full - 1 - grown) * count / weight
-                            : draw_below(lot_of(zoom, x0 + x, y0 + y, 1), count);
+        uint64_t at = drawn ? (full - 1 - grown) * count / weight : draw_below(lot_of(zoom, x0 + x, y0 + y, 1), count);
         grown = drawn ? grown + weight - full : grown + weight;
         uint32_t child = 0;
         while (at >= four[child]->count) at -= four[child++]->count;
@@ -106,8 +107,8 @@ void paint_cells(std::vector<Cell>& cells, CellPainter& painter, std::vector<uin
   for (size_t i = 0; i < cells.size(); i++) rows[i] = cells[i].drawn ? cells[i].row : kNoRow;
   if (painter.paint(rows, kCells, out)) return;
   // 65,536 different fields: the one with the least under it is left out.
-  const auto least = std::min_element(cells.begin(), cells.end(),
-                                      [](const Cell& a, const Cell& b) { return a.count < b.count; });
+  const auto least =
+      std::min_element(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) { return a.count < b.count; });
   rows[static_cast<size_t>(least - cells.begin())] = kNoRow;
   painter.paint(rows, kCells, out);
 }
@@ -271,9 +272,8 @@ bool CellPainter::paint(const std::vector<uint32_t>& rows, uint32_t side, CellTi
     }
   }
   // The first ring of a piece is its exterior: it was met in its northernmost row.
-  std::stable_sort(rings_.begin(), rings_.end(), [](const Ring& a, const Ring& b) {
-    return a.row != b.row ? a.row < b.row : a.piece < b.piece;
-  });
+  std::stable_sort(rings_.begin(), rings_.end(),
+                   [](const Ring& a, const Ring& b) { return a.row != b.row ? a.row < b.row : a.piece < b.piece; });
   size_t different = 0;
   for (size_t i = 0; i < rings_.size(); i++) different += i == 0 || rings_[i].row != rings_[i - 1].row ? 1 : 0;
   if (different > kMostCellRows) return false;
@@ -321,7 +321,9 @@ void CellGrid::add_part(const WorldField& field, uint32_t first_ring, uint32_t e
   const auto top = static_cast<int64_t>(uint64_t{tile_.y} << shift);
   const int64_t spacing = (int64_t{1} << shift) / kPoints, first = spacing / 2;
   // The first line at or below a y, and the first column at or right of an x; not below 0.
-  const auto line_from = [&](int64_t y) { return y <= first ? 0 : std::min<int64_t>(kPoints, (y - first + spacing - 1) / spacing); };
+  const auto line_from = [&](int64_t y) {
+    return y <= first ? 0 : std::min<int64_t>(kPoints, (y - first + spacing - 1) / spacing);
+  };
   crossings_.clear();
   for (uint32_t ring = first_ring; ring < end_ring; ring++) {
     const uint32_t begin = field.ring_begin(ring), end = field.ring_end[ring];
