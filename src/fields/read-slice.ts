@@ -1,11 +1,12 @@
-import { statSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { type Data, type Table, Type, tableFromIPC, type Vector } from "apache-arrow";
 import type { ParquetFile } from "parquet-wasm";
 import type { WkbColumn } from "../kernel/geometry.js";
+import { fileState, ParquetDecoder } from "../table/parquet-decoder.js";
 import { openAsPlainParquet } from "../table/read-footer.js";
 import type { Slice } from "./slice.js";
 
-/** The last file opened in this thread: a worker reads one file slice by slice. */
+/** The last file opened in this worker, which reads one file slice by slice. */
 let open: { readonly path: string; readonly state: string; readonly file: ParquetFile } | undefined;
 
 /**
@@ -14,7 +15,11 @@ let open: { readonly path: string; readonly state: string; readonly file: Parque
  * @throws when the file is damaged; the message names neither file nor row, which the caller knows.
  */
 export async function readSlice(path: string, slice: Slice, columns: readonly string[]): Promise<Table> {
-  const state = stateOf(path);
+  if (isMainThread) {
+    const { rowGroup, offset, rows } = slice;
+    return new ParquetDecoder(path).read({ rowGroups: [rowGroup], offset, limit: rows, columns });
+  }
+  const state = fileState(path);
   if (open?.path !== path || open.state !== state) {
     open?.file.free();
     open = undefined;
@@ -32,12 +37,6 @@ export async function readSlice(path: string, slice: Slice, columns: readonly st
   const read = tableFromIPC(table.intoIPCStream());
   if (read.numRows !== slice.rows) throw new Error(`${slice.rows} rows were expected, ${read.numRows} came`);
   return read;
-}
-
-/** Changes when another file takes the path, as in a program that makes and reads one again and again. */
-function stateOf(path: string): string {
-  const { ino, size, mtimeMs } = statSync(path);
-  return `${ino} ${size} ${mtimeMs}`;
 }
 
 /** A column's single chunk. */

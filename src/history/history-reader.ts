@@ -1,11 +1,10 @@
-import { openAsBlob } from "node:fs";
-import { type Table, tableFromIPC } from "apache-arrow";
-import { ParquetFile } from "parquet-wasm";
+import type { Table } from "apache-arrow";
 import type { FieldId } from "../fields/field-id.js";
 import { openParquet, type ParquetShape } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import { columnData } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { ParquetDecoder } from "../table/parquet-decoder.js";
 import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";
 
 /** Row groups kept decoded; one is about 2 MB. */
@@ -43,7 +42,7 @@ export class HistoryReader {
   readonly #starts: readonly number[];
 
   private constructor(
-    private readonly file: ParquetFile,
+    private readonly file: ParquetDecoder,
     private readonly shape: ParquetShape,
     readonly header: HistoryHeader,
   ) {
@@ -55,7 +54,7 @@ export class HistoryReader {
   static async open(path: string): Promise<HistoryReader> {
     const shape = await openParquet(path);
     const header = readHeader(shape);
-    return new HistoryReader(await ParquetFile.fromFile(await openAsBlob(path)), shape, header);
+    return new HistoryReader(new ParquetDecoder(path), shape, header);
   }
 
   get path(): string {
@@ -99,7 +98,6 @@ export class HistoryReader {
 
   close(): void {
     this.#groups.clear();
-    this.file.free();
   }
 
   #groupOf(row: number): number {
@@ -127,8 +125,7 @@ export class HistoryReader {
   async #decode(group: number): Promise<Table> {
     const rows = this.shape.rowGroups[group] as number;
     try {
-      const table = await this.file.read({ rowGroups: [group], batchSize: rows });
-      return tableFromIPC(table.intoIPCStream());
+      return await this.file.read({ rowGroups: [group], offset: 0, limit: rows });
     } catch (cause) {
       this.#groups.delete(group);
       throw asPipelineError(cause, "input", "The history cannot be read", { path: this.path, rowGroup: group });
@@ -146,7 +143,8 @@ function readHeader(shape: ParquetShape): HistoryHeader {
       received: [...shape.metadata.keys()].join(" ") || "none",
     });
   }
-  const header = JSON.parse(text) as HistoryHeader;
+  const header = parseHeader(text);
+  if (header === undefined) throw new PipelineError("input", "The history's header cannot be read", { path });
   if (header.version !== HISTORY_VERSION) {
     throw new PipelineError("input", "The history is of another version", {
       path,
@@ -155,4 +153,16 @@ function readHeader(shape: ParquetShape): HistoryHeader {
     });
   }
   return header;
+}
+
+/** Undefined for what is no JSON, or lists no years. */
+function parseHeader(text: string): HistoryHeader | undefined {
+  try {
+    const header = JSON.parse(text) as HistoryHeader;
+    const sound =
+      typeof header.version === "number" && Array.isArray(header.years) && header.years.every(Number.isInteger);
+    return sound ? header : undefined;
+  } catch {
+    return undefined;
+  }
 }

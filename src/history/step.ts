@@ -146,54 +146,50 @@ interface HistoryTask {
 async function makeHistory(task: HistoryTask, ctx: Context): Promise<HistoryFacts> {
   const { zonal, missing, clean, options, own, files } = task;
   const tables: YearTable[] = [];
-  try {
-    const present = zonal.map(({ year }) => year);
-    for (const [i, file] of zonal.entries()) {
-      tables.push(await YearTable.open(file, !clean && i === zonal.length - 1 ? VALID_COLUMNS : []));
-    }
-    const last = tables.at(-1) as YearTable;
-    const layout = layoutOf(options, last.year);
-    const areas = clean
-      ? await cleanAreas(last, options, layout, ctx)
-      : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
-    const header: HistoryHeader = {
-      version: HISTORY_VERSION,
-      region: options.region,
-      years: own.years,
-      missing,
-      area: areas.source,
-    };
-    const classes = new CropClasses();
-    const lookedAt = rotationYears(present);
-    const tally = new Tally(present, lookedAt, classes);
-    const rows = last.shape.rows;
-    let batches = watched(tallied(mergeYears(tables, classes, ctx), areas, tally), rows, ctx);
-    if (own.csv) {
-      if (rows >= SPREADSHEET_ROWS) {
-        ctx.log.warn("the CSV has more rows than a spreadsheet takes", { rows, most: SPREADSHEET_ROWS });
-      }
-      batches = alsoAsCsv(files.historyCsv, own.years, present, batches);
-    }
-    await writeHistory(files.history, last.idType, header, present, batches);
-    await writeSummary(cropAreaTable(tally, present), files.cropArea);
-    await writeSummary(transitionTable(tally), files.transitions);
-    await writeSummary(rotationTable(tally, classes.codes), files.rotations);
-    writeFileSync(files.legend, `${JSON.stringify(makeLegend(tally, header), null, 1)}\n`);
-    return {
-      rows,
-      years: own.years,
-      missing,
-      crops: classes.codes.length,
-      area: areas.source,
-      fieldsWithoutArea: tally.rowsWithoutArea,
-      rotationYears: lookedAt,
-      fieldsWithoutRotation: tally.sequences.incomplete,
-      rotationsShortBy: tally.sequences.shortBy,
-      files: Object.fromEntries(sideFiles(files, own.csv).map((path) => [basename(path), fileDigest(path)])),
-    };
-  } finally {
-    for (const table of tables) table.close();
+  const present = zonal.map(({ year }) => year);
+  for (const [i, file] of zonal.entries()) {
+    tables.push(await YearTable.open(file, !clean && i === zonal.length - 1 ? VALID_COLUMNS : []));
   }
+  const last = tables.at(-1) as YearTable;
+  const layout = layoutOf(options, last.year);
+  const areas = clean
+    ? await cleanAreas(last, options, layout, ctx)
+    : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
+  const header: HistoryHeader = {
+    version: HISTORY_VERSION,
+    region: options.region,
+    years: own.years,
+    missing,
+    area: areas.source,
+  };
+  const classes = new CropClasses();
+  const lookedAt = rotationYears(present);
+  const tally = new Tally(present, lookedAt, classes);
+  const rows = last.shape.rows;
+  let batches = watched(tallied(mergeYears(tables, classes, ctx), areas, tally), rows, ctx);
+  if (own.csv) {
+    if (rows >= SPREADSHEET_ROWS) {
+      ctx.log.warn("the CSV has more rows than a spreadsheet takes", { rows, most: SPREADSHEET_ROWS });
+    }
+    batches = alsoAsCsv(files.historyCsv, own.years, present, batches);
+  }
+  await writeHistory(files.history, last.idType, header, present, batches);
+  await writeSummary(cropAreaTable(tally, present), files.cropArea);
+  await writeSummary(transitionTable(tally), files.transitions);
+  await writeSummary(rotationTable(tally, classes.codes), files.rotations);
+  writeFileSync(files.legend, `${JSON.stringify(makeLegend(tally, header), null, 1)}\n`);
+  return {
+    rows,
+    years: own.years,
+    missing,
+    crops: classes.codes.length,
+    area: areas.source,
+    fieldsWithoutArea: tally.rowsWithoutArea,
+    rotationYears: lookedAt,
+    fieldsWithoutRotation: tally.sequences.incomplete,
+    rotationsShortBy: tally.sequences.shortBy,
+    files: Object.fromEntries(sideFiles(files, own.csv).map((path) => [basename(path), fileDigest(path)])),
+  };
 }
 
 async function* tallied(

@@ -1,10 +1,9 @@
-import { openAsBlob } from "node:fs";
-import { type Data, type DataType, Type, tableFromIPC } from "apache-arrow";
-import { ParquetFile } from "parquet-wasm";
+import { type Data, type DataType, Type } from "apache-arrow";
 import { openParquet, type ParquetShape } from "../fields/fields-file.js";
 import { columnData } from "../fields/read-slice.js";
 import { planSlices, type Slice } from "../fields/slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { ParquetDecoder } from "../table/parquet-decoder.js";
 
 /** Rows decoded at a time; the zonal tables' own row groups are a little smaller. */
 const PIECE_ROWS = 131_072;
@@ -28,7 +27,7 @@ export class YearTable {
   private constructor(
     readonly year: number,
     readonly shape: ParquetShape,
-    private readonly file: ParquetFile,
+    private readonly file: ParquetDecoder,
     private readonly columns: readonly string[],
   ) {
     this.#slices = planSlices(shape, PIECE_ROWS);
@@ -45,7 +44,7 @@ export class YearTable {
     const more = extra.find((name) => shape.columns.has(name));
     const columns = ["field_id", "crop_code", "crop_share", ...(more === undefined ? extra.slice(0, 1) : [more])];
     for (const name of columns) checkColumn(shape, year, name);
-    return new YearTable(year, shape, await ParquetFile.fromFile(await openAsBlob(path)), columns);
+    return new YearTable(year, shape, new ParquetDecoder(path), columns);
   }
 
   get path(): string {
@@ -68,9 +67,7 @@ export class YearTable {
     try {
       const { rowGroup, offset, rows } = slice;
       const columns = [...this.columns];
-      const read = await this.file.read({ rowGroups: [rowGroup], offset, limit: rows, columns, batchSize: rows });
-      const table = tableFromIPC(read.intoIPCStream());
-      if (table.numRows !== rows) throw new Error(`${rows} rows were expected, ${table.numRows} came`);
+      const table = await this.file.read({ rowGroups: [rowGroup], offset, limit: rows, columns });
       this.#piece = columns.map((name) => columnData(table, name));
     } catch (cause) {
       throw asPipelineError(cause, "input", "Zonal table cannot be read", {
@@ -89,10 +86,6 @@ export class YearTable {
     this.#at += rows;
     this.#left -= rows;
     return { ids: ids as Data, codes: codes as Data, shares: shares as Data, extra };
-  }
-
-  close(): void {
-    this.file.free();
   }
 }
 
