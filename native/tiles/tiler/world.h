@@ -34,7 +34,7 @@ struct WorldBox {
   uint32_t min_x, min_y, max_x, max_y;
 };
 
-// One field. Rings are open (the first vertex is not repeated), without equal successive vertices, and have three or
+// One field. A field without any area has no parts, and is still drawn at its label. Rings are open (the first vertex is not repeated), without equal successive vertices, and have three or
 // more; exteriors run clockwise on the screen (positive area by the surveyor's formula, y down), holes the other way.
 // The first ring of a part is its exterior. The area is inside by the even-odd rule over a part's rings; parts may
 // overlap each other only where the source does. Nothing crosses the antimeridian: it was cut there.
@@ -56,14 +56,15 @@ struct WorldField {
 
 // Cells (tiles/tiler/cells.h) are what zooms below kFieldZoom show. Their contract with the passes:
 //
-// - A `CellGrid` is made for one tile of zoom kFieldZoom - 1 (8) and used again for the next by `begin(tile)`. It gets
+// - A `CellGrid` is made for one tile of the zoom below the lowest zoom of fields (8, unless the highest zoom is lower
+//   than 9) and used again for the next by `begin(tile)`. It gets
 //   `add(field)` for every field that touches the tile, in the order of rows, each once; fields that lie beyond the
 //   tile's edges altogether may come too, and parts beyond them do not count. A bucket that is split for want of
 //   memory is still added as one stream: the grid's memory must not depend on the number of fields.
 // - `finish(tile, summary)` gives the tile's features and appends a summary, opaque bytes that need nothing else.
 // - `merge_cells(tile, children, features, summary)` does the same for a tile of a lower zoom from the summaries of its
 //   four children (north-west, north-east, south-west, south-east; empty where there is no such tile). It is called
-//   for zooms 7, 6 ... down to the lowest that is wanted.
+//   for the zooms below, down to the lowest that is wanted.
 // - All of it depends on the fields' geometry and rows alone: not on order among buckets, threads or attributes.
 // - At zooms of cells the layer `fields` has a feature for each CellFeature, with the row as id and, of the fixed
 //   attributes, none; there is no layer `centroids`.

@@ -1,0 +1,72 @@
+// A bucket: the fields that meet one tile, as the first pass left them, and the tiles that the second makes of them.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tiles/tiler/field_tiler.h"
+#include "tiles/tiler/world.h"
+
+namespace fields {
+
+// Zooms of an archive, and of the buckets that it is made of.
+struct TilerZooms {
+  int min_zoom, max_zoom;
+  // The lowest zoom that shows every field.
+  int field_zoom() const { return max_zoom < kFieldZoom ? max_zoom : kFieldZoom; }
+  // Buckets are the tiles of the zoom below that: its cells are made of a bucket's fields.
+  int bucket_zoom() const { return field_zoom() == 0 ? 0 : field_zoom() - 1; }
+  int least_tiled() const { return min_zoom > field_zoom() ? min_zoom : field_zoom(); }
+};
+
+// Buckets of a field: those of the tiles that its box meets, with the buffer of the tiles under them. Closed.
+struct BucketRange {
+  uint32_t min_x, min_y, max_x, max_y;
+};
+BucketRange buckets_of(const WorldBox& box, TilerZooms zooms);
+
+// Records of one bucket from one slice of the fields.
+struct Chunk {
+  uint64_t offset;  // in the file
+  uint32_t bytes;
+  uint32_t crc;
+};
+
+// Reads a bucket's fields by ascending row, as often as they are wanted.
+class BucketReader {
+ public:
+  // `chunks`: by ascending rows.
+  BucketReader(const std::string& path, std::vector<Chunk> chunks);
+  ~BucketReader();
+  BucketReader(const BucketReader&) = delete;
+  BucketReader& operator=(const BucketReader&) = delete;
+
+  // Throws TileError where the file is not what was written.
+  void each(const std::function<void(const WorldField&, SpilledId)>& visit);
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  const uint8_t* load(size_t chunk);
+
+  int file_;
+  std::string path_;
+  std::vector<Chunk> chunks_;
+  uint64_t bytes_ = 0;
+  // All chunks, where they are few bytes; else the one that is being read.
+  std::vector<Buffer> loaded_;
+  Buffer current_;
+  WorldField field_;
+};
+
+struct BucketTiles {
+  std::vector<StoredTiles> zooms;  // from least_tiled() on
+  ShapeCounts shapes;
+  uint64_t records = 0;
+};
+
+// Makes all tiles of fields under a bucket's tile. Where they do not fit into `limit` bytes, part after part of it.
+void tile_bucket(BucketReader& fields, TileAddress bucket, TilerZooms zooms, FieldAttributes attributes,
+                 TileStore& store, size_t limit, BucketTiles& out);
+
+}  // namespace fields

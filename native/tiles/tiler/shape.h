@@ -1,0 +1,77 @@
+// Polygons on the grid of a zoom: what is drawn of a field, before it is cut into tiles and after.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fields {
+
+// In units of a tile, counted from the world's north-west corner or from a tile's. Below 2^29.
+struct GridPoint {
+  int32_t x, y;
+  bool operator==(const GridPoint& other) const { return x == other.x && y == other.y; }
+  bool operator!=(const GridPoint& other) const { return !(*this == other); }
+};
+
+// Closed: `max` belongs to it.
+struct GridBox {
+  int32_t min_x, min_y, max_x, max_y;
+};
+
+// Parts of open rings: the exterior (positive area, y down: clockwise on the screen), then its holes.
+struct Shape {
+  std::vector<GridPoint> points;
+  std::vector<uint32_t> ring_end;  // one past the ring's last point
+  std::vector<uint32_t> part_end;  // one past the part's last ring
+
+  uint32_t ring_begin(size_t ring) const { return ring == 0 ? 0 : ring_end[ring - 1]; }
+  uint32_t part_begin(size_t part) const { return part == 0 ? 0 : part_end[part - 1]; }
+  bool empty() const { return part_end.empty(); }
+  void clear() {
+    points.clear();
+    ring_end.clear();
+    part_end.clear();
+  }
+  void close_ring() { ring_end.push_back(static_cast<uint32_t>(points.size())); }
+  void close_part() { part_end.push_back(static_cast<uint32_t>(ring_end.size())); }
+  // A part that is a square of one unit.
+  void add_square(GridPoint corner);
+};
+
+// Positive where c lies to the right of the way from a to b on the screen.
+inline int64_t turn(GridPoint a, GridPoint b, GridPoint c) {
+  return static_cast<int64_t>(b.x - a.x) * (c.y - a.y) - static_cast<int64_t>(b.y - a.y) * (c.x - a.x);
+}
+
+// Twice the area, positive for exteriors. Exact: an area takes less than 60 bits.
+int64_t area_of(const GridPoint* points, size_t n);
+
+GridBox box_of(const Shape& shape);
+
+// Ends the ring that begins at point `first`: takes repeated points, spikes and points on straight lines out, and
+// drops it where nothing is left. Returns twice its area.
+int64_t finish_ring(Shape& shape, size_t first);
+
+// Whether a ring contains a point; either answer for one on its edge.
+bool contains(const GridPoint* ring, size_t n, GridPoint at);
+
+// Tells whether shapes are valid polygons: no edge touches another but its neighbours at their common vertex, holes
+// lie inside their exterior and outside each other, and parts outside each other. Stricter than the standard, which
+// lets rings touch at points. Rings are as finish_ring leaves them. Not for several threads at once.
+class ShapeCheck {
+ public:
+  bool is_simple(const Shape& shape);
+
+ private:
+  struct Edge {
+    int32_t min_x, max_x, min_y, max_y;
+    GridPoint a, b;
+    uint32_t next, index;  // of the edge that follows in the ring
+  };
+  bool edges_apart();
+  static bool nests(const Shape& shape);
+
+  std::vector<Edge> edges_;
+};
+
+}  // namespace fields

@@ -1,0 +1,78 @@
+// Vector tiles (MVT 2.1) from pieces of fields.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "tiles/gzip.h"
+#include "tiles/tiler/shape.h"
+#include "tiles/tiler/world.h"
+
+namespace fields {
+
+// The attributes that do not change over the years.
+struct FieldAttributes {
+  const float* area_ha;  // by row; not finite where unknown
+  bool has_ids;
+};
+
+// What becomes of a finished tile: the bytes that the archive holds.
+class TileStore {
+ public:
+  virtual ~TileStore() = default;
+  // Appends what is stored for a plain tile.
+  virtual void store(const uint8_t* tile, size_t size, Buffer& out) = 0;
+};
+
+// gzip, as archives have it.
+class GzipStore : public TileStore {
+ public:
+  GzipStore() : gzip_(kLevel) {}
+  void store(const uint8_t* tile, size_t size, Buffer& out) override { gzip_.deflate(tile, size, out); }
+
+ private:
+  static constexpr int kLevel = 6;
+  Gzip gzip_;
+};
+
+// Appends the commands of a polygon's rings, in units of the tile whose north-west corner is at `origin`.
+void append_geometry(const Shape& shape, GridPoint origin, Buffer& out);
+
+// Appends the commands of a point, in units of its tile.
+void append_point(GridPoint at, Buffer& out);
+
+// One feature of a layer; the geometry is commands.
+struct Feature {
+  uint32_t row;
+  const uint8_t* id;  // a message `Value`, or nothing
+  uint32_t id_size;
+  const uint8_t* geometry;
+  uint32_t geometry_size;
+};
+
+// Writes tiles, layer by layer, with fields in tippecanoe's order. Not for several threads at once.
+class TileLayers {
+ public:
+  explicit TileLayers(FieldAttributes attributes) : attributes_(attributes) {}
+
+  void begin() { tile_.size = 0; }
+  // Features of one layer, by ascending row. `type`: 1 for points, 3 for polygons. Without `attributed` they have
+  // nothing but their id.
+  void add(const char* name, uint32_t type, const std::vector<Feature>& features, bool attributed);
+  const Buffer& tile() const { return tile_; }
+
+ private:
+  uint32_t area_value(float area);
+  uint32_t id_value(const uint8_t* bytes, size_t size);
+
+  FieldAttributes attributes_;
+  Buffer tile_, values_, features_;
+  // Values by hash: a number in this layer, where the stamp is the layer's.
+  struct Slot {
+    uint64_t key;
+    uint32_t stamp, number;
+  };
+  std::vector<Slot> slots_;
+  uint32_t stamp_ = 0, value_count_ = 0;
+};
+
+}  // namespace fields
