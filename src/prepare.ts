@@ -98,6 +98,7 @@ await main(
       "areaColumn",
       "minZoom",
       "maxZoom",
+      "tiler",
       "tippecanoe",
       "scratch",
       "idColumn",

@@ -36,6 +36,7 @@ await main(
       "cropNames",
       "minZoom",
       "maxZoom",
+      "tiler",
       "tippecanoe",
       "scratch",
       "batch",

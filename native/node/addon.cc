@@ -254,6 +254,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_raster(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
   export_tiles(env, exports);
+  export_tiler(env, exports);
   return exports;
 }
 

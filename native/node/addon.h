@@ -57,5 +57,7 @@ void export_raster(Napi::Env env, Napi::Object exports);
 void export_table(Napi::Env env, Napi::Object exports);
 // Adds swap and templates.
 void export_tiles(Napi::Env env, Napi::Object exports);
+// Adds the tiler's passes.
+void export_tiler(Napi::Env env, Napi::Object exports);
 
 }  // namespace fields

@@ -112,6 +112,12 @@ export const OPTIONS = {
   },
   minZoom: { type: "integer", default: 4, min: 0, max: 16, help: "lowest zoom" },
   maxZoom: { type: "integer", default: 14, min: 0, max: 16, help: "highest zoom" },
+  tiler: {
+    type: "string",
+    default: "tippecanoe",
+    choices: ["native", "tippecanoe"],
+    help: "what tiles the fields: this program, or tippecanoe",
+  },
   tippecanoe: { type: "string", default: "tippecanoe", help: "the tippecanoe program" },
   scratch: {
     type: "string",

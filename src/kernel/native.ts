@@ -4,6 +4,7 @@ import { PipelineError } from "../pipeline/errors.js";
 import type { GeometryKernel } from "./geometry.js";
 import type { ParquetKernel } from "./parquet.js";
 import type { RasterKernel } from "./raster.js";
+import type { TilerKernel } from "./tiler.js";
 import type { TilesKernel } from "./tiles.js";
 import type { ZonalKernel } from "./zonal.js";
 
@@ -13,7 +14,7 @@ const MODULE = fileURLToPath(new URL("../../native/build/Release/fields.node", i
  * The inner loops, in C++: typed arrays in, typed arrays out, on batches. No call keeps a pointer or anything
  * else for the next one.
  */
-export type Kernel = GeometryKernel & ParquetKernel & RasterKernel & TilesKernel & ZonalKernel;
+export type Kernel = GeometryKernel & ParquetKernel & RasterKernel & TilerKernel & TilesKernel & ZonalKernel;
 
 /** @throws {PipelineError} tool, with the build command, when the module is missing or of another Node. */
 export function nativeKernel(): Kernel {

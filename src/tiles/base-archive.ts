@@ -18,6 +18,7 @@ import { InputFiles } from "../pipeline/input-files.js";
 import type { Step } from "../pipeline/step.js";
 import { archiveMetadata, LAYERS } from "./archive-metadata.js";
 import { takeCensus } from "./census.js";
+import { tileNatively } from "./native-tiler.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
 import { tileFields } from "./tile-fields.js";
 
@@ -49,7 +50,7 @@ export interface BaseArchive {
 
 /** Everything that a base depends on. */
 export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
-  const { idColumn, geometryColumn, areaColumn, fieldsCrs, minZoom, maxZoom } = options;
+  const { idColumn, geometryColumn, areaColumn, fieldsCrs, minZoom, maxZoom, tiler } = options;
   const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
   return {
     raw: digest(layout.fieldsRaw),
@@ -60,6 +61,7 @@ export function baseInputs(layout: Layout, options: Options, files: InputFiles) 
     fieldsCrs: fieldsCrs ?? null,
     minZoom,
     maxZoom,
+    tiler,
   };
 }
 
@@ -149,7 +151,11 @@ function baseStep(
         crop: undefined,
         choice: { fieldId: idType !== null, cropName: false },
       };
-      const tiled = await tileFields(fields, attributes, partial, "base", { ...run, ctx });
+      const { area: shared, choice } = attributes;
+      const tiled =
+        options.tiler === "native"
+          ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, options, pool(), ctx)
+          : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
       const census = await takeCensus(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx);
       if (census.thin > 0)
         ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {

@@ -27,6 +27,7 @@ class BucketTiler {
         zooms_(zooms),
         limit_(limit),
         out_(out),
+        rows_(attributes.rows),
         simplifier_(zooms.least_tiled(), zooms.max_zoom),
         tiler_(attributes, store) {
     out_.zooms.resize(static_cast<size_t>(zooms.max_zoom - zooms.least_tiled() + 1));
@@ -42,6 +43,7 @@ class BucketTiler {
   void find_anchors(TileAddress bucket) {
     size_t points = 0;
     fields_.each([&](const WorldField& field, SpilledId) {
+      if (field.row >= rows_) throw TileError("record of a field has an unknown row");
       points += field.points.size();
       out_.records++;
     });
@@ -103,6 +105,7 @@ class BucketTiler {
   TilerZooms zooms_;
   size_t limit_;
   BucketTiles& out_;
+  uint64_t rows_;
   Simplifier simplifier_;
   FieldTiler tiler_;
   std::vector<uint64_t> anchors_;
@@ -115,9 +118,7 @@ BucketRange buckets_of(const WorldBox& box, TilerZooms zooms) {
   const int bucket = zooms.bucket_zoom(), shift = kWorldBits - bucket;
   const int64_t margin = int64_t{kTileBuffer} << (kWorldBits - kExtentBits - zooms.field_zoom());
   const int64_t last = (int64_t{1} << bucket) - 1;
-  const auto at = [&](int64_t place) {
-    return static_cast<uint32_t>(std::clamp<int64_t>(place >> shift, 0, last));
-  };
+  const auto at = [&](int64_t place) { return static_cast<uint32_t>(std::clamp<int64_t>(place >> shift, 0, last)); };
   return {at(box.min_x - margin), at(box.min_y - margin), at(box.max_x + margin), at(box.max_y + margin)};
 }
 

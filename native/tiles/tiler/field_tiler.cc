@@ -66,8 +66,7 @@ void FieldTiler::begin(TileAddress root, int least, int most, size_t limit) {
     first -= (first - first_tile_id(z)) % (static_cast<uint64_t>(side) * side);
     for (uint32_t y = 0; y < side; y++) {
       for (uint32_t x = 0; x < side; x++) {
-        along[y * side + x] =
-            static_cast<uint32_t>(tile_id({z, (root.x << depth) + x, (root.y << depth) + y}) - first);
+        along[y * side + x] = static_cast<uint32_t>(tile_id({z, (root.x << depth) + x, (root.y << depth) + y}) - first);
       }
     }
     first_tile_.push_back(first_tile_.back() + side * side);

@@ -211,7 +211,8 @@ void ShapeRepair::keep_boundaries(Rule rule) {
       const Border& f = borders_[i];
       if (&f == &e) continue;
       // Where f crosses the ray: downwards counts as its direction has the east on its left, and so on.
-      const int64_t p = 2 * static_cast<int64_t>(flat ? f.a.x : f.a.y), q = 2 * static_cast<int64_t>(flat ? f.b.x : f.b.y);
+      const int64_t p = 2 * static_cast<int64_t>(flat ? f.a.x : f.a.y),
+                    q = 2 * static_cast<int64_t>(flat ? f.b.x : f.b.y);
       const int64_t at = flat ? mx : my;
       if ((p > at) == (q > at)) continue;
       // Twice the turn of (f.a, f.b, middle).
@@ -229,7 +230,7 @@ void ShapeRepair::keep_boundaries(Rule rule) {
     // `beyond`: the winding number just past the edge along the ray. A loop with positive area (clockwise on the
     // screen) has +1 inside: a point west of a downward edge is inside.
     const int32_t own = weight(e);
-    int32_t near_side;  // before the edge, as seen from where the ray goes to
+    int32_t near_side;     // before the edge, as seen from where the ray goes to
     bool positive_beyond;  // whether the far side is the side of positive turns of a -> b
     if (flat) {
       // a is west of b. The far side is south: positive turns of an eastward edge.

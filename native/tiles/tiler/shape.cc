@@ -81,8 +81,7 @@ bool ShapeCheck::is_simple(const Shape& shape) {
     for (uint32_t i = begin; i < end; i++) {
       const uint32_t next = i + 1 == end ? begin : i + 1;
       const GridPoint a = shape.points[i], b = shape.points[next];
-      edges_.push_back(
-          {std::min(a.x, b.x), std::max(a.x, b.x), std::min(a.y, b.y), std::max(a.y, b.y), a, b, next, i});
+      edges_.push_back({std::min(a.x, b.x), std::max(a.x, b.x), std::min(a.y, b.y), std::max(a.y, b.y), a, b, next, i});
     }
   }
   if (!edges_apart()) return false;

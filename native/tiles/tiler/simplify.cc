@@ -92,8 +92,8 @@ void AnchorFinder::mark(const WorldField& field, size_t first, std::vector<uint6
     for (uint32_t i = 0; i < n; i++) {
       const bool crossing = crosses(p[i], p[i + 1 == n ? 0 : i + 1]);
       const uint64_t key = key_of(p[i]), hash = mixed(key);
-      const bool anchor = crossed || crossing || key == kEmpty ||
-                          (is_here(hash) && slot_of(key, hash).neighbours == kConflict);
+      const bool anchor =
+          crossed || crossing || key == kEmpty || (is_here(hash) && slot_of(key, hash).neighbours == kConflict);
       const size_t bit = first + begin + i;
       if (anchor) bits[bit >> 6] |= uint64_t{1} << (bit & 63);
       crossed = crossing;

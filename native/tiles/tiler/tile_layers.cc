@@ -86,14 +86,16 @@ uint32_t TileLayers::area_value(float area) {
   uint8_t value[16];
   const auto size = static_cast<size_t>(put_area(value, area) - value);
   uint8_t* const start = values_.room(2 + size);
-  values_.size += static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), value, size) - start);
+  values_.size +=
+      static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), value, size) - start);
   return slots_[at].number;
 }
 
 // Ids are different from each other.
 uint32_t TileLayers::id_value(const uint8_t* bytes, size_t size) {
   uint8_t* const start = values_.room(2 * kMaxVarint + size);
-  values_.size += static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), bytes, size) - start);
+  values_.size +=
+      static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), bytes, size) - start);
   return value_count_++;
 }
 

@@ -12,6 +12,7 @@ namespace fields {
 // The attributes that do not change over the years.
 struct FieldAttributes {
   const float* area_ha;  // by row; not finite where unknown
+  uint64_t rows;
   bool has_ids;
 };
 

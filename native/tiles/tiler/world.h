@@ -34,10 +34,11 @@ struct WorldBox {
   uint32_t min_x, min_y, max_x, max_y;
 };
 
-// One field. A field without any area has no parts, and is still drawn at its label. Rings are open (the first vertex is not repeated), without equal successive vertices, and have three or
-// more; exteriors run clockwise on the screen (positive area by the surveyor's formula, y down), holes the other way.
-// The first ring of a part is its exterior. The area is inside by the even-odd rule over a part's rings; parts may
-// overlap each other only where the source does. Nothing crosses the antimeridian: it was cut there.
+// One field. A field without any area has no parts, and is still drawn at its label. Rings are open (the first vertex
+// is not repeated), without equal successive vertices, and have three or more; exteriors run clockwise on the screen
+// (positive area by the surveyor's formula, y down), holes the other way. The first ring of a part is its exterior. The
+// area is inside by the even-odd rule over a part's rings; parts may overlap each other only where the source does.
+// Nothing crosses the antimeridian: it was cut there.
 struct WorldField {
   uint32_t row = 0;
   WorldPoint label{0, 0};  // a point inside

@@ -1,0 +1,246 @@
+// The tiler: fields sorted into buckets, and buckets made into tiles.
+#include <napi.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "node/addon.h"
+#include "node/arguments.h"
+#include "node/parquet_slice.h"
+#include "tiles/protobuf.h"
+#include "tiles/tiler/bucket.h"
+#include "tiles/tiler/slice_spiller.h"
+#include "tiles/tiler/tile_id.h"
+
+namespace fields {
+namespace {
+
+constexpr int kMaxZoom = 16;
+
+TilerZooms zooms_of(const Napi::Object& from) {
+  const auto max_zoom = static_cast<int>(integer_of(from.Get("maxZoom"), "maxZoom", 0, kMaxZoom));
+  return {static_cast<int>(integer_of(from.Get("minZoom"), "minZoom", 0, static_cast<uint64_t>(max_zoom))), max_zoom};
+}
+
+// Messages `Value` of a slice's ids: integers, or strings.
+class IdValues {
+ public:
+  void add(const Rows& rows, const ColumnPart& part) {
+    for (size_t i = 0; i < rows.count; i++) {
+      const bool there = rows.present == nullptr || rows.present[i] != 0;
+      if (there && part.type == PhysicalType::kByteArray) {
+        put(kValueString, rows.bytes[i]);
+      } else if (there) {
+        const int64_t value = rows.integers[i];
+        const auto bits = static_cast<uint64_t>(value);
+        const bool negative = value < 0 && !(part.is_unsigned && part.type == PhysicalType::kInt64);
+        put(negative ? kValueSint : kValueUint, negative ? ~(bits << 1) : bits);
+      }
+      ends_.push_back(bytes_.size);
+    }
+  }
+  SpilledId at(size_t row) const {
+    if (ends_.empty()) return {nullptr, 0};
+    const size_t begin = row == 0 ? 0 : ends_[row - 1];
+    return {bytes_.data() + begin, ends_[row] - begin};
+  }
+
+ private:
+  static constexpr uint64_t kValueString = 1 << 3 | 2, kValueUint = 5 << 3 | 0, kValueSint = 6 << 3 | 0;
+
+  void put(uint64_t tag, uint64_t number) {
+    uint8_t* const start = bytes_.room(2 * kMaxVarint);
+    bytes_.size += static_cast<size_t>(put_number(put_number(start, tag), number) - start);
+  }
+  void put(uint64_t tag, const Bytes& text) {
+    uint8_t* const start = bytes_.room(2 * kMaxVarint + text.size);
+    uint8_t* to = put_number(put_number(start, tag), text.size);
+    if (text.size > 0) to = put_bytes(to, text.at, text.size);
+    bytes_.size += static_cast<size_t>(to - start);
+  }
+
+  Buffer bytes_;
+  std::vector<size_t> ends_;
+};
+
+uint32_t first_row_of(Napi::Value value, uint64_t rows) {
+  return static_cast<uint32_t>(integer_of(value, "firstRow", 0, (uint64_t{1} << 32) - std::max<uint64_t>(rows, 1)));
+}
+
+// {status, content, tiles, firstRows, records, ends, crcs, box}
+Napi::Value spilled_of(Napi::Env env, SliceSpiller& spiller, Napi::Uint8Array status) {
+  const auto& buckets = spiller.finish();
+  size_t size = 0;
+  for (const auto& bucket : buckets) size += bucket.records.size;
+  auto content = Napi::Uint8Array::New(env, size);
+  auto tiles = Napi::Float64Array::New(env, buckets.size());
+  auto first_rows = Napi::Uint32Array::New(env, buckets.size()), records = Napi::Uint32Array::New(env, buckets.size()),
+       ends = Napi::Uint32Array::New(env, buckets.size()), crcs = Napi::Uint32Array::New(env, buckets.size());
+  size_t end = 0;
+  for (size_t i = 0; i < buckets.size(); i++) {
+    const auto& bucket = buckets[i];
+    std::memcpy(content.Data() + end, bucket.records.data(), bucket.records.size);
+    end += bucket.records.size;
+    if (end > UINT32_MAX) throw Napi::Error::New(env, "a slice's fields take more than 4 GiB");
+    tiles[i] = static_cast<double>(bucket.tile);
+    first_rows[i] = bucket.first_row;
+    records[i] = bucket.count;
+    ends[i] = static_cast<uint32_t>(end);
+    crcs[i] = crc32_of(0, bucket.records.data(), bucket.records.size);
+  }
+  const WorldBox& box = spiller.box();
+  auto sides = Napi::Float64Array::New(env, 4);
+  sides[0] = box.min_x;
+  sides[1] = box.min_y;
+  sides[2] = box.max_x;
+  sides[3] = box.max_y;
+  auto result = Napi::Object::New(env);
+  result.Set("status", status);
+  result.Set("content", content);
+  result.Set("tiles", tiles);
+  result.Set("firstRows", first_rows);
+  result.Set("records", records);
+  result.Set("ends", ends);
+  result.Set("crcs", crcs);
+  result.Set("box", sides);
+  return result;
+}
+
+// spillPages(slice, firstRow, zooms, withIds) -> as spilled_of
+Napi::Value spill_pages(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const SliceArguments slice(object_of(info[0], "slice"));
+  const uint32_t first_row = first_row_of(info[1], slice.geometry.rows);
+  SliceSpiller spiller(zooms_of(object_of(info[2], "zooms")));
+  auto status = Napi::Uint8Array::New(env, slice.geometry.rows);
+  const File file(slice.path);
+  IdValues ids;
+  if (info[3].ToBoolean()) {
+    naming(env, slice.id_column, [&] {
+      ColumnReader reader(file, slice.ids);
+      for (Rows rows; reader.next(rows);) ids.add(rows, slice.ids);
+    });
+  }
+  return naming(env, slice.geometry_column, [&] {
+    ColumnReader reader(file, slice.geometry);
+    uint8_t* const status_out = status.Data();
+    uint32_t row = 0;
+    for (Rows rows; reader.next(rows);) {
+      for (size_t i = 0; i < rows.count; i++, row++) {
+        const bool null = rows.present != nullptr && rows.present[i] == 0;
+        status_out[row] =
+            null ? kNull : spiller.add(rows.bytes[i].at, rows.bytes[i].size, first_row + row, ids.at(row));
+      }
+    }
+    return spilled_of(env, spiller, status);
+  });
+}
+
+// spillColumn(column, ids: {values, offsets} | null, firstRow, zooms) -> as spilled_of
+Napi::Value spill_column(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const WkbColumn column(object_of(info[0], "column"));
+  const uint32_t first_row = first_row_of(info[2], column.count);
+  SliceSpiller spiller(zooms_of(object_of(info[3], "zooms")));
+  const uint8_t* values = nullptr;
+  const int32_t* offsets = nullptr;
+  if (!info[1].IsNull()) {
+    const auto ids = object_of(info[1], "ids");
+    const auto value_array = array_of<Napi::Uint8Array>(ids.Get("values"), "ids.values");
+    const auto offset_array = array_of<Napi::Int32Array>(ids.Get("offsets"), "ids.offsets");
+    if (offset_array.ElementLength() != size_t{column.count} + 1) fail(env, "ids.offsets: one a row was expected");
+    check_offsets(offset_array, value_array.ElementLength(), "ids.offsets");
+    values = value_array.Data();
+    offsets = offset_array.Data();
+  }
+  auto status = Napi::Uint8Array::New(env, column.count);
+  for (uint32_t i = 0; i < column.count; i++) {
+    const SpilledId id = values == nullptr
+                             ? SpilledId{nullptr, 0}
+                             : SpilledId{values + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i])};
+    status[i] = column.is_null(i) ? kNull : spiller.add(column.bytes(i), column.size(i), first_row + i, id);
+  }
+  return spilled_of(env, spiller, status);
+}
+
+Napi::Object object_of_tiles(Napi::Env env, int zoom, const StoredTiles& tiles) {
+  auto content = Napi::Uint8Array::New(env, tiles.bytes.size);
+  if (tiles.bytes.size > 0) std::memcpy(content.Data(), tiles.bytes.data(), tiles.bytes.size);
+  auto ids = Napi::Float64Array::New(env, tiles.ids.size());
+  for (size_t i = 0; i < tiles.ids.size(); i++) ids[i] = static_cast<double>(tiles.ids[i]);
+  auto result = Napi::Object::New(env);
+  result.Set("zoom", zoom);
+  result.Set("content", content);
+  result.Set("tileIds", ids);
+  result.Set("sizes", copy_of<Napi::Uint32Array>(env, tiles.sizes));
+  result.Set("polygons", static_cast<double>(tiles.features[0]));
+  result.Set("points", static_cast<double>(tiles.features[1]));
+  result.Set("largest", static_cast<double>(tiles.largest));
+  return result;
+}
+
+// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit})
+//   -> {zooms: [{zoom, content, tileIds, sizes, polygons, points, largest}], shapes}
+Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = text_of(info[0], "path");
+  const auto chunk_arrays = object_of(info[1], "chunks");
+  const auto offsets = array_of<Napi::Float64Array>(chunk_arrays.Get("offsets"), "chunks.offsets");
+  const auto bytes = array_of<Napi::Uint32Array>(chunk_arrays.Get("bytes"), "chunks.bytes");
+  const auto crcs = array_of<Napi::Uint32Array>(chunk_arrays.Get("crcs"), "chunks.crcs");
+  if (bytes.ElementLength() != offsets.ElementLength() || crcs.ElementLength() != offsets.ElementLength()) {
+    fail(env, "chunks: arrays of one length were expected");
+  }
+  const auto plan = object_of(info[3], "plan");
+  const TilerZooms zooms = zooms_of(plan);
+  const TileAddress bucket = tile_of(integer_of(info[2], "tile", 0, first_tile_id(kMaxZoom)));
+  if (bucket.z != zooms.bucket_zoom())
+    fail(env, "tile: one of zoom " + std::to_string(zooms.bucket_zoom()) + " was expected");
+  const Napi::Value area = plan.Get("area");
+  if (!area.IsTypedArray() || area.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
+    fail(env, "area: Float32Array was expected");
+  }
+  const FieldAttributes attributes{elements_of<float>(area.As<Napi::TypedArray>()),
+                                   area.As<Napi::TypedArray>().ElementLength(), plan.Get("hasIds").ToBoolean()};
+  const uint64_t limit = integer_of(plan.Get("limit"), "limit", 1, UINT32_MAX);
+  std::vector<Chunk> chunks;
+  for (size_t i = 0; i < offsets.ElementLength(); i++) {
+    chunks.push_back({static_cast<uint64_t>(offsets[i]), bytes[i], crcs[i]});
+  }
+  BucketTiles tiles;
+  try {
+    BucketReader reader(path, std::move(chunks));
+    GzipStore store;
+    tile_bucket(reader, bucket, zooms, attributes, store, limit, tiles);
+  } catch (const TileError& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+  auto result = Napi::Object::New(env);
+  auto list = Napi::Array::New(env, tiles.zooms.size());
+  for (uint32_t i = 0; i < tiles.zooms.size(); i++) {
+    list.Set(i, object_of_tiles(env, zooms.least_tiled() + static_cast<int>(i), tiles.zooms[i]));
+  }
+  result.Set("zooms", list);
+  const ShapeCounts& counts = tiles.shapes;
+  auto shapes = Napi::Object::New(env);
+  shapes.Set("drawn", static_cast<double>(counts.shapes));
+  shapes.Set("whole", static_cast<double>(counts.whole));
+  shapes.Set("repaired", static_cast<double>(counts.repaired));
+  shapes.Set("squares", static_cast<double>(counts.squares));
+  shapes.Set("pieces", static_cast<double>(counts.pieces));
+  shapes.Set("rejoined", static_cast<double>(counts.rejoined));
+  shapes.Set("unsolved", static_cast<double>(counts.unsolved));
+  result.Set("shapes", shapes);
+  return result;
+}
+
+}  // namespace
+
+void export_tiler(Napi::Env env, Napi::Object exports) {
+  exports.Set("spillPages", Napi::Function::New(env, spill_pages));
+  exports.Set("spillColumn", Napi::Function::New(env, spill_column));
+  exports.Set("tileBucket", Napi::Function::New(env, tile_bucket_of));
+}
+
+}  // namespace fields

@@ -1,0 +1,71 @@
+// Arguments that say where in a parquet file a slice lies, and its readers' errors.
+#pragma once
+#include <napi.h>
+
+#include <new>
+#include <string>
+
+#include "node/arguments.h"
+#include "parquet/parquet_column.h"
+#include "parquet/parquet_file.h"
+
+namespace fields {
+
+constexpr uint64_t kMostBytes = uint64_t{1} << 53;
+
+inline ColumnPart part_of(const Napi::Object& from) {
+  const auto number = [&](const char* name) { return integer_of(from.Get(name), name, 0, kMostBytes); };
+  ColumnPart part{};
+  part.dictionary_offset = number("dictionaryOffset");
+  part.dictionary_bytes = number("dictionaryBytes");
+  part.offset = number("offset");
+  part.bytes = number("bytes");
+  part.skip = number("skip");
+  part.rows = number("rows");
+  part.chunk_values = number("chunkValues");
+  if (part.rows > UINT32_MAX) fail(from.Env(), "rows: too many");
+  const uint64_t type = number("type");
+  if (type != 1 && type != 2 && type != 6) fail(from.Env(), "type: a physical type that is not read");
+  part.type = static_cast<PhysicalType>(type);
+  const uint64_t codec = number("codec");
+  if (!can_decompress(static_cast<int64_t>(codec))) fail(from.Env(), "codec: a compression that is not read");
+  part.codec = static_cast<Codec>(codec);
+  part.optional = from.Get("optional").ToBoolean();
+  part.is_unsigned = from.Get("unsigned").ToBoolean();
+  return part;
+}
+
+// What the readers of parquet throw, with the column's name, and whether another reader may know the file.
+template <typename F>
+auto naming(Napi::Env env, const std::string& column, F&& function) {
+  try {
+    return function();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const UnsupportedParquet& error) {
+    auto thrown = Napi::Error::New(env, column + ": " + error.what());
+    thrown.Set("code", "PARQUET_UNSUPPORTED");
+    throw thrown;
+  } catch (const std::bad_alloc&) {
+    throw Napi::Error::New(env, column + ": no memory for a page");
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, column + ": " + error.what());
+  }
+}
+
+// What the readers of a slice take: {path, idColumn, ids, geometryColumn, geometry}.
+struct SliceArguments {
+  std::string path, id_column, geometry_column;
+  ColumnPart ids, geometry;
+
+  explicit SliceArguments(const Napi::Object& from)
+      : path(text_of(from.Get("path"), "path")),
+        id_column(text_of(from.Get("idColumn"), "idColumn")),
+        geometry_column(text_of(from.Get("geometryColumn"), "geometryColumn")),
+        ids(part_of(object_of(from.Get("ids"), "ids"))),
+        geometry(part_of(object_of(from.Get("geometry"), "geometry"))) {
+    if (geometry.type != PhysicalType::kByteArray) fail(from.Env(), "geometry: byte arrays were expected");
+  }
+};
+
+}  // namespace fields

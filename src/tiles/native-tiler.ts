@@ -1,0 +1,300 @@
+import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Bounds, Header } from "../archive/header.js";
+import type { Metadata } from "../archive/metadata.js";
+import { ArchiveWriter } from "../archive/writer.js";
+import { planFields } from "../fields/field-plan.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import { planProjection } from "../fields/projection.js";
+import type { FieldSlice } from "../fields/reader.js";
+import { STATUS_OK } from "../kernel/geometry.js";
+import type { BucketChunks, ShapeCounts, TilePlan } from "../kernel/tiler.js";
+import { mapOrdered } from "../parallel/map-ordered.js";
+import type { Pool } from "../parallel/pool.js";
+import type { Context } from "../pipeline/context.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { SpillFile } from "./spill-file.js";
+import type { Tiled } from "./tile-fields.js";
+import { tilestatsOf } from "./tiler-stats.js";
+import {
+  readColumns,
+  type SpilledChunks,
+  type StoredZoom,
+  spillColumn,
+  spillSlice,
+  tileBucket,
+} from "./tiler-tasks.js";
+
+/** Changes when the same fields give other tiles. */
+const VERSION = 1;
+const ENGINE = `fields-pipeline tiler ${VERSION}`;
+/** Uncompressed tiles that a worker holds at a time; a bucket with more is worked on in parts. */
+const LIMIT_BYTES = 96 * 2 ** 20;
+/** Slices and buckets handed out beyond the number of workers. */
+const AHEAD = 1;
+/** Bytes of tiles that the writer reads at a time. */
+const READ_BYTES = 8 * 2 ** 20;
+/** Below this zoom tiles hold cells, not fields; native/tiles/tiler/world.h has it too. */
+const FIELD_ZOOM = 9;
+const WORLD = 2 ** 32;
+
+export interface TilerOptions {
+  readonly batch: number;
+  readonly minZoom: number;
+  readonly maxZoom: number;
+  /** For tests: see LIMIT_BYTES. */
+  readonly limitBytes?: number;
+}
+
+export interface TilerAttributes {
+  /** Shared; hectares as floats by row, NaN where unknown. */
+  readonly area: SharedArrayBuffer;
+  /** Features carry `field_id`. */
+  readonly fieldId: boolean;
+}
+
+/** A bucket: the fields that meet one tile, in pieces by slice. */
+interface Bucket {
+  readonly tile: number;
+  readonly offsets: number[];
+  readonly bytes: number[];
+  readonly crcs: number[];
+}
+
+/**
+ * Tile every field and its centroid beside `partial`, in two passes: fields are sorted into buckets, one for each tile
+ * of the zoom above the first that shows every field; then each bucket becomes the tiles under it. Memory holds one
+ * slice or bucket a worker; the same fields give the same bytes with any number of them.
+ */
+export async function tileNatively(
+  fields: FieldsFile,
+  attributes: TilerAttributes,
+  partial: string,
+  options: TilerOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<Tiled> {
+  const folder = join(dirname(partial), "tiler");
+  const path = join(dirname(partial), "tiled.pmtiles");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  const spill = SpillFile.create(join(folder, "fields"));
+  const spilled = await spillFields(fields, attributes, spill, options, pool, ctx);
+  const { buckets, status, bounds } = spilled;
+  if (bounds === undefined) throw new PipelineError("input", "No field can be drawn", { path: fields.path });
+  const made = await tileBuckets(buckets, attributes, spill, folder, options, pool, ctx);
+  rmSync(spill.path);
+  const tilestats = await tilestatsOf(fields, attributes, status, made.counts, options.batch);
+  await writeArchive(path, made, bounds, { tilestats }, options, ctx);
+  rmSync(folder, { recursive: true });
+  const drawn = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
+  return { path, engine: ENGINE, status, drawn };
+}
+
+async function spillFields(
+  fields: FieldsFile,
+  { fieldId }: TilerAttributes,
+  file: SpillFile,
+  { batch, minZoom, maxZoom }: TilerOptions,
+  pool: Pool,
+  ctx: Context,
+) {
+  const { path, idColumn, geometryColumn } = fields;
+  const projection = planProjection(fields.crs, "OGC:CRS84");
+  const task = { path, idColumn, geometryColumn, withIds: fieldId, zooms: { minZoom, maxZoom }, file: file.shared };
+  const spill = async (slice: FieldSlice): Promise<{ slice: FieldSlice; chunks: SpilledChunks }> => {
+    try {
+      if (projection.kind !== "proj") return { slice, chunks: await pool.run(spillSlice, { ...task, slice }) };
+      const { column, ids } = await pool.run(readColumns, { ...task, slice });
+      const source = { column: projection.reproject(column), ids, firstRow: slice.firstRow };
+      return { slice, chunks: await pool.run(spillColumn, { ...source, zooms: task.zooms, file: task.file }) };
+    } catch (cause) {
+      throw asPipelineError(cause, "input", "Fields cannot be read", {
+        path,
+        rows: `${slice.firstRow}..${slice.firstRow + slice.rows}`,
+      });
+    }
+  };
+  const status = new Uint8Array(fields.rows);
+  const buckets = new Map<number, Bucket>();
+  const box = [WORLD, WORLD, 0, 0] as [number, number, number, number];
+  let told = false;
+  const progress = ctx.progress.start("fields projected", fields.rows);
+  try {
+    const { slices } = await planFields(fields, batch, pool, ctx);
+    for await (const { slice, chunks } of mapOrdered(slices, pool.threads + AHEAD, spill)) {
+      ctx.signal.throwIfAborted();
+      status.set(chunks.status, slice.firstRow);
+      chunks.tiles.forEach((tile, i) => {
+        const bucket = buckets.get(tile) ?? { tile, offsets: [], bytes: [], crcs: [] };
+        buckets.set(tile, bucket);
+        bucket.offsets.push(chunks.offsets[i] as number);
+        bucket.bytes.push(chunks.bytes[i] as number);
+        bucket.crcs.push(chunks.crcs[i] as number);
+      });
+      const [west, north, east, south] = chunks.box as unknown as typeof box;
+      if (west <= east) {
+        box[0] = Math.min(box[0], west);
+        box[1] = Math.min(box[1], north);
+        box[2] = Math.max(box[2], east);
+        box[3] = Math.max(box[3], south);
+      }
+      if (chunks.unsupported !== undefined && !told) {
+        told = true;
+        ctx.log.debug(`read by way of parquet-wasm: ${chunks.unsupported}`, { path });
+      }
+      progress.update(slice.firstRow + slice.rows);
+    }
+  } finally {
+    progress.end();
+  }
+  const ordered = [...buckets.values()].sort((a, b) => a.tile - b.tile);
+  return { buckets: ordered, status, bounds: ordered.length === 0 ? undefined : boundsOf(box) };
+}
+
+interface TiledBuckets {
+  /** By zoom, from the lowest: its scratch file and each bucket's tiles in it, in the order of ids. */
+  readonly zooms: readonly { readonly zoom: number; readonly file: SpillFile; readonly parts: StoredZoom[] }[];
+  /** Features of the highest zoom, by layer. */
+  readonly counts: { readonly fields: number; readonly centroids: number };
+}
+
+async function tileBuckets(
+  buckets: readonly Bucket[],
+  { area, fieldId }: TilerAttributes,
+  spill: SpillFile,
+  folder: string,
+  { minZoom, maxZoom, limitBytes = LIMIT_BYTES }: TilerOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<TiledBuckets> {
+  const plan: TilePlan = { minZoom, maxZoom, area: new Float32Array(area), hasIds: fieldId, limit: limitBytes };
+  const lowest = Math.max(minZoom, Math.min(FIELD_ZOOM, maxZoom));
+  const zooms = Array.from({ length: maxZoom - lowest + 1 }, (_, i) => ({
+    zoom: lowest + i,
+    file: SpillFile.create(join(folder, `z${lowest + i}`)),
+    parts: [] as StoredZoom[],
+  }));
+  const files = zooms.map(({ file }) => file.shared);
+  const make = async (bucket: Bucket) => {
+    const chunks: BucketChunks = {
+      offsets: Float64Array.from(bucket.offsets),
+      bytes: Uint32Array.from(bucket.bytes),
+      crcs: Uint32Array.from(bucket.crcs),
+    };
+    try {
+      return await pool.run(tileBucket, { path: spill.path, chunks, tile: bucket.tile, plan, files });
+    } catch (cause) {
+      throw asPipelineError(cause, "failed", "Tiles cannot be made", { bucket: bucket.tile });
+    }
+  };
+  const shapes: Record<keyof ShapeCounts, number> = {
+    drawn: 0,
+    whole: 0,
+    repaired: 0,
+    squares: 0,
+    pieces: 0,
+    rejoined: 0,
+    unsolved: 0,
+  };
+  const counts = { fields: 0, centroids: 0 };
+  let [done, largest, largestZoom] = [0, 0, 0];
+  const progress = ctx.progress.start("regions tiled", buckets.length);
+  try {
+    for await (const made of mapOrdered(buckets, pool.threads + AHEAD, make)) {
+      ctx.signal.throwIfAborted();
+      made.zooms.forEach((part, i) => {
+        zooms[i]?.parts.push(part);
+        if (part.largest > largest) [largest, largestZoom] = [part.largest, part.zoom];
+      });
+      const top = made.zooms.at(-1) as StoredZoom;
+      counts.fields += top.polygons;
+      counts.centroids += top.points;
+      for (const key of Object.keys(shapes) as (keyof ShapeCounts)[]) shapes[key] += made.shapes[key];
+      progress.update(++done);
+    }
+  } finally {
+    progress.end();
+  }
+  ctx.log.info("tiles made", { regions: buckets.length, largestBytes: largest, largestZoom });
+  ctx.log.debug("shapes", shapes);
+  return { zooms, counts };
+}
+
+/** All zooms' tiles in one file, in the order of their ids; each scratch file goes once it is copied. */
+async function writeArchive(
+  path: string,
+  { zooms }: TiledBuckets,
+  bounds: Bounds,
+  metadata: Metadata,
+  { minZoom, maxZoom }: TilerOptions,
+  ctx: Context,
+): Promise<Header> {
+  const writer = new ArchiveWriter(path);
+  const tiles = zooms.reduce((sum, { parts }) => sum + parts.reduce((n, part) => n + part.sizes.length, 0), 0);
+  const progress = ctx.progress.start("tiles written", tiles);
+  let written = 0;
+  try {
+    let buffer = Buffer.allocUnsafe(READ_BYTES);
+    for (const { file, parts } of zooms) {
+      const fd = openSync(file.path, "r");
+      try {
+        for (const { offset, tileIds, sizes } of parts) {
+          let at = offset;
+          for (let first = 0; first < sizes.length; ) {
+            let [last, bytes] = [first, 0];
+            while (last < sizes.length && (last === first || bytes + (sizes[last] as number) <= READ_BYTES)) {
+              bytes += sizes[last++] as number;
+            }
+            if (bytes > buffer.length) buffer = Buffer.allocUnsafe(bytes);
+            readFully(fd, buffer, bytes, at, file.path);
+            at += bytes;
+            for (let begin = 0; first < last; first++) {
+              const end = begin + (sizes[first] as number);
+              writer.write(tileIds[first] as number, buffer.subarray(begin, end));
+              begin = end;
+              written++;
+            }
+            await breathe();
+            ctx.signal.throwIfAborted();
+            progress.update(written);
+          }
+        }
+      } finally {
+        closeSync(fd);
+      }
+      rmSync(file.path);
+    }
+    const [lng, lat] = [(bounds.west + bounds.east) / 2, (bounds.south + bounds.north) / 2];
+    return writer.finish({
+      metadata,
+      bounds,
+      center: { zoom: Math.min(maxZoom, Math.max(minZoom, FIELD_ZOOM)), lng, lat },
+    });
+  } finally {
+    progress.end();
+    writer.close();
+  }
+}
+
+function readFully(fd: number, buffer: Buffer, length: number, position: number, path: string): void {
+  for (let done = 0; done < length; ) {
+    const n = readSync(fd, buffer, done, length - done, position + done);
+    if (n === 0) {
+      throw new PipelineError("failed", "Scratch file ends too early", {
+        path,
+        expected: position + length,
+        received: statSync(path).size,
+      });
+    }
+    done += n;
+  }
+}
+
+/** Degrees of a box in world coordinates. */
+function boundsOf([west, north, east, south]: readonly [number, number, number, number]): Bounds {
+  const lng = (x: number) => (x / WORLD) * 360 - 180;
+  const lat = (y: number) => (Math.atan(Math.sinh(Math.PI * (1 - (2 * y) / WORLD))) * 180) / Math.PI;
+  return { west: lng(west), south: lat(south), east: lng(east), north: lat(north) };
+}

@@ -1,0 +1,59 @@
+import { closeSync, openSync, writeSync } from "node:fs";
+import { asPipelineError } from "../pipeline/errors.js";
+
+export interface SharedSpill {
+  readonly path: string;
+  readonly taken: BigInt64Array;
+}
+
+/**
+ * A scratch file that several workers append to: each takes its place by a shared counter and writes there, so that
+ * none waits for another. Where a piece lies depends on who was first; whoever reads it goes by what `append` said.
+ */
+export class SpillFile {
+  private constructor(
+    readonly path: string,
+    /** Bytes taken so far, in one element. */
+    readonly taken: BigInt64Array,
+  ) {}
+
+  /** Make the file, empty. */
+  static create(path: string): SpillFile {
+    closeSync(guarded(path, () => openSync(path, "w")));
+    return new SpillFile(path, new BigInt64Array(new SharedArrayBuffer(8)));
+  }
+
+  /** The file that another thread made. */
+  static from({ path, taken }: SharedSpill): SpillFile {
+    return new SpillFile(path, taken);
+  }
+
+  /** What a worker needs to append. */
+  get shared(): SharedSpill {
+    return { path: this.path, taken: this.taken };
+  }
+
+  /** @returns where the bytes begin. */
+  append(bytes: Uint8Array): number {
+    const offset = Number(Atomics.add(this.taken, 0, BigInt(bytes.length)));
+    guarded(this.path, () => {
+      const fd = openSync(this.path, "r+");
+      try {
+        for (let done = 0; done < bytes.length; ) {
+          done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+        }
+      } finally {
+        closeSync(fd);
+      }
+    });
+    return offset;
+  }
+}
+
+function guarded<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    throw asPipelineError(cause, "failed", "Cannot write scratch file", { path });
+  }
+}

@@ -1,0 +1,71 @@
+import type { Data } from "apache-arrow";
+import { type AttributeStats, attributeStats, type LayerStats, type Tilestats } from "../archive/tilestats.js";
+import type { FieldsFile } from "../fields/fields-file.js";
+import { idReader } from "../fields/ids.js";
+import { streamColumns } from "../fields/stream-column.js";
+import { STATUS_OK } from "../kernel/geometry.js";
+import type { TilerAttributes } from "./native-tiler.js";
+
+/** Different values that statistics are made of: the format counts no more. */
+const MOST_VALUES = 1000;
+
+/** Statistics of the attributes that do not change over the years, for both layers. */
+export async function tilestatsOf(
+  fields: FieldsFile,
+  { area, fieldId }: TilerAttributes,
+  status: Uint8Array,
+  counts: { readonly fields: number; readonly centroids: number },
+  batch: number,
+): Promise<Tilestats> {
+  const attributes = [areaStats(new Float32Array(area), status)];
+  if (fieldId) attributes.push(await idStats(fields, status, batch));
+  const known = attributes.filter((stats) => stats !== undefined);
+  const layer = (name: string, count: number, geometry: string): LayerStats => ({
+    layer: name,
+    count,
+    geometry,
+    attributeCount: known.length,
+    attributes: known,
+  });
+  return {
+    layerCount: 2,
+    layers: [layer("centroids", counts.centroids, "Point"), layer("fields", counts.fields, "Polygon")],
+  };
+}
+
+/** Values are listed by their texts, as tippecanoe lists them. */
+function byText(a: number | string, b: number | string): number {
+  return String(a) < String(b) ? -1 : 1;
+}
+
+function areaStats(area: Float32Array, status: Uint8Array): AttributeStats | undefined {
+  const values = new Set<number>();
+  let [min, max] = [Infinity, -Infinity];
+  area.forEach((value, row) => {
+    if (status[row] !== STATUS_OK || !Number.isFinite(value)) return;
+    const hectares = Math.round(value * 100) / 100;
+    if (hectares < min) min = hectares;
+    if (hectares > max) max = hectares;
+    if (values.size < MOST_VALUES) values.add(hectares);
+  });
+  if (values.size === 0) return undefined;
+  return { ...attributeStats("area_ha", [...values].sort(byText)), min, max };
+}
+
+async function idStats(fields: FieldsFile, status: Uint8Array, batch: number): Promise<AttributeStats | undefined> {
+  const values = new Set<number | string>();
+  let [min, max] = [Infinity, -Infinity];
+  for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
+    const id = idReader(data[0] as Data, fields.idColumn);
+    for (let i = 0; i < rows; i++) {
+      const value = status[firstRow + i] === STATUS_OK ? id(i) : null;
+      if (value === null) continue;
+      const shown = typeof value === "bigint" ? Number(value) : value;
+      if (typeof shown === "number") [min, max] = [Math.min(min, shown), Math.max(max, shown)];
+      if (values.size < MOST_VALUES) values.add(shown);
+    }
+  }
+  if (values.size === 0) return undefined;
+  const stats = attributeStats("field_id", [...values].sort(byText) as number[]);
+  return stats.type === "number" ? { ...stats, min, max } : stats;
+}

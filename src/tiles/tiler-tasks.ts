@@ -1,0 +1,101 @@
+import { columnIds } from "../fields/field-id.js";
+import { readByRows, readFields, readPaged, type SliceColumns, type SliceOfFields } from "../fields/reader.js";
+import type { Slice } from "../fields/slice.js";
+import type { TextColumn, WkbColumn } from "../kernel/geometry.js";
+import { nativeKernel } from "../kernel/native.js";
+import type { BucketChunks, ShapeCounts, SpilledSlice, TilePlan, TilerZooms } from "../kernel/tiler.js";
+import { idValues } from "./id-values.js";
+import { type SharedSpill, SpillFile } from "./spill-file.js";
+
+export interface SpillTask extends SliceColumns {
+  readonly zooms: TilerZooms;
+  readonly withIds: boolean;
+  readonly file: SharedSpill;
+}
+
+/** A slice's records in the scratch file; arrays have one element a bucket. */
+export interface SpilledChunks extends Omit<SpilledSlice, "content" | "ends"> {
+  readonly offsets: Float64Array;
+  readonly bytes: Uint32Array;
+  /** Why the kernel could not read the file by itself, where it tried. */
+  readonly unsupported?: string | undefined;
+}
+
+/** Read a slice in longitude and latitude, and append its fields to their buckets. */
+export async function spillSlice(task: SpillTask): Promise<SpilledChunks> {
+  const { slice, zooms, withIds, file } = task;
+  const { result, unsupported } = readPaged(task, (pages) =>
+    nativeKernel().spillPages(pages, slice.firstRow, zooms, withIds),
+  );
+  if (result !== undefined) return written(result, file);
+  const columns = columnsOf(await readByRows(task), task);
+  return { ...spillColumn({ ...columns, firstRow: slice.firstRow, zooms, file }), unsupported };
+}
+spillSlice.module = import.meta.url;
+
+/** A slice's geometry, and its ids as vector tiles store them. */
+export interface FieldColumns {
+  readonly column: WkbColumn;
+  readonly ids: TextColumn | null;
+}
+
+/** Read a slice for the main thread to reproject. */
+export async function readColumns(task: SliceColumns & { readonly withIds: boolean }): Promise<FieldColumns> {
+  return columnsOf(await readFields(task), task);
+}
+readColumns.module = import.meta.url;
+
+function columnsOf({ column, idColumn }: SliceOfFields, { slice, withIds }: { slice: Slice; withIds: boolean }) {
+  return { column, ids: withIds ? idValues(slice.rows, columnIds(idColumn)) : null };
+}
+
+/** Append fields that are in longitude and latitude to their buckets. */
+export function spillColumn(
+  task: FieldColumns & { readonly firstRow: number; readonly zooms: TilerZooms; readonly file: SharedSpill },
+): SpilledChunks {
+  const { column, ids, firstRow, zooms, file } = task;
+  return written(nativeKernel().spillColumn(column, ids, firstRow, zooms), file);
+}
+spillColumn.module = import.meta.url;
+
+function written({ content, ends, ...spilled }: SpilledSlice, file: SharedSpill): SpilledChunks {
+  const start = content.length > 0 ? SpillFile.from(file).append(content) : 0;
+  return {
+    ...spilled,
+    offsets: Float64Array.from(ends, (_, i) => start + (ends[i - 1] ?? 0)),
+    bytes: Uint32Array.from(ends, (end, i) => end - (ends[i - 1] ?? 0)),
+  };
+}
+
+export interface BucketTask {
+  readonly path: string;
+  readonly chunks: BucketChunks;
+  readonly tile: number;
+  readonly plan: TilePlan;
+  /** By zoom, from the lowest that is made of buckets. */
+  readonly files: readonly SharedSpill[];
+}
+
+/** A bucket's tiles of one zoom in that zoom's scratch file. */
+export interface StoredZoom {
+  readonly zoom: number;
+  readonly offset: number;
+  readonly tileIds: Float64Array;
+  readonly sizes: Uint32Array;
+  readonly polygons: number;
+  readonly points: number;
+  readonly largest: number;
+}
+
+/** Make a bucket's tiles and append them to the scratch file of each zoom. */
+export function tileBucket(task: BucketTask): { readonly zooms: readonly StoredZoom[]; readonly shapes: ShapeCounts } {
+  const { zooms, shapes } = nativeKernel().tileBucket(task.path, task.chunks, task.tile, task.plan);
+  return {
+    shapes,
+    zooms: zooms.map(({ content, ...zoom }, i) => ({
+      ...zoom,
+      offset: content.length > 0 ? SpillFile.from(task.files[i] as SharedSpill).append(content) : 0,
+    })),
+  };
+}
+tileBucket.module = import.meta.url;
