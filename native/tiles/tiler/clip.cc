@@ -1,6 +1,8 @@
 #include "tiles/tiler/clip.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace fields {
 namespace {
@@ -22,37 +24,139 @@ struct Line {
   }
 };
 
+}  // namespace
+
 template <typename Line>
-bool clip_at(const Shape& in, Line line, Shape& out) {
+void ShapeClip::add_crossing(GridPoint in, GridPoint out, Line line, uint32_t chain, bool goes_out) {
+  const int64_t width = std::abs(static_cast<int64_t>(line.across(out)) - line.across(in));
+  const int64_t part = std::abs(static_cast<int64_t>(line.limit) - line.across(in));
+  const int64_t drift = static_cast<int64_t>(line.along(out)) - line.along(in);
+  crossings_.push_back({line.along(in) * width + drift * part, width, drift, chain, goes_out});
+}
+
+template <typename Line>
+void ShapeClip::add_chains(const Shape& in, size_t ring, Line line) {
+  const GridPoint* const p = in.points.data() + in.ring_begin(ring);
+  const uint32_t n = in.ring_end[ring] - in.ring_begin(ring);
+  uint32_t start = 0;
+  while (line.outside(p[start]) || !line.outside(p[start == 0 ? n - 1 : start - 1])) start++;
+  for (uint32_t k = 0; k < n;) {
+    // Comes in before vertex `start + k`.
+    const auto at = [&](uint32_t i) { return p[(start + i) % n]; };
+    const auto chain = static_cast<uint32_t>(chains_.size());
+    const auto begin = static_cast<uint32_t>(points_.size());
+    points_.push_back(line.cut(at(k), at(k + n - 1)));
+    add_crossing(at(k), at(k + n - 1), line, chain, false);
+    for (; k < n && !line.outside(at(k)); k++) points_.push_back(at(k));
+    points_.push_back(line.cut(at(k - 1), at(k)));
+    add_crossing(at(k - 1), at(k), line, chain, true);
+    chains_.push_back({begin, static_cast<uint32_t>(points_.size()), 0, false});
+    while (k < n && line.outside(at(k))) k++;
+  }
+}
+
+// False where crossings are not in turn: the shape is not valid.
+bool ShapeClip::link() {
+  if (crossings_.size() > 2) {
+    std::sort(crossings_.begin(), crossings_.end(), [](const Crossing& a, const Crossing& b) {
+      const __int128 p = static_cast<__int128>(a.numerator) * b.width, q = static_cast<__int128>(b.numerator) * a.width;
+      // From one point on the line the ways out part.
+      return p != q ? p < q : a.drift * b.width < b.drift * a.width;
+    });
+  }
+  for (size_t i = 0; i < crossings_.size(); i += 2) {
+    const Crossing &a = crossings_[i], &b = crossings_[i + 1];
+    if (a.out == b.out) return false;
+    if (a.out)
+      chains_[a.chain].next = b.chain;
+    else
+      chains_[b.chain].next = a.chain;
+  }
+  return true;
+}
+
+void ShapeClip::append_rings(const Shape& in, Shape& out) {
+  const size_t first_part = out.part_end.size();
+  for (uint32_t start = 0; start < chains_.size(); start++) {
+    if (chains_[start].used) continue;
+    const size_t first = out.points.size();
+    for (uint32_t i = start; !chains_[i].used; i = chains_[i].next) {
+      chains_[i].used = true;
+      out.points.insert(out.points.end(), points_.begin() + chains_[i].begin, points_.begin() + chains_[i].end);
+    }
+    if (finish_ring(out, first) != 0) out.close_part();
+  }
+  if (whole_.empty() || out.part_end.size() == first_part) return;
+  // Holes that the line leaves whole go to the piece around them: the others' rings have to make room.
+  Shape parts;
+  for (size_t part = first_part; part < out.part_end.size(); part++) {
+    const uint32_t exterior = out.part_begin(part), begin = out.ring_begin(exterior);
+    const size_t n = out.ring_end[exterior] - begin;
+    parts.points.insert(parts.points.end(), out.points.begin() + begin, out.points.begin() + out.ring_end[exterior]);
+    parts.close_ring();
+    for (const uint32_t hole : whole_) {
+      const uint32_t from = in.ring_begin(hole), to = in.ring_end[hole];
+      const bool only = out.part_end.size() == first_part + 1;
+      if (!only && !contains(out.points.data() + begin, n, in.points[from])) continue;
+      parts.points.insert(parts.points.end(), in.points.begin() + from, in.points.begin() + to);
+      parts.close_ring();
+    }
+    parts.close_part();
+  }
+  const auto rings = static_cast<uint32_t>(out.part_begin(first_part));
+  out.points.resize(out.ring_begin(rings));
+  const auto points = static_cast<uint32_t>(out.points.size());
+  out.ring_end.resize(rings);
+  out.part_end.resize(first_part);
+  out.points.insert(out.points.end(), parts.points.begin(), parts.points.end());
+  for (const uint32_t end : parts.ring_end) out.ring_end.push_back(points + end);
+  for (const uint32_t end : parts.part_end) out.part_end.push_back(rings + end);
+}
+
+template <typename Line>
+bool ShapeClip::clip_at(const Shape& in, Line line, Shape& out) {
   bool any = false;
   for (const GridPoint p : in.points) any |= line.outside(p);
   if (!any) return false;
   out.clear();
   for (size_t part = 0; part < in.part_end.size(); part++) {
-    const uint32_t exterior = in.part_begin(part);
-    bool drawn = true;
-    for (uint32_t ring = exterior; ring < in.part_end[part] && drawn; ring++) {
-      const size_t first = out.points.size();
-      GridPoint before = in.points[in.ring_end[ring] - 1];
-      bool before_out = line.outside(before);
-      for (uint32_t i = in.ring_begin(ring); i < in.ring_end[ring]; i++) {
-        const GridPoint p = in.points[i];
-        const bool is_out = line.outside(p);
-        if (is_out != before_out) out.points.push_back(is_out ? line.cut(before, p) : line.cut(p, before));
-        if (!is_out) out.points.push_back(p);
-        before = p;
-        before_out = is_out;
+    points_.clear();
+    chains_.clear();
+    crossings_.clear();
+    whole_.clear();
+    bool exterior_whole = false;
+    for (uint32_t ring = in.part_begin(part); ring < in.part_end[part]; ring++) {
+      const uint32_t begin = in.ring_begin(ring), end = in.ring_end[ring];
+      uint32_t outside = 0;
+      for (uint32_t i = begin; i < end; i++) outside += line.outside(in.points[i]) ? 1 : 0;
+      if (outside == 0) {
+        if (ring == in.part_begin(part)) exterior_whole = true;
+        whole_.push_back(ring);
+      } else if (outside < end - begin) {
+        add_chains(in, ring, line);
       }
-      if (finish_ring(out, first) == 0 && ring == exterior) drawn = false;
     }
-    if (drawn) out.close_part();
+    if (exterior_whole) {
+      for (const uint32_t ring : whole_) {
+        out.points.insert(out.points.end(), in.points.begin() + in.ring_begin(ring),
+                          in.points.begin() + in.ring_end[ring]);
+        out.close_ring();
+      }
+      out.close_part();
+      continue;
+    }
+    if (!link()) {
+      // One ring out of all of them: even-odd gives the same area, and repair cuts it apart.
+      for (uint32_t i = 0; i < chains_.size(); i++) {
+        chains_[i].next = i + 1 == chains_.size() ? 0 : i + 1;
+      }
+    }
+    append_rings(in, out);
   }
   return true;
 }
 
-}  // namespace
-
-bool clip(const Shape& in, Side side, int32_t limit, Shape& out) {
+bool ShapeClip::clip(const Shape& in, Side side, int32_t limit, Shape& out) {
   switch (side) {
     case Side::kWest: return clip_at(in, Line<false, true>{limit}, out);
     case Side::kEast: return clip_at(in, Line<false, false>{limit}, out);

@@ -1,15 +1,51 @@
 // Shapes cut at the sides of a box.
 #pragma once
+#include <cstdint>
+#include <vector>
+
 #include "tiles/tiler/shape.h"
 
 namespace fields {
 
 enum class Side { kWest, kEast, kNorth, kSouth };
 
-// What of a shape lies on the inner side of the line through `limit`, which belongs to it. Ring by ring (Sutherland and
-// Hodgman's algorithm), so rings in several pieces overlap themselves along the line: such shapes are not simple, and
-// ShapeRepair cuts them apart. Both neighbours of a border cut it at the same point. False when nothing is cut off;
-// `out` is left as it was.
-bool clip(const Shape& in, Side side, int32_t limit, Shape& out);
+// Cuts shapes along lines of the grid. A part that the line cuts into several becomes several: where its rings cross
+// the line, the inside lies between the first and the second crossing, the third and the fourth ... Crossings are
+// rounded to the grid, and both neighbours of a border have the same ones. What comes out is valid but where rounding,
+// or an edge along the line, lets rings touch (ShapeCheck tells). Not for several threads at once.
+class ShapeClip {
+ public:
+  // What of `in` lies on the inner side of the line through `limit`, which belongs to it. False when nothing is cut
+  // off; `out` is left as it was.
+  bool clip(const Shape& in, Side side, int32_t limit, Shape& out);
+
+ private:
+  // Points of a ring from where it comes in to where it goes out, both included.
+  struct Chain {
+    uint32_t begin, end;  // in points_
+    uint32_t next;        // the chain that goes on from its end, along the line
+    bool used;
+  };
+  // Where an edge crosses the line.
+  struct Crossing {
+    int64_t numerator, width;  // the place along the line is their quotient
+    int64_t drift;             // along the line, over `width`
+    uint32_t chain;
+    bool out;
+  };
+  template <typename Line>
+  bool clip_at(const Shape& in, Line line, Shape& out);
+  template <typename Line>
+  void add_chains(const Shape& in, size_t ring, Line line);
+  template <typename Line>
+  void add_crossing(GridPoint in, GridPoint out, Line line, uint32_t chain, bool goes_out);
+  bool link();
+  void append_rings(const Shape& in, Shape& out);
+
+  std::vector<GridPoint> points_;
+  std::vector<Chain> chains_;
+  std::vector<Crossing> crossings_;
+  std::vector<uint32_t> whole_;
+};
 
 }  // namespace fields

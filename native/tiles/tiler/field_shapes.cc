@@ -40,9 +40,9 @@ bool FieldShapes::snap(const WorldField& field, const std::vector<uint8_t>* zoom
 
 const Shape& FieldShapes::draw(const WorldField& field, const std::vector<uint8_t>& zooms, int zoom) {
   counts.shapes++;
-  if (snap(field, &zooms, zoom, shape_) && check_.is_simple(shape_)) return shape_;
+  if (snap(field, &zooms, zoom, shape_) && check_.is_valid(shape_)) return shape_;
   counts.whole++;
-  if (snap(field, nullptr, zoom, shape_) && check_.is_simple(shape_)) return shape_;
+  if (snap(field, nullptr, zoom, shape_) && check_.is_valid(shape_)) return shape_;
   counts.repaired++;
   if (!repair_.repair(shape_, mended_)) counts.unsolved++;
   if (!mended_.empty()) return mended_;
@@ -56,7 +56,7 @@ const Shape& FieldShapes::draw(const WorldField& field, const std::vector<uint8_
 bool FieldShapes::mend(Shape& piece) {
   if (piece.empty()) return false;
   counts.pieces++;
-  if (check_.is_simple(piece)) return true;
+  if (check_.is_valid(piece)) return true;
   counts.rejoined++;
   Shape mended;
   if (!repair_.repair(piece, mended)) counts.unsolved++;

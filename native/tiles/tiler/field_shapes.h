@@ -12,7 +12,7 @@ namespace fields {
 // How often something else than the simplified shape was drawn.
 struct ShapeCounts {
   uint64_t shapes = 0;    // fields times zooms
-  uint64_t whole = 0;     // not simplified, for the simplified shape was not simple
+  uint64_t whole = 0;     // not simplified, for the simplified shape was not valid
   uint64_t repaired = 0;  // neither was the whole one
   uint64_t squares = 0;   // nothing was left: a square of one unit
   uint64_t pieces = 0;    // parts of fields that were cut at tiles' sides

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tiles/tiler/clip.h"
 #include "tiles/tiler/mercator.h"
 #include "tiles/tiler/tile_id.h"
 
@@ -140,16 +139,16 @@ void FieldTiler::add_polygon(const WorldField& field, const std::vector<uint8_t>
       const int32_t west = static_cast<int32_t>(x) * kSide - kMargin, east = west + kSide + 2 * kMargin;
       // Each cut only where something is to be cut off.
       const Shape* column = &shape;
-      if (box.min_x < west && clip(*column, Side::kWest, west, west_)) column = &west_;
-      if (box.max_x > east && clip(*column, Side::kEast, east, column_)) column = &column_;
+      if (box.min_x < west && clip_.clip(*column, Side::kWest, west, west_)) column = &west_;
+      if (box.max_x > east && clip_.clip(*column, Side::kEast, east, column_)) column = &column_;
       if (column->empty()) continue;
       const GridBox rows = column == &shape ? box : box_of(*column);
       for (uint32_t y = tiles.min_y; y <= tiles.max_y; y++) {
         const int32_t north = static_cast<int32_t>(y) * kSide - kMargin, south = north + kSide + 2 * kMargin;
         if (rows.max_y <= north || rows.min_y >= south) continue;
         const Shape* piece = column;
-        if (rows.min_y < north && clip(*piece, Side::kNorth, north, north_)) piece = &north_;
-        if (rows.max_y > south && clip(*piece, Side::kSouth, south, piece_)) piece = &piece_;
+        if (rows.min_y < north && clip_.clip(*piece, Side::kNorth, north, north_)) piece = &north_;
+        if (rows.max_y > south && clip_.clip(*piece, Side::kSouth, south, piece_)) piece = &piece_;
         if (piece == &shape) {
           add_piece(shape, zoom, x, y);
           continue;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tiles/tiler/clip.h"
 #include "tiles/tiler/field_shapes.h"
 #include "tiles/tiler/simplify.h"
 #include "tiles/tiler/spill.h"
@@ -59,6 +60,7 @@ class FieldTiler {
   TileStore& store_;
   TileLayers layers_;
   FieldShapes shapes_;
+  ShapeClip clip_;
   TileAddress root_{0, 0, 0};
   int least_ = 0, most_ = 0;
   size_t limit_ = 0;

@@ -46,7 +46,8 @@ inline int64_t turn(GridPoint a, GridPoint b, GridPoint c) {
 // Twice the area, positive for exteriors. Exact: an area takes less than 60 bits.
 int64_t area_of(const GridPoint* points, size_t n);
 
-GridBox box_of(const Shape& shape);
+GridBox box_of(const GridPoint* points, size_t n);
+inline GridBox box_of(const Shape& shape) { return box_of(shape.points.data(), shape.points.size()); }
 
 // Ends the ring that begins at point `first`: takes repeated points, spikes and points on straight lines out, and
 // drops it where nothing is left. Returns twice its area.
@@ -55,23 +56,45 @@ int64_t finish_ring(Shape& shape, size_t first);
 // Whether a ring contains a point; either answer for one on its edge.
 bool contains(const GridPoint* ring, size_t n, GridPoint at);
 
-// Tells whether shapes are valid polygons: no edge touches another but its neighbours at their common vertex, holes
-// lie inside their exterior and outside each other, and parts outside each other. Stricter than the standard, which
-// lets rings touch at points. Rings are as finish_ring leaves them. Not for several threads at once.
+// Tells whether shapes are valid polygons by the OGC's rules: edges meet at vertices of their ring alone; rings touch
+// others at single points, so that the inside stays in one piece; holes lie inside their exterior and outside each
+// other, and parts outside each other. Only rings that touch themselves, which the rules forbid, and rare ways of
+// touching are refused beyond that. Rings are as finish_ring leaves them. Not for several threads at once.
 class ShapeCheck {
  public:
-  bool is_simple(const Shape& shape);
+  bool is_valid(const Shape& shape);
 
  private:
   struct Edge {
     int32_t min_x, max_x, min_y, max_y;
     GridPoint a, b;
-    uint32_t next, index;  // of the edge that follows in the ring
+    uint32_t index, next, ring;  // its first point, that of the edge that follows, and the ring
   };
-  bool edges_apart();
-  static bool nests(const Shape& shape);
+  // A ring at a point where it touches another: where it comes from and goes to.
+  struct Touch {
+    GridPoint at;
+    uint32_t ring;
+    GridPoint before, after;
+  };
+  // Edges that follow each other, and the box around them: most are apart from most others.
+  struct Group {
+    int32_t min_x, max_x, min_y, max_y;
+    uint32_t begin, end;
+  };
+  bool edges_apart(const Shape& shape);
+  bool apart(const Shape& shape, const Edge& e, const Edge& f);
+  // Whether two edges that have a point in common only touch there; notes it.
+  bool touches(const Shape& shape, const Edge& e, const Edge& f, int64_t c, int64_t d, int64_t a, int64_t b);
+  Touch touch_of(const Shape& shape, const Edge& e, GridPoint at) const;
+  // Whether what touches leaves every part's inside in one piece.
+  bool in_one_piece(const Shape& shape);
+  bool nests(const Shape& shape);
 
   std::vector<Edge> edges_;
+  std::vector<Group> groups_;
+  std::vector<Touch> touches_;
+  std::vector<uint32_t> root_;
+  std::vector<GridBox> boxes_;
 };
 
 }  // namespace fields

@@ -59,13 +59,23 @@ bool AnchorFinder::crosses(WorldPoint a, WorldPoint b) const {
   return shift_ < kWorldBits && (((a.x ^ b.x) | (a.y ^ b.y)) >> shift_) != 0;
 }
 
+// All of a ring, so that the memory for them comes while the first are worked on.
+void AnchorFinder::hash(const WorldPoint* points, uint32_t n) {
+  hashes_.resize(n);
+  for (uint32_t i = 0; i < n; i++) {
+    hashes_[i] = mixed(key_of(points[i]));
+    __builtin_prefetch(&slots_[hashes_[i] & mask_]);
+  }
+}
+
 void AnchorFinder::add(const WorldField& field) {
   for (size_t ring = 0; ring < field.ring_end.size(); ring++) {
     const uint32_t begin = field.ring_begin(static_cast<uint32_t>(ring)), n = field.ring_end[ring] - begin;
     const WorldPoint* const p = field.points.data() + begin;
-    uint64_t previous = mixed(key_of(p[n - 1])), here = mixed(key_of(p[0]));
+    hash(p, n);
     for (uint32_t i = 0; i < n; i++) {
-      const uint64_t next = mixed(key_of(p[i + 1 == n ? 0 : i + 1]));
+      const uint64_t previous = hashes_[i == 0 ? n - 1 : i - 1], here = hashes_[i],
+                     next = hashes_[i + 1 == n ? 0 : i + 1];
       const uint64_t key = key_of(p[i]);
       if (key != kEmpty && is_here(here)) {
         // The same for both directions.
@@ -78,8 +88,6 @@ void AnchorFinder::add(const WorldField& field) {
           slot.neighbours = kConflict;
         }
       }
-      previous = here;
-      here = next;
     }
   }
 }
@@ -88,6 +96,7 @@ void AnchorFinder::mark(const WorldField& field, size_t first, std::vector<uint6
   for (size_t ring = 0; ring < field.ring_end.size(); ring++) {
     const uint32_t begin = field.ring_begin(static_cast<uint32_t>(ring)), n = field.ring_end[ring] - begin;
     const WorldPoint* const p = field.points.data() + begin;
+    hash(p, n);
     bool crossed = crosses(p[n - 1], p[0]);
     for (uint32_t i = 0; i < n; i++) {
       const bool crossing = crosses(p[i], p[i + 1 == n ? 0 : i + 1]);

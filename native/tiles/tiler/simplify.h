@@ -33,6 +33,7 @@ class AnchorFinder {
   };
   static constexpr uint64_t kEmpty = 0;  // the world's north-west corner, which is an anchor always
   static constexpr uint64_t kConflict = 0;
+  void hash(const WorldPoint* points, uint32_t n);
   Slot& slot_of(uint64_t point, uint64_t hash);
   void grow();
   bool crosses(WorldPoint a, WorldPoint b) const;
@@ -41,6 +42,7 @@ class AnchorFinder {
   int shift_;
   uint32_t partitions_, partition_ = 0;
   std::vector<Slot> slots_;
+  std::vector<uint64_t> hashes_;  // of a ring's points
   size_t used_ = 0, mask_ = 0;
 };
 
