@@ -84,7 +84,7 @@ void ShapeClip::append_rings(const Shape& in, Shape& out) {
       chains_[i].used = true;
       out.points.insert(out.points.end(), points_.begin() + chains_[i].begin, points_.begin() + chains_[i].end);
     }
-    if (finish_ring(out, first) != 0) out.close_part();
+    if (finish_ring(out, first)) out.close_part();
   }
   if (whole_.empty() || out.part_end.size() == first_part) return;
   // Holes that the line leaves whole go to the piece around them: the others' rings have to make room.

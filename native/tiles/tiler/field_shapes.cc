@@ -27,11 +27,10 @@ bool FieldShapes::snap(const WorldField& field, const std::vector<uint8_t>* zoom
         const GridPoint at{static_cast<int32_t>((p.x + half) >> shift), static_cast<int32_t>((p.y + half) >> shift)};
         if (out.points.size() == first || out.points.back() != at) out.points.push_back(at);
       }
-      const int64_t area = finish_ring(out, first);
-      if (ring == exterior) {
-        if (area <= 0) whole = false;
-        drawn = area != 0;
-      }
+      const bool kept = finish_ring(out, first);
+      if (ring != exterior) continue;
+      drawn = kept;
+      if (!kept || area_of(out.points.data() + first, out.points.size() - first) <= 0) whole = false;
     }
     if (drawn) out.close_part();
   }

@@ -70,12 +70,14 @@ bool WorldProjector::add_ring(const Polygons& p, uint32_t begin, uint32_t end, b
   }
   while (out.points.size() > first + 1 && out.points.back() == out.points[first]) out.points.pop_back();
   const size_t n = out.points.size() - first;
-  const __int128 area = n < 3 ? 0 : area_of(out.points.data() + first, n);
-  if (area == 0) {
+  if (n < 3) {
     out.points.resize(first);
     return false;
   }
-  if ((area > 0) != exterior) std::reverse(out.points.begin() + static_cast<ptrdiff_t>(first), out.points.end());
+  // A ring that crosses itself may have none by the formula, and yet cover some.
+  const __int128 area = area_of(out.points.data() + first, n);
+  if (area != 0 && (area > 0) != exterior)
+    std::reverse(out.points.begin() + static_cast<ptrdiff_t>(first), out.points.end());
   out.ring_end.push_back(static_cast<uint32_t>(out.points.size()));
   return true;
 }

@@ -28,7 +28,7 @@ GridBox box_of(const GridPoint* points, size_t n) {
   return box;
 }
 
-int64_t finish_ring(Shape& shape, size_t first) {
+bool finish_ring(Shape& shape, size_t first) {
   GridPoint* const p = shape.points.data() + first;
   const size_t n = shape.points.size() - first;
   size_t kept = 0;
@@ -52,15 +52,14 @@ int64_t finish_ring(Shape& shape, size_t first) {
       changed = false;
     }
   }
-  const int64_t area = kept - begin < 3 ? 0 : area_of(p + begin, kept - begin);
-  if (area == 0) {
+  if (kept - begin < 3) {
     shape.points.resize(first);
-    return 0;
+    return false;
   }
   if (begin > 0) std::copy(p + begin, p + kept, p);
   shape.points.resize(first + kept - begin);
   shape.close_ring();
-  return area;
+  return true;
 }
 
 bool contains(const GridPoint* ring, size_t n, GridPoint at) {

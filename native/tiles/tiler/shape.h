@@ -49,9 +49,9 @@ int64_t area_of(const GridPoint* points, size_t n);
 GridBox box_of(const GridPoint* points, size_t n);
 inline GridBox box_of(const Shape& shape) { return box_of(shape.points.data(), shape.points.size()); }
 
-// Ends the ring that begins at point `first`: takes repeated points, spikes and points on straight lines out, and
-// drops it where nothing is left. Returns twice its area.
-int64_t finish_ring(Shape& shape, size_t first);
+// Ends the ring that begins at point `first`: takes repeated points, spikes and points on straight lines out. False
+// where fewer than three are left, and the ring is dropped.
+bool finish_ring(Shape& shape, size_t first);
 
 // Whether a ring contains a point; either answer for one on its edge.
 bool contains(const GridPoint* ring, size_t n, GridPoint at);
