@@ -26,6 +26,7 @@
         "tiles/gzip.cc",
         "tiles/swap.cc",
         "tiles/tiler/bucket.cc",
+        "tiles/tiler/cells.cc",
         "tiles/tiler/clip.cc",
         "tiles/tiler/field_shapes.cc",
         "tiles/tiler/field_tiler.cc",

@@ -164,14 +164,18 @@ Napi::Value spill_column(const Napi::CallbackInfo& info) {
   return spilled_of(env, spiller, status);
 }
 
+Napi::Uint8Array bytes_of(Napi::Env env, const Buffer& from) {
+  auto bytes = Napi::Uint8Array::New(env, from.size);
+  if (from.size > 0) std::memcpy(bytes.Data(), from.data(), from.size);
+  return bytes;
+}
+
 Napi::Object object_of_tiles(Napi::Env env, int zoom, const StoredTiles& tiles) {
-  auto content = Napi::Uint8Array::New(env, tiles.bytes.size);
-  if (tiles.bytes.size > 0) std::memcpy(content.Data(), tiles.bytes.data(), tiles.bytes.size);
   auto ids = Napi::Float64Array::New(env, tiles.ids.size());
   for (size_t i = 0; i < tiles.ids.size(); i++) ids[i] = static_cast<double>(tiles.ids[i]);
   auto result = Napi::Object::New(env);
   result.Set("zoom", zoom);
-  result.Set("content", content);
+  result.Set("content", bytes_of(env, tiles.bytes));
   result.Set("tileIds", ids);
   result.Set("sizes", copy_of<Napi::Uint32Array>(env, tiles.sizes));
   result.Set("polygons", static_cast<double>(tiles.features[0]));
@@ -181,7 +185,7 @@ Napi::Object object_of_tiles(Napi::Env env, int zoom, const StoredTiles& tiles) 
 }
 
 // tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit})
-//   -> {zooms: [{zoom, content, tileIds, sizes, polygons, points, largest}], shapes}
+//   -> {zooms: [{zoom, content, tileIds, sizes, polygons, points, largest}], summary, shapes}
 Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = text_of(info[0], "path");
@@ -217,11 +221,14 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
     throw Napi::Error::New(env, error.what());
   }
   auto result = Napi::Object::New(env);
-  auto list = Napi::Array::New(env, tiles.zooms.size());
-  for (uint32_t i = 0; i < tiles.zooms.size(); i++) {
-    list.Set(i, object_of_tiles(env, zooms.least_tiled() + static_cast<int>(i), tiles.zooms[i]));
+  auto list = Napi::Array::New(env);
+  uint32_t count = 0;
+  if (!tiles.cells.ids.empty()) list.Set(count++, object_of_tiles(env, bucket.z, tiles.cells));
+  for (size_t i = 0; i < tiles.zooms.size(); i++) {
+    list.Set(count++, object_of_tiles(env, zooms.least_tiled() + static_cast<int>(i), tiles.zooms[i]));
   }
   result.Set("zooms", list);
+  result.Set("summary", bytes_of(env, tiles.summary));
   const ShapeCounts& counts = tiles.shapes;
   auto shapes = Napi::Object::New(env);
   shapes.Set("drawn", static_cast<double>(counts.shapes));
@@ -235,12 +242,40 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// mergeCells(tile, children: four Uint8Array) -> {tiles: as a zoom of tileBucket, summary}
+Napi::Value merge_cells(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint64_t id = integer_of(info[0], "tile", 0, first_tile_id(kMaxZoom));
+  const auto list = list_of(info[1], "children");
+  if (list.Length() != 4) fail(env, "children: four were expected");
+  CellSummary children[4];
+  for (uint32_t i = 0; i < 4; i++) {
+    const auto bytes = array_of<Napi::Uint8Array>(list.Get(i), "children");
+    children[i] = {elements_of<uint8_t>(bytes), bytes.ElementLength()};
+  }
+  StoredTiles tiles;
+  Buffer summary;
+  try {
+    CellTile cells;
+    CellMerger().merge(tile_of(id), children, cells, summary);
+    GzipStore store;
+    store_cells(id, cells, store, tiles);
+  } catch (const TileError& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+  auto result = Napi::Object::New(env);
+  result.Set("tiles", object_of_tiles(env, tile_of(id).z, tiles));
+  result.Set("summary", bytes_of(env, summary));
+  return result;
+}
+
 }  // namespace
 
 void export_tiler(Napi::Env env, Napi::Object exports) {
   exports.Set("spillPages", Napi::Function::New(env, spill_pages));
   exports.Set("spillColumn", Napi::Function::New(env, spill_column));
   exports.Set("tileBucket", Napi::Function::New(env, tile_bucket_of));
+  exports.Set("mergeCells", Napi::Function::New(env, merge_cells));
 }
 
 }  // namespace fields

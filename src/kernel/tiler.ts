@@ -82,5 +82,22 @@ export interface TilerKernel {
     chunks: BucketChunks,
     tile: number,
     plan: TilePlan,
-  ): { readonly zooms: readonly ZoomTiles[]; readonly shapes: ShapeCounts };
+  ): {
+    /** By zoom; the bucket's own tile of cells first, where there is one. */
+    readonly zooms: readonly ZoomTiles[];
+    /** What the tiles above are made of. */
+    readonly summary: Uint8Array;
+    readonly shapes: ShapeCounts;
+  };
+  /**
+   * Make a tile of cells from the summaries of the four tiles under it.
+   *
+   * @param children  north-west, north-east, south-west, south-east; empty where there is no tile.
+   * @returns no tile where there are no cells.
+   * @throws {Error} when a summary is none.
+   */
+  mergeCells(
+    tile: number,
+    children: readonly Uint8Array[],
+  ): { readonly tiles: ZoomTiles; readonly summary: Uint8Array };
 }

@@ -1,8 +1,9 @@
-import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Bounds, Header } from "../archive/header.js";
 import type { Metadata } from "../archive/metadata.js";
+import { tileId, tileOf } from "../archive/tile-id.js";
 import { ArchiveWriter } from "../archive/writer.js";
 import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
@@ -14,10 +15,12 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { SpillFile } from "./spill-file.js";
+import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
 import { tilestatsOf } from "./tiler-stats.js";
 import {
+  mergeCells,
+  type Piece,
   readColumns,
   type SpilledChunks,
   type StoredZoom,
@@ -153,9 +156,16 @@ async function spillFields(
   return { buckets: ordered, status, bounds: ordered.length === 0 ? undefined : boundsOf(box) };
 }
 
+/** The tiles of one zoom: a scratch file, and pieces of it in the order of ids. */
+interface ScratchZoom {
+  readonly zoom: number;
+  readonly file: SpillFile;
+  readonly parts: StoredZoom[];
+}
+
 interface TiledBuckets {
-  /** By zoom, from the lowest: its scratch file and each bucket's tiles in it, in the order of ids. */
-  readonly zooms: readonly { readonly zoom: number; readonly file: SpillFile; readonly parts: StoredZoom[] }[];
+  /** From the lowest. */
+  readonly zooms: readonly ScratchZoom[];
   /** Features of the highest zoom, by layer. */
   readonly counts: { readonly fields: number; readonly centroids: number };
 }
@@ -170,13 +180,14 @@ async function tileBuckets(
   ctx: Context,
 ): Promise<TiledBuckets> {
   const plan: TilePlan = { minZoom, maxZoom, area: new Float32Array(area), hasIds: fieldId, limit: limitBytes };
-  const lowest = Math.max(minZoom, Math.min(FIELD_ZOOM, maxZoom));
-  const zooms = Array.from({ length: maxZoom - lowest + 1 }, (_, i) => ({
-    zoom: lowest + i,
-    file: SpillFile.create(join(folder, `z${lowest + i}`)),
-    parts: [] as StoredZoom[],
+  const zooms: ScratchZoom[] = Array.from({ length: maxZoom - minZoom + 1 }, (_, i) => ({
+    zoom: minZoom + i,
+    file: SpillFile.create(join(folder, `z${minZoom + i}`)),
+    parts: [],
   }));
   const files = zooms.map(({ file }) => file.shared);
+  const summaries = SpillFile.create(join(folder, "cells"));
+  const cells = new Map<number, Piece>();
   const make = async (bucket: Bucket) => {
     const chunks: BucketChunks = {
       offsets: Float64Array.from(bucket.offsets),
@@ -184,7 +195,8 @@ async function tileBuckets(
       crcs: Uint32Array.from(bucket.crcs),
     };
     try {
-      return await pool.run(tileBucket, { path: spill.path, chunks, tile: bucket.tile, plan, files });
+      const task = { path: spill.path, chunks, tile: bucket.tile, plan, files, summaries: summaries.shared };
+      return { tile: bucket.tile, ...(await pool.run(tileBucket, task)) };
     } catch (cause) {
       throw asPipelineError(cause, "failed", "Tiles cannot be made", { bucket: bucket.tile });
     }
@@ -204,10 +216,11 @@ async function tileBuckets(
   try {
     for await (const made of mapOrdered(buckets, pool.threads + AHEAD, make)) {
       ctx.signal.throwIfAborted();
-      made.zooms.forEach((part, i) => {
-        zooms[i]?.parts.push(part);
+      for (const part of made.zooms) {
+        zooms[part.zoom - minZoom]?.parts.push(part);
         if (part.largest > largest) [largest, largestZoom] = [part.largest, part.zoom];
-      });
+      }
+      if (made.summary.bytes > 0) cells.set(made.tile, made.summary);
       const top = made.zooms.at(-1) as StoredZoom;
       counts.fields += top.polygons;
       counts.centroids += top.points;
@@ -217,9 +230,47 @@ async function tileBuckets(
   } finally {
     progress.end();
   }
+  await mergeUpwards(cells, zooms, summaries, minZoom, pool, ctx);
+  rmSync(summaries.path);
   ctx.log.info("tiles made", { regions: buckets.length, largestBytes: largest, largestZoom });
   ctx.log.debug("shapes", shapes);
   return { zooms, counts };
+}
+
+/** Make the tiles of cells above the buckets' own, zoom after zoom. */
+async function mergeUpwards(
+  cells: ReadonlyMap<number, Piece>,
+  zooms: readonly ScratchZoom[],
+  summaries: SpillFile,
+  minZoom: number,
+  pool: Pool,
+  ctx: Context,
+): Promise<void> {
+  for (let known = cells; ; ) {
+    const children = new Map<number, (Piece | undefined)[]>();
+    for (const [id, piece] of known) {
+      const { z, x, y } = tileOf(id);
+      if (z <= minZoom) return;
+      const parent = tileId({ z: z - 1, x: x >> 1, y: y >> 1 });
+      const four = children.get(parent) ?? [undefined, undefined, undefined, undefined];
+      four[2 * (y & 1) + (x & 1)] = piece;
+      children.set(parent, four);
+    }
+    if (children.size === 0) return;
+    const tiles = [...children].sort(([a], [b]) => a - b);
+    const merged = new Map<number, Piece>();
+    const merge = async ([tile, four]: (typeof tiles)[0]) => {
+      const { file } = zooms[tileOf(tile).z - minZoom] as ScratchZoom;
+      const task = { tile, children: four, file: file.shared, summaries: summaries.shared };
+      return { tile, ...(await pool.run(mergeCells, task)) };
+    };
+    for await (const { tile, zoom, summary } of mapOrdered(tiles, pool.threads + AHEAD, merge)) {
+      ctx.signal.throwIfAborted();
+      zooms[zoom.zoom - minZoom]?.parts.push(zoom);
+      if (summary.bytes > 0) merged.set(tile, summary);
+    }
+    known = merged;
+  }
 }
 
 /** All zooms' tiles in one file, in the order of their ids; each scratch file goes once it is copied. */
@@ -275,20 +326,6 @@ async function writeArchive(
   } finally {
     progress.end();
     writer.close();
-  }
-}
-
-function readFully(fd: number, buffer: Buffer, length: number, position: number, path: string): void {
-  for (let done = 0; done < length; ) {
-    const n = readSync(fd, buffer, done, length - done, position + done);
-    if (n === 0) {
-      throw new PipelineError("failed", "Scratch file ends too early", {
-        path,
-        expected: position + length,
-        received: statSync(path).size,
-      });
-    }
-    done += n;
   }
 }
 

@@ -1,5 +1,5 @@
-import { closeSync, openSync, writeSync } from "node:fs";
-import { asPipelineError } from "../pipeline/errors.js";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 
 export interface SharedSpill {
   readonly path: string;
@@ -47,6 +47,33 @@ export class SpillFile {
       }
     });
     return offset;
+  }
+
+  /** @throws {PipelineError} failed, when the file ends before. */
+  read({ offset, bytes }: { readonly offset: number; readonly bytes: number }): Uint8Array {
+    const content = new Uint8Array(bytes);
+    const fd = openSync(this.path, "r");
+    try {
+      readFully(fd, content, bytes, offset, this.path);
+    } finally {
+      closeSync(fd);
+    }
+    return content;
+  }
+}
+
+/** Read `length` bytes of a scratch file into the front of a buffer. */
+export function readFully(fd: number, buffer: Uint8Array, length: number, position: number, path: string): void {
+  for (let done = 0; done < length; ) {
+    const n = readSync(fd, buffer, done, length - done, position + done);
+    if (n === 0) {
+      throw new PipelineError("failed", "Scratch file ends too early", {
+        path,
+        expected: position + length,
+        received: fstatSync(fd).size,
+      });
+    }
+    done += n;
   }
 }
 

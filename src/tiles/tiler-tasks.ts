@@ -3,7 +3,7 @@ import { readByRows, readFields, readPaged, type SliceColumns, type SliceOfField
 import type { Slice } from "../fields/slice.js";
 import type { TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
-import type { BucketChunks, ShapeCounts, SpilledSlice, TilePlan, TilerZooms } from "../kernel/tiler.js";
+import type { BucketChunks, ShapeCounts, SpilledSlice, TilePlan, TilerZooms, ZoomTiles } from "../kernel/tiler.js";
 import { idValues } from "./id-values.js";
 import { type SharedSpill, SpillFile } from "./spill-file.js";
 
@@ -72,11 +72,12 @@ export interface BucketTask {
   readonly chunks: BucketChunks;
   readonly tile: number;
   readonly plan: TilePlan;
-  /** By zoom, from the lowest that is made of buckets. */
+  /** By zoom, from the archive's lowest. */
   readonly files: readonly SharedSpill[];
+  readonly summaries: SharedSpill;
 }
 
-/** A bucket's tiles of one zoom in that zoom's scratch file. */
+/** Tiles of one zoom in that zoom's scratch file. */
 export interface StoredZoom {
   readonly zoom: number;
   readonly offset: number;
@@ -87,15 +88,50 @@ export interface StoredZoom {
   readonly largest: number;
 }
 
+/** A piece of a scratch file. */
+export interface Piece {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface BucketResult {
+  readonly zooms: readonly StoredZoom[];
+  readonly summary: Piece;
+  readonly shapes: ShapeCounts;
+}
+
 /** Make a bucket's tiles and append them to the scratch file of each zoom. */
-export function tileBucket(task: BucketTask): { readonly zooms: readonly StoredZoom[]; readonly shapes: ShapeCounts } {
-  const { zooms, shapes } = nativeKernel().tileBucket(task.path, task.chunks, task.tile, task.plan);
+export function tileBucket(task: BucketTask): BucketResult {
+  const { zooms, summary, shapes } = nativeKernel().tileBucket(task.path, task.chunks, task.tile, task.plan);
   return {
     shapes,
-    zooms: zooms.map(({ content, ...zoom }, i) => ({
-      ...zoom,
-      offset: content.length > 0 ? SpillFile.from(task.files[i] as SharedSpill).append(content) : 0,
-    })),
+    summary: storedSummary(summary, task.summaries),
+    zooms: zooms.map((zoom) => storedZoom(zoom, task.files[zoom.zoom - task.plan.minZoom] as SharedSpill)),
   };
 }
 tileBucket.module = import.meta.url;
+
+export interface CellsTask {
+  readonly tile: number;
+  /** Summaries of the four tiles under it; undefined where there is none. */
+  readonly children: readonly (Piece | undefined)[];
+  readonly file: SharedSpill;
+  readonly summaries: SharedSpill;
+}
+
+/** Make a tile of cells from those under it. */
+export function mergeCells({ tile, children, file, summaries }: CellsTask): { zoom: StoredZoom; summary: Piece } {
+  const source = SpillFile.from(summaries);
+  const bytes = children.map((piece) => (piece === undefined ? new Uint8Array() : source.read(piece)));
+  const { tiles, summary } = nativeKernel().mergeCells(tile, bytes);
+  return { zoom: storedZoom(tiles, file), summary: storedSummary(summary, summaries) };
+}
+mergeCells.module = import.meta.url;
+
+function storedZoom({ content, ...zoom }: ZoomTiles, file: SharedSpill): StoredZoom {
+  return { ...zoom, offset: content.length > 0 ? SpillFile.from(file).append(content) : 0 };
+}
+
+function storedSummary(summary: Uint8Array, file: SharedSpill): Piece {
+  return { offset: summary.length > 0 ? SpillFile.from(file).append(summary) : 0, bytes: summary.length };
+}

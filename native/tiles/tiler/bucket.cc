@@ -28,30 +28,41 @@ class BucketTiler {
         limit_(limit),
         out_(out),
         rows_(attributes.rows),
+        store_(store),
         simplifier_(zooms.least_tiled(), zooms.max_zoom),
         tiler_(attributes, store) {
     out_.zooms.resize(static_cast<size_t>(zooms.max_zoom - zooms.least_tiled() + 1));
   }
 
   void run(TileAddress bucket) {
+    count_points(bucket);
     find_anchors(bucket);
     tile(bucket, zooms_.least_tiled(), zooms_.max_zoom);
     out_.shapes = tiler_.counts();
   }
 
  private:
-  void find_anchors(TileAddress bucket) {
-    size_t points = 0;
+  // And draws the cells, which need every field once, too.
+  void count_points(TileAddress bucket) {
+    if (zooms_.has_cells()) grid_.begin(bucket);
     fields_.each([&](const WorldField& field, SpilledId) {
       if (field.row >= rows_) throw TileError("record of a field has an unknown row");
-      points += field.points.size();
+      points_ += field.points.size();
       out_.records++;
+      if (zooms_.has_cells()) grid_.add(field);
     });
-    anchors_.assign((points + 63) / 64, 0);
-    const auto partitions = static_cast<uint32_t>(points / kMostAnchors + 1);
+    if (!zooms_.has_cells()) return;
+    CellTile cells;
+    grid_.finish(cells, out_.summary);
+    if (zooms_.min_zoom <= bucket.z) store_cells(tile_id(bucket), cells, store_, out_.cells);
+  }
+
+  void find_anchors(TileAddress bucket) {
+    anchors_.assign((points_ + 63) / 64, 0);
+    const auto partitions = static_cast<uint32_t>(points_ / kMostAnchors + 1);
     AnchorFinder finder(bucket.z, partitions);
     for (uint32_t p = 0; p < partitions; p++) {
-      finder.begin(p, points / partitions);
+      finder.begin(p, points_ / partitions);
       fields_.each([&](const WorldField& field, SpilledId) { finder.add(field); });
       size_t first = 0;
       fields_.each([&](const WorldField& field, SpilledId) {
@@ -106,6 +117,9 @@ class BucketTiler {
   size_t limit_;
   BucketTiles& out_;
   uint64_t rows_;
+  TileStore& store_;
+  size_t points_ = 0;
+  CellGrid grid_;
   Simplifier simplifier_;
   FieldTiler tiler_;
   std::vector<uint64_t> anchors_;
@@ -158,6 +172,25 @@ void BucketReader::each(const std::function<void(const WorldField&, SpilledId)>&
     SpillReader reader(load(i), chunks_[i].bytes);
     while (reader.next(field_, id)) visit(field_, id);
   }
+}
+
+void store_cells(uint64_t tile, const CellTile& cells, TileStore& store, StoredTiles& out) {
+  if (cells.features.empty()) return;
+  std::vector<Feature> features;
+  size_t begin = 0;
+  for (const CellFeature& cell : cells.features) {
+    features.push_back(
+        {cell.row, nullptr, 0, cells.geometry.data() + begin, static_cast<uint32_t>(cell.geometry_end - begin)});
+    begin = cell.geometry_end;
+  }
+  TileLayers layers({nullptr, 0, false});
+  layers.begin();
+  layers.add("fields", 3, features, false);
+  store.store(layers.tile().data(), layers.tile().size, out.bytes);
+  out.ids.push_back(tile);
+  out.sizes.push_back(static_cast<uint32_t>(out.bytes.size));
+  out.features[0] = features.size();
+  out.largest = layers.tile().size;
 }
 
 void tile_bucket(BucketReader& fields, TileAddress bucket, TilerZooms zooms, FieldAttributes attributes,

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tiles/tiler/cells.h"
 #include "tiles/tiler/field_tiler.h"
 #include "tiles/tiler/world.h"
 
@@ -18,6 +19,7 @@ struct TilerZooms {
   // Buckets are the tiles of the zoom below that: its cells are made of a bucket's fields.
   int bucket_zoom() const { return field_zoom() == 0 ? 0 : field_zoom() - 1; }
   int least_tiled() const { return min_zoom > field_zoom() ? min_zoom : field_zoom(); }
+  bool has_cells() const { return min_zoom < field_zoom(); }
 };
 
 // Buckets of a field: those of the tiles that its box meets, with the buffer of the tiles under them. Closed.
@@ -61,6 +63,9 @@ class BucketReader {
 
 struct BucketTiles {
   std::vector<StoredTiles> zooms;  // from least_tiled() on
+  // The bucket's own tile, of cells, and what the zooms above need of it; without has_cells() neither.
+  StoredTiles cells;
+  Buffer summary;
   ShapeCounts shapes;
   uint64_t records = 0;
 };
@@ -68,5 +73,8 @@ struct BucketTiles {
 // Makes all tiles of fields under a bucket's tile. Where they do not fit into `limit` bytes, part after part of it.
 void tile_bucket(BucketReader& fields, TileAddress bucket, TilerZooms zooms, FieldAttributes attributes,
                  TileStore& store, size_t limit, BucketTiles& out);
+
+// Stores a tile of cells, unless it is empty.
+void store_cells(uint64_t tile, const CellTile& cells, TileStore& store, StoredTiles& out);
 
 }  // namespace fields

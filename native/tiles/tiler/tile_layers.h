@@ -11,7 +11,7 @@ namespace fields {
 
 // The attributes that do not change over the years.
 struct FieldAttributes {
-  const float* area_ha;  // by row; not finite where unknown
+  const float* area_ha;  // by row; not finite where unknown; nullptr where no layer has attributes
   uint64_t rows;
   bool has_ids;
 };

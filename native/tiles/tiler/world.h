@@ -36,9 +36,9 @@ struct WorldBox {
 
 // One field. A field without any area has no parts, and is still drawn at its label. Rings are open (the first vertex
 // is not repeated), without equal successive vertices, and have three or more; exteriors run clockwise on the screen
-// (positive area by the surveyor's formula, y down), holes the other way. The first ring of a part is its exterior. The
-// area is inside by the even-odd rule over a part's rings; parts may overlap each other only where the source does.
-// Nothing crosses the antimeridian: it was cut there.
+// (positive area by the surveyor's formula, y down; 0 where a ring is a line or crosses itself), holes the other way.
+// The first ring of a part is its exterior. The area is inside by the even-odd rule over a part's rings; parts may
+// overlap each other only where the source does. Nothing crosses the antimeridian: it was cut there.
 struct WorldField {
   uint32_t row = 0;
   WorldPoint label{0, 0};  // a point inside
@@ -52,39 +52,6 @@ struct WorldField {
     points.clear();
     ring_end.clear();
     part_end.clear();
-  }
-};
-
-// Cells (tiles/tiler/cells.h) are what zooms below kFieldZoom show. Their contract with the passes:
-//
-// - A `CellGrid` is made for one tile of the zoom below the lowest zoom of fields (8, unless the highest zoom is lower
-//   than 9) and used again for the next by `begin(tile)`. It gets
-//   `add(field)` for every field that touches the tile, in the order of rows, each once; fields that lie beyond the
-//   tile's edges altogether may come too, and parts beyond them do not count. A bucket that is split for want of
-//   memory is still added as one stream: the grid's memory must not depend on the number of fields.
-// - `finish(tile, summary)` gives the tile's features and appends a summary, opaque bytes that need nothing else.
-// - `merge_cells(tile, children, features, summary)` does the same for a tile of a lower zoom from the summaries of its
-//   four children (north-west, north-east, south-west, south-east; empty where there is no such tile). It is called
-//   for the zooms below, down to the lowest that is wanted.
-// - All of it depends on the fields' geometry and rows alone: not on order among buckets, threads or attributes.
-// - At zooms of cells the layer `fields` has a feature for each CellFeature, with the row as id and, of the fixed
-//   attributes, none; there is no layer `centroids`.
-struct CellSquare {
-  uint16_t x, y, side;  // north-west corner and side in units of the tile; side >= 1
-};
-
-// All cells of a tile that carry the same row: a polygon of squares. Features of a tile ascend by row.
-struct CellFeature {
-  uint32_t row;
-  uint32_t square_end;  // one past its last square
-};
-
-struct CellTile {
-  std::vector<CellFeature> features;
-  std::vector<CellSquare> squares;  // feature after feature
-  void clear() {
-    features.clear();
-    squares.clear();
   }
 };
 
