@@ -88,6 +88,7 @@ await main(
       "submit [years|prepare|batch|train]: hand a job to Slurm, checked against the cluster's rules first.\n" +
       "check YEARS: which years are done; exit code 3 unless all are.",
     positionals: "submit [JOB] | check YEARS",
+    rootOptions: "use",
     options: Object.keys(OPTIONS) as OptionName[],
     own: {
       years: { type: "string", help: "years to make, as 2008-2024 or 2008,2012-2015" },

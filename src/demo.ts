@@ -4,6 +4,7 @@ import { execa } from "execa";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { keepRootOptions } from "./config/root-options.js";
 import { historyStep } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -38,6 +39,7 @@ async function demo(args: Arguments, ctx: Context) {
     },
     ctx,
   );
+  keepRootOptions(options, { cdlSource: options.cdlSource }, ctx.log);
   const tiler = await hasTippecanoe(options.tippecanoe);
   if (!tiler) {
     ctx.log.warn(
@@ -51,7 +53,7 @@ async function demo(args: Arguments, ctx: Context) {
   }
   const history = historyStep(options, { years, csv: false });
   await runStep(history, ctx);
-  if (!args.options.json) process.stdout.write(farewell(options.region, root, years, tiler, args));
+  if (!args.options.json) process.stdout.write(farewell(root, years, tiler, args));
   return { root, years: results };
 }
 
@@ -60,7 +62,7 @@ async function hasTippecanoe(program: string): Promise<boolean> {
   return !failed;
 }
 
-function farewell(region: string, root: string, years: readonly number[], tiler: boolean, args: Arguments): string {
+function farewell(root: string, years: readonly number[], tiler: boolean, args: Arguments): string {
   const layout = layoutOf({ ...args.options, root }, years[0] as number);
   const lines = ["", `zonal tables  ${join(root, "outputs", "zonal")}`, `history       ${layout.history}`];
   if (tiler) {
@@ -74,10 +76,7 @@ function farewell(region: string, root: string, years: readonly number[], tiler:
     );
   }
   if (existsSync(layout.zonal)) lines.push(`The sample knows its own truth: ${join(root, "data", "truth.parquet")}`);
-  lines.push(
-    `A rerun does nothing: node dist/year.js ${years[0]} --root ${root} --cdl-source ${join(root, "cdl-source")} --region ${region}`,
-    "",
-  );
+  lines.push(`A rerun does nothing: node dist/year.js ${years[0]} --root ${root}`, "");
   return lines.join("\n");
 }
 

@@ -18,6 +18,7 @@ await main(
     name: "node dist/doctor.js",
     summary:
       "Is this machine fit for a year? Each line a fact; what is wrong, with what to do. Exit code 1 for a fail, 3 for a warning.",
+    rootOptions: "use",
     options: Object.keys(OPTIONS) as OptionName[],
     examples: [
       "node dist/doctor.js",

@@ -9,6 +9,7 @@ await main(
     name: "node dist/download.js",
     summary: "Fetch a year's Cropland Data Layer, check it and unpack its raster.",
     positionals: "YEAR...",
+    rootOptions: "keep",
     options: ["root", "region", "cdlSource", "retries", "proxy", "json", "quiet"],
     own: { force: { type: "boolean", help: "fetch again, also when a valid raster is there" } },
     examples: ["node dist/download.js 2020", "node dist/download.js 2018-2020 --cdl-source /data/cdl"],

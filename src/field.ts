@@ -102,6 +102,7 @@ await main(
   {
     name: "node dist/field.js",
     summary: "The field at a point, or of an id: its crops by year and how sure they are, area, rotation.",
+    rootOptions: "use",
     options: [
       "root",
       "region",

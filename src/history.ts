@@ -1,13 +1,11 @@
-import { join } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { historyFiles } from "./history/format.js";
-import { historyStep, yearsThere } from "./history/step.js";
+import { runHistory } from "./history/run-history.js";
+import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { withLock } from "./pipeline/lock.js";
-import { runStep } from "./pipeline/step.js";
 
 /** Join the zonal tables of all years. */
 async function history({ options, positionals, own }: Arguments, ctx: Context) {
@@ -15,19 +13,16 @@ async function history({ options, positionals, own }: Arguments, ctx: Context) {
   const years = asked.length > 0 ? asked : yearsThere(options);
   const layout = layoutOf(options, years[0] ?? 0);
   const pixelHa = pixelHectares(own["pixel-size"]);
-  return withLock(join(layout.state, `${options.region}_history.lock`), ctx, async (locked) => {
-    const step = historyStep(options, { years, csv: own.csv === true, pixelHa });
-    const facts = await runStep(step, locked, { force: own.force === true });
-    const files = historyFiles(layout.history, options.region);
-    if (!options.json) {
-      const { rows, crops } = facts;
-      process.stdout.write(
-        `${files.history}: ${rows.toLocaleString("en")} fields, ${years.length} years, ${crops} crops\n`,
-      );
-    }
-    const published = own.publish === true && { published: await publish(files, years, options, layout, locked) };
-    return { folder: files.folder, history: files.history, legend: files.legend, ...facts, ...published };
-  });
+  const facts = await runHistory(options, { years, csv: own.csv === true, pixelHa }, own.force === true, ctx);
+  const files = historyFiles(layout.history, options.region);
+  if (!options.json) {
+    const { rows, crops } = facts;
+    process.stdout.write(
+      `${files.history}: ${rows.toLocaleString("en")} fields, ${years.length} years, ${crops} crops\n`,
+    );
+  }
+  const published = own.publish === true && { published: await publish(files, years, options, layout, ctx) };
+  return { folder: files.folder, history: files.history, legend: files.legend, ...facts, ...published };
 }
 
 async function publish(...args: Parameters<typeof import("./publish/publish-history.js").publishHistory>) {
@@ -49,6 +44,7 @@ await main(
     summary:
       "Join the zonal tables of all years: every field's crops by year, areas of crops, transitions, rotations, legend.",
     positionals: "[YEAR ...]",
+    rootOptions: "use",
     options: [
       "root",
       "region",

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
+import { keepRootOptions } from "./config/root-options.js";
 import { withRun } from "./config/run.js";
 import { openFields } from "./fields/fields-file.js";
 import { withFieldsParquet } from "./fields/vector-source.js";
@@ -22,7 +23,10 @@ import { ZoneReader, zonesOrigin } from "./zones/zone-reader.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
-  if (args.own.base === true) return prepareBase(args.options, ctx);
+  if (args.own.base === true) {
+    keepRootOptions(args.options, args.given, ctx.log);
+    return prepareBase(args.options, ctx);
+  }
   return prepareIndex(args, ctx);
 }
 
@@ -90,6 +94,7 @@ await main(
     name: "node dist/prepare.js",
     summary:
       "Make what a field set needs once: its zone index (which pixels belong to which field; once per raster grid), or, with --base, the base archive that every year's tiles are made from.",
+    rootOptions: "use",
     options: [
       "root",
       "region",

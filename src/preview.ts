@@ -20,6 +20,7 @@ const COMMAND: Command = {
   name: "node dist/preview.js",
   summary: "Draw the fields of an archive, or of several years side by side, or a chart of crop areas, into a PNG.",
   positionals: "[YEAR ...]",
+  rootOptions: "use",
   options: ["root", "region", "json", "quiet"],
   own: {
     archive: { type: "string", help: "PMTiles file to draw (instead of years under the root)" },

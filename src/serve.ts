@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import type { Options } from "./config/options.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { FieldHistory } from "./view/server/field-history.js";
@@ -16,7 +17,7 @@ async function serve({ options, own, positionals }: Arguments, ctx: Context): Pr
     throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
   const text = (name: string) => own[name] as string | undefined;
   const { log } = ctx;
-  const { store, histories } = openStore(options, text("history"));
+  const { store, histories } = openStore(served(options), text("history"));
   const publication = new Publication(store, options.region, log);
   const history = new FieldHistory(histories, store, options.region, log);
   const [{ years }, historyTag] = await Promise.all([publication.look(), history.tag()]);
@@ -39,6 +40,14 @@ async function serve({ options, own, positionals }: Arguments, ctx: Context): Pr
   log.info("stopped");
 }
 
+/** A root that publishes to S3 is seen by the URL under which its target is served. */
+function served(options: Options): Options {
+  const { target, publicUrl } = options;
+  return target?.startsWith("s3://") && publicUrl !== undefined
+    ? { ...options, target: `${publicUrl.replace(/\/*$/, "")}/` }
+    : options;
+}
+
 function readPort(text: string | undefined): number {
   if (text === undefined) return PORT;
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
@@ -49,6 +58,7 @@ await main(
   {
     name: "node dist/serve.js",
     summary: "Look at what was published: a map in the browser. Needs no network; ends at Ctrl-C.",
+    rootOptions: "use",
     options: ["root", "region", "target", "proxy", "json", "quiet"],
     own: {
       host: { type: "string", help: "address to listen on; 0.0.0.0 lets the whole network in [127.0.0.1]" },

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import { rootOptionsText } from "./config/root-options.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { reportText, type StatusReport } from "./status/report.js";
@@ -49,11 +50,13 @@ function reporter({ options }: Arguments, years: readonly number[] | undefined, 
       jobs = await slurmQueue(ctx.signal);
       asked = performance.now();
     }
+    const madeWith = rootOptionsText(options.root, options.region);
     return {
       version: 1,
       at: new Date().toISOString(),
       root: resolve(options.root),
       region: options.region,
+      ...(madeWith !== undefined && { madeWith }),
       years: (years ?? knownYears(options)).map((year) => yearStatus(year, options)),
       ...(jobs !== undefined && { slurm: jobs }),
       tippecanoe: await tilersHere(),
@@ -75,6 +78,7 @@ await main(
     summary:
       "How every year stands, from state files alone: stage, rate, ETA, sizes, errors; jobs where Slurm answers.",
     positionals: "[YEARS]",
+    rootOptions: "use",
     options: ["root", "region", "json", "quiet"],
     own: {
       watch: { type: "boolean", help: "look again and again until interrupted; with --json a line each time" },

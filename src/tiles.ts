@@ -22,6 +22,7 @@ await main(
     name: "node dist/tiles.js",
     summary: "Tile years whose zonal tables are there: their crops go into the base archive's tiles, in one pass.",
     positionals: "YEAR...",
+    rootOptions: "keep",
     options: [
       "root",
       "region",

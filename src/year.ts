@@ -1,21 +1,19 @@
 import { type Arguments, parseYears } from "./cli/arguments.js";
-import { main } from "./cli/main.js";
+import { type CommandTools, main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
+import { runHistory } from "./history/run-history.js";
+import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
-import { PipelineError } from "./pipeline/errors.js";
-import { planYear, runYear } from "./year/run-year.js";
+import { asPipelineError, PipelineError } from "./pipeline/errors.js";
+import { settledYears } from "./year/each-year.js";
+import { planYear, runYear, type YearResult } from "./year/run-year.js";
 import { isSelected, type Selection, STAGES, type Stage } from "./year/stages.js";
 
-function yearOf(args: Arguments): number {
-  const [text, ...more] = args.positionals;
-  const years = text === undefined ? [] : parseYears(text);
-  if (years.length !== 1 || more.length > 0) {
-    throw new PipelineError("usage", "One year is expected, as in: node dist/year.js 2020", {
-      received: args.positionals.join(" "),
-    });
-  }
-  return years[0] as number;
+function yearsOf({ positionals }: Arguments): number[] {
+  const years = positionals.flatMap(parseYears);
+  if (years.length > 0) return [...new Set(years)];
+  throw new PipelineError("usage", "Missing YEAR, e.g. year 2020 or year 2008-2024");
 }
 
 function stage(text: unknown): Stage {
@@ -36,27 +34,80 @@ function selectionOf({ own }: Arguments): Selection {
   return selection;
 }
 
-async function year(args: Arguments, ctx: Context) {
-  const wanted = yearOf(args);
+async function year(args: Arguments, ctx: Context, { logTo }: CommandTools) {
+  const years = yearsOf(args);
   const selection = selectionOf(args);
-  if (args.own["dry-run"] === true) {
-    const plan = await planYear(wanted, args.options, selection, ctx);
-    if (!args.options.json) {
-      for (const { stage, runs, reason } of plan)
-        process.stdout.write(`${stage.padEnd(9)} ${runs ? "runs" : "skipped"}: ${reason}\n`);
-    }
-    return { year: wanted, plan };
-  }
-  const result = await runYear(wanted, args.options, selection, ctx);
-  ctx.log.info(`year ${wanted} is done`, { archive: result.archive, manifest: result.manifest });
+  if (args.own["dry-run"] === true) return plan(years, selection, args, ctx);
+  if (years.length > 1) return severalYears(years, selection, args, ctx, logTo);
+  const result = await runYear(years[0] as number, args.options, selection, ctx);
+  logDone(result, selection, ctx);
   return result;
+}
+
+async function plan(years: readonly number[], selection: Selection, { options }: Arguments, ctx: Context) {
+  const plans = [];
+  for (const year of years) {
+    const planned = await planYear(year, options, selection, ctx);
+    plans.push({ year, plan: planned });
+    if (options.json) continue;
+    for (const { stage, runs, reason } of planned) {
+      const which = years.length > 1 ? `${year} ` : "";
+      process.stdout.write(`${which}${stage.padEnd(9)} ${runs ? "runs" : "skipped"}: ${reason}\n`);
+    }
+  }
+  return plans.length === 1 ? plans[0] : { years: plans };
+}
+
+/**
+ * One year after the other, each with its own log file; what they share is made by the first. A year that fails
+ * does not end the others. At the end the history of all years that have a zonal table.
+ */
+async function severalYears(
+  years: readonly number[],
+  selection: Selection,
+  { options }: Arguments,
+  ctx: Context,
+  logTo: CommandTools["logTo"],
+) {
+  const done: Record<string, YearResult> = {};
+  const errors = new Map<number, PipelineError>();
+  for (const year of years) {
+    const own = { ...ctx, log: logTo(layoutOf(options, year).log) };
+    try {
+      const result = await runYear(year, options, selection, own);
+      logDone(result, selection, own);
+      done[year] = result;
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      const known = asPipelineError(error, "failed", "Year failed", { year });
+      if (known.kind === "paused") throw known;
+      own.log.error(known.message);
+      errors.set(year, known);
+    }
+  }
+  const counted = isSelected("zonal", selection) && Object.keys(done).length > 0;
+  const history = counted
+    ? await runHistory(options, { years: yearsThere(options), csv: false }, false, ctx)
+    : undefined;
+  settledYears(done, errors);
+  return { years: Object.values(done), ...(history && { history }) };
+}
+
+function logDone({ year, archive, manifest }: YearResult, selection: Selection, ctx: Context): void {
+  const made = {
+    ...(isSelected("tiles", selection) && { archive }),
+    ...(isSelected("publish", selection) && { manifest }),
+  };
+  ctx.log.info(`year ${year} is done`, made);
 }
 
 await main(
   {
     name: "node dist/year.js",
-    summary: "One year, every stage: download, zonal, tiles, publish. What is there and valid is skipped.",
-    positionals: "YEAR",
+    summary:
+      "Every stage of a year, or of several: download, zonal, tiles, publish. What is there and valid is skipped.",
+    positionals: "YEAR...",
+    rootOptions: "keep",
     options: Object.keys(OPTIONS) as OptionName[],
     own: {
       force: {
@@ -70,10 +121,17 @@ await main(
     },
     examples: [
       "node dist/year.js 2020",
+      "node dist/year.js 2008-2024",
       "node dist/year.js 2020 --root /cluster/work/fields --target s3://bucket/tiles --threads 128",
       "node dist/year.js 2020 --force tiles --until tiles",
     ],
   },
   year,
-  { logFile: (args) => (args.own["dry-run"] === true ? undefined : layoutOf(args.options, yearOf(args)).log) },
+  { logFile },
 );
+
+/** A single year's; several open theirs in turn. */
+function logFile(args: Arguments): string | undefined {
+  const years = yearsOf(args);
+  return args.own["dry-run"] === true || years.length > 1 ? undefined : layoutOf(args.options, years[0] as number).log;
+}

@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { checkValue, resolveOptions, suggestion } from "../config/config.js";
+import { checkValue, readConfigFile, resolveOptions, suggestion } from "../config/config.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
+import { readRootOptions } from "../config/root-options.js";
 import { PipelineError } from "../pipeline/errors.js";
 
 /** What one command takes. */
@@ -14,6 +15,8 @@ export interface Command {
   readonly options: readonly OptionName[];
   /** Defaults of this command that differ from the common table. */
   readonly defaults?: Partial<Options>;
+  /** Takes the options that the root was made with; `keep`: and keeps those that it is given. */
+  readonly rootOptions?: "use" | "keep";
   /** Options of this command alone, by flag. */
   readonly own?: Readonly<
     Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>
@@ -23,6 +26,8 @@ export interface Command {
 
 export interface Arguments {
   readonly options: Options;
+  /** Options of the command line and of the configuration file alone. */
+  readonly given: Partial<Options>;
   readonly positionals: readonly string[];
   /** The command's own options, as typed; lists where `multiple`. */
   readonly own: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
@@ -57,8 +62,21 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
     if (text !== undefined) given[name] = checkValue(name, fromText(name, text), "command line");
   }
   const own = Object.fromEntries(Object.keys(command.own ?? {}).map((flag) => [flag, values[flag]]));
-  const options = resolveOptions(given as Partial<Options>, values.config as string | undefined, command.defaults);
-  return { options, positionals, own };
+  const file = values.config === undefined ? {} : readConfigFile(values.config as string);
+  const explicit = { ...file, ...given } as Partial<Options>;
+  const root = command.rootOptions === undefined ? undefined : ofRoot(explicit, command.defaults);
+  const options = resolveOptions(given as Partial<Options>, {
+    defaults: command.defaults,
+    ...(root && { root }),
+    file,
+  });
+  return { options, given: explicit, positionals, own };
+}
+
+/** What the root's own file says, its region included. */
+function ofRoot({ root, region }: Partial<Options>, defaults: Partial<Options> = {}): Partial<Options> {
+  const kept = readRootOptions(root ?? defaults.root ?? OPTIONS.root.default, region);
+  return { ...kept.options, ...(kept.region !== undefined && { region: kept.region }) };
 }
 
 function parse(argv: readonly string[], options: NonNullable<ParseArgsConfig["options"]>) {

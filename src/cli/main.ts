@@ -1,5 +1,7 @@
+import { keepRootOptions } from "../config/root-options.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pipeline/errors.js";
+import type { Log } from "../pipeline/log.js";
 import { type Arguments, type Command, readArguments } from "./arguments.js";
 import { openLog } from "./log.js";
 import { TerminalProgress } from "./progress.js";
@@ -10,6 +12,12 @@ const CLEANUP_LIMIT_MS = 20_000;
 export interface MainOptions {
   /** The log file, where the command keeps one; from its arguments. */
   readonly logFile?: (args: Arguments) => string | undefined;
+}
+
+/** What a command's body may need beyond its context. */
+export interface CommandTools {
+  /** The context's log, with a file of its own. */
+  logTo(file: string): Log;
 }
 
 /**
@@ -23,7 +31,7 @@ export interface MainOptions {
  */
 export async function main(
   command: Command,
-  body: (args: Arguments, ctx: Context) => Promise<unknown>,
+  body: (args: Arguments, ctx: Context, tools: CommandTools) => Promise<unknown>,
   options: MainOptions = {},
 ): Promise<void> {
   ignoreClosedPipes();
@@ -38,13 +46,18 @@ export async function main(
     json = args.options.json;
     const file = options.logFile?.(args);
     let clear = () => {};
-    const log = openLog({ ...(file && { file }), quiet: args.options.quiet, beforeLine: () => clear() });
-    const progress = new TerminalProgress((line) => log.info(line), args.options.quiet ? false : undefined);
+    const { quiet } = args.options;
+    const logTo = (path?: string) => openLog({ ...(path && { file: path }), quiet, beforeLine: () => clear() });
+    const log = logTo(file);
+    const progress = new TerminalProgress((line) => log.info(line), quiet ? false : undefined);
     clear = () => progress.clear();
     report = (message) => log.error(message);
     signal = signalOnTermination();
     const drain = drainOnNotice(() => log.warn("SIGUSR1: what is under way is finished, nothing new is begun"));
-    const result = await body(args, { signal, drain, log, progress });
+    if (command.rootOptions === "keep" && args.own["dry-run"] !== true) {
+      keepRootOptions(args.options, args.given, log);
+    }
+    const result = await body(args, { signal, drain, log, progress }, { logTo });
     if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
   } catch (error) {
     const known = endedBy(signal, asPipelineError(error, "failed", "Unexpected error"));

@@ -3,20 +3,27 @@ import { join, resolve } from "node:path";
 import { PipelineError } from "../pipeline/errors.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "./options.js";
 
+/** Where options come from, the later before the earlier. */
+export interface OptionSources {
+  /** Defaults of the command, where they are not the common ones. */
+  readonly defaults?: Partial<Options> | undefined;
+  /** ROOT/fields.json. */
+  readonly root?: Partial<Options>;
+  /** The configuration file. */
+  readonly file?: Partial<Options>;
+}
+
 /**
- * Defaults, then the configuration file, then the command line.
+ * Common defaults, the command's own, the root's options, the configuration file, then the command line.
  *
- * @param file   JSON object keyed by option name (`maxDirty`); unknown keys fail. Optional.
  * @param given  options from the command line, already of the right type.
- * @param own    defaults of the command, where they are not the common ones.
  * @throws {PipelineError} usage, naming the key, what was expected and what came.
  */
-export function resolveOptions(given: Partial<Options>, file?: string, own: Partial<Options> = {}): Options {
-  const fromFile = file === undefined ? {} : readConfigFile(file);
-  const defaults = Object.fromEntries(
+export function resolveOptions(given: Partial<Options>, { defaults, root, file }: OptionSources = {}): Options {
+  const common = Object.fromEntries(
     Object.entries(OPTIONS as Record<string, OptionSpec>).map(([name, spec]) => [name, spec.default]),
   );
-  const options = { ...defaults, ...own, ...fromFile, ...given } as Options;
+  const options = { ...common, ...defaults, ...root, ...file, ...given } as Options;
   if (options.minZoom > options.maxZoom) {
     throw new PipelineError("usage", "--min-zoom is above --max-zoom", {
       minZoom: options.minZoom,
@@ -26,7 +33,11 @@ export function resolveOptions(given: Partial<Options>, file?: string, own: Part
   return options;
 }
 
-function readConfigFile(path: string): Partial<Options> {
+/**
+ * @param path  JSON object keyed by option name (`maxDirty`); unknown keys fail.
+ * @throws {PipelineError} usage, naming the key.
+ */
+export function readConfigFile(path: string): Partial<Options> {
   if (!existsSync(path)) throw new PipelineError("usage", "Configuration file not found", { path });
   let parsed: unknown;
   try {

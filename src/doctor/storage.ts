@@ -17,21 +17,10 @@ import type { ClusterProfile } from "../cluster/profiles.js";
 import { type Layout, layoutOf, type Options } from "../config/config.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { fileSystemOf } from "../system/file-system.js";
-import { estimateTiling, OUTPUT_COPIES } from "../tiles/preflight.js";
 import { chooseTempDir } from "../tiles/temp-dir.js";
+import { estimateFirstYear } from "../year/space.js";
 import { type Check, type Finding, fail, judge, ok, warn } from "./finding.js";
 
-/**
- * GeoJSON of a polygon and its centroid by what the parquet holds of it: a vertex is 16
- * bytes there, hardly smaller packed, and about 22 as text; names and attributes of both
- * features are 300 more.
- */
-const TEXT_FACTOR = 1.8;
-const TEXT_BYTES_A_FIELD = 300;
-/** Of the zone index; ARCHITECTURE.md. */
-const ZONE_BYTES_A_FIELD = 75;
-/** A year's zip and raster, while the zonal table is made. */
-const RASTER_BYTES = 4 * 2 ** 30;
 /** Files this close to the purge are worth a word. */
 const PURGE_NOTICE_DAYS = 4;
 const DAY_MS = 86_400_000;
@@ -97,10 +86,7 @@ async function estimated(layout: Layout, options: Options): Promise<{ findings: 
   }
   const { openFields } = await import("../fields/fields-file.js");
   const fields = await openFields(layout.fieldsRaw, options);
-  const bytes = statSync(layout.fieldsRaw).size;
-  const text = bytes * TEXT_FACTOR + fields.rows * TEXT_BYTES_A_FIELD;
-  const { tempBytes, archiveBytes } = estimateTiling(text, options.maxZoom);
-  const needed = (OUTPUT_COPIES + 2) * archiveBytes + fields.rows * ZONE_BYTES_A_FIELD + RASTER_BYTES;
+  const { bytes, tempBytes, archiveBytes, neededBytes: needed } = estimateFirstYear(fields, options);
   const { freeBytes } = await fileSystemOf(layout.root);
   const fact = `${sizeText(freeBytes)} free; a first year takes about ${sizeText(needed)}, each further one ${sizeText(archiveBytes)}`;
   return {

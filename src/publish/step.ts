@@ -68,7 +68,7 @@ export function publishStep(
 ): Step<PublishFacts> {
   const { region, manifestFormat, allowRace } = options;
   const target = openTarget(options, layout, tuning);
-  const key = basename(layout.archive);
+  const key = basename(archive.path);
   const manifest: ManifestFile = {
     target,
     key: basename(layout.manifest),
@@ -116,6 +116,12 @@ export function publishStep(
     async validate(ctx) {
       if (fileDigest(archive.path) !== archive.digest)
         throw new PipelineError("input", "Archive was changed since it was made", { path: archive.path });
+      if (manifestFormat === "list" && key !== basename(layout.archive)) {
+        throw new PipelineError("usage", "A bare list of years names no archive of several years", {
+          expected: "--manifest-format full",
+          path: archive.path,
+        });
+      }
       description = await describeArchive(archive.path, archive.facts);
       // Reads as much as it later overwrites: wrong credentials, a missing bucket and a foreign manifest show now.
       await readManifest(manifest, ctx);

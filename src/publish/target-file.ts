@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import {
+  accessSync,
+  constants,
   createReadStream,
   createWriteStream,
   existsSync,
@@ -58,6 +60,13 @@ export class FileTarget implements Target {
     return Promise.resolve(encodeURIComponent(key));
   }
 
+  async probe(): Promise<void> {
+    await this.#told("Cannot write to the target folder", this.folder, () => {
+      this.#makeFolder();
+      accessSync(this.folder, constants.W_OK | constants.X_OK);
+    });
+  }
+
   async stat(key: string): Promise<StoredObject | undefined> {
     const path = this.#path(key);
     return this.#told("Cannot read in the target folder", path, () => {
@@ -69,7 +78,7 @@ export class FileTarget implements Target {
   async putFile(key: string, source: SourceFile, options: PutFileOptions, ctx: Context): Promise<Transfer> {
     const path = this.#path(key);
     return this.#told("Cannot write to the target folder", path, async () => {
-      makeFolder(this.folder);
+      this.#makeFolder();
       const partial = partialOf(path);
       rmSync(partial, { force: true });
       try {
@@ -93,7 +102,7 @@ export class FileTarget implements Target {
   async putText(key: string, text: string, _headers: Headers, condition: Condition, ctx: Context): Promise<PutOutcome> {
     const path = this.#path(key);
     return this.#told("Cannot write to the target folder", path, async () => {
-      makeFolder(this.folder);
+      this.#makeFolder();
       return this.exclusively(key, ctx, async (stillHeld) => {
         const tag = condition === "always" ? undefined : readText(path)?.tag;
         if (condition !== "always" && tag !== ("ifMatch" in condition ? condition.ifMatch : undefined))
@@ -136,6 +145,15 @@ export class FileTarget implements Target {
 
   #path(key: string): string {
     return join(this.folder, key);
+  }
+
+  #makeFolder(): void {
+    try {
+      makeFolder(this.folder);
+    } catch (error) {
+      const { kind, sentence, where, cause } = asPipelineError(error, "publish", "Cannot create the target folder");
+      throw new PipelineError(kind === "space" ? kind : "publish", sentence, where, { cause });
+    }
   }
 
   async #told<T>(sentence: string, path: string, body: () => T | Promise<T>): Promise<T> {

@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
 import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -139,6 +141,17 @@ export class S3Target implements Target {
       how: "uploaded",
       resumedBytes: (await this.#told(key, "Upload failed", ctx, () => this.#write(ctx, send))) ?? 0,
     };
+  }
+
+  /** An upload is begun and given up, which takes the same rights as an archive's. */
+  async probe(key: string, ctx: Context): Promise<void> {
+    await this.#told(key, "Cannot write to the target", ctx, async () => {
+      const begun = await this.#client.send(new CreateMultipartUploadCommand(this.#object(key)), {
+        abortSignal: ctx.signal,
+      });
+      await this.#client.send(new AbortMultipartUploadCommand({ ...this.#object(key), UploadId: begun.UploadId }));
+      return true;
+    });
   }
 
   async getText(key: string, ctx: Context): Promise<StoredText | undefined> {

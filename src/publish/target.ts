@@ -64,6 +64,8 @@ export interface Target {
   urlPath(key: string): string;
   /** How a reader finds `key`: an absolute URL, or for a folder the name relative to the manifest. */
   url(key: string): Promise<string>;
+  /** Find out whether the target is there and takes objects; nothing is left in it. `key` is one that would be written. */
+  probe(key: string, ctx: Context): Promise<void>;
   /** Undefined when there is no such object. */
   stat(key: string, ctx: Context): Promise<StoredObject | undefined>;
   putFile(key: string, source: SourceFile, options: PutFileOptions, ctx: Context): Promise<Transfer>;

@@ -11,6 +11,8 @@ export interface StatusReport {
   readonly at: string;
   readonly root: string;
   readonly region: string;
+  /** Options that the root was made with, as they are typed; undefined where it does not say. */
+  readonly madeWith?: string;
   readonly years: readonly YearStatus[];
   /** Undefined where Slurm does not answer. */
   readonly slurm?: readonly QueuedJob[];
@@ -26,7 +28,9 @@ export function reportText(report: StatusReport): string {
   const now = Date.parse(report.at);
   const done = years.filter(({ state }) => state === "done").length;
   const running = years.filter(({ state }) => state === "running").length;
-  const lines = [`${root}, region ${region}: ${done} of ${years.length} years done, ${running} running`, ""];
+  const lines = [`${root}, region ${region}: ${done} of ${years.length} years done, ${running} running`];
+  if (report.madeWith !== undefined) lines.push(`made with ${report.madeWith || "the defaults"}`);
+  lines.push("");
   lines.push(
     ...columns([
       ["year", "state", "stage", "progress", "rate", "ETA", "zonal", "archive", "seen", "where"],

@@ -15,7 +15,7 @@ import { ensureStep } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
-import type { Step } from "../pipeline/step.js";
+import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, LAYERS } from "./archive-metadata.js";
 import { takeCensus } from "./census.js";
 import { tileNatively } from "./native-tiler.js";
@@ -81,6 +81,12 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
   const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
   await ensureStep(step, lock, ctx);
   return openBase(step.target, print);
+}
+
+/** Whether `ensureBase` would have to tile the fields. */
+export async function lacksBase(run: Run): Promise<boolean> {
+  if (run.options.base !== undefined) return false;
+  return !(await judgeStep(baseStep(undefined, baseInputs(run.layout, run.options), run), false)).skip;
 }
 
 /**

@@ -13,6 +13,7 @@ import { tilesStep } from "../tiles/step.js";
 import { sweepTempDirs } from "../tiles/temp-dir.js";
 import { zonalStep } from "../zonal/step.js";
 import { ensureZones } from "../zones/ensure-zones.js";
+import { checkYear } from "./check-year.js";
 import { isBeyond, isNeeded, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
 
 /** What became of each stage. */
@@ -42,6 +43,8 @@ export async function runYear(year: number, options: Options, selection: Selecti
     const { ctx: own } = run;
     logWhere(year, own);
     for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
+    const plan = await planStages(year, selection, run);
+    await checkYear(year, new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage)), run);
     const makers = stepMakers(year, selection, run);
     const done: Partial<Record<Stage, StepRecord>> = {};
     for (const stage of STAGES) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { checkValue, layoutOf, resolveOptions, suggestion } from "../../dist/config/config.js";
+import { checkValue, layoutOf, readConfigFile, resolveOptions, suggestion } from "../../dist/config/config.js";
 import { flagName, OPTIONS } from "../../dist/config/options.js";
 import { tempFolder } from "../support/temp-folder.mjs";
 
@@ -14,7 +14,7 @@ function configFile(t, content) {
 
 test("defaults, then the file, then the command line", (t) => {
   const path = configFile(t, { maxDirty: 0.02, region: "ks", nodata: [0, 81] });
-  const options = resolveOptions({ region: "ia" }, path);
+  const options = resolveOptions({ region: "ia" }, { file: readConfigFile(path) });
   assert.deepEqual([options.maxDirty, options.region, options.nodata, options.maxZoom], [0.02, "ia", [0, 81], 14]);
   assert.equal(options.threads, undefined);
 });
@@ -48,15 +48,19 @@ for (const [content, message] of [
   ["{maxDirty: 1}", /^Configuration file is not JSON \(path=.*config\.json\): /],
 ]) {
   test(`refused: ${JSON.stringify(content)}`, (t) => {
-    assert.throws(() => resolveOptions({}, configFile(t, content)), { kind: "usage", exitCode: 2, message });
+    assert.throws(() => resolveOptions({}, { file: readConfigFile(configFile(t, content)) }), {
+      kind: "usage",
+      exitCode: 2,
+      message,
+    });
   });
 }
 
 test("a configuration that is not there, or a folder", (t) => {
   const folder = join(tempFolder(t), "c");
-  assert.throws(() => resolveOptions({}, folder), { kind: "usage", message: /^Configuration file not found \(path=/ });
+  assert.throws(() => readConfigFile(folder), { kind: "usage", message: /^Configuration file not found \(path=/ });
   mkdirSync(folder);
-  assert.throws(() => resolveOptions({}, folder), { kind: "usage" });
+  assert.throws(() => readConfigFile(folder), { kind: "usage" });
 });
 
 test("a suggestion only where the spelling is near", () => {

@@ -1,0 +1,148 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { PipelineError } from "../pipeline/errors.js";
+import type { Log } from "../pipeline/log.js";
+import { writeJsonAtomic } from "../pipeline/record.js";
+import { checkValue } from "./config.js";
+import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "./options.js";
+
+/** Options that later commands on the same root need too: what its outputs are made of, and where they go. */
+const KEPT = [
+  "cdlSource",
+  "keepCdl",
+  "fieldsRaw",
+  "fieldsClean",
+  "idColumn",
+  "geometryColumn",
+  "areaColumn",
+  "fieldsCrs",
+  "maxDirty",
+  "nodata",
+  "allTouched",
+  "smallFields",
+  "coverage",
+  "weights",
+  "ties",
+  "tiles",
+  "base",
+  "cropNames",
+  "minZoom",
+  "maxZoom",
+  "target",
+  "endpoint",
+  "s3Region",
+  "profile",
+  "publicUrl",
+  "manifestFormat",
+  "distribution",
+] as const satisfies readonly OptionName[];
+
+/** Of these, paths: kept absolute, as a later command may be started elsewhere. */
+const PATHS: readonly OptionName[] = ["cdlSource", "fieldsRaw", "fieldsClean", "base", "target"];
+
+type Given = Partial<Record<OptionName, unknown>>;
+
+/** ROOT/fields.json: how the root's outputs are made, by region. */
+interface RootFile {
+  readonly version: 1;
+  readonly regions: Readonly<Record<string, Given>>;
+}
+
+/** What a root says of itself, for one region. */
+export interface RootOptions {
+  readonly region: string | undefined;
+  readonly options: Partial<Options>;
+}
+
+function pathOf(root: string): string {
+  return join(resolve(root), "fields.json");
+}
+
+/**
+ * The options that a root was made with.
+ *
+ * @param region  undefined: the only one of the root, or the default one of several.
+ * @throws {PipelineError} input, when ROOT/fields.json cannot be used; usage, when the region must be chosen.
+ */
+export function readRootOptions(root: string, region: string | undefined): RootOptions {
+  const file = readRootFile(root);
+  const known = Object.keys(file?.regions ?? {});
+  const chosen = region ?? chooseRegion(known, root);
+  const kept = (chosen !== undefined && file?.regions[chosen]) || {};
+  const entries = Object.entries(kept).map(([name, value]) => [name, checkValue(name, value, pathOf(root))]);
+  return { region: chosen, options: Object.fromEntries(entries) as Partial<Options> };
+}
+
+function chooseRegion(known: readonly string[], root: string): string | undefined {
+  if (known.length <= 1) return known[0];
+  if (known.includes(OPTIONS.region.default)) return OPTIONS.region.default;
+  throw new PipelineError("usage", "The root has several regions; choose one with --region", {
+    path: resolve(root),
+    regions: known.join(" "),
+  });
+}
+
+/**
+ * Keep what was given for later commands on this root. An option that changes is reported in the log.
+ *
+ * @param given  from the command line and the configuration file.
+ */
+export function keepRootOptions(options: Options, given: Partial<Options>, log: Log): void {
+  const { root, region } = options;
+  const file = readRootFile(root);
+  const before = file?.regions[region];
+  const now: Given = { ...before };
+  for (const name of KEPT) {
+    if (!(name in given)) continue;
+    const value = absolute(name, given[name]);
+    if (typeof value === "string" && hasPassword(value)) {
+      log.warn(`--${flagName(name)} holds a password and is not kept in ${pathOf(root)}`);
+      continue;
+    }
+    const was = before?.[name] ?? (OPTIONS[name] as OptionSpec).default;
+    if (before !== undefined && JSON.stringify(was) !== JSON.stringify(value)) {
+      log.warn(`--${flagName(name)} of this root changes from ${text(was)} to ${text(value)}`);
+    }
+    now[name] = value;
+  }
+  if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return;
+  const next: RootFile = { version: 1, regions: { ...file?.regions, [region]: now } };
+  writeJsonAtomic(pathOf(root), next, String(process.pid));
+}
+
+/** As `--cdl-source /data/cdl --max-zoom 12`, for people to read. */
+export function rootOptionsText(root: string, region: string): string | undefined {
+  const kept = readRootFile(root)?.regions[region];
+  if (kept === undefined) return undefined;
+  return Object.entries(kept)
+    .map(([name, value]) => (value === true ? `--${flagName(name)}` : `--${flagName(name)} ${text(value)}`))
+    .join(" ");
+}
+
+function readRootFile(root: string): RootFile | undefined {
+  const path = pathOf(root);
+  if (!existsSync(path)) return undefined;
+  let file: Partial<RootFile> | null;
+  try {
+    file = JSON.parse(readFileSync(path, "utf8")) as Partial<RootFile> | null;
+  } catch (cause) {
+    throw new PipelineError("input", "The root's options are not JSON", { path }, { cause });
+  }
+  if (file?.version === 1 && typeof file.regions === "object" && file.regions !== null) return file as RootFile;
+  throw new PipelineError("input", "Not the options of a root", { path, expected: "version 1, and regions" });
+}
+
+function absolute(name: OptionName, value: unknown): unknown {
+  if (!PATHS.includes(name) || typeof value !== "string") return value;
+  if (/^file:(?!\/\/)/.test(value)) return `file:${resolve(value.slice("file:".length))}`;
+  return /^[a-z][a-z0-9+.-]*:/i.test(value) ? value : resolve(value);
+}
+
+/** A URL with a user's password, or signed for its holder. */
+function hasPassword(value: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/]*:[^/]*@/i.test(value) || /[?&](X-Amz-Signature|sig|token)=/i.test(value);
+}
+
+function text(value: unknown): string {
+  return Array.isArray(value) ? value.join(",") : value === undefined ? "none" : String(value);
+}
