@@ -86,7 +86,9 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
 /** Whether `ensureBase` would have to tile the fields. */
 export async function lacksBase(run: Run): Promise<boolean> {
   if (run.options.base !== undefined) return false;
-  return !(await judgeStep(baseStep(undefined, baseInputs(run.layout, run.options), run), false)).skip;
+  const files = new InputFiles();
+  const inputs = baseInputs(run.layout, run.options, files);
+  return !(await judgeStep(baseStep(undefined, inputs, files, run), false)).skip;
 }
 
 /**

@@ -136,7 +136,7 @@ describe("everything is looked at before the download", () => {
     );
     const env = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
     const s3 = ["--target", "s3://maps/fields", "--endpoint", "http://127.0.0.1:1", "--retries", "0"];
-    await refused("no-bucket", s3, 10, /Cannot write to the target/, { options: { env } });
+    await refused("no-bucket", s3, 10, /Cannot reach the S3 server/, { options: { env } });
   });
 
   test("a year that no server has", async () => {
