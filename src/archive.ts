@@ -1,12 +1,7 @@
-import { convertMbtiles } from "./archive/convert.js";
-import { decodeTile } from "./archive/decode.js";
-import { Archive } from "./archive/reader.js";
-import { headerJson, summarizeArchive, summaryText, tileJson } from "./archive/summary.js";
+import type { Archive } from "./archive/reader.js";
 import { MAX_ZOOM } from "./archive/tile-id.js";
-import { verifyArchive } from "./archive/verify.js";
 import type { Arguments, Command } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
-import { openPool } from "./parallel/pool.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -48,15 +43,17 @@ async function run(args: Arguments, ctx: Context): Promise<unknown> {
   }
   if (action === "verify") return verify(file, args, ctx);
   if (action === "convert") return convert(file, rest[0], args, ctx);
+  const { Archive } = await import("./archive/reader.js");
   const archive = new Archive(file);
   try {
-    return action === "show" ? show(archive, args) : decode(archive, rest);
+    return action === "show" ? await show(archive, args) : await decode(archive, rest);
   } finally {
     archive.close();
   }
 }
 
-function show(archive: Archive, { own, options }: Arguments): unknown {
+async function show(archive: Archive, { own, options }: Arguments): Promise<unknown> {
+  const { headerJson, summarizeArchive, summaryText, tileJson } = await import("./archive/summary.js");
   const parts = {
     "header-json": () => headerJson(archive.header),
     metadata: () => archive.metadata(),
@@ -76,17 +73,19 @@ function show(archive: Archive, { own, options }: Arguments): unknown {
   return summary;
 }
 
-function decode(archive: Archive, address: readonly string[]): undefined {
+async function decode(archive: Archive, address: readonly string[]): Promise<undefined> {
   const [z = 0, x = 0, y = 0] = address.map((text) => wholeNumber(text, "Z, X and Y must be a tile's address"));
   if (z > MAX_ZOOM || x >= 2 ** z || y >= 2 ** z) {
     throw new PipelineError("usage", "No such tile in the world", { received: address.join(" ") });
   }
+  const { decodeTile } = await import("./archive/decode.js");
   process.stdout.write(`${JSON.stringify(decodeTile(archive, { z, x, y }))}\n`);
 }
 
 async function verify(file: string, args: Arguments, ctx: Context): Promise<unknown> {
   const text = args.own.sample;
   const sample = typeof text === "string" ? wholeNumber(text, "--sample must be a number of tiles") : undefined;
+  const { verifyArchive } = await import("./archive/verify.js");
   const task = ctx.progress.start("tiles checked", sample);
   const census = await verifyArchive(
     file,
@@ -104,6 +103,8 @@ async function convert(source: string, out: string | undefined, args: Arguments,
   const target = out ?? `${source.replace(/\.mbtiles$/, "")}.pmtiles`;
   // MBTiles and metadata of another program's making do not tell whose the archive is.
   await checkOutput(target, { inputs: [source], originOf: unknownOrigin, force: args.own.force === true });
+  const { convertMbtiles } = await import("./archive/convert.js");
+  const { openPool } = await import("./parallel/pool.js");
   const pool = openPool(availableThreads(args.options.threads));
   try {
     const { header, sourceTiles, emptyTiles } = await convertMbtiles(source, target, pool, ctx);

@@ -1,16 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { execa } from "execa";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { keepRootOptions } from "./config/root-options.js";
-import { historyStep } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { runStep } from "./pipeline/step.js";
-import { makeSample } from "./sample/make-sample.js";
-import { runYear } from "./year/run-year.js";
 
 const SEED = 1;
 
@@ -23,6 +19,9 @@ async function demo(args: Arguments, ctx: Context) {
   const root = join(args.options.root, "demo");
   const options = { ...args.options, root, cdlSource: join(root, "cdl-source") };
   ctx.log.info(`sample world of ${fields} fields and ${years.length} years under ${root}`);
+  const { makeSample } = await import("./sample/make-sample.js");
+  const { historyStep } = await import("./history/step.js");
+  const { runYear } = await import("./year/run-year.js");
   await makeSample(
     {
       root,
@@ -58,6 +57,7 @@ async function demo(args: Arguments, ctx: Context) {
 }
 
 async function hasTippecanoe(program: string): Promise<boolean> {
+  const { execa } = await import("execa");
   const { failed } = await execa(program, ["--version"], { reject: false, stdin: "ignore" });
   return !failed;
 }

@@ -1,14 +1,6 @@
 import { resolve } from "node:path";
 import { main } from "./cli/main.js";
-import { clusterProfile } from "./cluster/profile-file.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
-import { examine, findingsText } from "./doctor/finding.js";
-import { machineChecks } from "./doctor/machine.js";
-import { proxyChecks } from "./doctor/proxy.js";
-import { serviceChecks } from "./doctor/services.js";
-import { softwareChecks } from "./doctor/software.js";
-import { storageChecks } from "./doctor/storage.js";
-import { availableThreads } from "./parallel/threads.js";
 
 /** By the worst finding. */
 const EXIT = { ok: 0, warn: 3, fail: 1 } as const;
@@ -27,6 +19,14 @@ await main(
     ],
   },
   async ({ options }, ctx) => {
+    const { clusterProfile } = await import("./cluster/profile-file.js");
+    const { examine, findingsText } = await import("./doctor/finding.js");
+    const { machineChecks } = await import("./doctor/machine.js");
+    const { proxyChecks } = await import("./doctor/proxy.js");
+    const { serviceChecks } = await import("./doctor/services.js");
+    const { softwareChecks } = await import("./doctor/software.js");
+    const { storageChecks } = await import("./doctor/storage.js");
+    const { availableThreads } = await import("./parallel/threads.js");
     const profile = options.cluster === undefined ? undefined : clusterProfile(options.cluster, options.clusterProfile);
     const threads = Math.min(availableThreads(options.threads), profile?.maxThreads ?? Number.POSITIVE_INFINITY);
     const findings = await examine([

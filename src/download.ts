@@ -1,7 +1,5 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { downloadStep } from "./download/step.js";
-import { runStep } from "./pipeline/step.js";
 import { eachYear } from "./year/each-year.js";
 
 await main(
@@ -15,7 +13,9 @@ await main(
     examples: ["node dist/download.js 2020", "node dist/download.js 2018-2020 --cdl-source /data/cdl"],
   },
   async ({ options, positionals, own }, ctx) =>
-    eachYear(positionals, options, ctx, (year, locked) =>
-      runStep(downloadStep(year, options, layoutOf(options, year)), locked, { force: own.force === true }),
-    ),
+    eachYear(positionals, options, ctx, async (year, locked) => {
+      const { downloadStep } = await import("./download/step.js");
+      const { runStep } = await import("./pipeline/step.js");
+      return runStep(downloadStep(year, options, layoutOf(options, year)), locked, { force: own.force === true });
+    }),
 );

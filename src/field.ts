@@ -1,15 +1,11 @@
 import { existsSync } from "node:fs";
-import { type DataType, Type } from "apache-arrow";
+import type { DataType } from "apache-arrow";
 import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { withRun } from "./config/run.js";
-import { openFields } from "./fields/fields-file.js";
-import { historyFiles } from "./history/format.js";
-import { HistoryReader } from "./history/history-reader.js";
-import { answerOf, answerText, type FieldAnswer } from "./lookup/describe.js";
-import { ensureLookup } from "./lookup/ensure-lookup.js";
-import { FieldIndex, type FoundField, parseLngLat } from "./lookup/field-index.js";
+import type { HistoryReader } from "./history/history-reader.js";
+import type { FieldAnswer } from "./lookup/describe.js";
+import type { FieldIndex, FoundField } from "./lookup/field-index.js";
 import type { LngLat } from "./lookup/place.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -27,7 +23,14 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
       received: positionals.join(" ") || (at === undefined ? "neither" : "both"),
     });
   }
+  const { FieldIndex, parseLngLat } = await import("./lookup/field-index.js");
   const point = at === undefined ? undefined : parseLngLat(at);
+  const { withRun } = await import("./config/run.js");
+  const { openFields } = await import("./fields/fields-file.js");
+  const { historyFiles } = await import("./history/format.js");
+  const { HistoryReader } = await import("./history/history-reader.js");
+  const { answerText } = await import("./lookup/describe.js");
+  const { ensureLookup } = await import("./lookup/ensure-lookup.js");
   const layout = layoutOf(options, 0);
   const fields = await openFields(layout.fieldsRaw, options, ctx.log);
   const index = await FieldIndex.open(
@@ -54,6 +57,7 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
 }
 
 async function withId(index: FieldIndex, text: string, idType: DataType): Promise<FoundField[]> {
+  const { Type } = await import("apache-arrow");
   if (idType.typeId !== Type.Int) return index.withId(text);
   if (/^-?\d+$/.test(text)) return index.withId(BigInt(text));
   throw new PipelineError("usage", "--id must be a whole number, as the fields' ids are", { received: text });
@@ -61,6 +65,7 @@ async function withId(index: FieldIndex, text: string, idType: DataType): Promis
 
 async function answer(found: FoundField, index: FieldIndex, history: HistoryReader | undefined): Promise<FieldAnswer> {
   const known = history && (await readHistory(history, found));
+  const { answerOf } = await import("./lookup/describe.js");
   return answerOf(found, await index.attributes(found.row), known, history?.header.missing ?? []);
 }
 

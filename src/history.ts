@@ -1,18 +1,18 @@
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { historyFiles } from "./history/format.js";
-import { runHistory } from "./history/run-history.js";
-import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
 /** Join the zonal tables of all years. */
 async function history({ options, positionals, own }: Arguments, ctx: Context) {
   const asked = [...new Set(positionals.flatMap(parseYears))].sort((a, b) => a - b);
+  const pixelHa = pixelHectares(own["pixel-size"]);
+  const { historyFiles } = await import("./history/format.js");
+  const { runHistory } = await import("./history/run-history.js");
+  const { yearsThere } = await import("./history/step.js");
   const years = asked.length > 0 ? asked : yearsThere(options);
   const layout = layoutOf(options, years[0] ?? 0);
-  const pixelHa = pixelHectares(own["pixel-size"]);
   const facts = await runHistory(options, { years, csv: own.csv === true, pixelHa }, own.force === true, ctx);
   const files = historyFiles(layout.history, options.region);
   if (!options.json) {

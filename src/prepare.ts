@@ -3,23 +3,11 @@ import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import { keepRootOptions } from "./config/root-options.js";
-import { withRun } from "./config/run.js";
-import { openFields } from "./fields/fields-file.js";
-import { withFieldsParquet } from "./fields/vector-source.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { InputFiles } from "./pipeline/input-files.js";
-import { endScratch, openScratch, publishFile, requireHeld, withOutputLocks } from "./pipeline/output.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
-import { openRaster } from "./raster/raster.js";
-import { isRemote } from "./raster/remote-raster.js";
-import { cropKeys } from "./tiles/archive-metadata.js";
-import { ensureBase } from "./tiles/base-archive.js";
-import { ensureTemplate, suitsTemplate } from "./tiles/swap-template.js";
-import { buildZones, fieldsFingerprint } from "./zones/build-zones.js";
-import { fitRaster } from "./zones/fit.js";
-import { ZoneReader, zonesOrigin } from "./zones/zone-reader.js";
+import { isRemote } from "./raster/remote-url.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
@@ -32,6 +20,10 @@ async function prepare(args: Arguments, ctx: Context) {
 
 /** Tile the root's fields without any year's crops, into the archive that every year is made from. */
 async function prepareBase(options: Options, ctx: Context) {
+  const { withRun } = await import("./config/run.js");
+  const { cropKeys } = await import("./tiles/archive-metadata.js");
+  const { ensureBase } = await import("./tiles/base-archive.js");
+  const { ensureTemplate, suitsTemplate } = await import("./tiles/swap-template.js");
   return withRun({ ...options, base: undefined }, undefined, ctx, async (run) => {
     const base = await ensureBase(undefined, run);
     const { path, facts } = base;
@@ -50,15 +42,26 @@ async function prepareIndex(args: Arguments, ctx: Context) {
     if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
     return isRemote(value) ? value : resolve(value);
   }) as [string, string, string];
+  const { openRaster } = await import("./raster/raster.js");
+  const { withFieldsParquet } = await import("./fields/vector-source.js");
+  const { zonesOrigin } = await import("./zones/zone-reader.js");
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
+  const { withOutputLocks } = await import("./pipeline/output.js");
   return withOutputLocks([out], ctx, (locked) =>
     withFieldsParquet(fieldsPath, vector, out, locked, (parquet) => makeIndex(parquet, grid, out, options, locked)),
   );
 }
 
 async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
+  const { withRun } = await import("./config/run.js");
+  const { openFields } = await import("./fields/fields-file.js");
+  const { InputFiles } = await import("./pipeline/input-files.js");
+  const { endScratch, openScratch, publishFile, requireHeld } = await import("./pipeline/output.js");
+  const { buildZones, fieldsFingerprint } = await import("./zones/build-zones.js");
+  const { fitRaster } = await import("./zones/fit.js");
+  const { ZoneReader } = await import("./zones/zone-reader.js");
   const files = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const print = fieldsFingerprint(fields, options);

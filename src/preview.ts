@@ -2,14 +2,11 @@ import type { Bounds } from "./archive/header.js";
 import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { historyFiles } from "./history/format.js";
-import { readLegend } from "./history/read-legend.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { checkOutput } from "./pipeline/output-origin.js";
-import { type Chart, drawChart } from "./view/picture/crop-chart.js";
-import { drawPicture, type Picture } from "./view/picture/picture.js";
-import { pngOrigin } from "./view/picture/png-file.js";
+import type { Chart } from "./view/picture/crop-chart.js";
+import type { Picture } from "./view/picture/picture.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 
@@ -54,6 +51,7 @@ async function preview(args: Arguments, ctx: Context): Promise<Picture | Chart> 
   const width = wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual;
   const archive = text("archive");
   const inputs = archive === undefined ? [] : [archive];
+  const { pngOrigin } = await import("./view/picture/png-file.js");
   await checkOutput(out, { inputs, originOf: pngOrigin, force: own.force === true });
   const picture = own.chart === true ? await chart(args, out, width, ctx) : await map(args, out, width, ctx);
   if (!options.json) process.stdout.write(`${out}: ${picture.width} × ${picture.height}\n`);
@@ -69,6 +67,9 @@ async function chart(
   for (const flag of ["archive", "bbox", "zoom"]) {
     if (own[flag] !== undefined) throw new PipelineError("usage", `--${flag} does not go with --chart`);
   }
+  const { historyFiles } = await import("./history/format.js");
+  const { readLegend } = await import("./history/read-legend.js");
+  const { drawChart } = await import("./view/picture/crop-chart.js");
   const legend = readLegend(historyFiles(layoutOf(options, 0).history, options.region).legend);
   const asked = positionals.flatMap((years) => parseYears(years));
   const years = asked.length > 0 ? asked.sort((a, b) => a - b) : legend.years;
@@ -79,6 +80,7 @@ async function chart(
 async function map(args: Arguments, out: string, width: number, ctx: Context): Promise<Picture> {
   const text = (name: string) => args.own[name] as string | undefined;
   if (args.own.top !== undefined) throw new PipelineError("usage", "--top goes with --chart");
+  const { drawPicture } = await import("./view/picture/picture.js");
   return drawPicture(
     {
       archives: chooseArchives(args, text("archive")),

@@ -1,8 +1,6 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { runStep } from "./pipeline/step.js";
-import { finishedArchive } from "./publish/finished-archive.js";
-import { publishStep } from "./publish/step.js";
 import { eachYear } from "./year/each-year.js";
 
 await main(
@@ -36,9 +34,10 @@ await main(
     ],
   },
   async ({ options, positionals, own }, ctx) =>
-    eachYear(positionals, options, ctx, (year, locked) =>
-      runStep(publishStep(year, options, layoutOf(options, year), finishedArchive(year, options)), locked, {
-        force: own.force === true,
-      }),
-    ),
+    eachYear(positionals, options, ctx, async (year, locked) => {
+      const { finishedArchive } = await import("./publish/finished-archive.js");
+      const { publishStep } = await import("./publish/step.js");
+      const step = publishStep(year, options, layoutOf(options, year), finishedArchive(year, options));
+      return runStep(step, locked, { force: own.force === true });
+    }),
 );

@@ -1,7 +1,7 @@
 import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { makeSample, type SampleOptions, type SampleResult } from "./sample/make-sample.js";
+import type { SampleOptions, SampleResult } from "./sample/make-sample.js";
 
 const COMMAND: Command = {
   name: "node dist/sample.js",
@@ -31,7 +31,9 @@ const COMMAND: Command = {
 };
 
 await main(COMMAND, async (args, ctx) => {
-  const result = await makeSample(readSampleOptions(args), ctx);
+  const options = readSampleOptions(args);
+  const { makeSample } = await import("./sample/make-sample.js");
+  const result = await makeSample(options, ctx);
   if (!args.options.json) process.stdout.write(`${describe(result)}\n`);
   return result;
 });

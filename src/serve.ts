@@ -4,10 +4,6 @@ import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { FieldHistory } from "./view/server/field-history.js";
-import { openStore } from "./view/server/open-store.js";
-import { Publication } from "./view/server/publication.js";
-import { startViewer } from "./view/server/viewer-server.js";
 
 const PORT = 8080;
 
@@ -17,6 +13,10 @@ async function serve({ options, own, positionals }: Arguments, ctx: Context): Pr
     throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
   const text = (name: string) => own[name] as string | undefined;
   const { log } = ctx;
+  const { FieldHistory } = await import("./view/server/field-history.js");
+  const { openStore } = await import("./view/server/open-store.js");
+  const { Publication } = await import("./view/server/publication.js");
+  const { startViewer } = await import("./view/server/viewer-server.js");
   const { store, histories } = openStore(served(options), text("history"));
   const publication = new Publication(store, options.region, log);
   const history = new FieldHistory(histories, store, options.region, log);

@@ -2,7 +2,6 @@ import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { tileYears, tileYearsTogether } from "./year/tile-years.js";
 
 /** Archives of years whose zonal tables are there: all of them in one pass over the base, or all in one archive. */
 async function tiles({ options, positionals, own }: Arguments, ctx: Context): Promise<unknown> {
@@ -10,11 +9,12 @@ async function tiles({ options, positionals, own }: Arguments, ctx: Context): Pr
   const years = [...new Set(texts.flatMap(parseYears))].sort((a, b) => a - b);
   if (years.length === 0) throw new PipelineError("usage", "A year is expected, as 2020 or --years 2008-2024");
   const force = own.force === true;
-  if (own["single-archive"] !== true) return tileYears(years, options, force, ctx);
-  if (options.tiles === "full") {
+  const single = own["single-archive"] === true;
+  if (single && options.tiles === "full") {
     throw new PipelineError("usage", "--single-archive goes through the base; --tiles=full tiles one year");
   }
-  return tileYearsTogether(years, options, force, ctx);
+  const { tileYears, tileYearsTogether } = await import("./year/tile-years.js");
+  return single ? tileYearsTogether(years, options, force, ctx) : tileYears(years, options, force, ctx);
 }
 
 await main(

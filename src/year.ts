@@ -2,12 +2,10 @@ import { type Arguments, parseYears } from "./cli/arguments.js";
 import { type CommandTools, main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
-import { runHistory } from "./history/run-history.js";
-import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { asPipelineError, PipelineError } from "./pipeline/errors.js";
-import { settledYears } from "./year/each-year.js";
-import { planYear, runYear, type YearResult } from "./year/run-year.js";
+import { settledYears } from "./pipeline/settled-years.js";
+import type { YearResult } from "./year/run-year.js";
 import { isSelected, type Selection, STAGES, type Stage } from "./year/stages.js";
 
 function yearsOf({ positionals }: Arguments): number[] {
@@ -39,12 +37,14 @@ async function year(args: Arguments, ctx: Context, { logTo }: CommandTools) {
   const selection = selectionOf(args);
   if (args.own["dry-run"] === true) return plan(years, selection, args, ctx);
   if (years.length > 1) return severalYears(years, selection, args, ctx, logTo);
+  const { runYear } = await import("./year/run-year.js");
   const result = await runYear(years[0] as number, args.options, selection, ctx);
   logDone(result, selection, ctx);
   return result;
 }
 
 async function plan(years: readonly number[], selection: Selection, { options }: Arguments, ctx: Context) {
+  const { planYear } = await import("./year/run-year.js");
   const plans = [];
   for (const year of years) {
     const planned = await planYear(year, options, selection, ctx);
@@ -69,6 +69,9 @@ async function severalYears(
   ctx: Context,
   logTo: CommandTools["logTo"],
 ) {
+  const { runHistory } = await import("./history/run-history.js");
+  const { yearsThere } = await import("./history/step.js");
+  const { runYear } = await import("./year/run-year.js");
   const done: Record<string, YearResult> = {};
   const errors = new Map<number, PipelineError>();
   for (const year of years) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { extname } from "node:path";
-import { parse } from "csv-parse/sync";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint, type Json } from "../pipeline/fingerprint.js";
 import { openInput } from "../pipeline/input-file.js";
@@ -114,6 +114,8 @@ function tableRows(text: string, path: string, format: { delimiter: string; quot
   let records: { info: { lines: number }; record: Record<string, string> }[];
   let header: string[] = [];
   try {
+    // Only lists of items need it; the other verbs start without.
+    const { parse } = createRequire(import.meta.url)("csv-parse/sync") as typeof import("csv-parse/sync");
     records = parse(text, {
       ...format,
       columns: (names: string[]) => {

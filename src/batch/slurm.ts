@@ -1,5 +1,3 @@
-import { execa } from "execa";
-
 const ANSWER_LIMIT_MS = 20_000;
 
 /** Job states after which no process of the job runs any more. */
@@ -40,6 +38,7 @@ export async function hasJobEnded(job: string): Promise<boolean | undefined> {
 }
 
 async function ask(program: string, args: string[]): Promise<{ ok: boolean; text: string }> {
+  const { execa } = await import("execa");
   const result = await execa(program, args, { reject: false, stdin: "ignore", timeout: ANSWER_LIMIT_MS });
   return result.failed ? { ok: false, text: result.stderr ?? "" } : { ok: true, text: result.stdout };
 }

@@ -1,5 +1,6 @@
+import { createRequire } from "node:module";
 import { dirname } from "node:path";
-import pino from "pino";
+import type pino from "pino";
 import { makeFolder } from "../pipeline/folder.js";
 import type { Log, LogFields } from "../pipeline/log.js";
 
@@ -25,6 +26,8 @@ export function openLog(options: LogOptions = {}): Log {
   let file: pino.Logger | undefined;
   if (options.file !== undefined) {
     makeFolder(dirname(options.file));
+    // Only commands with a log file need it.
+    const pino = createRequire(import.meta.url)("pino") as typeof import("pino").default;
     const destination = pino.destination({ dest: options.file, append: true, sync: true });
     // A full disk must not take the run down with the log: the error that matters comes from the output itself.
     destination.on("error", () => {});

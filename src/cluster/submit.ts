@@ -2,7 +2,6 @@ import { existsSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa } from "execa";
 import { parseYears } from "../cli/arguments.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { ProxyRules } from "../network/proxy.js";
@@ -117,6 +116,7 @@ export async function submit({ command, env, problems, script }: Submission): Pr
   const [program, ...args] = command;
   makeFolder(dirname(script.path));
   writeFileSync(script.path, script.text);
+  const { execa } = await import("execa");
   const result = await execa(program as string, args, { env, reject: false, stdin: "ignore" });
   if (result.exitCode !== 0) {
     const received = result.exitCode === undefined ? result.shortMessage : result.stderr.trim();

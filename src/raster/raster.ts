@@ -4,7 +4,8 @@ import type { Pixels, Window } from "../kernel/raster.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
-import { isRemote, remoteName } from "./remote-raster.js";
+import { remoteName } from "./remote-raster.js";
+import { isRemote } from "./remote-url.js";
 
 /** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */
 gdal.config.set("GDAL_CACHEMAX", "16");

@@ -1,11 +1,6 @@
 import gdal from "gdal-async";
 import { PipelineError } from "../pipeline/errors.js";
 
-/** Whether a raster lies at a URL. */
-export function isRemote(path: string): boolean {
-  return /^(https?|s3):\/\//i.test(path);
-}
-
 /**
  * The name by which GDAL reads a raster at a URL by ranges. Of s3:// URLs it takes credentials, region and endpoint
  * from the variables and files of the AWS tools (AWS_PROFILE, AWS_REGION, AWS_S3_ENDPOINT ...).

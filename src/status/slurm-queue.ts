@@ -1,5 +1,3 @@
-import { execa } from "execa";
-
 /** A job, or a step of one, as squeue tells of it. */
 export interface QueuedJob {
   /** `4711`, `4711_2` of an array, `4711.3` of a step. */
@@ -39,6 +37,7 @@ export async function slurmQueue(signal: AbortSignal): Promise<readonly QueuedJo
 }
 
 async function ask(args: string[], cancelSignal: AbortSignal): Promise<string[][] | undefined> {
+  const { execa } = await import("execa");
   const result = await execa("squeue", args, { reject: false, stdin: "ignore", timeout: 20_000, cancelSignal });
   if (result.failed) return undefined;
   return result.stdout

@@ -4,6 +4,7 @@ import { layoutOf } from "../config/config.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLock } from "../pipeline/lock.js";
+import { settledYears } from "../pipeline/settled-years.js";
 
 /**
  * Do one thing for each of several years, each under its year's lock. A year that fails
@@ -34,23 +35,4 @@ export async function eachYear<T>(
     }
   }
   return settledYears(results, errors);
-}
-
-/**
- * The results of several years.
- *
- * @throws {PipelineError} the first error when all years failed; partial, naming the years, when some did.
- */
-export function settledYears<T>(
-  done: Readonly<Record<string, T>>,
-  errors: ReadonlyMap<number, PipelineError>,
-): Record<string, T> {
-  const [first] = errors.values();
-  const years = Object.keys(done);
-  if (first === undefined) return done;
-  if (years.length === 0) throw first;
-  throw new PipelineError("partial", "Some years failed", {
-    failed: [...errors.keys()].join(" "),
-    done: years.join(" "),
-  });
 }

@@ -5,10 +5,10 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
+import { settledYears } from "../pipeline/settled-years.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
 import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "../tiles/step.js";
 import { type SwapMember, SwapPass } from "../tiles/swap-pass.js";
-import { settledYears } from "./each-year.js";
 
 /**
  * Tile several years, whose zonal tables are there. With the swap all that are not valid yet

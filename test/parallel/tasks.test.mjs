@@ -1,33 +1,14 @@
 // What a worker loads: the module of the task that it is given, and little with it, for there may be 128 workers.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { relative } from "node:path";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { loadedWith } from "../support/loaded-with.mjs";
 
 const DIST = new URL("../../dist/", import.meta.url);
-const STATEMENT = /^(?:import|export)\b[^;]*?["']([^"']+)["'];?$/gm;
-
 const tasks = readdirSync(DIST, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => `${name}/tasks.js`)
   .filter((path) => readdirSync(new URL(".", new URL(path, DIST))).includes("tasks.js"));
-
-/** Modules of the project and packages that are loaded with a module at once, not later by import(). */
-function loadedWith(path) {
-  const seen = new Set();
-  const visit = (url) => {
-    const name = relative(fileURLToPath(DIST), fileURLToPath(url));
-    if (seen.has(name)) return;
-    seen.add(name);
-    for (const [, wanted] of readFileSync(url, "utf8").matchAll(STATEMENT)) {
-      if (wanted.startsWith(".")) visit(new URL(wanted, url));
-      else seen.add(wanted);
-    }
-  };
-  visit(new URL(path, DIST));
-  return [...seen].filter((name) => !name.startsWith("node:"));
-}
 
 test("every stage with work for workers has its tasks, and no module loads those of two", () => {
   assert.deepEqual(
