@@ -11,7 +11,7 @@ import { findRepeatedIds } from "../dist/fields/tasks.js";
 import { nativeKernel } from "../dist/kernel/native.js";
 import { openPool, type Pool } from "../dist/parallel/pool.js";
 import type { Context } from "../dist/pipeline/context.js";
-import { openScratch, publishFile, removeScratch } from "../dist/pipeline/output.js";
+import { endScratch, openScratch, publishFile } from "../dist/pipeline/output.js";
 import { openRaster, type Raster } from "../dist/raster/raster.js";
 import { openTiffBand } from "../dist/raster/tiff-band.js";
 import { planWindows } from "../dist/raster/window-plan.js";
@@ -93,15 +93,15 @@ async function prepare(stage: StageTask["stage"]): Promise<{ run(): Promise<void
   const build = (index: string) => buildZones(fields, raster.grid, index, options, pool, ctx);
   const write = async (zones: (scratch: string) => ReturnType<ZoneSource>) => {
     const scratch = openScratch(task.out);
-    const partial = join(scratch, basename(task.out));
-    await countFields(fields, [{ raster, out: partial }], () => zones(scratch), rule, {
+    const partial = join(scratch.path, basename(task.out));
+    await countFields(fields, [{ raster, out: partial }], () => zones(scratch.path), rule, {
       options,
       pool: () => pool,
       ctx,
     });
     await verifyZonalTable(partial, fields.rows, rule);
     publishFile(partial, task.out);
-    removeScratch(task.out);
+    endScratch(scratch, false, ctx);
   };
   const runs = {
     start: async () => {},

@@ -66,6 +66,7 @@ async function upload(port: number): Promise<void> {
     region: "us-east-1",
     profile: undefined,
     proxies: ProxyRules.none,
+    checksums: true,
     retries: 0,
     tuning: { partBytes: PART, parallelParts: LANES },
   });
