@@ -1,11 +1,16 @@
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { PipelineError } from "../pipeline/errors.js";
 import { Entries } from "./entries.js";
 import { HEADER_BYTES, ROOT_AREA_BYTES } from "./header.js";
+import { firstTileId, MAX_ZOOM } from "./tile-id.js";
 import { VarintReader, VarintWriter } from "./varint.js";
 
 /** What the root may take beside the header. */
-const ROOT_LIMIT = ROOT_AREA_BYTES - HEADER_BYTES;
+export const ROOT_LIMIT = ROOT_AREA_BYTES - HEADER_BYTES;
+/** Plain bytes for a packed one in all directories of an archive: real ones have 2 to 10, ... */
+const PLAIN_FACTOR = 64;
+/** ... ones of a made-up archive whose tiles are all alike more, but those are small. */
+const PLAIN_BYTES = 32 * 2 ** 20;
 /** Entries in a leaf to begin with, and how it grows until the root fits: as go-pmtiles does. */
 const LEAF_ENTRIES = 4096;
 const LEAVES_WANTED = 3500;
@@ -16,12 +21,12 @@ const LEAF_GROWTH = 1.2;
  * differences, run lengths, lengths, offsets; offset 0 = right after the entry
  * before, else offset + 1).
  *
- * @param compressed  gzip.
+ * @param plain  decompressed.
  * @throws {PipelineError} input, saying what is wrong with it.
  */
-export function decodeDirectory(compressed: Uint8Array): Entries {
+export function decodeDirectory(plain: Uint8Array): Entries {
   try {
-    return decodeColumns(gunzipSync(compressed));
+    return decodeColumns(plain);
   } catch (cause) {
     if (cause instanceof PipelineError) throw cause;
     throw new PipelineError("input", "Directory cannot be read", {}, { cause });
@@ -42,6 +47,13 @@ function decodeColumns(bytes: Uint8Array): Entries {
     const delta = reader.next();
     if (i > 0 && delta === 0) throw new PipelineError("input", "Directory has a tile id twice", { entry: i, tileId });
     tileId += delta;
+    if (tileId >= PAST_LAST_TILE) {
+      throw new PipelineError("input", "Directory has an impossible tile id", {
+        entry: i,
+        expected: `less than ${PAST_LAST_TILE}, the first past zoom ${MAX_ZOOM}`,
+        received: tileId,
+      });
+    }
     entries.tileIds[i] = tileId;
   }
   for (let i = 0; i < count; i++) entries.runLengths[i] = uint32(reader.next(), "run length", i);
@@ -64,6 +76,13 @@ function decodeColumns(bytes: Uint8Array): Entries {
     });
   }
   return entries;
+}
+
+const PAST_LAST_TILE = firstTileId(MAX_ZOOM + 1);
+
+/** Plain bytes that the directories of an archive may have, by their packed ones. */
+export function directoryLimit(packedBytes: number): number {
+  return PLAIN_FACTOR * packedBytes + PLAIN_BYTES;
 }
 
 function uint32(value: number, what: string, entry: number): number {

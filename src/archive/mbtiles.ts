@@ -1,10 +1,11 @@
 import { closeSync, existsSync, statSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { gzipSync, inflateSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import sqlite from "node-sqlite3-wasm";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { openInput } from "../pipeline/input-file.js";
+import { inflate, TILE_LIMIT } from "./gunzip.js";
 import type { Bounds, Header } from "./header.js";
 import type { Metadata } from "./metadata.js";
 import { MAX_ZOOM, type Tile, tileId, tileName, tileOf } from "./tile-id.js";
@@ -208,7 +209,7 @@ function checkFile(path: string): void {
 function asGzip(data: Uint8Array): Uint8Array {
   if (data.length === 0 || (data[0] === 0x1f && data[1] === 0x8b)) return data;
   const isZlib = data[0] === 0x78 && ((data[0] << 8) | (data[1] as number)) % 31 === 0;
-  return gzipSync(isZlib ? inflateSync(data) : data);
+  return gzipSync(isZlib ? inflate(data, TILE_LIMIT) : data);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { PipelineError } from "../pipeline/errors.js";
+import { gunzip, METADATA_LIMIT } from "./gunzip.js";
 import type { Tilestats } from "./tilestats.js";
 
 /** `generator` of the archives that are made here. */
@@ -29,7 +30,7 @@ export function encodeMetadata(metadata: Metadata): Uint8Array {
 export function decodeMetadata(compressed: Uint8Array): Metadata {
   let value: unknown;
   try {
-    value = JSON.parse(gunzipSync(compressed).toString("utf8"));
+    value = JSON.parse(gunzip(compressed, METADATA_LIMIT).toString("utf8"));
   } catch (cause) {
     throw new PipelineError("input", "Metadata cannot be read", {}, { cause });
   }

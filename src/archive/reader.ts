@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { openInput } from "../pipeline/input-file.js";
-import { decodeDirectory } from "./directory.js";
+import { decodeDirectory, directoryLimit, ROOT_LIMIT } from "./directory.js";
 import { Entries } from "./entries.js";
+import { gunzip, TILE_LIMIT } from "./gunzip.js";
 import { COMPRESSION, HEADER_BYTES, type Header, parseHeader, type Section } from "./header.js";
 import { decodeMetadata, type Metadata } from "./metadata.js";
 import { type Tile, tileId, tileName } from "./tile-id.js";
@@ -129,7 +129,7 @@ export class Archive {
   #plain(stored: Uint8Array, i: number): Uint8Array {
     if (this.header.tileCompression === COMPRESSION.none) return stored;
     try {
-      return gunzipSync(stored);
+      return gunzip(stored, TILE_LIMIT);
     } catch (cause) {
       const where = { path: this.path, tile: tileName(this.entries.tileId(i)), entry: i };
       throw new PipelineError("input", "Tile cannot be decompressed", where, { cause });
@@ -162,7 +162,14 @@ export class Archive {
 
   #readDirectories(): { entries: Entries; pointers: Entries } {
     const { root, leaves } = this.header;
-    const top = this.#readDirectory(root, { directory: "root" });
+    if (root.length > ROOT_LIMIT) {
+      throw new PipelineError("input", "Root directory is larger than the format allows", {
+        expected: `${ROOT_LIMIT} bytes or less`,
+        received: root.length,
+      });
+    }
+    const left = { bytes: directoryLimit(root.length + leaves.length) };
+    const top = this.#readDirectory(root, left, { directory: "root" });
     const entries = new Entries(Math.max(top.count, this.#plausibleEntries()));
     const pointers = new Entries();
     for (let i = 0; i < top.count; i++) {
@@ -179,7 +186,8 @@ export class Archive {
           received: top.offset(i) + top.length(i),
         });
       }
-      const leaf = this.#readDirectory({ offset: leaves.offset + top.offset(i), length: top.length(i) }, { directory });
+      const section = { offset: leaves.offset + top.offset(i), length: top.length(i) };
+      const leaf = this.#readDirectory(section, left, { directory });
       if (leaf.count === 0 || leaf.tileId(0) !== top.tileId(i)) {
         throw new PipelineError("input", "Leaf directory does not begin where the root says", {
           directory,
@@ -195,9 +203,12 @@ export class Archive {
     return { entries, pointers };
   }
 
-  #readDirectory(section: Section, where: { directory: string }): Entries {
+  /** @param left  plain bytes that all directories together may still have. */
+  #readDirectory(section: Section, left: { bytes: number }, where: { directory: string }): Entries {
     try {
-      return decodeDirectory(this.#read(section.offset, section.length, where.directory));
+      const plain = gunzip(this.#read(section.offset, section.length, where.directory), left.bytes);
+      left.bytes -= plain.length;
+      return decodeDirectory(plain);
     } catch (error) {
       throw asPipelineError(error, "input", "Directory cannot be read", where);
     }

@@ -1,9 +1,9 @@
 import { statSync } from "node:fs";
 import { threadId } from "node:worker_threads";
-import { gunzipSync } from "node:zlib";
 import { moved } from "../parallel/moved.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./census.js";
+import { gunzip, TILE_LIMIT } from "./gunzip.js";
 import { addLayers, type SeenLayer } from "./layer-summary.js";
 import type { Mbtiles, MbtilesKeys } from "./mbtiles.js";
 import { Archive } from "./reader.js";
@@ -67,7 +67,7 @@ function layersOf({ tileIds }: MbtilesKeys, bytes: Uint8Array, lengths: Uint32Ar
   lengths.forEach((length, i) => {
     const tile = tileOf(tileIds[i] as number);
     try {
-      if (length > 0) addLayers(seen, gunzipSync(bytes.subarray(at, at + length)), tile.z);
+      if (length > 0) addLayers(seen, gunzip(bytes.subarray(at, at + length), TILE_LIMIT), tile.z);
     } catch (cause) {
       throw new PipelineError("input", "Tile cannot be read", { tile: tileName(tileIds[i] as number) }, { cause });
     }

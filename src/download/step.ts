@@ -214,6 +214,8 @@ async function bring(
     return { ...facts, raster: join(folder, name) };
   } catch (error) {
     // A broken download would be found complete, and broken again, by every later run.
+    // What a broken zip was unpacked to is of no use to a later run, and may be large.
+    if (error instanceof PipelineError && error.kind === "input") removeTree(made);
     if (fetched !== undefined && error instanceof PipelineError && error.kind === "input") {
       for (const path of [fetched, `${fetched}.json`]) rmSync(path, { force: true });
       throw error.at({ source: source.name });

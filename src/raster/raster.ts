@@ -29,6 +29,9 @@ export interface Raster {
   readonly masked: boolean;
 }
 
+/** The whole world at 10 m has half as many; what is kept for every chunk of a larger one would not fit in memory. */
+const MOST_PIXELS = 2 ** 44;
+
 /**
  * Open a raster and check that its first band can be counted.
  *
@@ -40,6 +43,10 @@ export function openRaster(path: string): Raster {
   try {
     const { srs, geoTransform, rasterSize } = dataset;
     if (!rasterSize || dataset.bands.count() === 0) throw new PipelineError("input", "Raster has no band", { path });
+    if (rasterSize.x * rasterSize.y > MOST_PIXELS) {
+      const received = `${rasterSize.x} × ${rasterSize.y}`;
+      throw new PipelineError("input", "Raster is too large", { path, expected: "2^44 pixels or less", received });
+    }
     // An empty CRS is no CRS either.
     const crs = srs?.toWKT() ?? "";
     if (crs === "") throw new PipelineError("input", "Raster has no CRS", { path });

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { Type } from "apache-arrow";
+import { gunzip } from "../archive/gunzip.js";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
@@ -119,7 +120,7 @@ export function openBase(path: string, print: string): BaseArchive {
 /** Bits of the rows that a layer has at the highest zoom. */
 export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8Array {
   try {
-    const bits = gunzipSync(Buffer.from(facts.seen[layer] ?? "", "base64"));
+    const bits = gunzip(Buffer.from(facts.seen[layer] ?? "", "base64"), Math.ceil(facts.rows / 8) + 64);
     if (bits.length * 8 >= facts.rows) return bits;
   } catch {
     // Said below.

@@ -4,7 +4,7 @@ import { type Canvas, createCanvas, type SKRSContext2D } from "@napi-rs/canvas";
 import { PbfReader } from "pbf";
 import { TILE_TYPE } from "../../archive/header.js";
 import type { Archive } from "../../archive/reader.js";
-import { tileName, tileOf } from "../../archive/tile-id.js";
+import { tileId, tileName, tileOf } from "../../archive/tile-id.js";
 import { entriesOfZoom } from "../../archive/zooms.js";
 import type { Context } from "../../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
@@ -21,6 +21,8 @@ const BORDER = { color: "rgba(23, 26, 30, 0.6)", width: 0.7 };
 const NO_CROP_OUTLINE = { color: "#7d848d", width: 0.9 };
 /** How often a signal is looked for, in tiles. */
 const TILES_A_BREATH = 16;
+/** Tiles of a run that are looked at one by one. */
+const LONG_RUN = 4096;
 
 export interface FieldMap {
   /** Transparent where there is no field. */
@@ -65,7 +67,7 @@ export async function drawFieldMap(
   let [tiles, features] = [0, 0];
   for (let i = from; i < to; i++) {
     const first = archive.entries.tileId(i);
-    for (let id = first; id < first + archive.entries.runLength(i); id++) {
+    for (const id of idsShown(frame, zoom, first, first + archive.entries.runLength(i))) {
       const box = tileBox(frame, tileOf(id));
       if (isOutside(box, frame)) continue;
       features += drawTile(readLayer(archive, i, id), box, mosaic, palette, pen, bordered);
@@ -101,6 +103,23 @@ function readLayer(archive: Archive, entry: number, id: number): { layer: Layer;
   } catch (cause) {
     if (cause instanceof PipelineError) throw cause;
     throw new PipelineError("input", "Tile cannot be read", where, { cause });
+  }
+}
+
+/** Ids of [from, to) that may be in the picture. A run can hold 2^32 tiles: of a long one those of the picture are sought. */
+function* idsShown(frame: Frame, zoom: number, from: number, to: number): Generator<number> {
+  if (to - from <= LONG_RUN) {
+    for (let id = from; id < to; id++) yield id;
+    return;
+  }
+  const side = 2 ** zoom;
+  const at = (pixels: number, corner: number) => Math.floor((corner + pixels / frame.worldPixels) * side);
+  const clamp = (value: number) => Math.min(side - 1, Math.max(0, value));
+  for (let y = clamp(at(0, frame.north)); y <= clamp(at(frame.height, frame.north)); y++) {
+    for (let x = clamp(at(0, frame.west)); x <= clamp(at(frame.width, frame.west)); x++) {
+      const id = tileId({ z: zoom, x, y });
+      if (id >= from && id < to) yield id;
+    }
   }
 }
 
