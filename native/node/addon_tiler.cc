@@ -208,7 +208,7 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   const FieldAttributes attributes{elements_of<float>(area.As<Napi::TypedArray>()),
                                    area.As<Napi::TypedArray>().ElementLength(), plan.Get("hasIds").ToBoolean()};
   const uint64_t limit = integer_of(plan.Get("limit"), "limit", 1, UINT32_MAX);
-  std::vector<Chunk> chunks;
+  std::vector<BucketChunk> chunks;
   for (size_t i = 0; i < offsets.ElementLength(); i++) {
     chunks.push_back({static_cast<uint64_t>(offsets[i]), bytes[i], crcs[i]});
   }

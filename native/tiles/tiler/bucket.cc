@@ -136,10 +136,10 @@ BucketRange buckets_of(const WorldBox& box, TilerZooms zooms) {
   return {at(box.min_x - margin), at(box.min_y - margin), at(box.max_x + margin), at(box.max_y + margin)};
 }
 
-BucketReader::BucketReader(const std::string& path, std::vector<Chunk> chunks)
+BucketReader::BucketReader(const std::string& path, std::vector<BucketChunk> chunks)
     : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)), path_(path), chunks_(std::move(chunks)) {
   if (file_ < 0) throw TileError("cannot open " + path + ": " + std::strerror(errno));
-  for (const Chunk& chunk : chunks_) bytes_ += chunk.bytes;
+  for (const BucketChunk& chunk : chunks_) bytes_ += chunk.bytes;
   if (bytes_ <= kMostLoaded) loaded_.resize(chunks_.size());
 }
 
@@ -147,7 +147,7 @@ BucketReader::~BucketReader() { close(file_); }
 
 const uint8_t* BucketReader::load(size_t i) {
   Buffer& buffer = loaded_.empty() ? current_ : loaded_[i];
-  const Chunk& chunk = chunks_[i];
+  const BucketChunk& chunk = chunks_[i];
   if (!loaded_.empty() && buffer.size == chunk.bytes) return buffer.data();
   buffer.size = 0;
   uint8_t* const to = buffer.room(chunk.bytes);

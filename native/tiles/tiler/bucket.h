@@ -29,7 +29,7 @@ struct BucketRange {
 BucketRange buckets_of(const WorldBox& box, TilerZooms zooms);
 
 // Records of one bucket from one slice of the fields.
-struct Chunk {
+struct BucketChunk {
   uint64_t offset;  // in the file
   uint32_t bytes;
   uint32_t crc;
@@ -39,7 +39,7 @@ struct Chunk {
 class BucketReader {
  public:
   // `chunks`: by ascending rows.
-  BucketReader(const std::string& path, std::vector<Chunk> chunks);
+  BucketReader(const std::string& path, std::vector<BucketChunk> chunks);
   ~BucketReader();
   BucketReader(const BucketReader&) = delete;
   BucketReader& operator=(const BucketReader&) = delete;
@@ -53,7 +53,7 @@ class BucketReader {
 
   int file_;
   std::string path_;
-  std::vector<Chunk> chunks_;
+  std::vector<BucketChunk> chunks_;
   uint64_t bytes_ = 0;
   // All chunks, where they are few bytes; else the one that is being read.
   std::vector<Buffer> loaded_;
