@@ -62,6 +62,6 @@ export function joinBatch(layout: BatchLayout, own: BatchFile, changed: Changed 
     );
   }
   if (JSON.stringify({ ...there, createdAt: "" }) !== JSON.stringify({ ...own, createdAt: "" })) {
-    writeJsonAtomic(path, own, `${process.pid}-${Date.now()}`);
+    writeJsonAtomic(path, own);
   }
 }

@@ -154,7 +154,7 @@ function statusOf(file: RunnerFile & { readonly lost?: boolean; readonly at?: st
 export async function writeSummary(layout: BatchLayout): Promise<BatchStatus | undefined> {
   if (!existsSync(layout.file())) return undefined;
   const status = await batchStatus(layout);
-  writeJsonAtomic(layout.summary(), status, `${process.pid}-${Date.now()}`);
+  writeJsonAtomic(layout.summary(), status);
   return status;
 }
 

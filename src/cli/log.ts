@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type pino from "pino";
 import { makeFolder } from "../pipeline/folder.js";
 import type { Log, LogFields } from "../pipeline/log.js";
+import { redact, redactAll } from "../pipeline/redact.js";
 
 export interface LogOptions {
   /** JSON lines are appended here (one file per year); created with its folder. */
@@ -37,8 +38,9 @@ export function openLog(options: LogOptions = {}): Log {
 }
 
 function childLog(file: pino.Logger | undefined, options: LogOptions, bound: LogFields): Log {
-  const write = (level: Level, message: string, fields: LogFields = {}) => {
-    const all = { ...bound, ...fields };
+  const write = (level: Level, text: string, fields: LogFields = {}) => {
+    const all = redactAll({ ...bound, ...fields }) as LogFields;
+    const message = redact(text);
     file?.[level](jsonSafe(all), message);
     if (level === "debug" || (options.quiet && LEVELS[level] < LEVELS.warn)) return;
     options.beforeLine?.();

@@ -2,6 +2,7 @@ import { keepRootOptions } from "../config/root-options.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pipeline/errors.js";
 import type { Log } from "../pipeline/log.js";
+import { redact, redactAll } from "../pipeline/redact.js";
 import { type Arguments, type Command, readArguments } from "./arguments.js";
 import { openLog } from "./log.js";
 import { TerminalProgress } from "./progress.js";
@@ -63,11 +64,11 @@ export async function main(
     const known = endedBy(signal, asPipelineError(error, "failed", "Unexpected error"));
     report(known.message);
     if (known.kind === "failed" && error instanceof Error && !isSystemError(error)) {
-      process.stderr.write(`${error.stack}\n`);
+      process.stderr.write(`${redact(error.stack ?? "")}\n`);
     }
     if (json)
       process.stdout.write(
-        `${JSON.stringify({ error: known.sentence, kind: known.kind, ...known.where }, replacer)}\n`,
+        `${JSON.stringify(redactAll({ error: known.sentence, kind: known.kind, ...known.where }), replacer)}\n`,
       );
     process.exitCode = known.exitCode;
   }

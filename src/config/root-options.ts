@@ -107,7 +107,7 @@ export function keepRootOptions(options: Options, given: Partial<Options>, log: 
   }
   if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return;
   const next: RootFile = { version: 1, regions: { ...file?.regions, [region]: now } };
-  writeJsonAtomic(pathOf(root), next, String(process.pid));
+  writeJsonAtomic(pathOf(root), next);
 }
 
 /** As `--cdl-source /data/cdl --max-zoom 12`, for people to read. */

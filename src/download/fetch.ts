@@ -144,6 +144,7 @@ async function attempt(part: PartFile, { fetch, proxy }: Connection, timing: Fet
     }
   } catch (error) {
     if (error instanceof PipelineError || error instanceof Retry) throw error;
+    if (isOfDisk(error)) throw asPipelineError(error, "failed", "Cannot write the download", { path: part.part });
     if (stalled.signal.aborted) throw new Retry(`no byte for ${timing.stallMs / 1000} s`);
     throw connectionError(error, part.url, proxy);
   } finally {
@@ -154,6 +155,12 @@ async function attempt(part: PartFile, { fetch, proxy }: Connection, timing: Fet
   const received = part.size;
   if (received > total) part.discard();
   throw new Retry(`${received} bytes where ${total} were announced`);
+}
+
+/** An error of the part's own file system, which no other try mends. */
+function isOfDisk(error: unknown): boolean {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return path !== undefined || ["ENOSPC", "EDQUOT", "EIO", "EROFS"].includes(code ?? "");
 }
 
 function rangeHeaders(offset: number, version: Version | undefined): Record<string, string> {

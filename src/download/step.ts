@@ -9,6 +9,7 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { requireHeld } from "../pipeline/output.js";
 import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/record.js";
+import { redact, redactedIdentity } from "../pipeline/redact.js";
 import { removeTree } from "../pipeline/remove-tree.js";
 import type { Step } from "../pipeline/step.js";
 import { type FetchTiming, fetchFile } from "./fetch.js";
@@ -171,13 +172,14 @@ function readSource(
 
 /** A local source that is gone since does not make a finished output wrong: then what is on record stands. */
 function inputsOf(source: Source, record: string): Inputs {
-  if (source.place === "remote") return { source: source.name };
+  if (source.place === "remote") return { source: redactedIdentity(source.name) };
   if (source.place === "local") {
     const digest = source.form === "zip" ? fileDigest(source.file) : rasterDigest(source.file);
     return { source: source.name, sourceDigest: digest };
   }
   const before = readRecord(record)?.inputs;
-  return before?.source === source.name ? before : { source: source.name };
+  const name = redactedIdentity(source.name);
+  return before?.source === name ? before : { source: name };
 }
 
 /** Fetch and unpack in scratch, check, then put the folder in its place. */
@@ -206,7 +208,13 @@ async function bring(
     const name =
       zip === undefined ? fileNameOf(source, year) : ((await extractRaster(zip, year, made, ctx))[0]?.name as string);
     if (fetched !== undefined) linkOrMove(fetched, join(made, fileNameOf(source, year)));
-    const facts = describe(source.place === "local" ? source.file : source.name, join(made, name), zip, true, year);
+    const facts = describe(
+      source.place === "local" ? source.file : redact(source.name),
+      join(made, name),
+      zip,
+      true,
+      year,
+    );
     ctx.signal.throwIfAborted();
     files.requireUnchanged();
     requireHeld(ctx);

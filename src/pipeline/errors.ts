@@ -1,3 +1,5 @@
+import { redact } from "./redact.js";
+
 /**
  * What went wrong, by who can mend it. Each kind is one exit code, so that a
  * script (or a Slurm loop) can tell a bad zip from a full disk.
@@ -69,7 +71,7 @@ function describe(sentence: string, where: Where, cause: unknown): string {
     .map(([key, value]) => `${key}=${value}`);
   const context = pairs.length > 0 ? ` (${pairs.join(", ")})` : "";
   const reason = cause instanceof Error && cause.message ? `: ${cause.message}` : "";
-  return `${sentence}${context}${reason}`;
+  return redact(`${sentence}${context}${reason}`);
 }
 
 /** True for an error of the operating system, such as EACCES: its sentence says all, a stack trace nothing. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
@@ -88,4 +89,21 @@ function startTicks(pid: number): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** This process in a file's name: host and PID namespace as 8 hex digits, pid, start time. */
+export function processTag(): string {
+  return `${placeTag()}-${process.pid}-${startTicks(process.pid) ?? 0}`;
+}
+
+/** Whether the process of a tag ran here and is gone; false where it cannot be looked at. */
+export function isTagGone(tag: string): boolean {
+  const [place, pid, ticks] = tag.split("-");
+  if (place !== placeTag()) return false;
+  const now = startTicks(Number(pid));
+  return now === undefined ? !isHidden(Number(pid)) : now !== ticks;
+}
+
+function placeTag(): string {
+  return createHash("sha256").update(`${hostname()} ${namespace()}`).digest("hex").slice(0, 8);
 }

@@ -1,7 +1,8 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { makeFolder } from "./folder.js";
+import { isTagGone, processTag } from "./holder.js";
 import { publishFile } from "./output.js";
 import { readDocument } from "./small-file.js";
 
@@ -49,19 +50,24 @@ export function writeRecord(path: string, record: StepRecord): void {
 }
 
 /**
- * Small JSON file by temporary name, fsync and rename. The name is fixed, so that the next
- * write takes what a kill left; whoever writes holds the year's lock. Where several may write,
- * each gives a name of its own as `writer`.
+ * Small JSON file by temporary name, fsync and rename. The name tells the process that writes: nobody else
+ * uses it, and what a killed process of this machine left in the folder is removed by the next writer.
  */
-export function writeJsonAtomic(path: string, value: unknown, writer = ""): void {
+export function writeJsonAtomic(path: string, value: unknown): void {
   makeFolder(dirname(path));
-  const partial = `${path}${writer && `.${writer}`}.partial`;
+  for (const name of readdirSync(dirname(path))) {
+    const [, writer] = PARTIAL.exec(name) ?? [];
+    if (writer !== undefined && isTagGone(writer)) rmSync(join(dirname(path), name), { force: true });
+  }
+  const partial = `${path}.${processTag()}.${++written}.partial`;
   try {
     // Never through what lies there: it may be another user's link.
-    rmSync(partial, { force: true });
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`, { flag: "wx" });
     publishFile(partial, path);
   } finally {
     rmSync(partial, { force: true });
   }
 }
+
+const PARTIAL = /\.json\.([0-9a-f]{8}-\d+-\d+)\.\d+\.partial$/;
+let written = 0;

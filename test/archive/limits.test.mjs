@@ -27,7 +27,11 @@ function write(
 ) {
   const path = join(tempFolder(t), "a.pmtiles");
   let at = HEADER_BYTES;
-  const section = (bytes) => ({ offset: (at += bytes.length) - bytes.length, length: bytes.length });
+  const section = ({ length }) => {
+    const offset = at;
+    at += length;
+    return { offset, length };
+  };
   const header = {
     root: section(root),
     metadata: section(metadata),

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { PipelineError } from "../../dist/pipeline/errors.js";
+import { processTag } from "../../dist/pipeline/holder.js";
 import { openScratch, SCRATCH_OWNER } from "../../dist/pipeline/output.js";
-import { readRecord } from "../../dist/pipeline/record.js";
+import { readRecord, writeJsonAtomic } from "../../dist/pipeline/record.js";
 import { judgeStep, runStep } from "../../dist/pipeline/step.js";
 import { testContext } from "../support/context.mjs";
 import { inScratch, scratchOf } from "../support/scratch.mjs";
@@ -334,4 +335,16 @@ test("a notice to end: no step begins, but one under way makes all that it is ma
   assert.equal(made(join(folder, "inner")), "wheat");
   await assert.rejects(runStep(textStep(join(folder, "next"), "oats"), ctx), { kind: "paused" });
   assert.deepEqual(await runStep(inner, ctx), { letters: 5 });
+});
+
+test("what a killed writer left of a JSON file goes with the next write in its folder; another's stays", (t) => {
+  const folder = tempFolder(t);
+  const path = join(folder, "us_2020_zones.json");
+  const child = spawnSync(process.execPath, ["-e", "process.stdout.write(String(process.pid))"], { encoding: "utf8" });
+  const [place] = processTag().split("-");
+  const left = [`${path}.${place}-${child.stdout}-17.1.partial`];
+  const others = [`${path}.00000000-1-1.1.partial`, `${path}.${processTag()}.9.partial`, `${path}.partial`];
+  for (const name of [...left, ...others]) writeFileSync(name, "{");
+  writeJsonAtomic(join(folder, "other.json"), { a: 1 });
+  assert.deepEqual(readdirSync(folder).sort(), ["other.json", ...others.map((name) => basename(name))].sort());
 });

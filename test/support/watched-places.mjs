@@ -40,7 +40,8 @@ export function watchPlaces() {
   const before = [tmp, home, kept, memory].map((place) => [place, listing(place)]);
   const mounts = canMount();
   return {
-    env: { TMPDIR: tmp, HOME: home },
+    // A compiler that keeps a cache does so in HOME.
+    env: { TMPDIR: tmp, HOME: home, CCACHE_DISABLE: "1" },
     wrap: (command) =>
       mounts
         ? ["unshare", "--mount", "sh", "-c", IN_OWN_MEMORY, "sh", memory, String(memoryBytes()), after, ...command]
