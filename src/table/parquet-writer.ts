@@ -21,6 +21,8 @@ export interface ParquetOptions {
   readonly dictionary?: readonly string[];
   /** Integer columns that rise from row to row (ids), to be written as differences. */
   readonly delta?: readonly string[];
+  /** Several metadata keys are allowed; their order, and so the file's bytes, differ from run to run. */
+  readonly anyMetadataOrder?: boolean;
   /** Default CREATED_BY. */
   readonly createdBy?: string;
 }
@@ -53,7 +55,7 @@ export async function writeParquet(
   batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
   options: ParquetOptions,
 ): Promise<ParquetSize> {
-  if (schema.metadata.size > 1) {
+  if (schema.metadata.size > 1 && options.anyMetadataOrder !== true) {
     throw new Error(`At most one metadata key is possible, not ${[...schema.metadata.keys()].join(", ")}`);
   }
   const bare = new Schema(schema.fields);

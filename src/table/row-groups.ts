@@ -54,7 +54,13 @@ function assertSchema(schema: Schema, batch: RecordBatch): void {
 /** A batch of no rows, which still tells the schema. */
 export function emptyBatch(schema: Schema): RecordBatch {
   const emptyData = (type: DataType): Data =>
-    makeData({ type, length: 0, nullCount: 0, ...(DataType.isList(type) && { child: emptyData(type.valueType) }) });
+    makeData({
+      type,
+      length: 0,
+      nullCount: 0,
+      ...(DataType.isList(type) && { child: emptyData(type.valueType) }),
+      ...(DataType.isStruct(type) && { children: type.children.map((field) => emptyData(field.type)) }),
+    });
   const children = schema.fields.map((field) => emptyData(field.type));
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: 0, nullCount: 0, children }));
 }
@@ -100,6 +106,12 @@ function joinData(parts: readonly Data[]): Data {
       return (part.children[0] as Data).slice(from, to - from);
     });
     return join({ [BufferType.OFFSET]: joinOffsets(parts, length) }, [joinData(items)]);
+  }
+  if (DataType.isStruct(type)) {
+    return join(
+      {},
+      type.children.map((_, i) => joinData(parts.map((part) => part.children[i] as Data))),
+    );
   }
   throw new Error(`Cannot join columns of type ${type}`);
 }
