@@ -63,46 +63,42 @@ export async function exportFields(
   const { options, layout, ctx } = run;
   const fields = await openFields(layout.fieldsRaw, options, ctx.log);
   const tables = await openTables(request.years, fields, run);
-  try {
-    const areas = hasCleanAreas(options, layout)
-      ? await cleanAreas(tables[0] as YearTable, options, layout, ctx)
-      : undefined;
-    const all = allColumns(request.years, areas !== undefined);
-    const lastYear = request.years.length - 1;
-    const columns = request.fiboa ? fiboaColumns(lastYear) : chosenColumns(request.columns, all);
-    const where =
-      request.where === undefined
-        ? undefined
-        : parseWhere(
-            request.where,
-            all.map(({ name }) => name),
-          );
-    const within = request.bbox && (await boxInFields(request.bbox, fields.crs));
-    const order = await spatialOrder(fields, within, ROW_GROUP_ROWS, options.batch, run.pool(), ctx);
-    const textIds = fields.idType.typeId !== Type.Int;
-    const files = new RecordFiles(folder, order.bucketCount, request.years.length, textIds);
-    const wanted = new Wanted(all, where, request.fiboa, request.format === "fgb" || request.fiboa);
-    const withoutPolygon = await sortFields(fields, tables, areas, order, files, wanted, run);
-    const parquet = request.fiboa
-      ? { metadata: fiboaMetadata(options.region, request.years[lastYear] as number), allHavePolygons: true }
-      : {};
-    const rows = await write(partial, request.format, files, columns, fields, order.extent, textIds, parquet);
-    if (rows !== wanted.rows) {
-      throw new PipelineError("failed", "Export is not what was written", {
-        path: partial,
-        expected: wanted.rows,
-        received: rows,
-      });
-    }
-    if (withoutPolygon.count > 0) {
-      const fate = wanted.polygonsOnly ? "are left out" : "have no geometry";
-      const ids = withoutPolygon.ids.join(" ") + (withoutPolygon.count > IDS_SHOWN ? " ..." : "");
-      ctx.log.warn(`${withoutPolygon.count} fields without a polygon that can be read ${fate}`, { ids });
-    }
-    return { rows, withoutPolygon: withoutPolygon.count };
-  } finally {
-    for (const table of tables) table.close();
+  const areas = hasCleanAreas(options, layout)
+    ? await cleanAreas(tables[0] as YearTable, options, layout, ctx)
+    : undefined;
+  const all = allColumns(request.years, areas !== undefined);
+  const lastYear = request.years.length - 1;
+  const columns = request.fiboa ? fiboaColumns(lastYear) : chosenColumns(request.columns, all);
+  const where =
+    request.where === undefined
+      ? undefined
+      : parseWhere(
+          request.where,
+          all.map(({ name }) => name),
+        );
+  const within = request.bbox && (await boxInFields(request.bbox, fields.crs));
+  const order = await spatialOrder(fields, within, ROW_GROUP_ROWS, options.batch, run.pool(), ctx);
+  const textIds = fields.idType.typeId !== Type.Int;
+  const files = new RecordFiles(folder, order.bucketCount, request.years.length, textIds);
+  const wanted = new Wanted(all, where, request.fiboa, request.format === "fgb" || request.fiboa);
+  const withoutPolygon = await sortFields(fields, tables, areas, order, files, wanted, run);
+  const parquet = request.fiboa
+    ? { metadata: fiboaMetadata(options.region, request.years[lastYear] as number), allHavePolygons: true }
+    : {};
+  const rows = await write(partial, request.format, files, columns, fields, order.extent, textIds, parquet);
+  if (rows !== wanted.rows) {
+    throw new PipelineError("failed", "Export is not what was written", {
+      path: partial,
+      expected: wanted.rows,
+      received: rows,
+    });
   }
+  if (withoutPolygon.count > 0) {
+    const fate = wanted.polygonsOnly ? "are left out" : "have no geometry";
+    const ids = withoutPolygon.ids.join(" ") + (withoutPolygon.count > IDS_SHOWN ? " ..." : "");
+    ctx.log.warn(`${withoutPolygon.count} fields without a polygon that can be read ${fate}`, { ids });
+  }
+  return { rows, withoutPolygon: withoutPolygon.count };
 }
 
 async function openTables(years: readonly number[], fields: FieldsFile, { options }: Run): Promise<YearTable[]> {
