@@ -20,10 +20,8 @@ const COMMAND: Command = {
     tilejson: { type: "boolean", help: "show: TileJSON for a server of the archive's tiles under --public-url" },
   },
   examples: [
-    "node dist/archive.js show work/outputs/tiles/fields_us_2020_full.pmtiles",
-    "node dist/archive.js verify work/outputs/tiles/fields_us_2020_full.pmtiles --sample 1000",
-    "node dist/archive.js decode work/outputs/tiles/fields_us_2020_full.pmtiles 14 3612 6201",
-    "node dist/archive.js convert old/fields_us_2020_full.mbtiles work/outputs/tiles/fields_us_2020_full.pmtiles",
+    "node dist/archive.js show work/demo/outputs/tiles/fields_us_2020_full.pmtiles",
+    "node dist/archive.js verify work/demo/outputs/tiles/fields_us_2020_full.pmtiles --sample 100",
   ],
 };
 

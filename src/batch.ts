@@ -67,10 +67,8 @@ const COMMAND: Command = {
     state: { type: "string", help: `list: only items in this state (${STATES.join(", ")})` },
   },
   examples: [
-    "node dist/batch.js run --items fields.csv --out work/assess --command './assess --field {id} --to {out}/report.json' --valid report.json=json",
-    "node dist/batch.js run --items fields.csv --out work/assess --isolate apptainer --image assess.sif -- assess {id} {out}",
-    "node dist/batch.js status --out work/assess",
-    "node dist/batch.js list --out work/assess --state failed",
+    "node dist/batch.js run --items work/demo/outputs/history/us/rotations.csv --out work/batch -- cp /etc/os-release {out}/release",
+    "node dist/batch.js status --out work/batch",
   ],
 };
 

@@ -5,7 +5,7 @@ import { JOBS, type JobName, planSubmission, submit } from "./cluster/submit.js"
 import { OPTIONS, type OptionName } from "./config/options.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { STAGES, type Stage } from "./year/stages.js";
+import { type Stage, stageOf } from "./year/stages.js";
 
 /** Options of this command that become sbatch's of the same name. */
 const SBATCH_OPTIONS = ["nodes", "time", "mem", "mem-per-cpu", "cpus-per-task", "gpus-per-node", "dependency"] as const;
@@ -20,7 +20,7 @@ async function submitJob(args: Arguments, ctx: Context) {
   const given: Directives = Object.fromEntries(
     SBATCH_OPTIONS.flatMap((name) => (text(name) === undefined ? [] : [[name, text(name) as string]])),
   );
-  const until = stageOf(text("until"));
+  const until = untilOf(own);
   const submission = planSubmission(
     {
       job: job as JobName,
@@ -53,7 +53,7 @@ async function check(args: Arguments, ctx: Context) {
   const years = args.positionals.slice(1).flatMap(parseYears);
   if (years.length === 0)
     throw new PipelineError("usage", "Years are expected, as in: node dist/cluster.js check 2008-2024");
-  const until = stageOf(args.own.until as string | undefined);
+  const until = untilOf(args.own);
   // Every stage and its libraries, which a submission does not wait for.
   const { checkYears } = await import("./cluster/check-years.js");
   const checked = await checkYears(years, args.options, { force: new Set(), until }, ctx);
@@ -66,9 +66,8 @@ async function check(args: Arguments, ctx: Context) {
   return { years: checked };
 }
 
-function stageOf(text: string | undefined): Stage | undefined {
-  if (text === undefined || STAGES.includes(text as Stage)) return text as Stage | undefined;
-  throw new PipelineError("usage", "Not a stage", { expected: STAGES.join(" "), received: text });
+function untilOf({ until }: Arguments["own"]): Stage | undefined {
+  return until === undefined ? undefined : stageOf(until as string);
 }
 
 function wholeNumber(name: string, text: string | undefined): number | undefined {
@@ -110,10 +109,8 @@ await main(
       },
     },
     examples: [
-      "node dist/cluster.js submit --cluster betzy --account ACCOUNT --years 2008-2024 --root /cluster/work/users/$USER/fields",
-      "node dist/cluster.js submit --cluster saga --years 2008-2024 --array --at-once 4",
-      "node dist/cluster.js submit train --cluster betzy --nodes 2 -- train.py --epochs 40",
-      "node dist/cluster.js check 2008-2024 --root /cluster/work/users/$USER/fields",
+      "node dist/cluster.js check 2018-2020 --root work/demo",
+      "node dist/cluster.js submit --cluster betzy --account ACCOUNT --years 2018-2020 --root work/demo --dry-run",
     ],
   },
   async (args, ctx) => {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
+import { asTyped } from "./cli/program.js";
 import { layoutOf } from "./config/config.js";
 import { keepRootOptions } from "./config/root-options.js";
 import type { Context } from "./pipeline/context.js";
@@ -17,7 +18,8 @@ async function demo(args: Arguments, ctx: Context) {
     throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
   const years = parseYears(typeof args.own.years === "string" ? args.own.years : "2018-2020");
   const root = join(args.options.root, "demo");
-  const options = { ...args.options, root, cdlSource: join(root, "cdl-source") };
+  // The rasters stay, for the other commands to be tried on.
+  const options = { ...args.options, root, cdlSource: join(root, "cdl-source"), keepCdl: true };
   ctx.log.info(`sample world of ${fields} fields and ${years.length} years under ${root}`);
   const { makeSample } = await import("./sample/make-sample.js");
   const { historyStep } = await import("./history/step.js");
@@ -38,7 +40,7 @@ async function demo(args: Arguments, ctx: Context) {
     },
     ctx,
   );
-  keepRootOptions(options, { cdlSource: options.cdlSource }, ctx.log);
+  keepRootOptions(options, { cdlSource: options.cdlSource, keepCdl: true }, ctx.log);
   const tiler = await hasTippecanoe(options.tippecanoe);
   if (!tiler) {
     ctx.log.warn(
@@ -52,7 +54,7 @@ async function demo(args: Arguments, ctx: Context) {
   }
   const history = historyStep(options, { years, csv: false });
   await runStep(history, ctx);
-  if (!args.options.json) process.stdout.write(farewell(root, years, tiler, args));
+  if (!args.options.json) process.stdout.write(asTyped(farewell(root, years, tiler, args)));
   return { root, years: results };
 }
 
@@ -90,7 +92,7 @@ await main(
       years: { type: "string", help: "years to make [2018-2020]" },
       force: { type: "boolean", help: "replace files of the same names that are not of a sample" },
     },
-    examples: ["npm run demo", "node dist/demo.js --fields 20000 --years 2008-2012"],
+    examples: ["node dist/demo.js", "node dist/demo.js --fields 500 --years 2019-2020"],
   },
   demo,
 );

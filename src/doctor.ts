@@ -12,11 +12,7 @@ await main(
       "Is this machine fit for a year? Each line a fact; what is wrong, with what to do. Exit code 1 for a fail, 3 for a warning.",
     rootOptions: "use",
     options: Object.keys(OPTIONS) as OptionName[],
-    examples: [
-      "node dist/doctor.js",
-      "node dist/doctor.js --cluster betzy --root /cluster/work/users/me/fields --target s3://bucket/tiles",
-      "srun --qos=devel --nodes=1 --time=5 --account=ACCOUNT node dist/doctor.js --cluster betzy",
-    ],
+    examples: ["node dist/doctor.js --root work/demo", "node dist/doctor.js --root work/demo --json"],
   },
   async ({ options }, ctx) => {
     const { clusterProfile } = await import("./cluster/profile-file.js");

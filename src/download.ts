@@ -10,7 +10,10 @@ await main(
     rootOptions: "keep",
     options: ["root", "region", "cdlSource", "retries", "proxy", "json", "quiet"],
     own: { force: { type: "boolean", help: "fetch again, also when a valid raster is there" } },
-    examples: ["node dist/download.js 2020", "node dist/download.js 2018-2020 --cdl-source /data/cdl"],
+    examples: [
+      "node dist/download.js 2020 --root work/demo",
+      "node dist/download.js 2018-2020 --root work/demo --force",
+    ],
   },
   async ({ options, positionals, own }, ctx) =>
     eachYear(positionals, options, ctx, async (year, locked) => {

@@ -124,7 +124,10 @@ await main(
       at: { type: "string", help: "LON,LAT in degrees, longitude first" },
       id: { type: "string", help: "the field's id" },
     },
-    examples: ["node dist/field.js --at=-98.5,38.4", "node dist/field.js --id 20001000010 --json"],
+    examples: [
+      "node dist/field.js --at=-97.3204,39.3299 --root work/demo",
+      "node dist/field.js --id 20001000010 --json --root work/demo",
+    ],
   },
   field,
 );

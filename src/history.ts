@@ -79,11 +79,7 @@ await main(
       },
       force: { type: "boolean", help: "make it again though it is valid" },
     },
-    examples: [
-      "node dist/history.js",
-      "node dist/history.js 2008-2024 --root /cluster/work/fields",
-      "node dist/history.js --csv",
-    ],
+    examples: ["node dist/history.js --root work/demo", "node dist/history.js 2019-2020 --csv --root work/demo"],
   },
   history,
 );

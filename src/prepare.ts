@@ -129,8 +129,8 @@ await main(
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },
     },
     examples: [
-      "node dist/prepare.js --base --root work",
-      "node dist/prepare.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out data/us.zones",
+      "node dist/prepare.js --base --root work/demo",
+      "node dist/prepare.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/us.zones",
     ],
   },
   prepare,

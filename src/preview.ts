@@ -31,10 +31,8 @@ const COMMAND: Command = {
     top: { type: "string", help: `with --chart: crops with a colour of their own [${CROPS.usual}]` },
   },
   examples: [
-    "node dist/preview.js --archive work/outputs/tiles/fields_us_2020_full.pmtiles --out map.png",
-    "node dist/preview.js 2018 2019 2020 --root work/demo --out strip.png",
-    "node dist/preview.js --chart --out crops.png",
-    "node dist/preview.js 2020 --bbox=-98.6,38.2,-98.2,38.5 --out county.png",
+    "node dist/preview.js 2018-2020 --root work/demo --out years.png",
+    "node dist/preview.js --chart --root work/demo --out crops.png",
   ],
 };
 

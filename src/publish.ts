@@ -29,8 +29,8 @@ await main(
     ],
     own: { force: { type: "boolean", help: "publish again, also what is published and valid" } },
     examples: [
-      "node dist/publish.js 2020",
-      "node dist/publish.js 2018-2020 --target s3://maps/fields --public-url https://maps.example.org/fields",
+      "node dist/publish.js 2020 --root work/demo",
+      "node dist/publish.js 2018-2020 --root work/demo --target file:work/maps",
     ],
   },
   async ({ options, positionals, own }, ctx) =>

@@ -25,8 +25,8 @@ const COMMAND: Command = {
     dirty: { type: "boolean", help: "add broken rows behind the good ones, one of each kind" },
   },
   examples: [
-    "node dist/sample.js --root work/sample",
-    "node dist/sample.js --root big --fields 1000000 --years 2020 --strips",
+    "node dist/sample.js --fields 500 --years 2020",
+    "node dist/sample.js --root work/big --fields 5000 --years 2020 --strips",
   ],
 };
 

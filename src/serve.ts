@@ -67,8 +67,7 @@ await main(
     },
     examples: [
       "node dist/serve.js --root work/demo",
-      "node dist/serve.js --target file:/srv/maps --port 8000",
-      "node dist/serve.js --target https://maps.example.org/fields/",
+      "node dist/serve.js --target file:work/demo/outputs/web --port 0",
     ],
   },
   serve,

@@ -84,11 +84,7 @@ await main(
       watch: { type: "boolean", help: "look again and again until interrupted; with --json a line each time" },
       interval: { type: "string", help: `seconds between two looks [${WATCH_S}]` },
     },
-    examples: [
-      "node dist/status.js",
-      "node dist/status.js 2008-2024 --watch",
-      "ssh cluster node /path/to/fields/dist/status.js --root /path/to/work",
-    ],
+    examples: ["node dist/status.js --root work/demo", "node dist/status.js 2018-2020 --root work/demo --json"],
   },
   status,
 );

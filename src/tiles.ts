@@ -54,9 +54,8 @@ await main(
       force: { type: "boolean", help: "make again what is there and valid" },
     },
     examples: [
-      "node dist/tiles.js 2020",
-      "node dist/tiles.js --years 2008-2024",
-      "node dist/tiles.js --years 2008-2024 --single-archive",
+      "node dist/tiles.js 2020 --root work/demo",
+      "node dist/tiles.js --years 2018-2020 --single-archive --root work/demo",
     ],
   },
   tiles,

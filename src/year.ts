@@ -6,7 +6,7 @@ import type { Context } from "./pipeline/context.js";
 import { asPipelineError, PipelineError } from "./pipeline/errors.js";
 import { settledYears } from "./pipeline/settled-years.js";
 import type { YearResult } from "./year/run-year.js";
-import { isSelected, type Selection, STAGES, type Stage } from "./year/stages.js";
+import { isSelected, type Selection, STAGES, stageOf } from "./year/stages.js";
 
 function yearsOf({ positionals }: Arguments): number[] {
   const years = positionals.flatMap(parseYears);
@@ -14,14 +14,9 @@ function yearsOf({ positionals }: Arguments): number[] {
   throw new PipelineError("usage", "Missing YEAR, e.g. year 2020 or year 2008-2024");
 }
 
-function stage(text: unknown): Stage {
-  if (STAGES.includes(text as Stage)) return text as Stage;
-  throw new PipelineError("usage", "Not a stage", { expected: STAGES.join(" "), received: String(text) });
-}
-
 function selectionOf({ own }: Arguments): Selection {
-  const optional = (value: unknown) => (value === undefined ? undefined : stage(value));
-  const force = new Set(((own.force ?? []) as readonly string[]).map(stage));
+  const optional = (value: unknown) => (value === undefined ? undefined : stageOf(value as string));
+  const force = new Set(((own.force ?? []) as readonly string[]).map(stageOf));
   const selection = { force, only: optional(own.only), until: optional(own.until) };
   if (selection.only !== undefined && selection.until !== undefined) {
     throw new PipelineError("usage", "--only and --until exclude each other");
@@ -122,12 +117,7 @@ await main(
       until: { type: "string", help: "the last stage to do" },
       "dry-run": { type: "boolean", help: "say what would run, and why" },
     },
-    examples: [
-      "node dist/year.js 2020",
-      "node dist/year.js 2008-2024",
-      "node dist/year.js 2020 --root /cluster/work/fields --target s3://bucket/tiles --threads 128",
-      "node dist/year.js 2020 --force tiles --until tiles",
-    ],
+    examples: ["node dist/year.js 2018-2020 --root work/demo", "node dist/year.js 2020 --root work/demo --dry-run"],
   },
   year,
   { logFile },

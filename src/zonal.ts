@@ -68,8 +68,8 @@ await main(
       },
     },
     examples: [
-      "node dist/zonal.js --fields data/fields_raw.parquet --raster data/cdl/2020_30m_cdls.tif --out zonal_us_2020.parquet",
-      "node dist/zonal.js --fields F.parquet --index F.zones --years 2008-2024 --raster 'cdl/{year}_30m_cdls.tif' --out 'zonal_us_{year}.parquet'",
+      "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/zonal_us_2020.parquet",
+      "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --years 2018-2020 --raster 'work/demo/data/cdl/us_{year}/{year}_30m_cdls.tif' --out 'work/zonal_{year}.csv'",
     ],
   },
   async (args, ctx) => {

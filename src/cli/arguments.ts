@@ -3,6 +3,8 @@ import { checkValue, readConfigFile, resolveOptions, suggestion } from "../confi
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { readRootOptions } from "../config/root-options.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { COMPLETE_FLAG } from "./completion.js";
+import { helpText } from "./help.js";
 
 /** What one command takes. */
 export interface Command {
@@ -42,6 +44,8 @@ export interface Arguments {
 export function readArguments(command: Command, argv: readonly string[]): Arguments | undefined {
   const config: NonNullable<ParseArgsConfig["options"]> = {
     help: { type: "boolean", short: "h" },
+    "help-all": { type: "boolean" },
+    version: { type: "boolean", short: "V" },
     config: { type: "string" },
   };
   for (const name of command.options) {
@@ -51,9 +55,17 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   for (const [flag, spec] of Object.entries(command.own ?? {})) {
     config[flag] = { type: spec.type, multiple: spec.multiple ?? false };
   }
+  if (argv[0] === COMPLETE_FLAG) {
+    process.stdout.write(
+      `${Object.keys(config)
+        .map((flag) => `--${flag}\n`)
+        .join("")}`,
+    );
+    return undefined;
+  }
   const { values, positionals } = parse(argv, config);
-  if (values.help) {
-    process.stdout.write(helpText(command));
+  if (values.help || values["help-all"]) {
+    process.stdout.write(helpText(command, values["help-all"] === true, process.stdout.columns ?? 80));
     return undefined;
   }
   const given: Record<string, unknown> = {};
@@ -133,41 +145,4 @@ export function parseYears(text: string): number[] {
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   });
   return [...new Set(years)];
-}
-
-function helpText(command: Command): string {
-  const rows: [string, string][] = [];
-  for (const [flag, spec] of Object.entries(command.own ?? {})) {
-    rows.push([`--${flag}${spec.type === "boolean" ? "" : " VALUE"}`, spec.help]);
-  }
-  for (const name of command.options) {
-    const spec = OPTIONS[name] as OptionSpec;
-    const value = command.defaults?.[name] ?? spec.default;
-    const standard = value === undefined || value === false ? "" : ` [${value}]`;
-    const short = name === "quiet" ? "-q, " : "";
-    rows.push([
-      `${short}--${flagName(name)}${spec.type === "boolean" ? "" : ` ${valueHint(spec)}`}`,
-      spec.help + standard,
-    ]);
-  }
-  rows.push(["--config FILE", "JSON file of the same options, by name as in the README"], ["-h, --help", "this text"]);
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return [
-    command.summary,
-    "",
-    `usage: ${command.name} ${command.positionals ? `${command.positionals} ` : ""}[options]`,
-    "",
-    ...command.examples.map((example) => `  ${example}`),
-    "",
-    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
-    "",
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 some years failed, 4 bad input, 5 too many dirty rows,",
-    "  6 locked by another process, 7 no space, 8 external tool, 9 download, 10 publish, 11 paused, 130/143 signal.",
-    "",
-  ].join("\n");
-}
-
-function valueHint(spec: OptionSpec): string {
-  if (spec.choices) return spec.choices.join("|");
-  return { string: "TEXT", number: "NUMBER", integer: "N", numbers: "N,N", boolean: "" }[spec.type];
 }

@@ -4,6 +4,7 @@ import type pino from "pino";
 import { makeFolder } from "../pipeline/folder.js";
 import type { Log, LogFields } from "../pipeline/log.js";
 import { redact, redactAll } from "../pipeline/redact.js";
+import { asTyped } from "./program.js";
 
 export interface LogOptions {
   /** JSON lines are appended here (one file per year); created with its folder. */
@@ -44,7 +45,7 @@ function childLog(file: pino.Logger | undefined, options: LogOptions, bound: Log
     file?.[level](jsonSafe(all), message);
     if (level === "debug" || (options.quiet && LEVELS[level] < LEVELS.warn)) return;
     options.beforeLine?.();
-    process.stderr.write(`${textLine(level, message, all)}\n`);
+    process.stderr.write(`${asTyped(textLine(level, message, all))}\n`);
   };
   return {
     debug: (message, fields) => write("debug", message, fields),
@@ -55,14 +56,24 @@ function childLog(file: pino.Logger | undefined, options: LogOptions, bound: Log
   };
 }
 
+/** `ERROR `, in red where a terminal shows colours and NO_COLOR does not forbid it (no-color.org). */
+export function markOf(level: Level): string {
+  if (level === "info") return "";
+  const mark = level.toUpperCase();
+  const colour = { debug: 2, warn: 33, error: 31 }[level];
+  const plain = !process.stderr.isTTY || process.env.TERM === "dumb" || (process.env.NO_COLOR ?? "") !== "";
+  return plain ? `${mark} ` : `\x1b[${colour}m${mark}\x1b[0m `;
+}
+
 function textLine(level: Level, message: string, fields: LogFields): string {
   const { year, step, ...rest } = fields;
   const place = [year, step].filter((part) => typeof part === "number" || typeof part === "string").join(" ");
   const pairs = Object.entries(rest)
     .filter(([, value]) => value !== undefined && typeof value !== "object")
     .map(([key, value]) => `${key}=${value}`);
-  const mark = level === "info" ? "" : `${level.toUpperCase()} `;
-  return [place && `[${place}]`, mark + message, pairs.length > 0 && `(${pairs.join(", ")})`].filter(Boolean).join(" ");
+  return [place && `[${place}]`, markOf(level) + message, pairs.length > 0 && `(${pairs.join(", ")})`]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function jsonSafe(fields: LogFields): Record<string, unknown> {

@@ -4,7 +4,8 @@ import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pi
 import type { Log } from "../pipeline/log.js";
 import { redact, redactAll } from "../pipeline/redact.js";
 import { type Arguments, type Command, readArguments } from "./arguments.js";
-import { openLog } from "./log.js";
+import { markOf, openLog } from "./log.js";
+import { asTyped, versionText } from "./program.js";
 import { TerminalProgress } from "./progress.js";
 
 /** How long cleanup may take after a first signal before the process ends anyway. */
@@ -39,10 +40,15 @@ export async function main(
   let json = false;
   let signal: AbortSignal | undefined;
   let report = (message: string) => {
-    process.stderr.write(`ERROR ${message}\n`);
+    process.stderr.write(`${asTyped(`${markOf("error")}${message}`)}\n`);
   };
   try {
-    const args = readArguments(command, process.argv.slice(2));
+    const argv = process.argv.slice(2);
+    if (argv[0] === "--version" || argv[0] === "-V") {
+      process.stdout.write(await versionText());
+      return;
+    }
+    const args = readArguments(command, argv);
     if (args === undefined) return;
     json = args.options.json;
     const file = options.logFile?.(args);

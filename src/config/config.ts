@@ -70,7 +70,9 @@ export function checkValue(name: string, value: unknown, source: string): unknow
     case "string":
       if (typeof value !== "string" || value === "") return fail("a non-empty string");
       if (spec.isName && !/^[A-Za-z0-9_-]+$/.test(value)) return fail("letters, digits, _ and - only: it names files");
-      if (spec.choices && !spec.choices.includes(value)) return fail(`one of ${spec.choices.join(", ")}`);
+      if (spec.choices && !spec.choices.includes(value)) {
+        return fail(`one of ${spec.choices.join(", ")}${suggestion(value, spec.choices)}`);
+      }
       return value;
     case "numbers":
       return Array.isArray(value) && value.every((v) => Number.isFinite(v)) ? value : fail("a list of numbers");

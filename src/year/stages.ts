@@ -1,6 +1,16 @@
+import { PipelineError } from "../pipeline/errors.js";
+
 /** The stages of a year, in order; each one's output is the next one's input. */
 export const STAGES = ["download", "zonal", "tiles", "publish"] as const;
 export type Stage = (typeof STAGES)[number];
+
+/** @throws {PipelineError} usage, when it is none. */
+export function stageOf(text: string): Stage {
+  if (STAGES.includes(text as Stage)) return text as Stage;
+  const [last, ...others] = [...STAGES].reverse();
+  const known = `${others.reverse().join(", ")} or ${last}`;
+  throw new PipelineError("usage", `Unknown stage ${JSON.stringify(text)}; use ${known}`);
+}
 
 /** Which stages a run may do, and which it must do again. */
 export interface Selection {

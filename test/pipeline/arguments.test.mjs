@@ -85,10 +85,10 @@ for (const flag of ["--help", "-h"]) {
     t.mock.restoreAll();
     assert.equal(result, undefined);
     assert.match(text, /^Run a year\.\n\nusage: node dist\/year\.js YEAR \[options\]\n/);
-    assert.match(text, /--max-dirty NUMBER +share of dirty rows .*\[0\.01\]/);
+    assert.match(text, /--min-zoom N +lowest zoom \[4\]/);
     assert.match(text, /--ties lowest\|highest .*\[lowest\]/);
     assert.match(text, /--keep-cdl +keep/);
-    assert.match(text, /--force VALUE +make a step again/);
+    assert.match(text, /--force STAGE +make a step again/);
     assert.match(text, /--dry-run +say what would run/);
     assert.match(text, /--config FILE/);
     assert.match(text, /Exit codes: 0 done/);
