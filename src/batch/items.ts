@@ -73,6 +73,7 @@ export function readItems(path: string, idName: string | undefined, salt: Json):
   }
   const salted = fingerprint(salt);
   const lines = new Map<string, number>();
+  const places = new Map<string, string>();
   const items = rows.map(({ fields, line }) => {
     const id = idOf(fields[idField], { path, line, field: idField });
     const before = lines.get(id);
@@ -80,11 +81,20 @@ export function readItems(path: string, idName: string | undefined, salt: Json):
       throw new PipelineError("input", "An id stands twice in the list", { path, id, line, before });
     }
     lines.set(id, line);
+    const place = placeOf(id);
+    const folded = `${place.shard}/${place.name.toLowerCase()}`;
+    const alike = places.get(folded);
+    if (alike !== undefined) {
+      const sentence =
+        "Two ids differ only in case and would share a folder on file systems that do not tell case apart";
+      throw new PipelineError("input", sentence, { path, id, line, before: alike });
+    }
+    places.set(folded, id);
     const digest = createHash("sha256")
       .update(`${salted}${fingerprint(fields)}`)
       .digest("hex")
       .slice(0, 16);
-    return { id, fields, digest, ...placeOf(id) };
+    return { id, fields, digest, ...place };
   });
   const fieldNames = Object.keys(first.fields).filter((name) => rows.every(({ fields }) => name in fields));
   return { path, items, fieldNames };

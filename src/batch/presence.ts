@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Holder, holderNow, parseHolder } from "../pipeline/holder.js";
+import type { Standstill } from "../pipeline/standstill.js";
 import type { BatchLayout } from "./layout.js";
 import { listNames } from "./records.js";
 import type { SlurmJob } from "./slurm.js";
@@ -57,18 +58,31 @@ function hostInName(): string {
   return hostname().replace(/[^A-Za-z0-9-]/g, "-");
 }
 
-/** A runner that has not been there for so long after its file was begun never will be. */
-const UNBORN_MS = 3_600_000;
+/** Startup files older than this belong to runners that died before registering. */
+const STARTUP_TIMEOUT_MS = 3_600_000;
 
-/** Remove the half-made files of runners that were killed before they were there. */
-async function removeUnborn(folder: string): Promise<void> {
+/** Host and pid in the name of a runner's startup file: `.NAME`, renamed to `NAME` once it is whole. */
+const STARTUP_FILE = /^\.(.+)-(\d+)-[0-9a-f]{12}$/;
+
+/**
+ * Remove startup files of runners that were killed before they registered: of processes of this host that are gone,
+ * and of others once they have not changed for `staleMs` on this process's clock, or for an hour on theirs. One
+ * whose runner lives after all makes another.
+ *
+ * @param standstill  remembers what was seen before; without one the hour alone counts.
+ */
+export async function removeStartupFiles(folder: string, staleMs = Infinity, standstill?: Standstill): Promise<void> {
   for (const name of await listNames(folder)) {
-    const [, host, pid] = /^\.(.+)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+    const [, host, pid] = STARTUP_FILE.exec(name) ?? [];
     if (host === undefined) continue;
     const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
     const dead = host === hostInName() && !existsSync(`/proc/${pid}`);
-    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity);
-    if (dead || age > UNBORN_MS) await rm(path, { force: true });
+    const still = standstill?.ms(name, `${found?.ino} ${found?.size} ${found?.mtimeMs}`) ?? 0;
+    const age = Date.now() - (found?.mtimeMs ?? Infinity);
+    if (!dead && still <= staleMs && age <= STARTUP_TIMEOUT_MS) continue;
+    standstill?.forget(name);
+    await rm(path, { force: true });
   }
 }
 
@@ -182,7 +196,7 @@ export class Presence {
     clearInterval(this.#timer);
     await this.handle.close();
     if (!this.#lost.signal.aborted) await rm(this.path, { force: true });
-    await removeUnborn(dirname(this.path));
+    await removeStartupFiles(dirname(this.path));
   }
 
   async #beat(onBeat: () => void): Promise<void> {

@@ -145,6 +145,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     options.backoffMs,
     ctx.log,
     (place) => board.itemAt(place)?.id ?? place.name,
+    options.staleMs,
   );
   try {
     await takeover.freeOrphans();

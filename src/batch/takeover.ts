@@ -8,7 +8,7 @@ import { Standstill } from "../pipeline/standstill.js";
 import { type Claim, readClaim } from "./claims.js";
 import { type BatchLayout, type Place, SHARDS } from "./layout.js";
 import { addTry, type Budgets, retryDelay } from "./outcome.js";
-import { EVICTED, type RunnerFile, readRunner } from "./presence.js";
+import { EVICTED, type RunnerFile, readRunner, removeStartupFiles } from "./presence.js";
 import { killProcessesOf } from "./reaper.js";
 import {
   type ItemRecord,
@@ -50,10 +50,12 @@ export class Takeover {
     private readonly backoffMs: number,
     private readonly log: Log,
     private readonly idOf: (place: Place) => string,
+    private readonly staleMs = UNREADABLE_STALE_MS,
   ) {}
 
   /** One look at the others. @returns items that were freed. */
   async round(): Promise<number> {
+    await removeStartupFiles(this.layout.runners(), this.staleMs, this.#standstill);
     const files = await listNames(this.layout.runners());
     const live = files.filter((name) => !name.startsWith(".") && !name.includes(EVICTED)).sort();
     let freed = 0;

@@ -1,5 +1,6 @@
 import { PipelineError } from "../pipeline/errors.js";
 import type { Json } from "../pipeline/fingerprint.js";
+import { rereadArgument, ShellScan } from "./shell-scan.js";
 
 /** Placeholders that every command may use beside its items' fields. */
 export const OWN_NAMES = ["id", "out", "item", "cwd", "attempt"] as const;
@@ -17,12 +18,16 @@ export interface CommandTemplate {
 /**
  * A command as an argv of templates: `{name}` is replaced inside its argument, `{{` and `}}` are braces.
  *
- * @throws {PipelineError} usage, when there is none or a placeholder is unknown.
+ * @throws {PipelineError} usage, when there is none, a placeholder is unknown, or stands in a script (`sh -c "echo {id}"`).
  */
 export function argvTemplate(argv: readonly string[], names: readonly string[]): CommandTemplate {
   const [program] = argv;
   if (program === undefined || program === "") throw new PipelineError("usage", "The command is empty");
   const parts = argv.map((text) => splitTemplate(text, names));
+  parts.forEach((argument, i) => {
+    const placeholder = argument.find((part) => typeof part !== "string");
+    if (placeholder !== undefined) refuseReread(rereadArgument(argv.slice(0, i)), placeholder.name);
+  });
   return {
     program,
     expand: (values) =>
@@ -35,19 +40,23 @@ export function argvTemplate(argv: readonly string[], names: readonly string[]):
  * positional parameters, and a placeholder becomes a quoted reference to one, so no value is
  * ever read as shell.
  *
- * @throws {PipelineError} usage, for an unknown placeholder, or one in single quotes, where nothing is expanded.
+ * @throws {PipelineError} usage, for an unknown placeholder, one in single quotes, where nothing is expanded, or one
+ *   whose value a shell would read once more: in a substitution, `eval`, `sh -c "..."`.
  */
 export function shellTemplate(text: string, names: readonly string[]): CommandTemplate {
   if (text.trim() === "") throw new PipelineError("usage", "The command is empty");
   const used: string[] = [];
+  const scan = new ShellScan();
   let script = "";
-  let quote = "";
   for (const part of splitTemplate(text, names)) {
     if (typeof part === "string") {
-      quote = quoteAfter(part, quote);
+      scan.read(part);
       script += part;
       continue;
     }
+    const { quote, reread } = scan;
+    refuseReread(reread, part.name);
+    scan.readPlaceholder();
     if (quote === "'") {
       throw new PipelineError("usage", "A placeholder stands in single quotes, where the shell expands nothing", {
         placeholder: part.name,
@@ -64,16 +73,12 @@ export function shellTemplate(text: string, names: readonly string[]): CommandTe
   };
 }
 
-/** The quote that is open after `text`; a backslash hides the next character outside single quotes. */
-function quoteAfter(text: string, open: string): string {
-  let quote = open;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i] as string;
-    if (c === "\\" && quote !== "'") i++;
-    else if (quote === "" && (c === "'" || c === '"')) quote = c;
-    else if (c === quote) quote = "";
-  }
-  return quote;
+function refuseReread(why: string | undefined, placeholder: string): void {
+  if (why === undefined) return;
+  throw new PipelineError("usage", `A placeholder stands ${why}, where a shell would read its value as script`, {
+    placeholder,
+    expected: "the value as an argument of its own (sh -c 'echo \"$1\"' sh {id}), or from the environment: $BATCH_ID",
+  });
 }
 
 /** A command line cut into arguments at blanks; single and double quotes and backslashes keep blanks, nothing is expanded. */

@@ -87,7 +87,22 @@ export function isSystemError(error: unknown): boolean {
 export function asPipelineError(error: unknown, kind: ErrorKind, sentence: string, where: Where = {}): PipelineError {
   if (error instanceof PipelineError) return error.at(where);
   if (isNoSpace(error)) return new PipelineError("space", "No space left on device", where, { cause: error });
-  return new PipelineError(kind, sentence, where, { cause: error });
+  const fault = FAULTS[faultOf(error) ?? ""];
+  return new PipelineError(kind, fault === undefined ? sentence : `${sentence}; ${fault}`, where, { cause: error });
+}
+
+/** Faults of the machine, not of what was asked for. */
+const FAULTS: Readonly<Record<string, string>> = {
+  EIO: "the disk or file system reports a fault, so look at its logs",
+  EROFS: "the file system is read-only",
+};
+
+function faultOf(error: unknown): string | undefined {
+  for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
+    const code = (e as NodeJS.ErrnoException).code ?? /^(EIO|EROFS):/.exec(e.message)?.[1];
+    if (code !== undefined && code in FAULTS) return code;
+  }
+  return undefined;
 }
 
 /** True for ENOSPC and EDQUOT, also deep in a chain of causes (and when only a message survived). */

@@ -67,3 +67,59 @@ test("--shell: a real shell gets every value unharmed, in quotes and without", (
   assert.throws(() => shellTemplate("echo '{a}'", ["a"]), { kind: "usage", message: /single quotes/ });
   assert.throws(() => shellTemplate("echo {z}", ["a"]), { kind: "usage", message: /received=\{z\}/ });
 });
+
+test("a placeholder is refused where a shell would read its value once more", () => {
+  const lines = [
+    'x="$(cmd {id})"',
+    "echo $(cmd {id})",
+    "echo `cmd {id}`",
+    'echo "`cmd {id}`"',
+    "echo $((1 + {id}))",
+    'echo "${{x:-{id}}}"',
+    "eval echo {id}",
+    "cd / && eval {id}",
+    'sh -c "echo {id}"',
+    'a | /bin/bash -lc "echo {id}" x',
+    'env X=1 su nobody -c "echo {id}"',
+    "ssh host rm {id}",
+    'find . -exec sh -c "rm {id}" \\;',
+  ];
+  for (const line of lines)
+    assert.throws(() => shellTemplate(line, []), { kind: "usage", message: /would read its value as script/ }, line);
+  for (const argv of [
+    ["sh", "-c", "echo {id}"],
+    ["/usr/bin/bash", "-ec", "x{id}"],
+    ["ssh", "host", "{id}"],
+    ["env", "sh", "-c", "{id}"],
+  ])
+    assert.throws(
+      () => argvTemplate(argv, []),
+      { kind: "usage", message: /would read its value as script/ },
+      argv.join(" "),
+    );
+});
+
+test("and is not where none does", () => {
+  const lines = [
+    "echo $(date) {id}",
+    'echo "$(date)" "{id}"',
+    "echo `date` {id}",
+    "sh -c 'echo \"$1\"' sh {id}",
+    "(cd x; cmd {id})",
+    "evaluate {id}; bash-like -c {id}",
+    "echo eval; echo {id}",
+    "echo '$(' {id}",
+    "echo \\$\\( {id}",
+    'if [ -n "$(ls)" ]; then cmd {id} > {out}/r; fi',
+  ];
+  for (const line of lines) shellTemplate(line, []);
+  argvTemplate(["sh", "-c", 'echo "$1"', "sh", "{id}"], []);
+  argvTemplate(["python3", "-m", "x", "-c", "{id}"], []);
+});
+
+test("values of all kinds reach the command as they are, also next to substitutions", () => {
+  const nasty = "a b * $(touch x) `touch y` \"q\" 'r' \\ \n end";
+  const template = shellTemplate('printf "%s" "$(printf "[")"{id}"$(printf "]")"', []);
+  const [program, ...args] = template.expand({ id: nasty });
+  assert.equal(execFileSync(program, args, { encoding: "utf8" }), `[${nasty}]`);
+});
