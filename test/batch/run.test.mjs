@@ -228,21 +228,27 @@ test("--shell and fields: a value is data, never shell", async (t) => {
 
 test("SIGUSR1: items under way end and count, no more are started, exit code 11; the same command goes on", async (t) => {
   const ids = Array.from({ length: 30 }, (_, i) => `f${i}`);
-  const { folder, run, status } = batch(t, 'echo "$1" >> "$0/runs"; sleep 0.4; echo > "$2/x"', ids);
+  // Items wait until the test lets them go on.
+  const script = 'echo "$1" >> "$0/runs"; while [ ! -e "$0/go" ]; do sleep 0.05; done; echo > "$2/x"';
+  const { folder, run, status } = batch(t, script, ids);
   const running = () =>
     existsSync(join(folder, "runs")) ? readFileSync(join(folder, "runs"), "utf8").split("\n").length - 1 : 0;
   const { code, stderr } = await run([], {
     onStart: async (child) => {
+      const noticed = new Promise((resolve) => {
+        child.stderr.on("data", (text) => String(text).includes("SIGUSR1") && resolve());
+      });
       while (running() < 2) await sleep(10);
       child.kill("SIGUSR1");
+      await noticed;
+      writeFileSync(join(folder, "go"), "");
     },
   });
   assert.equal(code, 11, stderr);
   assert.match(stderr, /Ended before all items were done/);
   const { done, running: claimed } = await status();
-  assert.equal(done, running(), "what had begun was finished");
+  assert.deepEqual([done, running()], [2, 2], "what had begun was finished, and nothing else was begun");
   assert.equal(claimed, 0);
-  assert.ok(done < 30);
   assert.equal((await run(["--workers", "16"])).code, 0);
   assert.equal(running(), 30, "each ran once");
 });
@@ -275,7 +281,9 @@ test("--until: what cannot end in time is not started, what still runs then is e
   const cut = await long.run(["--until", "+5", "--grace", "0", "--item-time", "0", "--retries", "0"]);
   assert.equal(cut.code, 11, cut.stderr);
   const { done, failed, left } = await long.status();
-  assert.deepEqual([done, failed, left], [7, 0, 1]);
+  // A busy machine may have started fewer of the others by then.
+  assert.deepEqual([done + left, failed], [8, 0]);
+  assert.ok(left >= 1 && !existsSync(long.output("f3")));
 });
 
 test("bad arguments are said before anything runs", async (t) => {

