@@ -114,6 +114,7 @@ export function parseManifest(text: string, region: string, where: Where): Manif
   if (version !== MANIFEST_VERSION) refuse("it has another version", String(version));
   if (value.region !== region) refuse("it is another region's", String(value.region));
   if (!Array.isArray(years) || !years.every(isYear)) refuse("its years are no list of years");
+  if (new Set(years as number[]).size > MOST_YEARS) refuse(`it has more than ${MOST_YEARS} years`);
   if (
     !isObject(archives) ||
     !Object.entries(archives).every(([year, entry]) => isYear(Number(year)) && isObject(entry))
@@ -122,6 +123,9 @@ export function parseManifest(text: string, region: string, where: Where): Manif
   }
   return value as Manifest;
 }
+
+/** Each is an archive to be looked at. */
+const MOST_YEARS = 1000;
 
 const EMPTY: Manifest = { version: MANIFEST_VERSION, generator: "", region: "", years: [], archives: {}, legend: [] };
 

@@ -1,5 +1,6 @@
 // The viewer's server, over real HTTP; hostile requests as bytes on a socket.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -282,7 +283,15 @@ test("asked under another name it refuses, so that no other site's page reads th
   const status = async (host) => (await rawRequest(viewer.port, "GET /api/years HTTP/1.1", { host })).status;
   for (const host of ["127.0.0.1:1", "localhost", "LOCALHOST:8080", "[::1]:8080", "127.1.2.3"])
     assert.equal(await status(host), 200, host);
-  for (const host of ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", ""])
+  for (const host of [
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example:80",
+    "10.0.0.1",
+    "127.999.999.999",
+    "127.1",
+    "",
+  ])
     assert.equal(await status(host), 403, host);
   const open = await startTestViewer(t, `file:${folder}`, { host: "0.0.0.0" });
   assert.equal((await rawRequest(open.port, "GET /api/years HTTP/1.1", { host: "maps.example.org" })).status, 200);
@@ -440,3 +449,23 @@ test("wrong arguments are told by name", async (t) => {
 function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+test("a pipe in the manifest's place holds nothing up", async (t) => {
+  const folder = tempFolder(t);
+  execFileSync("mkfifo", [join(folder, "us_full_years.json")]);
+  const viewer = await startTestViewer(t, `file:${folder}`);
+  const answer = await viewer.get("api/years");
+  assert.ok(answer.status >= 400, `${answer.status}`);
+  assert.ok(viewer.lines.length > 0);
+});
+
+test("who listens to the network is told that everybody can look", async (t) => {
+  const folder = tempFolder(t);
+  publishFields(folder, [2019]);
+  const [open, own] = [
+    await startTestViewer(t, `file:${folder}`, { host: "0.0.0.0" }),
+    await startTestViewer(t, `file:${folder}`),
+  ];
+  assert.ok(JSON.stringify(open.lines).includes("everybody on the network"));
+  assert.ok(!JSON.stringify(own.lines).includes("everybody on the network"));
+});

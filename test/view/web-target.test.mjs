@@ -1,6 +1,7 @@
 // The viewer over a bucket's URL: ranges pass through the server, and are kept.
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startBucket } from "../support/bucket-server.mjs";
@@ -135,4 +136,53 @@ test("faults of the bucket: ranges not served, answers cut short, no access, not
   const away = await startTestViewer(t, bucket.url);
   const answer = await away.get("api/years");
   assert.deepEqual([answer.status, await answer.text()], [502, "No answer"]);
+});
+
+test("a hostile bucket: endless bodies, redirects elsewhere and in circles, very many years", async (t) => {
+  const asked = [];
+  let behave;
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    behave(request, response);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.closeAllConnections() ?? server.close());
+  const url = `http://127.0.0.1:${server.address().port}/`;
+  let sent = 0;
+  const endless = (response) => {
+    const more = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(2 ** 16))) sent += 2 ** 16;
+    };
+    response.on("drain", more);
+    more();
+  };
+  const manifest = (years) => JSON.stringify(years);
+  const ofYears = async () => (await (await startTestViewer(t, url)).get("api/years")).json();
+
+  behave = (request, response) => {
+    if (request.url.endsWith(".json")) return response.end(manifest([2019]));
+    response.writeHead(206, { "content-range": `bytes ${request.headers.range.slice(6)}/1000000` });
+    endless(response);
+  };
+  assert.ok("missing" in (await ofYears()).years[0]);
+  assert.ok(sent < 64 * 2 ** 20, `${sent} bytes were taken of an endless answer`);
+
+  const other = `http://localhost:${server.address().port}/`;
+  behave = (request, response) => {
+    if (request.url.startsWith("/stolen")) return response.end(manifest([2001]));
+    response.writeHead(302, { location: `${other}stolen` }).end();
+  };
+  assert.match(JSON.stringify(await ofYears().catch((error) => error.message)), /error|redirects|JSON/i);
+  assert.ok(!asked.includes("/stolen"), "another origin was asked");
+  behave = (_request, response) => response.writeHead(302, { location: "/again" }).end();
+  await ofYears().catch(() => {});
+  assert.ok(asked.filter((path) => path === "/again").length < 20);
+
+  behave = (request, response) => {
+    if (request.url.endsWith(".json")) return response.end(manifest(Array.from({ length: 100_000 }, () => 2019)));
+    response.writeHead(404).end();
+  };
+  const before = asked.length;
+  assert.equal((await ofYears()).years.length, 1);
+  assert.ok(asked.length - before < 20, "one year is asked for once");
 });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { type FileHandle, open, realpath } from "node:fs/promises";
 import { basename, join, sep } from "node:path";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
@@ -58,7 +59,8 @@ export class FolderStore implements Store {
       if (!real.startsWith(root.endsWith(sep) ? root : root + sep)) {
         throw new PipelineError("input", "The file is a link to outside of the folder and is not served", { path });
       }
-      const file = await open(real);
+      // Opening a pipe would wait for its writer.
+      const file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK);
       if ((await file.stat()).isFile()) return file;
       await file.close();
       throw new PipelineError("input", "Not a file", { path });

@@ -50,7 +50,7 @@ export class Publication {
       this.#tell("manifest", asPipelineError(error, "input", "The manifest cannot be read"));
       return this.#last.years;
     }
-    const listed = manifest?.years ?? [];
+    const listed = [...new Set(manifest?.years)];
     const known = await Promise.all(
       listed.map((year) => this.#describe(year, this.#entry(manifest as Manifest, year))),
     );

@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import { isIPv4 } from "node:net";
 import { finished, type Readable } from "node:stream";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
 import type { Log } from "../../pipeline/log.js";
@@ -35,7 +36,9 @@ export interface RunningViewer {
 
 /** JSON below this size is sent as it is. */
 const WORTH_COMPRESSING_BYTES = 1024;
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+const LOOPBACK = {
+  test: (host: string) => /^(localhost|\[::1\])$/.test(host) || (isIPv4(host) && host.startsWith("127.")),
+};
 
 /**
  * Serve the viewer: the page, what there is to see, and the archives' bytes.
@@ -58,6 +61,8 @@ export async function startViewer(options: ViewerOptions): Promise<RunningViewer
   });
   const { port: actual } = server.address() as AddressInfo;
   const name = /^(0\.0\.0\.0|::)$/.test(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  if (!LOOPBACK.test(hostOf(host)))
+    options.log.warn("everybody on the network can see what is published here; no password is asked for", { host });
   return {
     url: `http://${name}:${actual}/`,
     server,
@@ -75,7 +80,7 @@ class Viewer {
   readonly #assets = loadAssets();
   readonly #headers: Headers;
   /** Host names under which this server may be asked; undefined where it listens to the network. */
-  readonly #hosts: RegExp | undefined;
+  readonly #hosts: typeof LOOPBACK | undefined;
 
   constructor(private readonly options: ViewerOptions) {
     this.#headers = safetyHeaders((this.#assets.get("") as Asset).content.toString());

@@ -12,6 +12,7 @@ const CACHE_BYTES = 256 * 2 ** 20;
 /** Larger reads are passed through: a tile or a directory never is. */
 const CACHED_READ_BYTES = 8 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
+const MOST_REDIRECTS = 5;
 /** How long what was learnt of an archive is taken for true. */
 const FRESH_MS = 15_000;
 
@@ -93,7 +94,7 @@ export class WebStore implements Store {
     if (before !== undefined && before.until > performance.now()) return before;
     const response = await this.#ask(url, { range: "bytes=0-0" });
     const known = { ...(await describePart(url, response, 0, 1)), until: performance.now() + FRESH_MS };
-    await response.arrayBuffer();
+    await response.body?.cancel();
     this.#known.set(url.href, known);
     return known;
   }
@@ -139,11 +140,37 @@ export class WebStore implements Store {
     let received = 0;
     for await (const part of response.body as ReadableStream<Uint8Array>) {
       received += part.length;
+      // Leaving the loop ends the transfer, however much there would be.
+      if (received > end - start) break;
       yield part;
     }
     if (received !== end - start) {
       const where = { url: url.href, expected: end - start, received };
-      throw new PipelineError("network", "The server's answer is cut short", where);
+      throw new PipelineError("network", "The server's answer is not of the length that it announced", where);
+    }
+  }
+
+  /** Redirects are followed within the origin alone: another would be asked for what nobody named. */
+  async #fetchFrom(url: URL, headers: Record<string, string>): Promise<Response> {
+    let at = url;
+    for (let redirects = 0; ; redirects++) {
+      const response = await this.#fetch(at, {
+        headers: { "accept-encoding": "identity", ...headers },
+        redirect: "manual",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      const location = response.headers.get("location");
+      if (response.status < 300 || response.status > 399 || location === null) return response;
+      await response.body?.cancel();
+      const next = URL.canParse(location, at.href) ? new URL(location, at) : undefined;
+      if (next?.origin !== url.origin || redirects === MOST_REDIRECTS) {
+        throw new PipelineError("network", "The server redirects to another place, which is not followed", {
+          url: url.href,
+          expected: `${url.origin}, ${MOST_REDIRECTS} times at most`,
+          received: next?.href ?? location,
+        });
+      }
+      at = next;
     }
   }
 
@@ -151,13 +178,11 @@ export class WebStore implements Store {
   async #ask(url: URL, headers: Record<string, string>): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       try {
-        const response = await this.#fetch(url, {
-          headers: { "accept-encoding": "identity", ...headers },
-          signal: AbortSignal.timeout(TIMEOUT_MS),
-        });
+        const response = await this.#fetchFrom(url, headers);
         if (response.status < 500 || attempt > 0) return response;
         await response.body?.cancel();
       } catch (cause) {
+        if (cause instanceof PipelineError) throw cause;
         if (attempt > 0) throw new PipelineError("network", "No answer", { url: url.href }, { cause: rootOf(cause) });
       }
     }
