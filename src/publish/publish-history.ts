@@ -8,6 +8,7 @@ import { type FileEntry, type HistoryEntry, withHistory } from "./manifest.js";
 import { copyManifest, type ManifestFile, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
 import { CACHE_CONTROL, sendFile, sourceOf } from "./send-file.js";
+import { writeStac } from "./stac.js";
 import { below, GENERATOR, localPath, tryInvalidation } from "./step.js";
 
 export interface PublishedHistory extends HistoryEntry {
@@ -45,7 +46,8 @@ export async function publishHistory(
     await updateManifest(manifest, (now) => withHistory(now, entry, { region, generator: GENERATOR }), ctx);
     if (resolve(layout.manifest) !== localPath(target, manifest.key))
       await copyManifest(manifest, layout.manifest, ctx);
-    const keys = [manifest.key, legend.key, table.key];
+    const stac = await writeStac(manifest, undefined, ctx);
+    const keys = [manifest.key, legend.key, table.key, ...stac];
     return { ...entry, invalidation: await tryInvalidation(options, target, keys, ctx) };
   } catch (error) {
     ctx.signal.throwIfAborted();

@@ -17,6 +17,7 @@ import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
 import { openTarget } from "./open-target.js";
 import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
+import { writeStac } from "./stac.js";
 import type { Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 
@@ -145,6 +146,7 @@ export function publishStep(
       );
       if (resolve(layout.manifest) !== localPath(target, manifest.key))
         await copyManifest(manifest, layout.manifest, ctx);
+      const stac = await writeStac(manifest, year, ctx);
       const facts: PublishFacts = {
         url,
         bytes: source.bytes,
@@ -152,7 +154,7 @@ export function publishStep(
         ...sent,
         guard: update.guard,
         years: update.manifest.years,
-        invalidation: await tryInvalidation(options, target, [manifest.key, key], ctx),
+        invalidation: await tryInvalidation(options, target, [manifest.key, key, ...stac], ctx),
       };
       const receipt = { year, target: target.name, url, key, manifest: manifest.key, bytes: facts.bytes, checksum };
       writeFileSync(partial, `${JSON.stringify({ ...receipt, invalidation: facts.invalidation }, null, 2)}\n`);

@@ -54,7 +54,12 @@ test("the default target: archive, manifest and receipt; a rerun does nothing", 
     featureCounts: { fields: 7, centroids: 7 },
   });
   assert.equal(readJson(join(layout.state, "us_2020_published.json")).checksum, facts.checksum);
-  assert.deepEqual(readdirSync(web).sort(), ["fields_us_2020_full.pmtiles", "us_full_years.json"]);
+  assert.deepEqual(readdirSync(web).sort(), [
+    "fields_us_2020_full.pmtiles",
+    "us_2020_item.json",
+    "us_collection.json",
+    "us_full_years.json",
+  ]);
 
   const again = makeContext();
   await runStep(readyYear(root, 2020).step, again);
@@ -177,7 +182,14 @@ test("killed again and again at any moment: nothing is half done, and the end is
     readFileSync(join(place, "outputs/web/us_full_years.json"), "utf8").replace(/"builtAt": "[^"]*"/g, ""),
   );
   assert.equal(text, expected);
-  const files = ["fields_us_2019_full.pmtiles", "fields_us_2020_full.pmtiles", "us_full_years.json"];
+  const files = [
+    "fields_us_2019_full.pmtiles",
+    "fields_us_2020_full.pmtiles",
+    "us_2019_item.json",
+    "us_2020_item.json",
+    "us_collection.json",
+    "us_full_years.json",
+  ];
   assert.deepEqual(
     readdirSync(web)
       .filter((name) => !name.includes(".lock."))
@@ -352,6 +364,8 @@ test("another file system gets a checked copy; a full one keeps what it has", as
   assert.deepEqual(readdirSync(join(disk, "web")).sort(), [
     "fields_us_2020_full.pmtiles",
     "fields_us_2021_full.pmtiles",
+    "us_2020_item.json",
+    "us_collection.json",
     "us_full_years.json",
   ]);
   rmSync(join(disk, "ballast"));
