@@ -24,6 +24,7 @@ const KILLED = new URL("./killed-upload.mjs", import.meta.url).pathname;
 const PART = 5 * 2 ** 20;
 const TUNING = { partBytes: PART, parallelParts: 3 };
 const KEY = "maps/v1/fields_us_2020_full.pmtiles";
+const STAC = ["maps/v1/us_2020_item.json", "maps/v1/us_collection.json"];
 const MANIFEST = "maps/v1/us_full_years.json";
 
 describe("s3 target", { skip: swiftMissing() }, () => {
@@ -79,7 +80,7 @@ describe("s3 target", { skip: swiftMissing() }, () => {
     assert.equal(manifestHead.CacheControl, "no-cache");
     assert.equal(readFileSync(layout.manifest, "utf8"), manifest);
     assert.equal(facts.guard, "lock object");
-    assert.deepEqual(await keys(Bucket), [KEY, MANIFEST]);
+    assert.deepEqual(await keys(Bucket), [KEY, ...STAC, MANIFEST]);
 
     const again = makeContext();
     await runStep(readyYear(root, 2020, { options }).step, again);
@@ -196,7 +197,7 @@ describe("s3 target", { skip: swiftMissing() }, () => {
     await runStep(makeYear(root, 2020, { options, tuning: { leaseMs } }).step, ctx);
     assert.ok(performance.now() - began >= leaseMs, "not before its time");
     assert.match(ctx.lines.join("\n"), /a dead writer's lock is removed/);
-    assert.deepEqual(await keys(Bucket), [KEY, MANIFEST]);
+    assert.deepEqual(await keys(Bucket), [KEY, ...STAC, MANIFEST]);
   });
 
   test("what was taken away at the server is put back", async (t) => {
