@@ -40,7 +40,7 @@ await main(
     const files = historyFiles(folder, "us");
     rmSync(folder, { recursive: true, force: true });
     const ended = startWatch();
-    await runStep(historyStep(settings, { years, csv: false }), ctx, { force: true });
+    await runStep(await historyStep(settings, { years, csv: false }), ctx, { force: true });
     const cost = ended();
     checkLegend(JSON.parse(readFileSync(files.legend, "utf8")) as HistoryLegend, fields, years);
     const lookup = await timeLookups(files.history, fields);

@@ -22,6 +22,7 @@
         "zonal/count.cc",
         "zonal/count_weighted.cc",
         "geometry/antimeridian.cc",
+        "geometry/area.cc",
         "geometry/geojson.cc",
         "tiles/gzip.cc",
         "tiles/swap.cc",

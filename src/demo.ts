@@ -52,7 +52,7 @@ async function demo(args: Arguments, ctx: Context) {
     const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
     results.push(await runYear(year, options, selection, { ...ctx, log: ctx.log.with({ year }) }));
   }
-  const history = historyStep(options, { years, csv: false });
+  const history = await historyStep(options, { years, csv: false });
   await runStep(history, ctx);
   if (!args.options.json) process.stdout.write(asTyped(farewell(root, years, tiler, args)));
   return { root, years: results };

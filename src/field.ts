@@ -31,7 +31,8 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
   const { HistoryReader } = await import("./history/history-reader.js");
   const { answerText } = await import("./lookup/describe.js");
   const { ensureLookup } = await import("./lookup/ensure-lookup.js");
-  const layout = layoutOf(options, 0);
+  const { withFieldsFile } = await import("./fields/root-fields.js");
+  const layout = await withFieldsFile(options, layoutOf(options, 0), ctx);
   const fields = await openFields(layout.fieldsRaw, options, ctx.log);
   const index = await FieldIndex.open(
     fields,
@@ -112,6 +113,7 @@ await main(
       "root",
       "region",
       "fieldsRaw",
+      "layer",
       "idColumn",
       "geometryColumn",
       "fieldsCrs",

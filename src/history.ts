@@ -48,8 +48,11 @@ await main(
     options: [
       "root",
       "region",
+      "fieldsRaw",
+      "layer",
       "fieldsClean",
       "areaColumn",
+      "areaUnit",
       "idColumn",
       "batch",
       "target",

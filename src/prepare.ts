@@ -21,10 +21,12 @@ async function prepare(args: Arguments, ctx: Context) {
 /** Tile the root's fields without any year's crops, into the archive that every year is made from. */
 async function prepareBase(options: Options, ctx: Context) {
   const { withRun } = await import("./config/run.js");
+  const { withRootFields } = await import("./fields/root-fields.js");
   const { cropKeys } = await import("./tiles/archive-metadata.js");
   const { ensureBase } = await import("./tiles/base-archive.js");
   const { ensureTemplate, suitsTemplate } = await import("./tiles/swap-template.js");
-  return withRun({ ...options, base: undefined }, undefined, ctx, async (run) => {
+  return withRun({ ...options, base: undefined }, undefined, ctx, async (opened) => {
+    const run = await withRootFields(opened);
     const base = await ensureBase(undefined, run);
     const { path, facts } = base;
     const { seen: _seen, ...known } = facts;
@@ -47,7 +49,7 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const { zonesOrigin } = await import("./zones/zone-reader.js");
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
-  const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
+  const vector = { layer: options.layer, idColumn: options.idColumn };
   const { withOutputLocks } = await import("./pipeline/output.js");
   return withOutputLocks([out], ctx, (locked) =>
     withFieldsParquet(fieldsPath, vector, out, locked, (parquet) => makeIndex(parquet, grid, out, options, locked)),
@@ -102,8 +104,10 @@ await main(
       "root",
       "region",
       "fieldsRaw",
+      "layer",
       "fieldsClean",
       "areaColumn",
+      "areaUnit",
       "minZoom",
       "maxZoom",
       "tiler",
@@ -123,7 +127,6 @@ await main(
     own: {
       base: { type: "boolean", help: "make the base archive of the root's fields, in data/base under the root" },
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
-      layer: { type: "string", help: "the layer of a source that has several" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },

@@ -35,6 +35,7 @@ await main(
     name: "node dist/zonal.js",
     summary: "Majority class of every field under a raster, or under one a year in a single pass.",
     options: [
+      "layer",
       "idColumn",
       "geometryColumn",
       "fieldsCrs",
@@ -52,7 +53,6 @@ await main(
     ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL reads, zipped too" },
-      layer: { type: "string", help: "layer of a vector source that has several" },
       raster: {
         type: "string",
         help: "categorical raster that GDAL reads, or the http(s):// or s3:// URL of one; with --years, one that holds {year}",

@@ -3,10 +3,12 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <type_traits>
 
+#include "geometry/area.h"
 #include "geometry/geojson.h"
 #include "geometry/wkb.h"
 #include "node/addon.h"
@@ -245,6 +247,20 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// areas(column, semiMajor, inverseFlattening) -> Float64Array, square metres; NaN for what cannot be read
+Napi::Value areas(const Napi::CallbackInfo& info) {
+  const WkbColumn column(object_of(info[0], "column"));
+  const Ellipsoid ellipsoid{number_of(info[1], "semiMajor"), number_of(info[2], "inverseFlattening")};
+  auto result = Napi::Float64Array::New(info.Env(), column.count);
+  Polygons polygons;
+  for (uint32_t i = 0; i < column.count; i++) {
+    const uint8_t status = column.is_null(i) ? kNull : read_wkb(column.bytes(i), column.size(i), polygons);
+    const bool known = status == kOk && on_globe(polygons);
+    result[i] = known ? area_on_ellipsoid(polygons, ellipsoid) : std::nan("");
+  }
+  return result;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_burn(env, exports);
   exports.Set("count", Napi::Function::New(env, count));
@@ -253,6 +269,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_table(env, exports);
   export_raster(env, exports);
   exports.Set("geojson", Napi::Function::New(env, geojson));
+  exports.Set("areas", Napi::Function::New(env, areas));
   export_tiles(env, exports);
   export_tiler(env, exports);
   return exports;

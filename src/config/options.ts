@@ -36,7 +36,11 @@ export const OPTIONS = {
     help: "URL of the web proxy for downloads and uploads, or none (default: HTTPS_PROXY and HTTP_PROXY); not for hosts in NO_PROXY",
   },
   // Fields
-  fieldsRaw: { type: "string", help: "field polygons (default: data/fields_raw.parquet under the root)" },
+  fieldsRaw: {
+    type: "string",
+    help: "field polygons: parquet, a folder of parquet files, or any vector source that GDAL reads, zipped too (default: data/fields_raw.parquet under the root)",
+  },
+  layer: { type: "string", help: "layer of a vector source that has several" },
   fieldsClean: { type: "string", help: "field areas (default: data/fields_clean.parquet under the root)" },
   idColumn: {
     type: "string",
@@ -46,7 +50,15 @@ export const OPTIONS = {
     type: "string",
     help: "column of WKB polygons (default: from the geo metadata, else geometry or wkb)",
   },
-  areaColumn: { type: "string", default: "area_ha", help: "column of the area in hectares, in the clean file" },
+  areaColumn: {
+    type: "string",
+    help: "column of the area, in the clean file or the fields' own (default: area_ha, metrics:area or CSBACRES, whichever is there; else areas are computed)",
+  },
+  areaUnit: {
+    type: "string",
+    choices: ["ha", "m2", "acres"],
+    help: "unit of the area column (default: as its name says, else ha)",
+  },
   fieldsCrs: { type: "string", help: "CRS of the fields, as EPSG:4326, instead of what the file says" },
   maxDirty: {
     type: "number",

@@ -15,7 +15,8 @@ export interface Run {
 
 /** The same run for another year. */
 export function runOfYear(run: Run, year: number): Run {
-  return { ...run, layout: layoutOf(run.options, year) };
+  const { fieldsRaw } = run.layout;
+  return { ...run, layout: { ...layoutOf(run.options, year), fieldsRaw } };
 }
 
 /**

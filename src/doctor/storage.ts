@@ -79,13 +79,17 @@ function links(root: string): Finding[] {
 
 /** The fields, and whether what is made of them will fit; an estimate needs no more than their footer. */
 async function estimated(layout: Layout, options: Options): Promise<{ findings: Finding[]; tempBytes?: number }> {
-  const missing = [layout.fieldsRaw, layout.fieldsClean].filter((path) => !existsSync(path));
+  const given = options.fieldsClean === undefined ? [] : [layout.fieldsClean];
+  const missing = [layout.fieldsRaw, ...given].filter((path) => !existsSync(path));
   if (missing.length > 0) {
     const remedy = "copy them (slurm/push.sh), or pass --fields-raw and --fields-clean";
     return { findings: [warn("fields", `not there: ${missing.join(", ")}`, remedy)] };
   }
   const { openFields } = await import("../fields/fields-file.js");
-  const fields = await openFields(layout.fieldsRaw, options);
+  const { fieldsFileLayout } = await import("../fields/root-fields.js");
+  const { fieldsRaw } = fieldsFileLayout(options, layout);
+  if (!existsSync(fieldsRaw)) return { findings: [ok("fields", `${layout.fieldsRaw}, to be copied to ${fieldsRaw}`)] };
+  const fields = await openFields(fieldsRaw, options);
   const { bytes, tempBytes, archiveBytes, neededBytes: needed } = estimateFirstYear(fields, options);
   const { freeBytes } = await fileSystemOf(layout.root);
   const fact = `${sizeText(freeBytes)} free; a first year takes about ${sizeText(needed)}, each further one ${sizeText(archiveBytes)}`;

@@ -56,16 +56,24 @@ export function wholeNumber(value: number, end: number, column: string): bigint 
   return BigInt(value);
 }
 
-/** Decimals as Arrow has them: integers of 128 or 256 bits, least word first, to be divided by 10^scale. */
-function decimalReader({ values, type }: Data, column: string): (row: number) => bigint {
+/** A column of decimals before they are divided by 10^scale: integers of 128 or 256 bits, least word first. */
+export function decimalDigits({ values, type }: Data): (row: number) => bigint {
   const words = values as Uint32Array;
-  const { scale, bitWidth } = type as Decimal;
+  const { bitWidth } = type as Decimal;
   const stride = bitWidth / 32;
-  const divisor = 10n ** BigInt(scale);
   return (row) => {
     let digits = 0n;
     for (let i = stride - 1; i >= 0; i--) digits = (digits << 32n) | BigInt(words[row * stride + i] as number);
-    digits = BigInt.asIntN(bitWidth, digits);
+    return BigInt.asIntN(bitWidth, digits);
+  };
+}
+
+function decimalReader(data: Data, column: string): (row: number) => bigint {
+  const { scale } = data.type as Decimal;
+  const read = decimalDigits(data);
+  const divisor = 10n ** BigInt(scale);
+  return (row) => {
+    const digits = read(row);
     const value = digits / divisor;
     if (digits % divisor !== 0n) throw notAnId(column, `${digits}e-${scale}`, "is not a whole number");
     if (BigInt.asIntN(64, value) !== value) throw notAnId(column, value, "has more than 64 bits");

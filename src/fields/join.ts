@@ -1,4 +1,4 @@
-import { type Data, DataType, type Int, Type } from "apache-arrow";
+import { type Data, DataType, type Decimal, type Int, Type } from "apache-arrow";
 import type { Options } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
 import { isUnsupported, type WholeColumn } from "../kernel/parquet.js";
@@ -8,7 +8,7 @@ import type { FieldId } from "./field-id.js";
 import { wholeChunk } from "./field-plan.js";
 import type { FieldsFile, ParquetShape } from "./fields-file.js";
 import { IdTable } from "./id-table.js";
-import { idReader, idTypeOf } from "./ids.js";
+import { decimalDigits, idReader, idTypeOf } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
 
 /** A table with a row per field. */
@@ -241,7 +241,11 @@ async function fillById(
 }
 
 /** Numbers of a column; NaN where null. */
-function numberReader(data: Data): (row: number) => number {
+export function numberReader(data: Data): (row: number) => number {
+  if (data.typeId === Type.Decimal) {
+    const [digits, one] = [decimalDigits(data), 10 ** (data.type as Decimal).scale];
+    return (row) => (data.getValid(row) ? Number(digits(row)) / one : Number.NaN);
+  }
   if (data.typeId !== Type.Int && data.typeId !== Type.Float) {
     throw new PipelineError("input", "Column must hold numbers", { received: String(data.type) });
   }

@@ -1,3 +1,4 @@
+import type { WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
 import {
   type ColumnChunk,
@@ -49,3 +50,15 @@ export async function sampleVertices(task: SliceColumns): Promise<Float64Array> 
   return Float64Array.from(vertices);
 }
 sampleVertices.module = import.meta.url;
+
+/** Square metres of a slice's polygons, or of a column's, in degrees; NaN for what is no polygon. */
+export async function areasOf(
+  task: (SliceColumns | { readonly column: WkbColumn }) & {
+    readonly semiMajor: number;
+    readonly inverseFlattening: number;
+  },
+): Promise<Float64Array> {
+  const { column } = "column" in task ? task : await readFields(task);
+  return nativeKernel().areas(column, task.semiMajor, task.inverseFlattening);
+}
+areasOf.module = import.meta.url;

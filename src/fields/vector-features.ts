@@ -1,7 +1,9 @@
 import { rmSync } from "node:fs";
 import {
   Binary,
+  type Data,
   Field,
+  Float64,
   Int32,
   Int64,
   makeData,
@@ -27,18 +29,18 @@ const FAILURE = 3;
 /** ISO WKB types from here on have Z or M; so have the old ones with the highest bit. */
 const FIRST_TYPE_WITH_Z = 1001;
 
-type Id = string | number | bigint | null;
+type Value = string | number | bigint | null;
 
-/** Columns of an imported layer: id and WKB, with the CRS in the `geo` metadata. */
-export function vectorSchema({ layer, id }: VectorLayer): Schema {
+/** Columns of an imported layer: id, WKB and attributes, with the CRS in the `geo` metadata. */
+export function vectorSchema({ layer, id, attributes }: VectorLayer): Schema {
   const geometry = layer.geomColumn || "geometry";
   const column = { encoding: "WKB", geometry_types: [], crs: toProjjson(layer.srs) };
   const geo = { version: "1.0.0", primary_column: geometry, columns: { [geometry]: column } };
-  const type = { string: new Utf8(), integer: new Int32(), integer64: new Int64(), real: new Int64() }[id.type];
-  return new Schema(
-    [new Field(id.name, type, true), new Field(geometry, new Binary(), true)],
-    new Map([["geo", JSON.stringify(geo)]]),
-  );
+  const types = { string: new Utf8(), integer: new Int32(), integer64: new Int64(), real: new Float64() };
+  const idType = id.type === "real" ? types.integer64 : types[id.type];
+  const columns = [new Field(id.name, idType, true), new Field(geometry, new Binary(), true)];
+  const others = attributes.map(({ name, type }) => new Field(name, types[type], true));
+  return new Schema([...columns, ...others], new Map([["geo", JSON.stringify(geo)]]));
 }
 
 /**
@@ -55,9 +57,10 @@ export async function* vectorBatches(
   scratch: string,
   ctx: Context,
 ): AsyncGenerator<RecordBatch> {
-  const { dataset, layer, id } = source;
+  const { dataset, layer, id, attributes } = source;
   const errors = new GdalErrors(source);
-  const sql = `SELECT ${id.sql} AS ID FROM ${quoted(layer.name)}`;
+  const select = [id, ...attributes].map((column, i) => `${column.sql} AS C${i}`).join(", ");
+  const sql = `SELECT ${select} FROM ${quoted(layer.name)}`;
   const selected = errors.check(() => dataset.executeSQL(sql, undefined, "OGRSQL"));
   const arcs = new LinearCopy(source, scratch);
   const total = layer.features.count(false);
@@ -65,16 +68,21 @@ export async function* vectorBatches(
   try {
     let feature = errors.check(() => selected.features.first() as gdal.Feature | null);
     while (feature !== null) {
-      const [ids, wkbs]: [Id[], (Uint8Array | null)[]] = [[], []];
+      const [ids, wkbs]: [Value[], (Uint8Array | null)[]] = [[], []];
+      const others: Value[][] = attributes.map(() => []);
       for (; feature !== null && ids.length < BATCH_ROWS; feature = errors.check(() => selected.features.next())) {
         const value = feature.fields.get(0) as string | number | null;
         ids.push(value === null ? null : idOf(source, value, errors.rows));
+        for (const [i, { type }] of attributes.entries()) {
+          const other = feature.fields.get(i + 1) as string | number | null;
+          others[i]?.push(other !== null && type === "integer64" ? BigInt(other) : other);
+        }
         const wkb = wkbOf(feature);
         wkbs.push(wkb === undefined ? await arcs.wkbOf(feature.fid) : wkb);
         errors.rows++;
       }
       task.update(errors.rows);
-      yield toBatch(schema, ids, wkbs);
+      yield toBatch(schema, ids, wkbs, others);
       // Let signals and progress have the thread.
       await new Promise((resolve) => setImmediate(resolve));
       ctx.signal.throwIfAborted();
@@ -87,7 +95,7 @@ export async function* vectorBatches(
 }
 
 /** @throws {PipelineError} input, naming feature and column, at a number that is not whole. */
-function idOf({ id, path, layer }: VectorLayer, value: string | number, feature: number): Id {
+function idOf({ id, path, layer }: VectorLayer, value: string | number, feature: number): Value {
   if (id.type !== "real") return id.type === "integer64" ? BigInt(value) : value;
   try {
     return wholeNumber(value as number, FLOAT64_END, id.name);
@@ -191,9 +199,14 @@ class GdalErrors {
   }
 }
 
-function toBatch(schema: Schema, ids: readonly Id[], wkbs: readonly (Uint8Array | null)[]): RecordBatch {
+function toBatch(
+  schema: Schema,
+  ids: readonly Value[],
+  wkbs: readonly (Uint8Array | null)[],
+  others: readonly (readonly Value[])[],
+): RecordBatch {
   const length = ids.length;
-  const [idField, geometryField] = schema.fields as [Field, Field];
+  const [idField, geometryField, ...fields] = schema.fields as [Field, Field, ...Field[]];
   const offsets = new Int32Array(length + 1);
   const valid = new Uint8Array(Math.ceil(length / 8));
   let nullCount = 0;
@@ -206,7 +219,7 @@ function toBatch(schema: Schema, ids: readonly Id[], wkbs: readonly (Uint8Array 
   wkbs.forEach((wkb, i) => {
     if (wkb !== null) data.set(wkb, offsets[i]);
   });
-  const [id] = vectorFromArray([...ids], idField.type).data;
+  const dataOf = (values: readonly Value[], { type }: Field) => vectorFromArray([...values], type).data[0] as Data;
   const geometry = makeData({
     type: geometryField.type as Binary,
     length,
@@ -215,6 +228,6 @@ function toBatch(schema: Schema, ids: readonly Id[], wkbs: readonly (Uint8Array 
     valueOffsets: offsets,
     data,
   });
-  const children = [id as NonNullable<typeof id>, geometry];
+  const children = [dataOf(ids, idField), geometry, ...fields.map((field, i) => dataOf(others[i] as Value[], field))];
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length, nullCount: 0, children }));
 }

@@ -8,6 +8,8 @@ export interface VectorOptions {
   readonly layer?: string | undefined;
   /** A field of the layer, or its feature id by the name that the source has for it; else one of the usual names. */
   readonly idColumn?: string | undefined;
+  /** Whether to take the layer's other columns too. */
+  readonly attributes?: boolean;
 }
 
 /** A layer of polygons in any format that GDAL reads. */
@@ -18,6 +20,14 @@ export interface VectorLayer {
   readonly dataset: gdal.Dataset;
   readonly layer: gdal.Layer;
   readonly id: VectorId;
+  /** Columns to carry along; texts, numbers, and dates as text. */
+  readonly attributes: readonly VectorAttribute[];
+}
+
+export interface VectorAttribute {
+  readonly name: string;
+  readonly sql: string;
+  readonly type: "string" | "integer" | "integer64" | "real";
 }
 
 /** Where a feature's id comes from. */
@@ -52,7 +62,8 @@ export function openVector(path: string, options: VectorOptions): VectorLayer {
   const dataset = openDataset(path, source);
   try {
     const layer = chooseLayer(path, dataset, options.layer);
-    return { path, source, dataset, layer, id: chooseId(path, layer, options.idColumn) };
+    const id = chooseId(path, layer, options.idColumn);
+    return { path, source, dataset, layer, id, attributes: options.attributes ? attributesOf(layer, id) : [] };
   } catch (error) {
     dataset.close();
     throw error;
@@ -172,6 +183,21 @@ function chooseId(path: string, layer: gdal.Layer, wanted: string | undefined): 
     });
   }
   return vectorId(wanted ?? (usual as string), column);
+}
+
+/** Names by which the id and the geometry come are theirs; lists and bytes are left out. */
+function attributesOf(layer: gdal.Layer, id: VectorId): VectorAttribute[] {
+  const taken = new Set([id.name.toLowerCase(), (layer.geomColumn || "geometry").toLowerCase()]);
+  return layer.fields
+    .map(({ name, type }) => ({ name, type }))
+    .flatMap(({ name, type }): VectorAttribute[] => {
+      if (taken.has(name.toLowerCase())) return [];
+      if (type === "integer64") return [{ name, type, sql: textOf(quoted(name)) }];
+      if (type === "date" || type === "time" || type === "datetime") {
+        return [{ name, type: "string", sql: `CAST(${quoted(name)} AS CHARACTER(40))` }];
+      }
+      return type === "string" || type === "integer" || type === "real" ? [{ name, type, sql: quoted(name) }] : [];
+    });
 }
 
 function vectorId(name: string, column: { readonly name: string; readonly type: string }): VectorId {

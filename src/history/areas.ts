@@ -1,11 +1,7 @@
-import { existsSync } from "node:fs";
 import type { Data } from "apache-arrow";
-import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
-import { findColumn, ID_NAMES, openParquet } from "../fields/fields-file.js";
-import { joinColumn } from "../fields/join.js";
+import { type AreaTable, joinAreas } from "../fields/field-areas.js";
 import type { Context } from "../pipeline/context.js";
-import { PipelineError } from "../pipeline/errors.js";
 import type { AreaSource } from "./format.js";
 import type { MergedRows } from "./merge.js";
 import type { YearTable } from "./year-table.js";
@@ -19,24 +15,18 @@ export interface Areas {
   of(rows: MergedRows): Float32Array;
 }
 
-/** Whether areas are those of the fields' own table. */
-export function hasCleanAreas(options: Options, layout: Layout): boolean {
-  if (existsSync(layout.fieldsClean)) return true;
-  if (options.fieldsClean === undefined) return false;
-  throw new PipelineError("input", "File of field areas not found", { path: layout.fieldsClean });
-}
-
 /**
- * Areas by the fields' own table, joined by id (4 bytes a field); fields it does not have are
- * told in the log.
+ * Areas by a table of them, joined by id (4 bytes a field); fields it does not have are reported in the log.
  */
-export async function cleanAreas(table: YearTable, options: Options, layout: Layout, ctx: Context): Promise<Areas> {
-  const path = layout.fieldsClean;
-  const clean = await openParquet(path);
-  const idColumn = findColumn(clean, "id", options.idColumn, ID_NAMES);
-  const areaColumn = findColumn(clean, "area", options.areaColumn, []);
+export async function tableAreas(
+  table: YearTable,
+  areaTable: AreaTable,
+  options: Options,
+  ctx: Context,
+): Promise<Areas> {
+  const { path } = areaTable.table;
   const fields = { ...table.shape, idColumn: "field_id", idType: table.idType };
-  const { values, missing } = await joinColumn(fields, clean, idColumn, areaColumn, "float32", options, ctx);
+  const { values, missing } = await joinAreas(fields, areaTable, options, ctx);
   if (missing.rows > 0) {
     ctx.log.warn(`${missing.rows} fields have no area: their ids are not in the table of areas`, {
       path,

@@ -8,7 +8,7 @@ import { type HistoryFacts, type HistoryOptions, historyStep } from "./step.js";
 /** Join the zonal tables of all years, under the history's own lock; what is valid is kept. */
 export function runHistory(options: Options, own: HistoryOptions, force: boolean, ctx: Context): Promise<HistoryFacts> {
   const { state } = layoutOf(options, own.years[0] ?? 0);
-  return withLock(join(state, `${options.region}_history.lock`), ctx, (locked) =>
-    runStep(historyStep(options, own), locked, { force }),
+  return withLock(join(state, `${options.region}_history.lock`), ctx, async (locked) =>
+    runStep(await historyStep(options, own), locked, { force }),
   );
 }

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import { type AreaTable, findAreas } from "../fields/field-areas.js";
 import { openParquet } from "../fields/fields-file.js";
+import { fieldsFileLayout } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
@@ -11,7 +13,7 @@ import { publishFile, removeFile } from "../pipeline/output.js";
 import type { Facts, StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
-import { type Areas, cleanAreas, hasCleanAreas, pixelAreas, VALID_COLUMNS } from "./areas.js";
+import { type Areas, pixelAreas, tableAreas, VALID_COLUMNS } from "./areas.js";
 import { CropClasses } from "./crop-classes.js";
 import { HISTORY_VERSION, type HistoryFiles, type HistoryHeader, historyFiles, historySchema } from "./format.js";
 import { alsoAsCsv, type HistoryRows, writeHistory } from "./history-table.js";
@@ -72,7 +74,7 @@ export function yearsThere(options: Options): number[] {
  *
  * @throws {PipelineError} input, when no year has a zonal table.
  */
-export function historyStep(options: Options, own: HistoryOptions): Step<HistoryFacts> {
+export async function historyStep(options: Options, own: HistoryOptions): Promise<Step<HistoryFacts>> {
   const { region } = options;
   const zonal: ZonalFile[] = own.years
     .map((year) => ({ year, path: layoutOf(options, year).zonal }))
@@ -86,7 +88,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
   }
   const layout = layoutOf(options, last.year);
   const files = historyFiles(layout.history, region);
-  const clean = hasCleanAreas(options, layout);
+  const areas = await findAreas(fieldsFileLayout(options, layout), options);
   const missing = own.years.filter((year) => !zonal.some((file) => file.year === year));
   const inputs = new InputFiles();
   return {
@@ -101,10 +103,11 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
     inputs: {
       zonal: Object.fromEntries(zonal.map(({ year, path }) => [year, inputs.digest(path)])),
       missing,
-      areas: clean ? inputs.digest(layout.fieldsClean) : null,
-      areaColumn: clean ? options.areaColumn : null,
+      areas: areas ? inputs.digest(areas.table.path) : null,
+      areaColumn: areas?.column ?? null,
+      hectares: areas?.hectares ?? null,
       idColumn: options.idColumn ?? null,
-      pixelHa: clean ? null : (own.pixelHa ?? null),
+      pixelHa: areas ? null : (own.pixelHa ?? null),
       csv: own.csv,
     },
     async validate(ctx) {
@@ -113,7 +116,7 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
       }
     },
     run: (partial, ctx) =>
-      makeHistory({ zonal, clean, missing, options, own, files: historyFiles(dirname(partial), region) }, ctx),
+      makeHistory({ zonal, areas, missing, options, own, files: historyFiles(dirname(partial), region) }, ctx),
     verify: (partial, facts) => verifyHistory(partial, facts, region),
     async finish(_facts, _ctx, scratch) {
       const made = sideFiles(historyFiles(scratch, region), own.csv);
@@ -136,24 +139,23 @@ export function historyStep(options: Options, own: HistoryOptions): Step<History
 interface HistoryTask {
   readonly zonal: readonly ZonalFile[];
   readonly missing: readonly number[];
-  /** Areas are those of the fields' own table. */
-  readonly clean: boolean;
+  /** Undefined where areas are those of the fields' pixels. */
+  readonly areas: AreaTable | undefined;
   readonly options: Options;
   readonly own: HistoryOptions;
   readonly files: HistoryFiles;
 }
 
 async function makeHistory(task: HistoryTask, ctx: Context): Promise<HistoryFacts> {
-  const { zonal, missing, clean, options, own, files } = task;
+  const { zonal, missing, areas: areaTable, options, own, files } = task;
   const tables: YearTable[] = [];
   const present = zonal.map(({ year }) => year);
   for (const [i, file] of zonal.entries()) {
-    tables.push(await YearTable.open(file, !clean && i === zonal.length - 1 ? VALID_COLUMNS : []));
+    tables.push(await YearTable.open(file, areaTable === undefined && i === zonal.length - 1 ? VALID_COLUMNS : []));
   }
   const last = tables.at(-1) as YearTable;
-  const layout = layoutOf(options, last.year);
-  const areas = clean
-    ? await cleanAreas(last, options, layout, ctx)
+  const areas = areaTable
+    ? await tableAreas(last, areaTable, options, ctx)
     : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
   const header: HistoryHeader = {
     version: HISTORY_VERSION,

@@ -54,7 +54,7 @@ export interface TextColumn {
   readonly offsets: Int32Array;
 }
 
-/** Polygons as text. */
+/** Polygons as text, and their areas. */
 export interface GeometryKernel {
   /**
    * A polygon and a point inside it for every readable geometry, as GeoJSON lines.
@@ -64,4 +64,14 @@ export interface GeometryKernel {
    * @see native/geometry/geojson.cc
    */
   geojson(column: WkbColumn, firstId: number, properties: TextColumn, decimals: number): FeatureText;
+
+  /**
+   * Areas on an ellipsoid of polygons in degrees, edges taken as shortest lines.
+   *
+   * @param semiMajor          metres.
+   * @param inverseFlattening  0 for a sphere.
+   * @returns square metres by row; NaN for what cannot be read.
+   * @see native/geometry/area.cc
+   */
+  areas(column: WkbColumn, semiMajor: number, inverseFlattening: number): Float64Array;
 }

@@ -68,7 +68,8 @@ function arrowSchema(schema: Schema): string {
   return Buffer.from(stream.toUint8Array(true).subarray(0, -8)).toString("base64");
 }
 
-function schemaElement(field: Field): ThriftBuilder {
+/** A column in parquet's schema. */
+export function schemaElement(field: Field): ThriftBuilder {
   const element = new ThriftBuilder()
     .i32(1, physicalType(field.type))
     .i32(3, field.nullable ? OPTIONAL : REQUIRED)
@@ -99,7 +100,8 @@ function rowGroup(schema: Schema, { rows, columns }: PlacedGroup, ordinal: numbe
     .i16(7, ordinal);
 }
 
-function columnChunk({ name, type }: Field, column: PlacedChunk, rows: number): ThriftBuilder {
+/** A column of a row group, in its metadata. */
+export function columnChunk({ name, type }: Field, column: PlacedChunk, rows: number): ThriftBuilder {
   const { offset, bytes, dictionaryBytes, encoding, nulls, min, max } = column;
   const metadata = new ThriftBuilder()
     .i32(1, physicalType(type))

@@ -51,14 +51,15 @@ export interface BaseArchive {
 
 /** Everything that a base depends on. */
 export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
-  const { idColumn, geometryColumn, areaColumn, fieldsCrs, minZoom, maxZoom, tiler } = options;
+  const { idColumn, geometryColumn, areaColumn, areaUnit, fieldsCrs, minZoom, maxZoom, tiler } = options;
   const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
   return {
     raw: digest(layout.fieldsRaw),
     clean: digest(layout.fieldsClean),
     idColumn: idColumn ?? null,
     geometryColumn: geometryColumn ?? null,
-    areaColumn,
+    areaColumn: areaColumn ?? null,
+    areaUnit: areaUnit ?? null,
     fieldsCrs: fieldsCrs ?? null,
     minZoom,
     maxZoom,
@@ -153,7 +154,7 @@ function baseStep(
     async run(partial, ctx) {
       const sources = await openFieldSources(layout, options);
       const { fields } = sources;
-      const area = await joinArea(sources, options, ctx);
+      const area = await joinArea(sources, { ...run, ctx });
       const idType = await idTypeOf(fields, options);
       const attributes = {
         area: area.values.buffer as SharedArrayBuffer,

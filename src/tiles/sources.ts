@@ -1,34 +1,35 @@
 import type { Data } from "apache-arrow";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
-import { type FieldsFile, findColumn, openFields, openParquet, type ParquetShape } from "../fields/fields-file.js";
+import type { Run } from "../config/run.js";
+import { type AreaTable, computeAreas, findAreas, joinAreas } from "../fields/field-areas.js";
+import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import { type Joined, joinColumn } from "../fields/join.js";
 import { streamColumns } from "../fields/stream-column.js";
 import type { Context } from "../pipeline/context.js";
 
-const ID_NAMES = ["field_id", "id", "fid", "CSBID"];
-
-/** Polygons, and the table of their areas. */
+/** Polygons, and the table of their areas; without one, areas are computed. */
 export interface FieldSources {
   readonly fields: FieldsFile;
-  readonly clean: ParquetShape;
+  readonly areas: AreaTable | undefined;
 }
 
 /** @throws {PipelineError} input, naming file and column. */
 export async function openFieldSources(layout: Layout, options: Options): Promise<FieldSources> {
   const fields = await openFields(layout.fieldsRaw, options);
-  const clean = await openParquet(layout.fieldsClean);
-  findColumn(clean, "id", options.idColumn, ID_NAMES);
-  findColumn(clean, "area", options.areaColumn, []);
-  return { fields, clean };
+  return { fields, areas: await findAreas(layout, options) };
 }
 
 /** Hectares by row of the fields. */
-export async function joinArea({ fields, clean }: FieldSources, options: Options, ctx: Context): Promise<Joined> {
-  const cleanId = findColumn(clean, "id", options.idColumn, ID_NAMES);
-  const area = await joinColumn(fields, clean, cleanId, options.areaColumn, "float32", options, ctx);
-  report(ctx, area, fields.path, clean.path);
+export async function joinArea({ fields, areas }: FieldSources, run: Run): Promise<Joined> {
+  const { options, pool, ctx } = run;
+  if (areas === undefined) {
+    ctx.log.info("no column of areas: they are computed from the polygons, on the ellipsoid", { path: fields.path });
+    return computeAreas(fields, options.batch, pool(), ctx);
+  }
+  const area = await joinAreas(fields, areas, options, ctx);
+  report(ctx, area, fields.path, areas.table.path);
   return area;
 }
 

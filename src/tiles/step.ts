@@ -206,7 +206,7 @@ async function tileYear(zonal: YearTable, inputs: Inputs, partial: string, run: 
   const { region, minZoom, maxZoom, cropNames } = options;
   const sources = await openFieldSources(layout, options);
   const { fields } = sources;
-  const area = await joinArea(sources, options, ctx);
+  const area = await joinArea(sources, { ...run, ctx });
   const crop = await joinCrop(fields, zonal.path, options, ctx);
   const idType = await idTypeOf(fields, options);
   const attributes = {

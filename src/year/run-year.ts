@@ -2,6 +2,7 @@ import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { type Run, withRun } from "../config/run.js";
 import { type DownloadFacts, downloadStep, releaseCdl } from "../download/step.js";
+import { fieldsFileLayout, withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
@@ -39,9 +40,11 @@ type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step;
  */
 export async function runYear(year: number, options: Options, selection: Selection, ctx: Context): Promise<YearResult> {
   const layout = layoutOf(options, year);
-  const make = async (run: Run, begin: (stage: Stage) => void): Promise<YearResult> => {
-    const { ctx: own } = run;
+  const make = async (opened: Run, begin: (stage: Stage) => void): Promise<YearResult> => {
+    const { ctx: own } = opened;
     logWhere(year, own);
+    const needsFields = isSelected("zonal", selection) || isSelected("tiles", selection);
+    const run = needsFields ? await withRootFields(opened) : opened;
     for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const plan = await planStages(year, selection, run);
     await checkYear(year, new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage)), run);
@@ -79,7 +82,9 @@ export async function planYear(
   selection: Selection,
   ctx: Context,
 ): Promise<PlannedStage[]> {
-  return withRun(options, year, ctx, (run) => planStages(year, selection, run));
+  return withRun(options, year, ctx, (run) => {
+    return planStages(year, selection, { ...run, layout: fieldsFileLayout(options, run.layout) });
+  });
 }
 
 async function planStages(year: number, selection: Selection, run: Run): Promise<PlannedStage[]> {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { layoutOf, type Options } from "../config/config.js";
 import { type Run, runOfYear, withRun } from "../config/run.js";
+import { withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
@@ -78,7 +79,7 @@ function withYears<T>(
 ): Promise<T> {
   const locked = (left: readonly number[], own: Context): Promise<T> => {
     const [year, ...others] = left;
-    if (year === undefined) return withRun(options, years[0], own, body);
+    if (year === undefined) return withRun(options, years[0], own, async (run) => body(await withRootFields(run)));
     return withLock(layoutOf(options, year).lock, own, (held) => locked(others, held));
   };
   return locked(

@@ -48,7 +48,7 @@ export async function zonal(
       const files = new InputFiles(...rasterFiles(job.rasterPath));
       return { ...job, files, raster: openRaster(job.rasterPath) };
     });
-  const vector = { layer: own.layer as string | undefined, idColumn: options.idColumn };
+  const vector = { layer: options.layer, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];
   const outs = [...new Set(jobs.map((job) => job.out))].sort();
   for (const job of jobs) {
