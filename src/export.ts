@@ -5,6 +5,7 @@ import { layoutOf } from "./config/config.js";
 import { withRun } from "./config/run.js";
 import { type ExportFormat, type ExportRequest, exportFields, FORMATS } from "./export/export-fields.js";
 import type { Box } from "./export/spatial-order.js";
+import { withRootFields } from "./fields/root-fields.js";
 import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -52,7 +53,8 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
   await checkOutput(out, { inputs, originOf, force: own.force === true });
   const watched = new InputFiles(...inputs);
   const { rows, withoutPolygon } = await makeOutput(out, ctx, (scratch, locked) =>
-    withRun(options, years[0], locked, async (run) => {
+    withRun(options, years[0], locked, async (opened) => {
+      const run = await withRootFields(opened);
       const exported = await exportFields(scratch.partial, scratch.path, request, run);
       watched.requireUnchanged();
       return exported;
@@ -81,10 +83,12 @@ await main(
       "root",
       "region",
       "fieldsRaw",
+      "layer",
       "fieldsClean",
       "idColumn",
       "geometryColumn",
       "areaColumn",
+      "areaUnit",
       "fieldsCrs",
       "batch",
       "threads",

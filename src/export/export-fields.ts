@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { Type } from "apache-arrow";
 import { layoutOf } from "../config/config.js";
 import type { Run } from "../config/run.js";
+import { findAreas } from "../fields/field-areas.js";
 import { columnIds, type FieldId } from "../fields/field-id.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import type { FieldSlice } from "../fields/reader.js";
-import { cleanAreas, hasCleanAreas } from "../history/areas.js";
+import { type Areas, tableAreas } from "../history/areas.js";
 import { CropClasses } from "../history/crop-classes.js";
 import { type MergedRows, mergeYears } from "../history/merge.js";
 import { YearTable } from "../history/year-table.js";
@@ -63,9 +64,8 @@ export async function exportFields(
   const { options, layout, ctx } = run;
   const fields = await openFields(layout.fieldsRaw, options, ctx.log);
   const tables = await openTables(request.years, fields, run);
-  const areas = hasCleanAreas(options, layout)
-    ? await cleanAreas(tables[0] as YearTable, options, layout, ctx)
-    : undefined;
+  const areaTable = await findAreas(layout, options);
+  const areas = areaTable && (await tableAreas(tables[0] as YearTable, areaTable, options, ctx));
   const all = allColumns(request.years, areas !== undefined);
   const lastYear = request.years.length - 1;
   const columns = request.fiboa ? fiboaColumns(lastYear) : chosenColumns(request.columns, all);
@@ -146,7 +146,7 @@ class Wanted {
 async function sortFields(
   fields: FieldsFile,
   tables: readonly YearTable[],
-  areas: Awaited<ReturnType<typeof cleanAreas>> | undefined,
+  areas: Areas | undefined,
   order: SpatialOrder,
   files: RecordFiles,
   wanted: Wanted,
@@ -204,7 +204,7 @@ class CropRows {
 
   constructor(
     private readonly merged: AsyncGenerator<MergedRows>,
-    private readonly areas: Awaited<ReturnType<typeof cleanAreas>> | undefined,
+    private readonly areas: Areas | undefined,
   ) {}
 
   of(row: number): ReturnType<CropRows["at"]> | Promise<ReturnType<CropRows["at"]>> {
