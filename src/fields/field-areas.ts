@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Data } from "apache-arrow";
-import gdal from "gdal-async";
+import type gdal from "gdal-async";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { mapOrdered } from "../parallel/map-ordered.js";

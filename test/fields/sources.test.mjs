@@ -96,7 +96,7 @@ test("a root's fields from a vector source: attributes kept, made once, made aga
     CSBID: `17${i}`,
     CSBACRES: i * 10.25,
     ...(i !== 2 && { CDL2020: i, big: 2 ** 40 + i }),
-    seen: "2020-05-0" + (1 + i),
+    seen: `2020-05-0${1 + i}`,
   }));
   writeVector(source, "GPKG", [{ name: "national1724", rows, crs: 4326, fields }]);
   const options = resolveOptions({ root, fieldsRaw: source });
