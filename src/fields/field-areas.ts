@@ -89,7 +89,8 @@ export async function joinAreas(
     table.path === fields.path
       ? await ownColumn(table, column, options.batch)
       : await joinColumn(fields, table, idColumn, column, "float32", options, ctx);
-  if (hectares !== 1) joined.values.forEach((value, row) => void (joined.values[row] = value * hectares));
+  const { values } = joined;
+  if (hectares !== 1) for (let row = 0; row < values.length; row++) values[row] = (values[row] as number) * hectares;
   return joined;
 }
 
