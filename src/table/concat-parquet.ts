@@ -45,7 +45,9 @@ export async function concatParquet(parts: readonly ParquetPart[], out: string, 
   const [first] = parts as readonly [ParquetPart];
   const footers = parts.map(({ path }) => footerOf(path));
   const [{ struct }] = footers as [Footer];
-  footers.forEach((footer, i) => requireSame(footers[0] as Footer, footer, first.path, (parts[i] as ParquetPart).path));
+  for (const [i, { path }] of parts.entries()) {
+    requireSame(footers[0] as Footer, footers[i] as Footer, first.path, path);
+  }
   const fields = partitionFields(parts);
   const file = await open(out, "w");
   try {
