@@ -26,8 +26,8 @@ export interface ViewerArchive {
   readonly bounds: readonly [number, number, number, number];
   /** A place with many fields: longitude, latitude. */
   readonly center: readonly [number, number];
-  /** Whether there is a layer of points, one in every field, beside the polygons. */
-  readonly points: boolean;
+  /** Below zoom 9, tiles hold cells in the true shares of the crops; else a few of the fields, which tell no shares. */
+  readonly cells: boolean;
   readonly minZoom: number;
   readonly maxZoom: number;
   /** Undefined where neither manifest nor archive says. */

@@ -5,16 +5,8 @@ import { PMTiles, Protocol, type Source } from "pmtiles";
 import type { ViewerArchive } from "../viewer-api.js";
 
 const LAYER = "fields";
-const POINTS = "centroids";
 /** From here on every field is in its tile. */
 export const FULL_ZOOM = 9;
-const TILE_PIXELS = 512;
-/** Points this much farther apart than all fields' would be are a choice of them. */
-const THINNED = 1.2;
-/** Of their distance; circles of this radius leave few gaps. */
-const COVERING = 0.62;
-const LARGEST_RADIUS = 9;
-
 const protocol = new Protocol();
 const opened = new Map<string, PMTiles>();
 
@@ -86,40 +78,6 @@ function tileAt(lng: number, lat: number, zoom: number): [number, number] {
 async function readLayer(archive: ViewerArchive, name: string, zoom: number, column: number, line: number) {
   const tile = await open(archive).getZxy(zoom, column, line);
   return tile === undefined ? undefined : new VectorTile(new ExactReader(tile.data)).layers[name];
-}
-
-/**
- * How large the points of an archive must be drawn, at every zoom below FULL_ZOOM, to cover the
- * ground together: low zooms hold a few of the fields only, evenly chosen, and each stands for its
- * neighbours too. Looked at in the tile at the archive's centre.
- *
- * @returns radius in pixels by zoom; 0 where nothing is left out.
- */
-export async function pointRadii(archive: ViewerArchive): Promise<ReadonlyMap<number, number>> {
-  const zooms = Array.from({ length: FULL_ZOOM - archive.minZoom + 1 }, (_, i) => archive.minZoom + i);
-  const spacings = await Promise.all(zooms.map((zoom) => pointSpacing(archive, zoom)));
-  const full = spacings.at(-1) ?? 0;
-  const radii = zooms.slice(0, -1).map((zoom, i): [number, number] => {
-    const spacing = spacings[i] as number;
-    const thinned = spacing > THINNED * full * 2 ** (zoom - FULL_ZOOM);
-    return [zoom, thinned ? Math.min(LARGEST_RADIUS, COVERING * spacing) : 0];
-  });
-  return new Map(radii);
-}
-
-/** Mean distance of the points of a zoom, in pixels of a map of that very zoom; 0 where there are none. */
-async function pointSpacing(archive: ViewerArchive, zoom: number): Promise<number> {
-  const [lng, lat] = archive.center;
-  const [column, line] = tileAt(lng, lat, zoom).map(Math.floor) as [number, number];
-  const count = (await readLayer(archive, POINTS, zoom, column, line))?.length ?? 0;
-  if (count === 0) return 0;
-  // A small region covers a small part of the tile.
-  const [west, south, east, north] = archive.bounds;
-  const [left, top] = tileAt(west, north, zoom);
-  const [right, bottom] = tileAt(east, south, zoom);
-  const width = Math.min(right, column + 1) - Math.max(left, column);
-  const height = Math.min(bottom, line + 1) - Math.max(top, line);
-  return TILE_PIXELS * Math.sqrt(Math.max(0, width * height) / count);
 }
 
 /**

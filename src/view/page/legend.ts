@@ -10,6 +10,8 @@ export interface LegendData {
   readonly years: ViewerYears;
   readonly areas: ViewerAreas | undefined;
   readonly sample: ViewSample | undefined;
+  /** There is no sample, as what is drawn has no true shares. */
+  readonly thinned: boolean;
   readonly colours: CropColours;
 }
 
@@ -90,6 +92,7 @@ export class Legend {
   #note(rows: number): string {
     if (this.#search.value.trim() !== "" && rows === 0) return "No crop of that name occurs.";
     if (this.#order.value === "area") return "Hectares of the fields with this crop, all over.";
+    if (this.#data?.thinned) return "Zoom in to see shares: at low zooms these tiles hold few of the fields.";
     return "Share of the fields’ area in view, about.";
   }
 

@@ -1,6 +1,6 @@
 import { Marker } from "maplibre-gl";
 import type { ViewerArchive, ViewerAreas, ViewerYear, ViewerYears } from "../viewer-api.js";
-import { readField } from "./archives.js";
+import { FULL_ZOOM, readField } from "./archives.js";
 import { AreasPanel, ranked } from "./areas.js";
 import { CropColours } from "./crop-colours.js";
 import { announce, byId, make } from "./dom.js";
@@ -32,6 +32,8 @@ export class Viewer {
   #years: ViewerYears;
   #areas: ViewerAreas | undefined;
   #sample: ViewSample | undefined;
+  /** What is drawn is a few of the fields, in no true shares. */
+  #thinned = false;
   /** Of the safe palette; from the view where there is no history, and then kept. */
   #ranking: readonly number[] | undefined;
   #colours: CropColours;
@@ -189,7 +191,8 @@ export class Viewer {
   }
 
   #drawAround(): void {
-    this.#legend.update({ years: this.#years, areas: this.#areas, sample: this.#sample, colours: this.#colours });
+    const [sample, thinned] = [this.#sample, this.#thinned];
+    this.#legend.update({ years: this.#years, areas: this.#areas, sample, thinned, colours: this.#colours });
     this.#areasPanel.update(this.#areas, this.#colours);
   }
 
@@ -204,8 +207,9 @@ export class Viewer {
   async #lookAtView(): Promise<void> {
     this.#sampling.abort();
     this.#sampling = new AbortController();
-    const sample = await sampleView(this.#map, this.#sampling.signal);
-    if (sample === undefined) return;
+    this.#thinned = this.#map.view.getZoom() < FULL_ZOOM && !this.#toShow(this.#state.now.year).archive.cells;
+    const sample = this.#thinned ? undefined : await sampleView(this.#map, this.#sampling.signal);
+    if (sample === undefined && !this.#thinned) return;
     this.#sample = sample;
     if (this.#ranking === undefined) this.#colours = this.#newColours();
     this.#drawAround();

@@ -10,7 +10,7 @@ import {
   setWorkerUrl,
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
-import { FULL_ZOOM, pointRadii, registerProtocol, sourceUrl } from "./archives.js";
+import { registerProtocol, sourceUrl } from "./archives.js";
 import type { CropColours } from "./crop-colours.js";
 import { type Box, graticule } from "./graticule.js";
 import type { Place } from "./place.js";
@@ -49,7 +49,6 @@ export interface Shown {
 
 /** A year's layers, from below upward, each with the property that shows it. */
 const OPACITIES = {
-  dots: "circle-opacity",
   fill: "fill-opacity",
   hatch: "fill-opacity",
   border: "line-opacity",
@@ -59,10 +58,8 @@ const OPACITIES = {
 
 type Part = keyof typeof OPACITIES;
 
-/** Without dots where the archive has no points: the map complains of layers that are not there. */
-function layerIds({ key, archive }: Slot): string[] {
-  const parts = Object.keys(OPACITIES).filter((part) => part !== "dots" || archive.points);
-  return parts.map((part) => `${part} ${key}`);
+function layerIds({ key }: Slot): string[] {
+  return Object.keys(OPACITIES).map((part) => `${part} ${key}`);
 }
 
 /**
@@ -72,8 +69,6 @@ function layerIds({ key, archive }: Slot): string[] {
 export class YearMap {
   readonly view: MapView;
   readonly #slots = new Map<string, Slot>();
-  /** Slots whose dots have their size. */
-  readonly #sized = new Set<string>();
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
   #coloring: Colouring;
@@ -127,7 +122,7 @@ export class YearMap {
   async show(shown: Shown, neighbours: readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
-    await Promise.all([this.#sizeDots(slot), this.#loaded(slot.source)]);
+    await this.#loaded(slot.source);
     if (wish !== this.#wish) return false;
     const before = this.#current;
     if (before?.key !== slot.key) {
@@ -152,7 +147,6 @@ export class YearMap {
     this.view.setPaintProperty("degrees", "text-halo-color", ground);
     for (const slot of this.#slots.values()) {
       this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
-      if (slot.archive.points) this.view.setPaintProperty(`dots ${slot.key}`, "circle-color", this.#fill(slot));
       this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
       this.view.setPaintProperty(`border ${slot.key}`, "line-color", border);
     }
@@ -161,9 +155,7 @@ export class YearMap {
   /** The field drawn at a point of the canvas; of the year that is shown. */
   fieldAt(point: PointLike): MapGeoJSONFeature | undefined {
     if (this.#current === undefined) return undefined;
-    return this.view.queryRenderedFeatures(point, {
-      layers: layerIds(this.#current).filter((id) => /^(fill|dots) /.test(id)),
-    })[0];
+    return this.view.queryRenderedFeatures(point, { layers: [`fill ${this.#current.key}`] })[0];
   }
 
   /** Crop code of a feature that `fieldAt` gave; undefined where it has none, or the year is missing. */
@@ -207,22 +199,9 @@ export class YearMap {
       }
     }
     const under = this.#current && layerIds(this.#current)[0];
-    const ids = layerIds(slot);
-    for (const layer of this.#layers(slot)) if (ids.includes(layer.id)) this.view.addLayer(layer, under);
+    for (const layer of this.#layers(slot)) this.view.addLayer(layer, under);
     this.#slots.set(key, slot);
     return slot;
-  }
-
-  /** Low zooms hold a choice of the fields, and their dots fill the gaps between these. */
-  async #sizeDots({ key, archive }: Slot): Promise<void> {
-    if (!archive.points || this.#sized.has(key)) return;
-    this.#sized.add(key);
-    // Without them the map is sparse at low zooms, and good for all else.
-    const radii = await pointRadii(archive).catch(() => new Map<number, number>());
-    const stops = [...radii].flatMap(([zoom, radius]) => [zoom, radius, zoom + 0.999, 2 * radius]);
-    if (stops.length === 0) return;
-    const radius = ["interpolate", ["exponential", 2], ["zoom"], ...stops] as unknown as number;
-    this.view.setPaintProperty(`dots ${key}`, "circle-radius", radius);
   }
 
   /** Let go of the tiles of all other slots. */
@@ -240,14 +219,6 @@ export class YearMap {
     const width = (selected: number, hover: number) =>
       ["case", marked("selected"), selected, marked("hover"), hover, 0] as unknown as number;
     return [
-      {
-        id: `dots ${key}`,
-        type: "circle",
-        source,
-        "source-layer": "centroids",
-        maxzoom: FULL_ZOOM,
-        paint: { "circle-color": this.#fill(slot), "circle-opacity": 0, "circle-radius": 0 },
-      },
       {
         id: `fill ${key}`,
         type: "fill",

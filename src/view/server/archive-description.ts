@@ -4,11 +4,11 @@ import type { ViewerArchive } from "../viewer-api.js";
 import type { StoredArchive } from "./store.js";
 
 const LAYER = "fields";
-const POINTS = "centroids";
 const VECTOR_TILES = 1;
 
 interface Metadata {
   readonly vector_layers?: readonly { readonly id?: unknown; readonly fields?: Readonly<Record<string, unknown>> }[];
+  readonly cells?: unknown;
   readonly legend?: readonly { readonly code?: unknown }[];
 }
 
@@ -42,7 +42,7 @@ export async function describeStored(archive: StoredArchive, year: number): Prom
     attribute,
     bounds: [header.minLon, header.minLat, header.maxLon, header.maxLat],
     center: [header.centerLon, header.centerLat],
-    points: metadata.vector_layers?.some(({ id }) => id === POINTS) ?? false,
+    cells: metadata.cells !== undefined,
     minZoom: header.minZoom,
     maxZoom: header.maxZoom,
     codes: (Array.isArray(metadata.legend) ? metadata.legend : []).flatMap(({ code }) =>
