@@ -22,6 +22,12 @@ export function cropKeys(cropNames: boolean, year?: number): CropKeys {
   };
 }
 
+/** Zooms whose layer `fields` has squares that stand for the fields under them. */
+export interface CellZooms {
+  readonly minzoom: number;
+  readonly maxzoom: number;
+}
+
 export interface ArchiveFactsForMetadata {
   readonly region: string;
   /** Whose crops the archive holds, ascending; none in the base. */
@@ -32,6 +38,8 @@ export interface ArchiveFactsForMetadata {
   readonly maxZoom: number;
   /** The tiler, with its version. */
   readonly engine: string;
+  /** Zooms that show cells instead of every field; undefined where none does. */
+  readonly cells: CellZooms | undefined;
   /** Type of the attribute `field_id`; undefined where ids are row numbers, which are the features' ids. */
   readonly idType: "Number" | "String" | undefined;
   readonly crops: readonly CropKeys[];
@@ -44,7 +52,7 @@ export interface ArchiveFactsForMetadata {
  * time or place it was made in, so that the same inputs give the same bytes.
  */
 export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
-  const { region, years, inputs, minZoom, maxZoom, engine, codes } = facts;
+  const { region, years, inputs, minZoom, maxZoom, engine, cells, codes } = facts;
   const colors = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
   const [first, last] = [years[0], years.at(-1)];
   const span = first === last ? `${first}` : `${first}-${last}`;
@@ -60,10 +68,11 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
     engine,
     ...ofYears,
     inputs,
+    ...(cells !== undefined && { cells }),
     vector_layers: LAYERS.map((id) => ({
       id,
-      description: DESCRIPTIONS[id],
-      minzoom: minZoom,
+      description: describeLayer(id, cells),
+      minzoom: id === "centroids" && cells !== undefined ? cells.maxzoom + 1 : minZoom,
       maxzoom: maxZoom,
       fields: attributesOf(facts),
     })),
@@ -71,6 +80,13 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
       legend: codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GREY })),
     }),
   };
+}
+
+function describeLayer(layer: (typeof LAYERS)[number], cells: CellZooms | undefined): string {
+  if (layer !== "fields" || cells === undefined) return DESCRIPTIONS[layer];
+  const { minzoom, maxzoom } = cells;
+  const zooms = minzoom === maxzoom ? `zoom ${minzoom}` : `zooms ${minzoom} to ${maxzoom}`;
+  return `${DESCRIPTIONS.fields}; at ${zooms} squares that cover as much as the fields under them, each with the id of one of them`;
 }
 
 /** Attributes by name and type. */

@@ -17,8 +17,8 @@ import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { judgeStep, type Step } from "../pipeline/step.js";
-import { archiveMetadata, LAYERS } from "./archive-metadata.js";
-import { takeCensus } from "./census.js";
+import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
+import { type LeftOut, takeCensus } from "./census.js";
 import { tileNatively } from "./native-tiler.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
 import { tileFields } from "./tile-fields.js";
@@ -32,6 +32,8 @@ export type BaseFacts = {
   readonly featureCounts: { readonly fields: number; readonly centroids: number };
   readonly notDrawn: number;
   readonly tooThin: number;
+  /** Zooms from 9 to below the highest that lack fields. */
+  readonly leftOut: readonly LeftOut[];
   readonly noArea: number;
   readonly areaOnly: number;
   readonly idType: "Number" | "String" | null;
@@ -39,11 +41,18 @@ export type BaseFacts = {
   readonly seen: Readonly<Record<string, string>>;
 };
 
+interface BaseMetadata {
+  readonly engine?: string;
+  readonly cells?: CellZooms;
+  readonly base?: BaseFacts;
+}
+
 /** The tiles of a field set without any year's crops. */
 export interface BaseArchive {
   readonly path: string;
   /** The tiler that made it. */
   readonly engine: string;
+  readonly cells: CellZooms | undefined;
   readonly facts: BaseFacts;
   /** Of the attributes that do not change. */
   readonly tilestats: Tilestats | undefined;
@@ -101,7 +110,7 @@ export function openBase(path: string, print: string): BaseArchive {
   if (!existsSync(path)) throw new PipelineError("input", "Base archive not found", { path });
   const archive = new Archive(path);
   try {
-    const { engine, base, tilestats } = archive.metadata() as Metadata & { engine?: string; base?: BaseFacts };
+    const { engine, base, cells, tilestats } = archive.metadata() as Metadata & BaseMetadata;
     if (base === undefined) {
       throw new PipelineError("input", "Archive is no base: its metadata say nothing of the fields", { path });
     }
@@ -112,7 +121,7 @@ export function openBase(path: string, print: string): BaseArchive {
         received: base.fields.slice(0, 12),
       });
     }
-    return { path, engine: engine ?? "unknown", facts: base, tilestats };
+    return { path, engine: engine ?? "unknown", cells, facts: base, tilestats };
   } finally {
     archive.close();
   }
@@ -166,7 +175,15 @@ function baseStep(
         options.tiler === "native"
           ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, options, pool(), ctx)
           : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
-      const census = await takeCensus(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx);
+      const census = await takeCensus(
+        tiled.path,
+        tiled.status,
+        undefined,
+        maxZoom,
+        pool(),
+        ctx,
+        options.tiler === "native",
+      );
       if (census.thin > 0)
         ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
           firstRows: census.firstThin.join(" "),
@@ -177,6 +194,7 @@ function baseStep(
         featureCounts: { fields: census.fields, centroids: census.centroids },
         notDrawn: fields.rows - tiled.drawn,
         tooThin: census.thin,
+        leftOut: census.leftOut,
         noArea: area.missing.rows,
         areaOnly: area.extra.rows,
         idType,
@@ -189,6 +207,7 @@ function baseStep(
         minZoom,
         maxZoom,
         engine: tiled.engine,
+        cells: tiled.cells,
         idType: idType ?? undefined,
         crops: [],
         codes: [],

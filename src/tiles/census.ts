@@ -32,11 +32,7 @@ export interface FieldCensus {
   readonly leftOut: readonly LeftOut[];
 }
 
-export interface LeftOut {
-  readonly zoom: number;
-  readonly fields: number;
-  readonly centroids: number;
-}
+export type LeftOut = { readonly zoom: number; readonly fields: number; readonly centroids: number };
 
 /**
  * Open every tile and tick off every feature, at each zoom that is to have all fields: a

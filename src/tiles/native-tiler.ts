@@ -15,6 +15,7 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import type { CellZooms } from "./archive-metadata.js";
 import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
 import { tilestatsOf } from "./tiler-stats.js";
@@ -92,7 +93,13 @@ export async function tileNatively(
   await writeArchive(path, made, bounds, { tilestats }, options, ctx);
   rmSync(folder, { recursive: true });
   const drawn = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
-  return { path, engine: ENGINE, status, drawn };
+  return { path, engine: ENGINE, cells: cellZooms(options), status, drawn };
+}
+
+/** Zooms below the first that shows every field. */
+function cellZooms({ minZoom, maxZoom }: Pick<TilerOptions, "minZoom" | "maxZoom">): CellZooms | undefined {
+  const highest = Math.min(FIELD_ZOOM, maxZoom) - 1;
+  return minZoom > highest ? undefined : { minzoom: minZoom, maxzoom: highest };
 }
 
 async function spillFields(

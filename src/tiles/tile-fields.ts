@@ -1,16 +1,19 @@
 import { dirname, join } from "node:path";
 import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
+import type { CellZooms } from "./archive-metadata.js";
 import { type FeatureAttributes, FeatureStream } from "./feature-stream.js";
 import { preflight } from "./preflight.js";
 import { tempDirName } from "./temp-dir.js";
 import { runTippecanoe } from "./tippecanoe.js";
 
-/** An archive as tippecanoe left it, with metadata of its own. */
+/** An archive as a tiler left it, with metadata of its own. */
 export interface Tiled {
   readonly path: string;
   /** `tippecanoe v2.53.0` */
   readonly engine: string;
+  /** Zooms that show cells instead of every field; undefined where none does. */
+  readonly cells: CellZooms | undefined;
   /** FIELD_STATUS code per row. */
   readonly status: Uint8Array;
   /** Rows whose geometry can be drawn. */
@@ -62,5 +65,5 @@ export async function tileFields(
   } finally {
     task.end();
   }
-  return { path, engine: ready.version, status: stream.status, drawn: stream.drawn };
+  return { path, engine: ready.version, cells: undefined, status: stream.status, drawn: stream.drawn };
 }

@@ -37,7 +37,7 @@ export function* tilesOf(path, [from, to] = [0, 30]) {
 }
 
 /** Rings of a polygon feature: [[x, y, x, y, ...] not closed, ...], as the tile has them. */
-function ringsOf(feature) {
+export function ringsOf(feature) {
   return feature.loadGeometry().map((ring) => {
     const points = ring.flatMap(({ x, y }) => [x, y]);
     // The reader closes rings by repeating the first point.
@@ -166,13 +166,16 @@ export async function sourceFields(fieldsPath, cropsPath) {
 function mercatorOf(wkb) {
   const view = new DataView(wkb.buffer, wkb.byteOffset, wkb.byteLength);
   let at = 0;
+  const count = () => {
+    at += 4;
+    return view.getUint32(at - 4, true);
+  };
   const polygon = () => {
     at += 5;
     const rings = [];
-    for (let n = view.getUint32((at += 4) - 4, true); n > 0; n--) {
+    for (let n = count(); n > 0; n--) {
       const ring = [];
-      let points = view.getUint32((at += 4) - 4, true);
-      for (; points > 1; points--, at += 16) {
+      for (let points = count(); points > 1; points--, at += 16) {
         const lat = Math.min(85.05112878, Math.max(-85.05112878, view.getFloat64(at + 8, true))) * (Math.PI / 180);
         ring.push(view.getFloat64(at, true) / 360 + 0.5, 0.5 - Math.asinh(Math.tan(lat)) / (2 * Math.PI));
       }
@@ -189,7 +192,7 @@ function mercatorOf(wkb) {
 }
 
 /** A picture of crops: `width` x `height` points, the code under each, -1 for none. */
-class Painting {
+export class Painting {
   constructor(width, height) {
     this.width = width;
     this.height = height;

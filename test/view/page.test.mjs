@@ -14,7 +14,7 @@ import { command } from "../support/command.mjs";
 import { query } from "../support/duck.mjs";
 import { readPng } from "../support/png.mjs";
 import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
-import { decodeZoom, noTippecanoe } from "../support/tippecanoe.mjs";
+import { noTippecanoe } from "../support/tippecanoe.mjs";
 import { archiveName, startTestViewer, writeManifest } from "../support/viewer.mjs";
 
 const YEARS = [2017, 2018, 2020];
@@ -41,7 +41,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     world = await makeWorld({ fields: 600, years: YEARS, seed: 4 });
     root = newRoot(world, "viewer");
     for (const year of YEARS) {
-      const run = await runYear(root, year, world.source);
+      const run = await runYear(root, year, world.source, ["--tiler", "native"]);
       assert.equal(run.code, 0, run.stderr);
     }
     const run = await command("history", ["2017-2020", "--root", root]);
@@ -509,30 +509,9 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
-  test("at low zooms, whose tiles hold one field of many, points cover the ground", async (t) => {
-    const folder = join(world.folder, "thinned");
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, archiveName(2020));
-    const lines = fields.flatMap(({ row, crops, polygon, centre }) =>
-      [polygon, centre].map((geometry, i) =>
-        JSON.stringify({
-          type: "Feature",
-          id: row,
-          tippecanoe: { layer: ["fields", "centroids"][i] },
-          properties: crops[2020] === null ? {} : { crop_code: crops[2020] },
-          geometry: JSON.parse(geometry.toJSON()),
-        }),
-      ),
-    );
-    await execa("tippecanoe", ["-Z6", "-z10", "-B9", "-r3", "--drop-polygons", "-o", path, "-q"], {
-      input: lines.join("\n"),
-    });
-    writeFileSync(join(folder, "us_full_years.json"), "[2020]");
-    const viewer = await startTestViewer(t, `file:${folder}`);
+  test("at low zooms cells cover the ground as the fields do, and the legend has their shares", async (t) => {
     for (const zoom of [7, 8]) {
-      const kept = decodeZoom(path, zoom).fields.size;
-      assert.ok(kept < 0.5 * fields.length, `${kept} of ${fields.length} at zoom ${zoom}`);
-      const page = await browser.open(`${viewer.url}${placeOf(2020, { ...view, zoom })}`);
+      const page = await openPage(t, placeOf(2020, { ...view, zoom }));
       await settled(page, 2020);
       const png = join(world.folder, "page.png");
       await page.screenshot({ path: png });
@@ -547,9 +526,37 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       }
       const share = covered / ((right - left) * (bottom - top));
       assert.ok(share > 0.6, `${share} of the ground at zoom ${zoom}`);
+      assert.match(await page.locator("#crops-note").textContent(), /Share of the fields/);
+      assert.match(await page.locator("#crops").textContent(), /%/);
       assert.deepEqual(page.complaints, []);
       await page.context().close();
     }
+  });
+
+  test("an archive that holds a few of the fields at low zooms gives no shares there", async (t) => {
+    const folder = join(world.folder, "thinned");
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, archiveName(2020));
+    const lines = fields.map(({ row, crops, polygon }) =>
+      JSON.stringify({
+        type: "Feature",
+        id: row,
+        tippecanoe: { layer: "fields" },
+        properties: crops[2020] === null ? {} : { crop_code: crops[2020] },
+        geometry: JSON.parse(polygon.toJSON()),
+      }),
+    );
+    await execa("tippecanoe", ["-Z6", "-z10", "-B9", "-r3", "--drop-polygons", "-o", path, "-q"], {
+      input: lines.join("\n"),
+    });
+    writeFileSync(join(folder, "us_full_years.json"), "[2020]");
+    const viewer = await startTestViewer(t, `file:${folder}`);
+    const page = await browser.open(`${viewer.url}${placeOf(2020, { ...view, zoom: 8 })}`);
+    t.after(() => page.context().close());
+    await settled(page, 2020);
+    await page.waitForFunction(() => /Zoom in to see shares/.test(document.querySelector("#crops-note").textContent));
+    assert.doesNotMatch(await page.locator("#crops").textContent(), /%/);
+    assert.deepEqual(page.complaints, []);
   });
 
   test("over a bucket's URL the page talks to this server alone", async (t) => {
