@@ -1,15 +1,5 @@
-/** What a year's tiles cost by the swap and by tiling in full: npm run bench:tiles. See bench/README.md. */
-import {
-  appendFileSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+/** What a year's tiles cost from precompressed tiles and by tiling in full: npm run bench:tiles. See bench/README.md. */
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -23,7 +13,7 @@ import { measure, type Usage } from "./measured.js";
 import { PROJECT } from "./options.js";
 import { onCores } from "./run.js";
 import { ratios, type Spread, spread } from "./statistics.js";
-import type { TilesReport, TilesTask } from "./tiles-stage.js";
+import type { MakeReport, MakeTask, YearsReport, YearsTask } from "./tiles-stage.js";
 import { openWorld } from "./world.js";
 
 const YEAR = 2020;
@@ -33,11 +23,11 @@ const TOGETHER = 3;
 
 const COMMAND: Command = {
   name: "npm run bench:tiles --",
-  summary: "Time a year's tiles: crops put into the base's tiles against tippecanoe tiling the year in full.",
+  summary: "Time a year's tiles: crops put into precompressed tiles against tippecanoe tiling the year in full.",
   options: ["quiet"],
   own: {
     fields: { type: "string", help: "fields of the made-up world [200000; 3000 with --quick]" },
-    runs: { type: "string", help: "rounds of the swap; tippecanoe tiles once [3; 1 with --quick]" },
+    runs: { type: "string", help: "rounds of a year; tippecanoe tiles once [3; 1 with --quick]" },
     quick: { type: "boolean", help: "a small world and one round: proves that it works, its figures mean little" },
     root: {
       type: "string",
@@ -58,21 +48,18 @@ export interface TilesResults {
   /** The year tiled in full: the whole command, and tippecanoe alone. */
   readonly full: Usage;
   readonly tippecanoeCpuS: number;
-  /** The base and its template made; and the template alone. */
+  /** The base made: the whole command. */
   readonly base: Usage;
-  readonly template: Usage;
-  readonly swaps: readonly { readonly threads: number; readonly outputs: number; readonly runs: readonly TilesRun[] }[];
-  /** Of tiles: as swapped, as a plain rewrite at gzip 6 has them, tiled in full. And of the files that a year is made from. */
-  readonly bytes: {
-    readonly swapped: number;
-    readonly plainGzip6: number;
-    readonly full: number;
-    readonly base: number;
-    readonly template: number;
-  };
+  /** Of it, precompressing; beside gzip 6 of the same tiles. */
+  readonly make: readonly MakeReport[];
+  readonly years: readonly { readonly threads: number; readonly outputs: number; readonly runs: readonly YearsRun[] }[];
+  /** Of tiles: records filled; every tile rewritten, at zlib's gzip 6; tiled in full. */
+  readonly bytes: { readonly filled: number; readonly rewrittenGzip6: number; readonly full: number };
 }
 
-type TilesRun = TilesReport & { readonly process: Usage };
+type YearsRun = YearsReport & { readonly process: Usage };
+/** Archives that a field set gets. */
+const ALL_YEARS = 15;
 
 await main(COMMAND, async (args, ctx) => {
   const results = await run(args, ctx);
@@ -119,38 +106,35 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   const fullBytes = tileBytes(fullArchive).stored;
   ctx.log.info("makes the base");
   rmSync(join(root, "data/base"), { recursive: true, force: true });
+  const archive = join(scratch, "base.pmtiles");
   const base = await measure(command("prepare", "--base", "--root", root), ctx.signal);
-  for (const folder of ["data/base", "outputs/state"]) {
-    for (const name of readdirSync(join(root, folder))) {
-      if (/^template_|\.template$/.test(name)) rmSync(join(root, folder, name));
-    }
-  }
-  ctx.log.info("makes the template again");
-  const template = await measure(command("prepare", "--base", "--root", root), ctx.signal);
+  await measure(command("prepare", "--base", "--root", root, "--pmtiles", archive), ctx.signal);
+  const fields = countRows(root);
 
-  const stage = async (task: Pick<TilesTask, "threads" | "outputs" | "passes" | "plain">): Promise<TilesRun> => {
-    const whole: TilesTask = { root, year: YEAR, out: scratch, ...task };
+  const stage = async <R>(threads: number, task: YearsTask | MakeTask): Promise<R & { process: Usage }> => {
     const { usage, stdout } = await measure(
-      [...onCores(task.threads), process.execPath, STAGE, JSON.stringify(whole)],
+      [...onCores(threads), process.execPath, STAGE, JSON.stringify(task)],
       ctx.signal,
     );
-    return { ...(JSON.parse(stdout) as TilesReport), process: usage };
+    return { ...(JSON.parse(stdout) as R), process: usage };
   };
+  const yearsTask = { kind: "years", root, year: YEAR, out: scratch } as const;
   const counts = [...new Set([1, 2, threads])].filter((n) => n <= Math.max(2, threads));
   const kinds = [...counts.map((n) => ({ threads: n, outputs: 1 })), { threads: 1, outputs: TOGETHER }];
-  const runs = kinds.map((): TilesRun[] => []);
+  const runs = kinds.map((): YearsRun[] => []);
+  const make: MakeReport[] = [];
   for (let round = 0; round < Number(own.runs ?? (quick ? 1 : 3)); round++) {
+    ctx.log.info("precompresses", { round });
+    make.push(await stage<MakeReport>(1, { kind: "make", archive, rows: fields, out: scratch }));
     for (const [i, kind] of kinds.entries()) {
-      ctx.log.info("swaps", { round, ...kind });
-      runs[i]?.push(await stage({ ...kind, passes: 2 }));
+      ctx.log.info("makes a year", { round, ...kind });
+      runs[i]?.push(await stage<YearsReport>(kind.threads, { ...yearsTask, ...kind, passes: 2 }));
     }
   }
   const { stored } = tileBytes(join(scratch, "year-0.pmtiles"));
-  ctx.log.info("rewrites the tiles without the template, for their size");
-  await stage({ threads, outputs: 1, passes: 1, plain: true });
+  ctx.log.info("rewrites every tile, for the size");
+  await stage<YearsReport>(threads, { ...yearsTask, threads, outputs: 1, passes: 1, archive });
   const { gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"), true);
-  const fields = countRows(root);
-  const made = { base: baseBytes(root, ".pmtiles"), template: baseBytes(root, ".template") };
   rmSync(scratch, { recursive: true, force: true });
   return {
     machine,
@@ -160,9 +144,9 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
     full: full.usage,
     tippecanoeCpuS,
     base: base.usage,
-    template: template.usage,
-    swaps: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as TilesRun[] })),
-    bytes: { swapped: stored, plainGzip6: gzip6, full: fullBytes, ...made },
+    make,
+    years: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as YearsRun[] })),
+    bytes: { filled: stored, rewrittenGzip6: gzip6, full: fullBytes },
   };
 }
 
@@ -220,29 +204,25 @@ function tileBytes(path: string, compress = false): { stored: number; gzip6: num
   }
 }
 
-function baseBytes(root: string, extension: string): number {
-  const names = readdirSync(join(root, "data/base")).filter((name) => name.endsWith(extension));
-  return names.reduce((sum, name) => sum + statSync(join(root, "data/base", name)).size, 0);
-}
-
 function countRows(root: string): number {
   const record = JSON.parse(readFileSync(join(root, `outputs/state/us_${YEAR}_tiles.json`), "utf8"));
   return record.facts.rows as number;
 }
 
 function pageOf(results: TilesResults): string {
-  const { machine, bytes, full, base, template, tippecanoeCpuS, swaps } = results;
+  const { machine, bytes, full, base, make, tippecanoeCpuS, years } = results;
   const of = (threads: number, outputs = 1) =>
-    swaps.find((kind) => kind.threads === threads && kind.outputs === outputs)?.runs ?? [];
+    years.find((kind) => kind.threads === threads && kind.outputs === outputs)?.runs ?? [];
   const one = of(1);
-  const values = (runs: readonly TilesRun[], take: (run: TilesRun) => number) => runs.map(take);
-  const swapCpu = values(one, ({ swap }) => swap.cpuS);
+  const values = (runs: readonly YearsRun[], take: (run: YearsRun) => number) => runs.map(take);
+  const writeCpu = values(one, ({ write }) => write.cpuS);
   const workCpu = values(one, ({ work }) => work.cpuS);
+  const makeCpu = make.map(({ precompress }) => precompress.cpuS);
   const constant = (value: number) => one.map(() => value);
-  const share = one.map(({ kernel, swap }) => (100 * kernel.reduce((sum, s) => sum + s, 0)) / swap.cpuS);
-  const misfits = one.map((run) => (100 * run.misfits) / run.tiles);
+  const share = one.map(({ kernel, write }) => (100 * kernel.reduce((sum, s) => sum + s, 0)) / write.cpuS);
+  const rewritten = one.map((run) => (100 * run.rewritten) / run.tiles);
   const bars: [string, Spread, string, number | undefined, boolean][] = [
-    ["tippecanoe's CPU by the swap's (base in, archive out)", ratios(constant(tippecanoeCpuS), swapCpu), "x", 40, true],
+    ["tippecanoe's CPU by a year's (base in, archive out)", ratios(constant(tippecanoeCpuS), writeCpu), "x", 40, true],
     [
       "tippecanoe's CPU by all of the year's work (join and comparison too)",
       ratios(constant(tippecanoeCpuS), workCpu),
@@ -251,30 +231,53 @@ function pageOf(results: TilesResults): string {
       true,
     ],
     [
-      "2 threads, speed-up of the swap",
+      "precompressing by gzip 6 of the same tiles (both decompress them first)",
       ratios(
-        values(one, ({ swap }) => swap.wallS),
-        values(of(2), ({ swap }) => swap.wallS),
+        makeCpu,
+        make.map(({ gzip6 }) => gzip6.cpuS),
+      ),
+      "x",
+      2,
+      false,
+    ],
+    [
+      `precompressing and ${ALL_YEARS} years, CPU s`,
+      spread(makeCpu.map((s, i) => s + ALL_YEARS * (writeCpu[i] as number))),
+      "s",
+      undefined,
+      false,
+    ],
+    [
+      "2 threads, speed-up of a year",
+      ratios(
+        values(one, ({ write }) => write.wallS),
+        values(of(2), ({ write }) => write.wallS),
       ),
       "x",
       1.8,
       true,
     ],
+    ["share of a year's CPU in the kernel, not in reading and writing", spread(share), "%", undefined, true],
+    ["tiles whose records could not be filled", spread(rewritten), "%", 0.3, false],
     [
-      "share of the swap's CPU in the kernel (codes filled in), not in reading and writing",
-      spread(share),
-      "%",
-      undefined,
-      true,
+      "precompressed tiles by the base's gzip tiles, bytes",
+      spread(make.map(({ precompressedBytes, gzip6Bytes }) => precompressedBytes / gzip6Bytes)),
+      "x",
+      1.77,
+      false,
     ],
-    ["tiles that the template could not give", spread(misfits), "%", 0.3, false],
-    ["the template's bytes by the base's", spread([bytes.template / bytes.base]), "x", undefined, false],
-    ["tile bytes by those of a plain rewrite at gzip 6", spread([bytes.swapped / bytes.plainGzip6]), "x", 1, false],
+    [
+      "a year's tiles by the same rewritten at gzip 6, bytes",
+      spread([bytes.filled / bytes.rewrittenGzip6]),
+      "x",
+      1.01,
+      false,
+    ],
     [
       `${TOGETHER} years in one pass by ${TOGETHER} times one`,
       ratios(
-        values(of(1, TOGETHER), ({ swap }) => swap.cpuS),
-        swapCpu.map((s) => s * TOGETHER),
+        values(of(1, TOGETHER), ({ write }) => write.cpuS),
+        writeCpu.map((s) => s * TOGETHER),
       ),
       "x",
       undefined,
@@ -282,17 +285,17 @@ function pageOf(results: TilesResults): string {
     ],
   ];
   const text = (value: number) => value.toPrecision(3);
-  const rows = swaps.flatMap(({ threads, outputs, runs }) => {
-    const middle = (take: (run: TilesRun) => number) => text(spread(values(runs, take)).median);
+  const rows = years.flatMap(({ threads, outputs, runs }) => {
+    const middle = (take: (run: YearsRun) => number) => text(spread(values(runs, take)).median);
     return [
-      `| ${outputs === 1 ? "swap" : `swap of ${outputs} years`} | ${threads} | ${middle((r) => r.swap.cpuS)} | ${middle((r) => r.swap.wallS)} | ${middle((r) => r.kernel[0])} | ${middle((r) => r.kernel[1])} | ${middle((r) => r.kernel[2])} | ${middle((r) => r.kernel[3])} | ${middle((r) => r.process.cpuS)} | ${middle((r) => r.peakRssMiB)} |`,
+      `| ${outputs === 1 ? "a year" : `${outputs} years`} | ${threads} | ${middle((r) => r.write.cpuS)} | ${middle((r) => r.write.wallS)} | ${middle((r) => r.kernel[0])} | ${middle((r) => r.kernel[1])} | ${middle((r) => r.kernel[2])} | ${middle((r) => r.kernel[3])} | ${middle((r) => r.process.cpuS)} | ${middle((r) => r.peakRssMiB)} |`,
     ];
   });
   return [
     `# A year's tiles: ${machine.name}, ${results.date.slice(0, 10)}`,
     "",
     ...(results.quick ? ["**A quick run: it proves that it works. Its figures mean little.**", ""] : []),
-    `${machine.cpu}, ${machine.cores} cores; commit ${machine.commit}; load before the start ${machine.load}. ${results.fields.toLocaleString("en")} fields, a polygon and a centroid each, zooms 4 to 14; ${one[0]?.tiles.toLocaleString("en")} tiles, ${(bytes.swapped / 1e6).toFixed(1)} MB (full: ${(bytes.full / 1e6).toFixed(1)} MB).`,
+    `${machine.cpu}, ${machine.cores} cores; commit ${machine.commit}; load before the start ${machine.load}. ${results.fields.toLocaleString("en")} fields, a polygon and a centroid each, zooms 4 to 14; ${one[0]?.tiles.toLocaleString("en")} tiles, ${(bytes.filled / 1e6).toFixed(1)} MB (full: ${(bytes.full / 1e6).toFixed(1)} MB).`,
     "",
     "| | measured | range | goal | |",
     "|---|---|---|---|---|",
@@ -302,9 +305,9 @@ function pageOf(results: TilesResults): string {
       return `| ${name} | ${text(median)} ${unit} | ${text(min)}–${text(max)} | ${wanted} | ${reached} |`;
     }),
     "",
-    `tippecanoe alone ${text(tippecanoeCpuS)} CPU s; the year in full, streaming and census included, ${text(full.cpuS)}; base and template, once per field set, ${text(base.cpuS)}, the template alone ${text(template.cpuS)}.`,
+    `tippecanoe alone ${text(tippecanoeCpuS)} CPU s; the year in full, streaming and audit included, ${text(full.cpuS)}; the base, once per field set, ${text(base.cpuS)}, of which precompressing ${text(spread(makeCpu).median)} (gzip 6 of the same tiles: ${text(spread(make.map(({ gzip6 }) => gzip6.cpuS)).median)}).`,
     "",
-    "| second pass in one process | threads | swap: CPU s | wall s | decompress | rewrite | compress | fill in | whole process, two passes: CPU s | peak MiB |",
+    "| second pass in one process | threads | CPU s | wall s | read base tiles | rewrite | compress | fill | whole process, two passes: CPU s | peak MiB |",
     "|---|---|---|---|---|---|---|---|---|---|",
     ...rows,
   ].join("\n");

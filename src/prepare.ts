@@ -3,37 +3,61 @@ import type { Arguments } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import { keepRootOptions } from "./config/root-options.js";
+import type { Run } from "./config/run.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
 import { isRemote } from "./raster/remote-url.js";
+import type { Base } from "./tiles/base.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
   if (args.own.base === true) {
     keepRootOptions(args.options, args.given, ctx.log);
-    return prepareBase(args.options, ctx);
+    return prepareBase(args, ctx);
   }
+  if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles goes with --base");
   return prepareIndex(args, ctx);
 }
 
-/** Tile the root's fields without any year's crops, into the archive that every year is made from. */
-async function prepareBase(options: Options, ctx: Context) {
+/** Tile the root's fields without any year's crops, into the precompressed tiles that every year is made from. */
+async function prepareBase({ options, own }: Arguments, ctx: Context) {
   const { withRun } = await import("./config/run.js");
   const { withRootFields } = await import("./fields/root-fields.js");
-  const { cropKeys } = await import("./tiles/archive-metadata.js");
-  const { ensureBase } = await import("./tiles/base-archive.js");
-  const { ensureTemplate, suitsTemplate } = await import("./tiles/swap-template.js");
+  const { ensureBase } = await import("./tiles/base.js");
+  const out = typeof own.pmtiles === "string" ? resolve(own.pmtiles) : undefined;
+  if (out !== undefined) await checkBaseArchive(out, options, own.force === true);
   return withRun({ ...options, base: undefined }, undefined, ctx, async (opened) => {
     const run = await withRootFields(opened);
     const base = await ensureBase(undefined, run);
     const { path, facts } = base;
     const { seen: _seen, ...known } = facts;
-    if (suitsTemplate(cropKeys(false))) await ensureTemplate(undefined, base, run);
     ctx.log.info(`${facts.rows} fields: ${path}`);
+    if (out !== undefined) await writeBaseArchive(base, out, run);
     return { out: path, ...known };
   });
+}
+
+async function checkBaseArchive(out: string, options: Options, force: boolean) {
+  const { layoutOf } = await import("./config/config.js");
+  const { archiveOrigin } = await import("./archive/origin.js");
+  const { fieldsRaw, fieldsClean } = layoutOf(options, 0);
+  await checkOutput(out, { inputs: [fieldsRaw, fieldsClean], originOf: archiveOrigin, force });
+}
+
+/** The base's tiles as PMTiles. */
+async function writeBaseArchive(base: Base, out: string, run: Run) {
+  const { verifyArchive } = await import("./archive/verify.js");
+  const { makeOutput } = await import("./pipeline/output.js");
+  const { LAYERS } = await import("./tiles/archive-metadata.js");
+  const { exportBase } = await import("./tiles/base.js");
+  const { minZoom, maxZoom } = run.options;
+  await makeOutput(out, run.ctx, async ({ partial }, ctx) => {
+    await exportBase(base, partial, { ...run, ctx });
+    await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
+  });
+  run.ctx.log.info(`base tiles: ${out}`);
 }
 
 /** Burn a field set once, on the grid of a raster, into a zone index that every year on that grid uses. */
@@ -98,7 +122,7 @@ await main(
   {
     name: "node dist/prepare.js",
     summary:
-      "Make what a field set needs once: its zone index (which pixels belong to which field; once per raster grid), or, with --base, the base archive that every year's tiles are made from.",
+      "Make what a field set needs once: its zone index (which pixels belong to which field; once per raster grid), or, with --base, the base: precompressed tiles that every year's archive is made from.",
     rootOptions: "use",
     options: [
       "root",
@@ -125,11 +149,12 @@ await main(
       "quiet",
     ],
     own: {
-      base: { type: "boolean", help: "make the base archive of the root's fields, in data/base under the root" },
+      base: { type: "boolean", help: "make the precompressed tiles of the root's fields, in data/base under the root" },
+      pmtiles: { type: "string", help: "with --base: also write the tiles, without any year's crops, to this archive" },
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
-      force: { type: "boolean", help: "replace a file at --out, whoever made it" },
+      force: { type: "boolean", help: "replace a file at --out or --pmtiles, whoever made it" },
     },
     examples: [
       "node dist/prepare.js --base --root work/demo",

@@ -1,4 +1,4 @@
-// Broken geometries, zone indexes and tiles through every kernel, under the sanitizers: fuzz [rounds] [seed].
+// Broken geometries and zone indexes through every kernel, under the sanitizers: fuzz [rounds] [seed].
 // README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
 #include <cstdio>
 #include <cstdlib>
@@ -10,9 +10,6 @@
 
 #include "geometry/geojson.h"
 #include "parquet/encode.h"
-#include "tiles/swap.h"
-#include "tiles/template/lz77.h"
-#include "tiles/template/template.h"
 #include "zonal/burn.h"
 #include "zonal/count_weighted.h"
 #include "zonal/table.h"
@@ -183,224 +180,6 @@ void encode_some() {
   encode_strings(text.data(), lengths, valid.data(), rows);
 }
 
-void put_number(Bytes& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
-  out.push_back(static_cast<uint8_t>(value));
-}
-
-void put_field(Bytes& out, uint32_t number, const Bytes& bytes) {
-  put_number(out, number << 3 | 2);
-  put_number(out, bytes.size());
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-Bytes text(const char* from) { return Bytes(from, from + std::strlen(from)); }
-
-constexpr uint32_t kRows = 500;
-
-// A vector tile, mostly sound before it is damaged, or sound.
-Bytes tile(bool sound = false) {
-  Bytes out;
-  for (uint32_t layers = below(3); layers > 0; layers--) {
-    Bytes layer;
-    put_field(layer, 1, text((sound ? layers == 1 : below(2) == 0) ? "fields" : "centroids"));
-    for (uint32_t features = below(below(16) == 0 ? 900 : 6); features > 0; features--) {
-      Bytes feature, tags;
-      for (uint32_t pairs = below(3); pairs > 0; pairs--) {
-        put_number(tags, below(200));
-        put_number(tags, below(200));
-      }
-      put_number(feature, 1 << 3);
-      put_number(feature, !sound && below(50) == 0 ? engine() : below(kRows));
-      if (below(4) != 0) put_field(feature, 2, tags);
-      put_field(feature, !sound && below(4) == 0 ? 99 : 4, Bytes(below(200), static_cast<uint8_t>(below(3))));
-      put_field(layer, 2, feature);
-    }
-    for (uint32_t keys = below(3); keys > 0; keys--)
-      put_field(layer, 3, text(!sound && below(20) == 0 ? "crop_code" : "area_ha"));
-    for (uint32_t values = below(200); values > 0; values--) put_field(layer, 4, Bytes(below(4), 40));
-    put_field(out, 3, layer);
-  }
-  if (sound) return out;
-  for (uint32_t flips = below(4); flips > 0 && !out.empty(); flips--) {
-    out[below(static_cast<uint32_t>(out.size()))] ^= static_cast<uint8_t>(1 << below(8));
-  }
-  if (below(4) == 0) out.resize(below(static_cast<uint32_t>(out.size()) + 1));
-  // Exactly as large as it is, so that one byte beyond is found.
-  out.shrink_to_fit();
-  return out;
-}
-
-// Rewrite a tile and what comes out of that, and compress and damage it: true when it was taken for a tile.
-bool swap_tile(Gzip& gzip) {
-  std::vector<uint8_t> index(kRows), seen(kRows);
-  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(4));
-  if (below(20) == 0) index[below(kRows)] = 200;
-  const uint32_t palette[] = {0, 1, 1, 2, 2, 0};
-  const uint8_t values[] = {40, 1, 40, 5, 10, 1, 'x'};
-  const int32_t offsets[] = {0, 2, 4, 7};
-  std::vector<SwapColumn> columns(1);
-  columns[0].keys = {"crop_code", "crop_name"};
-  columns[0].narrow = index.data();
-  columns[0].palette = palette;
-  columns[0].entries = 3;
-  TileSwapper swapper({{"fields", seen.data()}, {"centroids", seen.data()}}, {values, offsets, 3}, kRows);
-  Buffer out, packed, plain;
-  const Bytes bytes = tile();
-  try {
-    swapper.rewrite(bytes.data(), bytes.size(), columns, below(2) == 0, out);
-  } catch (const TileError&) {
-    return false;
-  }
-  gzip.deflate(out.data(), out.size, packed);
-  const bool damaged = below(2) == 0;
-  Bytes stored(packed.data(), packed.data() + packed.size);
-  if (damaged) stored[below(static_cast<uint32_t>(stored.size()))] ^= static_cast<uint8_t>(1 << below(8));
-  try {
-    gzip.inflate(stored.data(), stored.size(), plain);
-  } catch (const TileError&) {
-    if (!damaged) std::abort();
-    return true;
-  }
-  if (damaged) return true;
-  const bool same = plain.size == out.size && (out.size == 0 || std::memcmp(plain.data(), out.data(), out.size) == 0);
-  if (!same) std::abort();
-  return true;
-}
-
-// Prefix codes of counts of every kind are complete, and none is too long.
-void lengths_complete() {
-  std::vector<uint32_t> counts(2 + below(284));
-  uint32_t a = 1, b = 1;
-  const uint32_t kind = below(3);
-  for (uint32_t& count : counts) {
-    // Fibonacci's numbers make the longest codes that there are.
-    count = kind == 0 ? below(4) : kind == 1 ? 1u << below(30) : a;
-    std::tie(a, b) = std::make_pair(b, a + b < (1u << 30) ? a + b : 1u);
-  }
-  const uint32_t longest = counts.size() > 100 ? 15 : 7 + below(9);
-  std::vector<uint8_t> lengths(counts.size());
-  code_lengths(counts.data(), counts.size(), longest, lengths.data());
-  uint64_t used = 0;
-  size_t symbols = 0;
-  for (size_t s = 0; s < counts.size(); s++) {
-    if ((counts[s] > 0) != (lengths[s] > 0) || lengths[s] > longest) std::abort();
-    if (lengths[s] == 0) continue;
-    symbols++;
-    used += uint64_t{1} << (longest - lengths[s]);
-  }
-  if (symbols > 1 && used != uint64_t{1} << longest) std::abort();
-}
-
-// Text cut around places that no match may touch, compressed and decompressed.
-void deflate_text(Gzip& gzip) {
-  Bytes text(1 + below(below(8) == 0 ? 70000 : 2000));
-  const uint32_t letters = 1 + below(below(2) == 0 ? 4 : 255);
-  for (size_t i = 0; i < text.size(); i++) {
-    const uint32_t back = 1 + below(300);
-    text[i] = static_cast<uint8_t>(below(3) == 0 || back > i ? below(letters) : text[i - back]);
-  }
-  const auto size = static_cast<uint32_t>(text.size());
-  std::vector<uint32_t> stops(size, size), seams(size, size);
-  // As features have them: two bytes of a seam, then a stop.
-  for (uint32_t i = below(50); i + 3 < size; i += 3 + below(60)) {
-    seams[i] = i;
-    seams[i + 1] = i + 1;
-    stops[i + 2] = i + 2;
-  }
-  for (uint32_t i = size - 1; i-- > 0;) {
-    stops[i] = std::min(stops[i], stops[i + 1]);
-    seams[i] = std::min(seams[i], seams[i + 1]);
-  }
-  Lz77 lz;
-  lz.open(text.data(), stops.data(), seams.data(), size);
-  std::vector<Token> tokens;
-  lz.cut(0, size, TokenCosts::guess(), tokens);
-  LitLenCounts litlen{};
-  DistanceCounts distance{};
-  litlen[kEndOfBlock] = 1;
-  uint32_t place = 0;
-  for (const Token& token : tokens) {
-    for (uint32_t i = place; token.length > 0 && i < place + token.length; i++) {
-      if (stops[i] == i || stops[i - token.distance()] == i - token.distance()) std::abort();
-      if ((seams[i] == i) != (seams[i - token.distance()] == i - token.distance())) std::abort();
-    }
-    if (token.length == 0) {
-      litlen[text[place]]++;
-    } else {
-      litlen[length_code(token.length).symbol]++;
-      distance[distance_code(token.distance()).symbol]++;
-    }
-    place += std::max<uint32_t>(token.length, 1);
-  }
-  const BlockCodes codes = BlockCodes::from(litlen, distance);
-  const BlockCodes& block = below(4) == 0 ? BlockCodes::fixed() : codes;
-  BitWriter bits;
-  block.write_head(bits, true);
-  place = 0;
-  for (const Token& token : tokens) {
-    if (token.length == 0)
-      bits.put(block.litlen[text[place]]);
-    else
-      block.write_match(bits, token.length, token.distance());
-    place += std::max<uint32_t>(token.length, 1);
-  }
-  bits.put(block.litlen[kEndOfBlock]);
-  Bytes stored{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
-  stored.insert(stored.end(), bits.bytes().begin(), bits.bytes().end());
-  for (const uint32_t word : {crc32_of(0, text.data(), size), size}) {
-    for (uint32_t shift = 0; shift < 32; shift += 8) stored.push_back(static_cast<uint8_t>(word >> shift));
-  }
-  Buffer plain;
-  gzip.inflate(stored.data(), stored.size(), plain);
-  if (plain.size != size || std::memcmp(plain.data(), text.data(), size) != 0) std::abort();
-}
-
-// Make a template's record of a tile and fill it, sound or damaged: true when it was taken for a record.
-bool fill_template(Gzip& gzip) {
-  std::vector<uint8_t> index(kRows), seen(kRows);
-  const uint32_t crops = 1 + below(below(3) == 0 ? 200 : 6);
-  for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(crops + 1));
-  std::vector<uint32_t> codes(crops);
-  for (uint32_t& code : codes) code = below(below(50) == 0 ? 20000 : 16384);
-  TemplateYear year;
-  year.narrow = index.data();
-  year.codes = codes.data();
-  year.entries = crops;
-  TemplateMaker maker({"fields", "centroids"}, "crop_code", kRows);
-  TemplateFiller filler({seen.data(), seen.data()}, kRows);
-  Buffer made, plain;
-  try {
-    const Bytes bytes = tile(below(8) != 0);
-    if (!maker.make(bytes.data(), bytes.size(), made)) return false;
-  } catch (const TileError&) {
-    return false;
-  }
-  Bytes record(made.data(), made.data() + made.size);
-  const uint32_t flips = below(2) == 0 ? 0 : 1 + below(4);
-  for (uint32_t i = 0; i < flips; i++) {
-    record[4 + below(static_cast<uint32_t>(record.size() - 4))] ^= static_cast<uint8_t>(1 << below(8));
-  }
-  const bool cut = flips > 0 && below(8) == 0;
-  if (cut) record.resize(4 + below(static_cast<uint32_t>(record.size() - 4)));
-  // The checksum is not what keeps it from harm.
-  const uint32_t check = crc32_of(0, record.data() + 4, record.size() - 4);
-  std::memcpy(record.data(), &check, 4);
-  record.shrink_to_fit();
-  try {
-    filler.open(record.data(), record.size());
-    Bytes room(std::min<size_t>(filler.most_bytes(), size_t{1} << 24));
-    const size_t size = filler.fill(year, true, room.data(), room.size());
-    if (size == 0 || flips > 0) return size > 0;
-    room.resize(size);
-    gzip.inflate(room.data(), size, plain);
-  } catch (const TemplateError&) {
-    if (flips == 0) std::abort();
-    return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -408,14 +187,9 @@ int main(int argc, char** argv) {
   engine.seed(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
   const Albers conus{-1.6755160819145565, 6378137, 0.006694380022900787, 0.6029035, 1.34915, 9928937.0, -0.0, 0};
   const Grid grids[] = {{1, -112, -1, 72, 48, 40}, {0.5, -96, -0.25, 56, 2100, 600}, {30, -2e6, -30, 3e6, 3000, 2000}};
-  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0, swapped = 0, corrupt = 0, filled = 0;
-  Gzip gzip(5);
+  long statuses[kNoTouch + 1] = {}, counted = 0, refused = 0, written = 0;
   Polygons polygons;
   for (long round = 0; round < rounds; round++) {
-    (swap_tile(gzip) ? swapped : corrupt)++;
-    filled += fill_template(gzip);
-    lengths_complete();
-    deflate_text(gzip);
     const Grid& grid = grids[below(3)];
     if (!tallies_agree()) {
       std::printf("tallies differ, round %ld\n", round);
@@ -469,9 +243,6 @@ int main(int argc, char** argv) {
   }
   std::printf("geometries by status:");
   for (const long n : statuses) std::printf(" %ld", n);
-  std::printf(
-      "\nsegments counted %ld, refused %ld; features written %ld; tiles rewritten %ld, corrupt %ld; records filled "
-      "%ld\n",
-      counted, refused, written, swapped, corrupt, filled);
+  std::printf("\nsegments counted %ld, refused %ld; features written %ld\n", counted, refused, written);
   return 0;
 }

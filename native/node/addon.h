@@ -55,7 +55,7 @@ void export_burn(Napi::Env env, Napi::Object exports);
 void export_raster(Napi::Env env, Napi::Object exports);
 // Adds encodeIds and encodeRows.
 void export_table(Napi::Env env, Napi::Object exports);
-// Adds swap and templates.
+// Adds precompressed tiles and their rewriting.
 void export_tiles(Napi::Env env, Napi::Object exports);
 // Adds the tiler's passes.
 void export_tiler(Napi::Env env, Napi::Object exports);

@@ -109,13 +109,18 @@ export class Archive {
     return this.#plain(this.storedTile(i), i);
   }
 
-  /** The same, where others that lie beside it are not wanted: nothing is read ahead. */
+  /** The same, where others around it are not wanted: nothing is read ahead. */
   readTile(i: number): Uint8Array {
+    return this.#plain(this.readContent(i), i);
+  }
+
+  /** One content as it is stored; nothing is read ahead. */
+  readContent(i: number): Uint8Array {
     const { entries, header } = this;
     const end = entries.offset(i) + entries.length(i);
     // Errors, and what is at hand, are storedTile's.
-    if (end > header.tiles.length) return this.tile(i);
-    return this.#plain(this.#read(header.tiles.offset + entries.offset(i), entries.length(i), "tile data"), i);
+    if (end > header.tiles.length) return this.storedTile(i);
+    return this.#read(header.tiles.offset + entries.offset(i), entries.length(i), "tile data");
   }
 
   /** One tile, decompressed; undefined where the archive has none. */

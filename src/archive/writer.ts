@@ -46,6 +46,7 @@ export class ArchiveWriter {
   constructor(
     readonly path: string,
     private readonly tileCompression: number = COMPRESSION.gzip,
+    private readonly tileType: number = TILE_TYPE.mvt,
   ) {
     this.#fd = this.#guarded("Cannot create archive", () => openSync(path, "w+"));
   }
@@ -132,7 +133,7 @@ export class ArchiveWriter {
       clustered: true,
       internalCompression: COMPRESSION.gzip,
       tileCompression: this.tileCompression,
-      tileType: TILE_TYPE.mvt,
+      tileType: this.tileType,
       minZoom: tileOf(entries.tileId(0)).z,
       maxZoom: tileOf(this.#nextTileId - 1).z,
       bounds: facts.bounds,

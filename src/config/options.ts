@@ -109,13 +109,13 @@ export const OPTIONS = {
   // Tiles
   tiles: {
     type: "string",
-    default: "swap",
-    choices: ["swap", "full"],
-    help: "how a year is tiled: its attributes put into the base archive, or everything by tippecanoe",
+    default: "rewrite",
+    choices: ["rewrite", "full"],
+    help: "how a year is tiled: its attributes put into the base's tiles, or everything by tippecanoe",
   },
   base: {
     type: "string",
-    help: "base archive of the same fields (default: in data/base under the root, made where there is none)",
+    help: "base of the same fields: a file from data/base of another root (default: in data/base under the root, made where there is none)",
   },
   cropNames: {
     type: "boolean",

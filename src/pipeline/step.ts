@@ -127,7 +127,7 @@ export async function runStep<F extends Facts>(
     }
     log.info(`begins: ${verdict.reason}`);
     await step.validate(own);
-    // A step that has begun comes to its end with all that it is made of: a base with its template, say.
+    // A step that has begun comes to its end with all that it is made of: a base, say, that its year waits for.
     const { drain: _, ...begun } = own;
     return await make(step, begun);
   } catch (error) {

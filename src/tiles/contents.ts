@@ -1,3 +1,4 @@
+import { Entries } from "../archive/entries.js";
 import type { Archive } from "../archive/reader.js";
 import { firstTileId } from "../archive/tile-id.js";
 
@@ -95,4 +96,21 @@ export function spansOf({ offsets, lengths }: Contents, { from, to }: ContentRan
     ends[c - from] = bytes;
   }
   return { spans: Float64Array.from(spans), ends };
+}
+
+/** The archive's directory, its contents written anew one behind the other with these lengths. */
+export function directoryOf({ entries }: Archive, { ofEntry, count }: Contents, lengths: Uint32Array): Entries {
+  const starts = new Float64Array(count);
+  for (let c = 1; c < count; c++) starts[c] = (starts[c - 1] as number) + (lengths[c - 1] as number);
+  const directory = new Entries(entries.count);
+  for (let e = 0; e < entries.count; e++) {
+    const content = ofEntry[e] as number;
+    directory.push(entries.tileId(e), starts[content] as number, lengths[content] as number, entries.runLength(e));
+  }
+  return directory;
+}
+
+/** Put the lengths of a range's contents, of which the ends are known, among those of all. */
+export function setLengths(lengths: Uint32Array, { from }: ContentRange, ends: Uint32Array): void {
+  for (let i = 0; i < ends.length; i++) lengths[from + i] = (ends[i] as number) - (ends[i - 1] ?? 0);
 }

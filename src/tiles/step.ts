@@ -14,14 +14,13 @@ import { InputFiles } from "../pipeline/input-files.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
 import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
-import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base-archive.js";
+import type { YearAttributes } from "./attribute-plan.js";
+import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base.js";
 import { takeCensus } from "./census.js";
 import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
+import { checkSample } from "./rewrite-check.js";
+import { type PassMember, RewritePass } from "./rewrite-pass.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
-import { checkSample } from "./swap-check.js";
-import { type SwapMember, SwapPass } from "./swap-pass.js";
-import type { YearAttributes } from "./swap-plan.js";
-import { ensureTemplate, suitsTemplate } from "./swap-template.js";
 import { tileFields } from "./tile-fields.js";
 
 /** What an archive holds, and what of the inputs did not get into it. */
@@ -58,7 +57,7 @@ export interface YearTable {
  *
  * @param member  of a pass that it shares with other years.
  */
-export function tilesStep(zonal: YearTable, run: Run, member = new SwapPass().member()): Step<TilesFacts> {
+export function tilesStep(zonal: YearTable, run: Run, member = new RewritePass().member()): Step<TilesFacts> {
   const { options, layout } = run;
   const { year } = zonal;
   const files = new InputFiles(zonal.path);
@@ -71,7 +70,7 @@ export function tilesStep(zonal: YearTable, run: Run, member = new SwapPass().me
     run: (partial, ctx) =>
       options.tiles === "full"
         ? tileYear(zonal, inputs, partial, { ...run, ctx })
-        : swapYears([zonal], [cropKeys(options.cropNames)], inputs, partial, member, { ...run, ctx }),
+        : rewriteYears([zonal], [cropKeys(options.cropNames)], inputs, partial, member, { ...run, ctx }),
   };
 }
 
@@ -89,7 +88,7 @@ export function singleArchiveStep(zonals: readonly YearTable[], run: Run): Step<
     year: last.year,
     target: join(layout.root, "outputs", "tiles", `fields_${options.region}_${span}_full.pmtiles`),
     record: join(layout.state, `${options.region}_${span}_tiles.json`),
-    run: (partial, ctx) => swapYears(zonals, keys, inputs, partial, new SwapPass().member(), { ...run, ctx }),
+    run: (partial, ctx) => rewriteYears(zonals, keys, inputs, partial, new RewritePass().member(), { ...run, ctx }),
   };
 }
 
@@ -121,12 +120,12 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
   } as const;
 }
 
-async function swapYears(
+async function rewriteYears(
   zonals: readonly YearTable[],
   keys: readonly CropKeys[],
   inputs: Inputs,
   partial: string,
-  member: SwapMember,
+  member: PassMember,
   run: Run,
 ): Promise<TilesFacts> {
   const { options, layout, pool, ctx } = run;
@@ -135,10 +134,8 @@ async function swapYears(
   // Another run may make the base anew meanwhile.
   const made = new InputFiles();
   const { base, years, unmatched } = await member.inTurn(async () => {
-    const plain = await ensureBase(last.year, run);
-    made.watch(plain.path);
-    const fits = keys.length === 1 && keys.every(suitsTemplate);
-    const base = { ...plain, template: fits ? await ensureTemplate(last.year, plain, run) : undefined };
+    const base = await ensureBase(last.year, run);
+    made.watch(base.path);
     const { fields } = await openFieldSources(layout, options);
     const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
       [],
@@ -173,10 +170,10 @@ async function swapYears(
     metadata: { ...metadata, ...(tilestats && { tilestats }) },
   };
   const report = await member.join(base, output, pool(), ctx);
-  const compared = await checkSample(partial, base.path, attributes, ctx);
+  const compared = await checkSample(partial, { path: base.path, rows: facts.rows }, attributes, ctx);
   made.requireUnchanged();
-  const { tiles, misfits, gzip } = report;
-  ctx.log.info("tiles have their attributes", { tiles, compared, misfits, gzip });
+  const { tiles, rewritten, gzip } = report;
+  ctx.log.info("tiles have their attributes", { tiles, compared, rewritten, gzip });
   const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
   const withoutCrop = years.map((crops) => crops.withoutCrop);
   return {

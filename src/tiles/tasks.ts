@@ -4,12 +4,11 @@ import { columnIds } from "../fields/field-id.js";
 import { readFields, type SliceColumns } from "../fields/reader.js";
 import type { FeatureText, TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
-import type { SwapPlan, Swapped } from "../kernel/tiles.js";
-import { roomFor, type TemplateFillPlan, type TemplateMakerPlan, type TilesKernel } from "../kernel/tiles.js";
+import type { AttributePlan, RecordPlan, TilesKernel, YearTiles } from "../kernel/tiles.js";
 import { moved } from "../parallel/moved.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { BatchOffsets, type SharedOffsets } from "./batch-offsets.js";
 import type { Spans } from "./contents.js";
-import { Places } from "./places.js";
 import type { PropertyChoice } from "./properties.js";
 
 /** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
@@ -60,187 +59,101 @@ export async function featureSlice(task: FeatureTask): Promise<FeatureText> {
 }
 featureSlice.module = import.meta.url;
 
-export interface SwapTask {
-  /** The base archive. */
-  readonly path: string;
-  /** Where the contents lie: pairs of offset and length, bytes from the file's start, in the tiles' order. */
-  readonly spans: Float64Array;
-  readonly tileIds: Float64Array;
-  /** Ends of the contents, once the spans are read one behind the other. */
-  readonly ends: Uint32Array;
-  readonly compressed: boolean;
-  readonly markFrom: number;
-  readonly plan: SwapPlan;
-}
-
-/** Give a range of an archive's tiles their attributes. */
-export async function swapTiles(task: SwapTask): Promise<Swapped> {
-  const { path, spans, ends, compressed, markFrom, plan } = task;
-  const stored = readSpans(path, spans, ends.at(-1) ?? 0);
-  try {
-    const swapped = nativeKernel().swap(stored, ends, compressed, markFrom, plan);
-    return moved(
-      swapped,
-      swapped.outputs.flatMap(({ content, ends: tileEnds }) => [content, tileEnds]),
-    );
-  } catch (cause) {
-    throw await unreadable(cause, task.tileIds);
-  }
-}
-swapTiles.module = import.meta.url;
-
-export interface MakeTask extends Spans {
-  /** The base archive. */
+export interface PrecompressTask extends Spans {
+  /** An archive of gzip tiles. */
   readonly path: string;
   readonly tileIds: Float64Array;
-  readonly plan: TemplateMakerPlan;
+  readonly plan: RecordPlan;
 }
 
-/** Make the template's records of a range of an archive's tiles. */
-export async function makeTemplates({ path, spans, ends, tileIds, plan }: MakeTask) {
+/** Make the records of a range of an archive's tiles. */
+export async function precompressTiles({ path, spans, ends, tileIds, plan }: PrecompressTask) {
   const stored = readSpans(path, spans, ends.at(-1) ?? 0);
   try {
-    const made = nativeKernel().makeTemplate(stored, ends, plan);
-    return moved(made, [made.records, made.ends]);
+    const made = nativeKernel().precompress(stored, ends, plan);
+    return moved(made, [made.content, made.ends]);
   } catch (cause) {
     throw await unreadable(cause, tileIds);
   }
 }
-makeTemplates.module = import.meta.url;
+precompressTiles.module = import.meta.url;
 
-export interface FillTask {
-  readonly template: string;
-  /** Where in the template the records lie, and their ends from there. */
-  readonly at: number;
-  readonly ends: Uint32Array;
-  readonly markFrom: number;
-  /** The base archive; where its contents lie, as Spans. */
-  readonly base: string;
-  readonly spans: Float64Array;
-  readonly contentEnds: Uint32Array;
+export interface BaseTilesTask extends Spans {
+  /** The file of the records. */
+  readonly path: string;
   readonly tileIds: Float64Array;
-  readonly fill: TemplateFillPlan;
-  readonly swap: SwapPlan;
+  readonly plan: Parameters<TilesKernel["baseTiles"]>[2];
+}
+
+/** The base tiles of a range of records, as gzip. */
+export async function readBaseTiles({ path, spans, ends, tileIds, plan }: BaseTilesTask) {
+  const records = readSpans(path, spans, ends.at(-1) ?? 0);
+  try {
+    const made = nativeKernel().baseTiles(records, ends, plan);
+    return moved(made, [made.content, made.ends]);
+  } catch (cause) {
+    throw await unreadable(cause, tileIds);
+  }
+}
+readBaseTiles.module = import.meta.url;
+
+export interface YearTilesTask extends Spans {
+  /** The file of the records. */
+  readonly path: string;
+  readonly markFrom: number;
+  readonly plan: AttributePlan;
   /** Archives to write. */
   readonly outputs: readonly string[];
-  readonly places: Pick<Places, "shared" | "stretches" | "outputs">;
-  readonly stretch: number;
+  readonly offsets: SharedOffsets;
+  readonly batch: number;
 }
 
-export interface FilledTiles {
-  /** By output. */
-  readonly ends: readonly Uint32Array[];
-  /** What could not be written yet. */
+export interface WrittenTiles extends Omit<YearTiles, "complete"> {
+  /** By output, what could not be written yet. */
   readonly late?: readonly Uint8Array[] | undefined;
-  readonly damaged?: { readonly tile: number; readonly reason: string };
-  readonly fillCpu: number;
-  readonly swapCpu: Float64Array;
-  readonly misfits: number;
+  /** The first tile that cannot be read, by its place in the range; nothing is written then. */
+  readonly damaged?: { readonly tile: number; readonly reason: string } | undefined;
 }
 
-/** Fill a range of a template, and write it where it belongs in the archives. */
-export async function fillTiles(task: FillTask): Promise<FilledTiles> {
-  const { outputs, ends, places, stretch } = task;
-  const records = readSpans(task.template, Float64Array.of(task.at, ends.at(-1) ?? 0), ends.at(-1) ?? 0);
-  const kernel = nativeKernel();
-  const rooms = outputs.map((_, o) => fillRoom(o, roomFor(records.length, ends.length)));
-  let filled: ReturnType<TilesKernel["fillTemplate"]>;
+/** Give a range of tiles the years' attributes, and write them where they belong in the archives. */
+export async function writeYearTiles(task: YearTilesTask): Promise<WrittenTiles> {
+  const { path, spans, ends, markFrom, plan, outputs, batch } = task;
+  const records = readSpans(path, spans, ends.at(-1) ?? 0);
+  let made: YearTiles;
+  let buffers: Uint8Array[];
+  let capacity = 2 * records.length + MIN_BUFFER_BYTES;
   try {
-    filled = kernel.fillTemplate(records, ends, task.markFrom, task.fill, rooms);
+    do {
+      buffers = outputs.map((_, o) => outputBuffer(o, capacity));
+      made = nativeKernel().writeYears(records, ends, markFrom, plan, buffers);
+      capacity *= 2;
+    } while (!made.complete);
   } catch (cause) {
     const { tile, message: reason } = cause as { tile?: number; message: string };
     if (tile === undefined) throw cause;
-    return { ends: [], damaged: { tile, reason }, fillCpu: 0, swapCpu: new Float64Array(3), misfits: 0 };
+    return { ends: [], rewritten: 0, cpu: new Float64Array(4), damaged: { tile, reason } };
   }
-  const swapCpu = new Float64Array(3);
-  let misfits = 0;
-  const tiles: { content: Uint8Array; ends: Uint32Array }[] = [];
-  for (const [o, tileEnds] of filled.ends.entries()) {
-    const content = (rooms[o] as Uint8Array).subarray(0, tileEnds.at(-1) ?? 0);
-    const missing = [...tileEnds.keys()].filter((i) => tileEnds[i] === (tileEnds[i - 1] ?? 0));
-    misfits += missing.length;
-    tiles.push(
-      missing.length === 0
-        ? { content, ends: tileEnds }
-        : await completed(task, o, content, tileEnds, missing, swapCpu),
-    );
-  }
-  const result = { ends: tiles.map((one) => one.ends), fillCpu: filled.cpu, swapCpu, misfits };
-  const at = Places.from(places).take(
-    stretch,
-    tiles.map(({ content }) => content.length),
+  const contents = made.ends.map((tileEnds, o) => (buffers[o] as Uint8Array).subarray(0, tileEnds.at(-1) ?? 0));
+  const result = { ends: made.ends, rewritten: made.rewritten, cpu: made.cpu };
+  const at = BatchOffsets.from(task.offsets).take(
+    batch,
+    contents.map(({ length }) => length),
   );
   // What others wait for is known: now it may be written while they go on.
-  if (at === undefined) return { ...result, late: tiles.map(({ content }) => content.slice()) };
-  for (const [o, { content }] of tiles.entries())
+  if (at === undefined) return { ...result, late: contents.map((content) => content.slice()) };
+  for (const [o, content] of contents.entries()) {
     writeAt(outputs[o] as string, content, ROOT_AREA_BYTES + (at[o] as number));
+  }
   return result;
 }
-fillTiles.module = import.meta.url;
-
-/** An output with the tiles that its template cannot give. */
-async function completed(
-  task: FillTask,
-  output: number,
-  content: Uint8Array,
-  ends: Uint32Array,
-  missing: readonly number[],
-  cpu: Float64Array,
-) {
-  const stored = readSpans(task.base, task.spans, task.contentEnds.at(-1) ?? 0);
-  const parts = missing.map((i) => stored.subarray(task.contentEnds[i - 1] ?? 0, task.contentEnds[i]));
-  let end = 0;
-  const partEnds = Uint32Array.from(parts, ({ length }) => (end += length));
-  const marked = missing.findIndex((i) => i >= task.markFrom);
-  const plan = { ...task.swap, outputs: task.swap.outputs.slice(output, output + 1) };
-  try {
-    const swapped = nativeKernel().swap(
-      new Uint8Array(Buffer.concat(parts)),
-      partEnds,
-      true,
-      marked < 0 ? missing.length : marked,
-      plan,
-    );
-    for (const i of [0, 1, 2]) cpu[i] = (cpu[i] as number) + (swapped.cpu[i] as number);
-    const [made] = swapped.outputs as [Swapped["outputs"][0]];
-    return merged({ content, ends }, made, missing);
-  } catch (cause) {
-    throw await unreadable(
-      cause,
-      Float64Array.from(missing, (i) => task.tileIds[i] as number),
-    );
-  }
-}
-
-/** Put tiles in the empty places of others. */
-function merged(tiles: Swapped["outputs"][0], others: Swapped["outputs"][0], places: readonly number[]) {
-  const pieces: Uint8Array[] = [];
-  const ends = new Uint32Array(tiles.ends.length);
-  let [taken, from, added] = [0, 0, 0];
-  for (const [k, place] of places.entries()) {
-    const before = tiles.ends[place] as number;
-    ends.set(
-      tiles.ends.subarray(from, place).map((end) => end + added),
-      from,
-    );
-    const other = others.content.subarray(others.ends[k - 1] ?? 0, others.ends[k]);
-    pieces.push(tiles.content.subarray(taken, before), other);
-    added += other.length;
-    ends[place] = before + added;
-    [taken, from] = [before, place + 1];
-  }
-  ends.set(
-    tiles.ends.subarray(from).map((end) => end + added),
-    from,
-  );
-  return { content: new Uint8Array(Buffer.concat([...pieces, tiles.content.subarray(taken)])), ends };
-}
+writeYearTiles.module = import.meta.url;
 
 async function unreadable(cause: unknown, tileIds: Float64Array): Promise<unknown> {
   const { tile } = cause as { tile?: number };
   if (tile === undefined) return cause;
   const { tileName } = await import("../archive/tile-id.js");
-  return new PipelineError("input", "Tile cannot be read", { tile: tileName(tileIds[tile] as number) }, { cause });
+  const where = { tile: tileName(tileIds[tile] as number), reason: (cause as Error).message };
+  return new PipelineError("input", "Tile cannot be read", where);
 }
 
 function writeAt(path: string, bytes: Uint8Array, position: number): void {
@@ -258,15 +171,18 @@ function writeAt(path: string, bytes: Uint8Array, position: number): void {
   }
 }
 
-/** Kept by each thread, by output; as the buffer below. */
-const fillRooms: Uint8Array[] = [];
+/** Tiles may be larger than their records by this, all together. */
+const MIN_BUFFER_BYTES = 2 ** 16;
 
-function fillRoom(output: number, length: number): Uint8Array {
-  const known = fillRooms[output];
+/** Kept by each thread, by output; as the buffer below. */
+const outputBuffers: Uint8Array[] = [];
+
+function outputBuffer(output: number, length: number): Uint8Array {
+  const known = outputBuffers[output];
   if (known !== undefined && known.length >= length) return known;
-  const room = new Uint8Array(length + (length >> 2));
-  fillRooms[output] = room;
-  return room;
+  const buffer = new Uint8Array(length + (length >> 2));
+  outputBuffers[output] = buffer;
+  return buffer;
 }
 
 /** Kept by each thread: a new one for every task would keep the garbage collector busy. */

@@ -4,7 +4,7 @@ import { spatialReference } from "../fields/projection.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { openTarget } from "../publish/open-target.js";
 import { fileSystemOf } from "../system/file-system.js";
-import { lacksBase } from "../tiles/base-archive.js";
+import { lacksBase } from "../tiles/base.js";
 import { tippecanoeVersion } from "../tiles/preflight.js";
 import { openFieldSources } from "../tiles/sources.js";
 import { estimateFirstYear } from "./space.js";

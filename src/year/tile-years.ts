@@ -8,12 +8,12 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
+import { type PassMember, RewritePass } from "../tiles/rewrite-pass.js";
 import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "../tiles/step.js";
-import { type SwapMember, SwapPass } from "../tiles/swap-pass.js";
 
 /**
- * Tile several years, whose zonal tables are there. With the swap all that are not valid yet
- * go through the base in one pass; a year that fails before does not end the others.
+ * Tile several years, whose zonal tables are there. All that are not valid yet
+ * go through the base in one pass (unless they are tiled in full); a year that fails before does not end the others.
  *
  * @returns facts by year.
  * @throws {PipelineError} a single year's own error; partial, naming the years, when some of several failed.
@@ -26,12 +26,12 @@ export async function tileYears(
 ): Promise<Record<string, TilesFacts>> {
   const tables = years.map((year) => zonalTable(year, options));
   return withYears(years, options, ctx, async (run) => {
-    const stepOf = (table: YearTable, member?: SwapMember) => tilesStep(table, runOfYear(run, table.year), member);
+    const stepOf = (table: YearTable, member?: PassMember) => tilesStep(table, runOfYear(run, table.year), member);
     const todo: boolean[] = [];
     for (const table of tables) todo.push(!(await judgeStep(stepOf(table), force)).skip);
-    const pass = new SwapPass(todo.filter(Boolean).length);
+    const pass = new RewritePass(todo.filter(Boolean).length);
     const make = async (table: YearTable, runs: boolean) => {
-      const member = (runs ? pass : new SwapPass()).member();
+      const member = (runs ? pass : new RewritePass()).member();
       try {
         return await runStep(stepOf(table, member), run.ctx, { force });
       } finally {

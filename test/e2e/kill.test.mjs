@@ -60,10 +60,10 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     { name: "release", when: said("zonal", "done"), withinMs: 4 },
     { name: "base", when: said("base", "begins"), withinMs: 250 },
     { name: "tippecanoe", when: said("base", "tippecanoe"), withinMs: 600 },
-    { name: "metadata", when: isBaseRewritten, withinMs: 60 },
-    { name: "template", when: said("template", "begins"), withinMs: 300 },
-    { name: "tiles", when: said("template", "done"), withinMs: 60 },
-    { name: "swap", when: said("tiles", "attributes go"), withinMs: 60 },
+    { name: "precompress", when: isPrecompressing, withinMs: 60 },
+    { name: "compare", when: said("base", "tiles are precompressed"), withinMs: 60 },
+    { name: "tiles", when: said("base", "done"), withinMs: 60 },
+    { name: "attributes", when: said("tiles", "attributes go"), withinMs: 60 },
     { name: "publish", when: said("publish", "begins"), withinMs: 25 },
   ];
 
@@ -75,7 +75,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
   }
 
   /** Its metadata are being replaced. */
-  function isBaseRewritten(root) {
+  function isPrecompressing(root) {
     const folder = join(root, "data/base");
     if (!existsSync(folder)) return false;
     const scratch = readdirSync(folder).find((name) => name.endsWith(".scratch"));
@@ -120,8 +120,8 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const run = await year(root);
     assert.equal(run.code, 0, `${what}: ${run.stderr}`);
     assert.deepEqual(outputsOf(root, YEAR), reference, what);
-    // The lock of a dead maker of zone index, base or template stands until somebody wants to make one again.
-    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/(zones|base|template)_\w+\.lock$/.test(path));
+    // The lock of a dead maker of zone index or base stands until somebody wants to make one again.
+    const left = leftovers(root, YEAR).filter((path) => !/outputs\/state\/(zones|base)_\w+\.lock$/.test(path));
     assert.deepEqual(left, [], what);
     const again = await year(root);
     assert.deepEqual([again.code, stagesOf(again).done], [0, []], what);
@@ -151,7 +151,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     });
     const count = (name) => struck.filter(({ step }) => step === name).length;
     const counts = Object.fromEntries(
-      ["download", "zones", "zonal", "base", "template", "tiles", "publish", "between"].map((s) => [s, count(s)]),
+      ["download", "zones", "zonal", "base", "tiles", "publish", "between"].map((s) => [s, count(s)]),
     );
     t.diagnostic(`${struck.length} kills: ${JSON.stringify(counts)}`);
     assert.ok(struck.length >= 20, `only ${struck.length} kills`);
@@ -261,11 +261,11 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     assert.deepEqual(leftovers(root, YEAR), []);
   });
 
-  test("four years at once on one root: one makes the zone index, one the base and one its template, all four are in the manifest", async () => {
+  test("four years at once on one root: one makes the zone index, one the base, all four are in the manifest", async () => {
     const root = newRoot(world, "four-years");
     const runs = await Promise.all(YEARS.map((which) => year(root, {}, which)));
     for (const run of runs) assert.equal(run.code, 0, run.stderr);
-    for (const once of ["zones", "base", "template"])
+    for (const once of ["zones", "base"])
       assert.equal(runs.filter((run) => stagesOf(run).done.includes(once)).length, 1, once);
     const { archives, years } = JSON.parse(readFileSync(join(root, "outputs/web/us_full_years.json"), "utf8"));
     assert.deepEqual(years, YEARS);

@@ -396,7 +396,7 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
     const changed = await runYear(root, 2020, server.template, ["--max-zoom", "12"]);
     assert.equal(changed.code, 0, changed.stderr);
     assert.deepEqual(stagesOf(changed), {
-      done: ["base", "template", "tiles", "publish"],
+      done: ["base", "tiles", "publish"],
       skipped: ["download", "zonal"],
     });
     const { archive, published, manifest, ...same } = outputsOf(root, 2020);
@@ -430,7 +430,7 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
     const second = await runYear(other, 2019, world.source, args);
     assert.equal(second.code, 0, second.stderr);
     assert.deepEqual(stagesOf(second), {
-      done: ["zones", "zonal", "base", "template", "tiles", "publish"],
+      done: ["zones", "zonal", "base", "tiles", "publish"],
       skipped: ["download"],
     });
     const good = outputsOf(other, 2019);
@@ -455,7 +455,7 @@ describe("two years of a small world", { skip: noTippecanoe }, () => {
     const zonal = await runYear(stages, 2019, server.template, ["--only", "zonal", "--keep-cdl"]);
     assert.deepEqual([zonal.code, stagesOf(zonal).done], [0, ["zones", "zonal"]], zonal.stderr);
     const tiles = await runYear(stages, 2019, server.template, ["--only", "tiles"]);
-    assert.deepEqual([tiles.code, stagesOf(tiles).done], [0, ["base", "template", "tiles"]], tiles.stderr);
+    assert.deepEqual([tiles.code, stagesOf(tiles).done], [0, ["base", "tiles"]], tiles.stderr);
     assert.ok(has(raster), "a run without the zonal stage does not judge whether the raster has been used");
     const all = await runYear(stages, 2019, server.template);
     assert.deepEqual([all.code, stagesOf(all).done], [0, ["publish"]], all.stderr);

@@ -1,4 +1,4 @@
-#include "tiles/swap.h"
+#include "tiles/rewrite.h"
 
 #include <algorithm>
 #include <utility>
@@ -18,8 +18,8 @@ void append_field(Buffer& out, uint64_t tag, const uint8_t* bytes, size_t length
 
 }  // namespace
 
-struct TileSwapper::Layer {
-  const std::vector<SwapColumn>& columns;
+struct TileRewriter::Layer {
+  const std::vector<AttributeColumn>& columns;
   // Where features are ticked off; null where they are not.
   uint8_t* seen;
   // How many the layer has so far, those that are added included.
@@ -32,15 +32,15 @@ namespace {
 constexpr uint32_t kNone = 0xffffffff;
 }
 
-TileSwapper::TileSwapper(std::vector<SwapLayer> layers, SwapValues values, uint64_t rows)
+TileRewriter::TileRewriter(std::vector<MarkedLayer> layers, EncodedValues values, uint64_t rows)
     : layers_(std::move(layers)),
       values_(values),
       rows_(rows),
       value_number_(values.count),
       value_stamp_(values.count) {}
 
-void TileSwapper::rewrite(const uint8_t* tile, size_t size, const std::vector<SwapColumn>& columns, bool mark,
-                          Buffer& out) {
+void TileRewriter::rewrite(const uint8_t* tile, size_t size, const std::vector<AttributeColumn>& columns, bool mark,
+                           Buffer& out) {
   out.size = 0;
   Reader reader{tile, tile + size};
   while (!reader.done()) {
@@ -60,11 +60,11 @@ void TileSwapper::rewrite(const uint8_t* tile, size_t size, const std::vector<Sw
   }
 }
 
-void TileSwapper::rewrite_layer(const uint8_t* from, const uint8_t* to, const std::vector<SwapColumn>& columns,
-                                bool mark) {
+void TileRewriter::rewrite_layer(const uint8_t* from, const uint8_t* to, const std::vector<AttributeColumn>& columns,
+                                 bool mark) {
   // Keys and values may stand after the features, whose tags count on from them.
   Layer layer{columns, nullptr, 0, 0, std::vector<uint32_t>(columns.size(), kNone)};
-  const SwapLayer* known = nullptr;
+  const MarkedLayer* known = nullptr;
   for (Reader reader{from, to}; !reader.done();) {
     const uint64_t tag = reader.next();
     const uint64_t field = tag >> 3;
@@ -78,13 +78,15 @@ void TileSwapper::rewrite_layer(const uint8_t* from, const uint8_t* to, const st
     const char* const text = reinterpret_cast<const char*>(reader.at);
     reader.skip(length);
     if (tag == kLayerName) {
-      const auto same = [&](const SwapLayer& one) { return one.name.compare(0, std::string::npos, text, length) == 0; };
+      const auto same = [&](const MarkedLayer& one) {
+        return one.name.compare(0, std::string::npos, text, length) == 0;
+      };
       const auto found = std::find_if(layers_.begin(), layers_.end(), same);
       if (found == layers_.end()) throw TileError("layer was not announced");
       known = &*found;
     } else if (tag == kLayerKeys) {
       layer.keys++;
-      for (const SwapColumn& column : columns) {
+      for (const AttributeColumn& column : columns) {
         for (const std::string& key : column.keys) {
           if (key.compare(0, std::string::npos, text, length) == 0)
             throw TileError("attribute is there already: " + key);
@@ -122,7 +124,7 @@ void TileSwapper::rewrite_layer(const uint8_t* from, const uint8_t* to, const st
   body_.append(new_values_.data(), new_values_.size);
 }
 
-void TileSwapper::rewrite_feature(const uint8_t* from, const uint8_t* body, const uint8_t* to, Layer& layer) {
+void TileRewriter::rewrite_feature(const uint8_t* from, const uint8_t* body, const uint8_t* to, Layer& layer) {
   uint64_t row = kMaxNumber;
   // The last field of tags, and how many numbers all of them hold.
   const uint8_t *field = nullptr, *tags = nullptr, *after = nullptr;
@@ -171,9 +173,9 @@ void TileSwapper::rewrite_feature(const uint8_t* from, const uint8_t* body, cons
   body_.size += static_cast<size_t>(out - start);
 }
 
-void TileSwapper::add_pairs(uint64_t row, Layer& layer) {
+void TileRewriter::add_pairs(uint64_t row, Layer& layer) {
   for (size_t c = 0; c < layer.columns.size(); c++) {
-    const SwapColumn& column = layer.columns[c];
+    const AttributeColumn& column = layer.columns[c];
     const uint32_t entry = column.at(row);
     if (entry == 0) continue;
     if (entry > column.entries) throw TileError("row has no entry in the palette: " + std::to_string(row));

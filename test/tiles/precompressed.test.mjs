@@ -1,7 +1,7 @@
-// Years filled into a swap template, against the same years made without one: tiles of all kinds, crops of all kinds,
-// read by npm's pmtiles and @mapbox/vector-tile over zlib; and templates that are damaged.
+// Years filled into precompressed tiles, against the same years by rewriting every tile: tiles of all kinds, crops of
+// all kinds, read by npm's pmtiles and @mapbox/vector-tile over zlib; base tiles; and records that are damaged.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -13,12 +13,12 @@ import { tileId } from "../../dist/archive/tile-id.js";
 import { ArchiveWriter } from "../../dist/archive/writer.js";
 import { openPool } from "../../dist/parallel/pool.js";
 import { cropKeys } from "../../dist/tiles/archive-metadata.js";
+import { BaseTiles, exportBaseTiles } from "../../dist/tiles/base-tiles.js";
+import { BatchOffsets } from "../../dist/tiles/batch-offsets.js";
 import { indexCrops } from "../../dist/tiles/crop-index.js";
-import { Places } from "../../dist/tiles/places.js";
-import { swapAttributes } from "../../dist/tiles/swap.js";
-import { checkSample } from "../../dist/tiles/swap-check.js";
-import { ensureTemplate, suitsTemplate } from "../../dist/tiles/swap-template.js";
-import { openTemplate } from "../../dist/tiles/template-file.js";
+import { precompressArchive } from "../../dist/tiles/precompress.js";
+import { rewriteAttributes } from "../../dist/tiles/rewrite-attributes.js";
+import { checkBaseTiles, checkSample } from "../../dist/tiles/rewrite-check.js";
 import { testContext } from "../support/context.mjs";
 import { vectorTile } from "../support/field-tiles.mjs";
 import { openPmtiles } from "../support/pmtiles-file.mjs";
@@ -28,6 +28,8 @@ import { leaveFree, tinyDisk } from "../support/tiny-disk.mjs";
 
 const ROWS = 20_000;
 const MAX_ZOOM = 6;
+/** Of each base: 5 x 3 at each of the zooms 3 to 6. */
+const TILES = 60;
 const BOUNDS = { west: -180, south: -80, east: 180, north: 80 };
 
 let pool;
@@ -92,20 +94,22 @@ function makeBase(folder, seed, sizes) {
   return { path, engine: "test", facts: { rows: ROWS, seen: Object.fromEntries(encoded) }, tilestats: undefined };
 }
 
-function layoutIn(folder) {
-  return { root: folder, state: join(folder, "outputs/state") };
-}
-
-function template(base, folder, ctx = testContext()) {
-  return ensureTemplate(undefined, base, { layout: layoutIn(folder), pool: () => pool, ctx });
+/** The base with its tiles precompressed. */
+async function precompressed(base, folder, ctx = testContext()) {
+  const path = join(folder, "base.precompressed");
+  const report = await precompressArchive(base.path, path, base.facts.rows, { vector_layers: [] }, pool, ctx);
+  return { ...base, path, report };
 }
 
 const yearOf = (crops) => ({ keys: cropKeys(false), crops: indexCrops(Float64Array.from(crops)) });
 
-async function swap(base, crops, paths, threads = pool) {
+/** From gzip tiles each is rewritten; records are filled. */
+async function write(base, crops, paths, threads = pool) {
   const outputs = paths.map((path, i) => ({ path, years: [yearOf(crops[i])], metadata: { vector_layers: [] } }));
-  const report = await swapAttributes(base, outputs, threads, testContext());
-  for (const [i, path] of paths.entries()) await checkSample(path, base.path, [yearOf(crops[i])], testContext());
+  const report = await rewriteAttributes(base, outputs, threads, testContext());
+  for (const [i, path] of paths.entries()) {
+    await checkSample(path, { path: base.path, rows: base.facts.rows }, [yearOf(crops[i])], testContext());
+  }
   return report;
 }
 
@@ -146,7 +150,7 @@ async function read(t, path, base, { geometry = true } = {}) {
 
 const all = (of) => Array.from({ length: ROWS }, (_, row) => of(row));
 
-/** Years: their crops, and whether some tiles have more crops than a template takes, or others. */
+/** Years: their crops, and whether some tiles have more crops than a record takes, or others. */
 const YEARS = {
   "one crop": [() => all(() => 1), false],
   "no crop at all": [() => all(() => Number.NaN), false],
@@ -164,7 +168,7 @@ const YEARS = {
 };
 
 for (const seed of [1, 2]) {
-  test(`years of all kinds are what they are without a template, seed ${seed}`, async (t) => {
+  test(`years of all kinds are what they are by rewriting, seed ${seed}`, async (t) => {
     const folder = tempFolder(t);
     // Large enough, at 3000, for slots farther apart than a match reaches.
     const base = makeBase(
@@ -172,14 +176,14 @@ for (const seed of [1, 2]) {
       seed,
       seed === 1 ? [1, 60, 0, 7, 300, 25] : [40, 9, 130, 12, 2, 30, 70, 5, 3000, 16, 33, 21, 8, 3],
     );
-    const made = await template(base, folder);
-    const withTemplate = { ...base, template: made };
+    const made = await precompressed(base, folder);
+    assert.equal(made.report.gzipTiles, 0);
     for (const [name, [crops, misfits]] of Object.entries(YEARS)) {
       const year = crops(new Random(seed));
       const [ours, plain] = [join(folder, "ours.pmtiles"), join(folder, "plain.pmtiles")];
-      const report = await swap(withTemplate, [year], [ours]);
-      assert.equal(report.misfits > 0, misfits, `${name}: ${report.misfits} tiles did not fit`);
-      await swap(base, [year], [plain]);
+      const { rewritten } = await write(made, [year], [ours]);
+      assert.equal(rewritten > 0, misfits, `${name}: ${rewritten} tiles did not fit`);
+      assert.equal((await write(base, [year], [plain])).rewritten, made.report.tiles, "all different contents");
       // Geometry does not depend on the year.
       const options = { geometry: name === "half without" };
       const [a, b] = [await read(t, ours, base, options), await read(t, plain, base, options)];
@@ -196,11 +200,11 @@ for (const seed of [1, 2]) {
 test("the crops of some tile by hand: commonest first or not, every feature has its row's", async (t) => {
   const folder = tempFolder(t);
   const base = makeBase(folder, 3, [30]);
-  const withTemplate = { ...base, template: await template(base, folder) };
+  const made = await precompressed(base, folder);
   const random = new Random(9);
   const year = all(() => (random.chance(0.2) ? Number.NaN : random.pick([1, 1, 1, 5, 176])));
   const path = join(folder, "a.pmtiles");
-  await swap(withTemplate, [year], [path]);
+  await write(made, [year], [path]);
   let compared = 0;
   for (const layers of Object.values(await read(t, path, base))) {
     for (const [id, , properties] of Object.values(layers).flat()) {
@@ -218,7 +222,7 @@ test("GDAL reads the filled tiles: every feature, with its row's crop or none", 
   const random = new Random(4);
   const year = all(() => (random.chance(0.2) ? Number.NaN : random.pick([1, 5, 61, 176, 254])));
   const path = join(folder, "a.pmtiles");
-  await swap({ ...base, template: await template(base, folder) }, [year], [path]);
+  await write(await precompressed(base, folder), [year], [path]);
   const archive = new Archive(path);
   let [compared, none] = [0, 0];
   for (let e = 0; e < archive.entries.count; e += 7) {
@@ -245,21 +249,38 @@ test("GDAL reads the filled tiles: every feature, with its row's crop or none", 
   assert.ok(compared > 1000 && none > 100, `${compared} features, ${none} without a crop`);
 });
 
-test("a full disk while the template is made: exit kind space, nothing is left, and there is one once there is room", async (t) => {
+test("base tiles are what the records were made from, one by one and as an archive", async (t) => {
+  const folder = tempFolder(t);
+  const base = makeBase(folder, 12, [1, 60, 0, 7, 300, 25]);
+  const made = await precompressed(base, folder);
+  assert.ok((await checkBaseTiles(base.path, made.path, ROWS, testContext())) >= TILES - 1);
+  const out = join(folder, "out.pmtiles");
+  await exportBaseTiles(made.path, ROWS, out, { vector_layers: [] }, pool, testContext());
+  const [a, b] = [await read(t, out, base), await read(t, base.path, base)];
+  assert.deepEqual(a, b);
+  const keys = Object.values(a).flatMap((layers) =>
+    Object.values(layers)
+      .flat()
+      .flatMap(([, , p]) => Object.keys(p)),
+  );
+  assert.ok(keys.includes("area_ha") && !keys.includes("crop_code"));
+  // A tile of another place is seen.
+  const other = await precompressed(makeBase(folder, 13, [30]), tempFolder(t));
+  await assert.rejects(checkBaseTiles(base.path, other.path, ROWS, testContext()), /Tile differs from its base/);
+});
+
+test("a full disk while tiles are precompressed: kind space", async (t) => {
   const disk = tinyDisk(t, "16m");
   if (disk === undefined) return t.skip("nothing may be mounted here");
   const base = makeBase(tempFolder(t), 11, [300]);
   leaveFree(disk, 2 ** 16);
-  await assert.rejects(template(base, disk), (error) => error.kind === "space" && /step=template/.test(error.message));
-  assert.deepEqual(readdirSync(join(disk, "data/base")), []);
-  leaveFree(disk, 8 * 2 ** 20);
-  assert.ok((await template(base, disk)).starts.length > 50);
+  await assert.rejects(precompressed(base, disk), (error) => error.kind === "space");
 });
 
 test("the same bytes with 1, 2 and 4 threads, alone and in one pass with others", async (t) => {
   const folder = tempFolder(t);
   const base = makeBase(folder, 4, [60, 90, 300, 45]);
-  const withTemplate = { ...base, template: await template(base, folder) };
+  const made = await precompressed(base, folder);
   const random = new Random(1);
   const years = [0, 1, 2].map(() =>
     all(() => (random.chance(0.01) ? Number.NaN : random.pick([1, 1, 5, 5, 24, 61, 176]))),
@@ -267,13 +288,13 @@ test("the same bytes with 1, 2 and 4 threads, alone and in one pass with others"
   // One year has tiles that do not fit.
   years[1] = years[1].map((crop, row) => (row % 200 === 0 ? 20_000 : crop));
   const paths = years.map((_, i) => join(folder, `alone-${i}.pmtiles`));
-  for (const [i, path] of paths.entries()) await swap(withTemplate, [years[i]], [path]);
+  for (const [i, path] of paths.entries()) await write(made, [years[i]], [path]);
   for (const threads of [1, 4]) {
     const other = openPool(threads);
     try {
       const together = years.map((_, i) => join(folder, `together-${threads}-${i}.pmtiles`));
-      const { misfits } = await swap(withTemplate, years, together, other);
-      assert.ok(misfits > 0);
+      const { rewritten } = await write(made, years, together, other);
+      assert.ok(rewritten > 0);
       for (const [i, path] of together.entries()) assert.ok(readFileSync(path).equals(readFileSync(paths[i])), `${i}`);
     } finally {
       await other.close();
@@ -281,7 +302,7 @@ test("the same bytes with 1, 2 and 4 threads, alone and in one pass with others"
   }
 });
 
-test("tiles that no template can take go without, and are the same", async (t) => {
+test("tiles that no record can hold are kept as gzip, and rewritten", async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, "odd.pmtiles");
   const writer = new ArchiveWriter(path);
@@ -298,86 +319,102 @@ test("tiles that no template can take go without, and are the same", async (t) =
   writer.finish({ metadata: { vector_layers: [] }, bounds: BOUNDS, center: { zoom: 3, lng: 0, lat: 0 } });
   const bits = (rows) => gzipSync(Uint8Array.of(rows.reduce((sum, row) => sum | (1 << row), 0))).toString("base64");
   const base = { path, engine: "test", facts: { rows: 8, seen: { fields: bits([1, 2, 3]), centroids: bits([]) } } };
-  const made = await template(base, folder);
-  assert.deepEqual(
-    [...made.starts.keys()].slice(1).map((i) => made.starts[i] > made.starts[i - 1]),
-    [false, false, false, true],
-  );
+  const made = await precompressed(base, folder);
+  assert.deepEqual([made.report.tiles, made.report.gzipTiles], [4, 3]);
   const crops = Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8);
   const [ours, plain] = [join(folder, "ours.pmtiles"), join(folder, "plain.pmtiles")];
-  const { misfits } = await swap({ ...base, template: made }, [crops], [ours]);
-  assert.equal(misfits, 3);
-  await swap(base, [crops], [plain]);
+  const { rewritten } = await write(made, [crops], [ours]);
+  assert.equal(rewritten, 3);
+  await write(base, [crops], [plain]);
   const [a, b] = [ours, plain].map((one) => new Archive(one));
   for (let e = 0; e < 3; e++) assert.ok(Buffer.from(a.tile(e)).equals(Buffer.from(b.tile(e))));
   a.close();
   b.close();
+  const reader = new BaseTiles(made.path, 8);
+  assert.ok(Buffer.from(reader.readTile(0)).equals(odd[0]));
+  reader.close();
 });
 
-test("a template that is damaged where a year reads it: the tile is named, and the next run makes it again", async (t) => {
+test("a tile with 70,000 rows, and one with 40 KB of values and long polygons, is a record", async (t) => {
   const folder = tempFolder(t);
-  const base = makeBase(folder, 5, [40]);
-  const made = await template(base, folder);
+  const [path, rows] = [join(folder, "large.pmtiles"), 70_000];
+  const random = new Random(8);
+  const cells = Array.from({ length: rows }, (_, id) => ({
+    id,
+    type: 3,
+    geometry: [9, 2 * (id % 4000), 40, 26, 20, 0, 0, 20, 19, 0, 15],
+  }));
+  const long = Array.from({ length: 4000 }, (_, id) => ({
+    id,
+    type: 3,
+    geometry: [
+      9,
+      2,
+      2,
+      (5000 << 3) | 2,
+      ...Array.from({ length: id % 999 === 5 ? 10_000 : 0 }, () => random.integer(1, 9000)),
+      15,
+    ],
+    properties: { area_ha: 1.25 + id },
+  }));
+  for (const { geometry } of long) if (geometry.length < 10) geometry.splice(3, 1, 26, 20, 0, 0, 20, 19, 0);
+  const writer = new ArchiveWriter(path);
+  writer.write(tileId({ z: 3, x: 1, y: 1 }), gzipSync(vectorTile({ fields: cells })));
+  writer.write(tileId({ z: 4, x: 1, y: 1 }), gzipSync(vectorTile({ fields: long, centroids: cells.slice(0, 9) })));
+  writer.finish({ metadata: { vector_layers: [] }, bounds: BOUNDS, center: { zoom: 3, lng: 0, lat: 0 } });
+  const bits = (count) =>
+    gzipSync(
+      Buffer.alloc(Math.ceil(rows / 8))
+        .fill(0xff, 0, count >> 3)
+        .fill((1 << (count & 7)) - 1, count >> 3, (count >> 3) + (count & 7 ? 1 : 0)),
+    ).toString("base64");
+  const base = { path, engine: "test", facts: { rows, seen: { fields: bits(4000), centroids: bits(9) } } };
+  const made = await precompressed(base, folder);
+  assert.equal(made.report.gzipTiles, 0);
+  const crops = Float64Array.from({ length: rows }, () => (random.chance(0.1) ? Number.NaN : random.pick([1, 5, 176])));
+  const out = join(folder, "a.pmtiles");
+  assert.equal((await write(made, [crops], [out])).rewritten, 0);
+  const archive = new Archive(out);
+  const { layers } = new VectorTile(new PbfReader(new Uint8Array(archive.tile(0))));
+  archive.close();
+  assert.equal(layers.fields.length, rows);
+  for (let i = 0; i < rows; i += 7) {
+    const { id, properties } = layers.fields.feature(i);
+    assert.equal(id, i);
+    assert.equal(properties.crop_code ?? Number.NaN, crops[i]);
+  }
+});
+
+test("a record that is damaged where a year reads it: the tile is named, and the base is forgotten", async (t) => {
+  const folder = tempFolder(t);
+  const made = await precompressed(makeBase(folder, 5, [40]), folder);
   const whole = readFileSync(made.path);
   const year = all(() => 5);
   const path = join(folder, "a.pmtiles");
   const random = new Random(3);
+  const archive = new Archive(made.path);
+  const { offset, length } = archive.header.tiles;
+  archive.close();
+  let forgotten = 0;
+  const forget = () => forgotten++;
   for (let round = 0; round < 12; round++) {
     const bytes = Buffer.from(whole);
-    const record = random.integer(0, made.starts.length - 1);
-    bytes[random.integer(made.starts[record], made.starts[record + 1])] ^= 1 << random.integer(0, 8);
+    bytes[offset + random.integer(0, length - 1)] ^= 1 << random.integer(0, 7);
     writeFileSync(made.path, bytes);
-    await assert.rejects(swap({ ...base, template: made }, [year], [path]), (error) => {
+    await assert.rejects(write({ ...made, forget }, [year], [path]), (error) => {
       assert.equal(error.kind, "input");
-      assert.match(error.message, /Swap template is damaged.*path=.*\.template, tile=\d\/\d\/\d/);
+      assert.match(error.message, /Base is damaged, the next run makes it again.*path=.*, tile=\d\/\d\/\d, reason=/);
       return true;
     });
   }
-  const ctx = testContext();
-  const again = await template(base, folder, ctx);
-  assert.ok(ctx.lines.some(({ step, message }) => step === "template" && message.includes("begins")));
-  assert.ok(readFileSync(again.path).equals(whole));
-  await swap({ ...base, template: again }, [year], [path]);
+  assert.equal(forgotten, 12);
+  writeFileSync(made.path, whole.subarray(0, -1000));
+  await assert.rejects(write(made, [year], [path]), /Archive is cut short/);
+  writeFileSync(made.path, whole);
+  await write(made, [year], [path]);
 });
 
-test("a template cut short, of another version, of another base, or something else: said, or made again", async (t) => {
-  const folder = tempFolder(t);
-  const base = makeBase(folder, 6, [10]);
-  const made = await template(base, folder);
-  const whole = readFileSync(made.path);
-  const refused = (bytes, words) => {
-    writeFileSync(made.path, bytes);
-    assert.throws(
-      () => openTemplate(made.path),
-      (error) => error.kind === "input" && words.test(error.message) && error.message.includes(made.path),
-    );
-  };
-  const changed = (at) => Buffer.from(whole.map((byte, i) => (i === at ? byte ^ 1 : byte)));
-  refused(whole.subarray(0, 20), /damaged.*what=magic/);
-  refused(whole.subarray(0, -5), /damaged.*what=bytes/);
-  refused(
-    Buffer.from("nothing of the kind, though it is long enough to be a header ..........."),
-    /damaged.*what=magic/,
-  );
-  refused(changed(8), /another version.*expected=1, received=0/);
-  refused(changed(whole.length - 3), /damaged.*checksum of the index/);
-  refused(changed(13), /damaged.*what=bytes/);
-  // The root's own is made again.
-  const ctx = testContext();
-  const again = await template(base, folder, ctx);
-  assert.ok(ctx.lines.some(({ message }) => message.includes("output was changed")));
-  assert.ok(readFileSync(again.path).equals(whole));
-  // And so is that of a base that has taken the name of another.
-  const other = { ...makeBase(tempFolder(t), 6, [11]) };
-  const changedBase = testContext();
-  await template(other, folder, changedBase);
-  assert.ok(
-    changedBase.lines.some(({ message }) => /base changed/.test(message)),
-    JSON.stringify(changedBase.lines),
-  );
-});
-
-test("a base that is damaged: the template is not made, and the tile is named", async (t) => {
+test("a tile that cannot be read is not precompressed, and named", async (t) => {
   const folder = tempFolder(t);
   const base = makeBase(folder, 7, [40]);
   const archive = new Archive(base.path);
@@ -385,26 +422,22 @@ test("a base that is damaged: the template is not made, and the tile is named", 
   archive.close();
   writeFileSync(base.path, Buffer.from(readFileSync(base.path).map((byte, i) => (i === at ? byte ^ 0xff : byte))));
   await assert.rejects(
-    template(base, folder),
+    precompressed(base, folder),
     (error) =>
       error.kind === "input" &&
-      /Base archive cannot be read.*Tile cannot be read \(tile=\d\/\d\/\d\)/.test(error.message),
+      /Archive cannot be read.*Tile cannot be read \(tile=\d\/\d\/\d, reason=content cannot be decompressed\)/.test(
+        error.message,
+      ),
   );
 });
 
-test("places of stretches: in any order, twice, and by whoever waits too long", () => {
-  const places = Places.create(3, 2);
-  const other = Places.from({ shared: places.shared, stretches: 3, outputs: 2 });
+test("offsets of batches: in any order, twice, and by whoever waits too long", () => {
+  const offsets = BatchOffsets.create(3, 2);
+  const other = BatchOffsets.from({ shared: offsets.shared, batches: 3, outputs: 2 });
   assert.equal(other.take(1, [5, 5], 5), undefined);
-  assert.deepEqual([...places.take(0, [10, 20])], [0, 0]);
+  assert.deepEqual([...offsets.take(0, [10, 20])], [0, 0]);
   assert.deepEqual([...other.take(1, [5, 6])], [10, 20]);
-  assert.deepEqual([...places.take(1, [5, 6])], [10, 20]);
+  assert.deepEqual([...offsets.take(1, [5, 6])], [10, 20]);
   assert.deepEqual([...other.take(2, [1, 1])], [15, 26]);
-  assert.deepEqual([...places.ends()], [16, 27]);
-});
-
-test("which years a template is for", () => {
-  assert.ok(suitsTemplate(cropKeys(false)));
-  assert.ok(!suitsTemplate(cropKeys(true)));
-  assert.ok(!suitsTemplate(cropKeys(false, 2019)));
+  assert.deepEqual([...offsets.ends()], [16, 27]);
 });

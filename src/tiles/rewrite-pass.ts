@@ -1,17 +1,17 @@
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { type SwapOutput, type SwapReport, swapAttributes } from "./swap.js";
-import type { PreparedBase } from "./swap-template.js";
+import type { Base } from "./base.js";
+import { type RewriteReport, rewriteAttributes, type YearOutput } from "./rewrite-attributes.js";
 
 /**
  * Several years' attributes in one pass over the base: it begins when all that are expected
  * have come, or have said that they will not.
  */
-export class SwapPass {
-  readonly #outputs: SwapOutput[] = [];
-  readonly #report = deferred<SwapReport>();
+export class RewritePass {
+  readonly #outputs: YearOutput[] = [];
+  readonly #report = deferred<RewriteReport>();
   #missing: number;
-  #start: (() => Promise<SwapReport>) | undefined;
+  #start: (() => Promise<RewriteReport>) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @param expected  how many outputs. */
@@ -21,7 +21,7 @@ export class SwapPass {
   }
 
   /** A place for one of the outputs. */
-  member(): SwapMember {
+  member(): PassMember {
     let here = false;
     const arrive = () => {
       if (here) return;
@@ -33,7 +33,7 @@ export class SwapPass {
       inTurn: (task) => this.#inTurn(task),
       join: (base, output, pool, ctx) => {
         this.#outputs.push(output);
-        this.#start ??= () => swapAttributes(base, this.#outputs, pool, ctx);
+        this.#start ??= () => rewriteAttributes(base, this.#outputs, pool, ctx);
         arrive();
         return this.#report.promise;
       },
@@ -48,11 +48,11 @@ export class SwapPass {
   }
 }
 
-export interface SwapMember {
+export interface PassMember {
   /** Do something while no other member does: joining a year's crops takes 8 bytes a field for a moment. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** Add the output, and wait until all are made. */
-  join(base: PreparedBase, output: SwapOutput, pool: Pool, ctx: Context): Promise<SwapReport>;
+  join(base: Base, output: YearOutput, pool: Pool, ctx: Context): Promise<RewriteReport>;
   /** It will not come; nothing to do after `join`. */
   leave(): void;
 }

@@ -9,7 +9,7 @@
 namespace fields {
 
 // Attributes that are decided together by a number that each row has.
-struct SwapColumn {
+struct AttributeColumn {
   std::vector<std::string> keys;
   // By row, either bytes or 16-bit words: 0 for none of the attributes, else 1 + an entry of the palette.
   const uint8_t* narrow = nullptr;
@@ -21,38 +21,38 @@ struct SwapColumn {
   uint32_t at(uint64_t row) const { return narrow != nullptr ? narrow[row] : wide[row]; }
 };
 
-struct SwapLayer {
+struct MarkedLayer {
   std::string name;
   // A byte a row, set to 1 for every feature of a marked tile; threads share it.
   uint8_t* seen;
 };
 
 // Values as the tiles store them: protobuf messages `Value`.
-struct SwapValues {
+struct EncodedValues {
   const uint8_t* bytes;
   const int32_t* offsets;
   uint32_t count;
 };
 
 // Rewrites tiles. Not for several threads at once.
-class TileSwapper {
+class TileRewriter {
  public:
-  TileSwapper(std::vector<SwapLayer> layers, SwapValues values, uint64_t rows);
+  TileRewriter(std::vector<MarkedLayer> layers, EncodedValues values, uint64_t rows);
 
   // Put `tile`, with the attributes of `columns` after those that its features have, in place of what is in `out`.
   // Everything else is copied byte for byte, in its order: geometry, other attributes, fields that are unknown.
   // Feature ids are rows. Throws TileError.
-  void rewrite(const uint8_t* tile, size_t size, const std::vector<SwapColumn>& columns, bool mark, Buffer& out);
+  void rewrite(const uint8_t* tile, size_t size, const std::vector<AttributeColumn>& columns, bool mark, Buffer& out);
 
  private:
   struct Layer;
-  void rewrite_layer(const uint8_t* from, const uint8_t* to, const std::vector<SwapColumn>& columns, bool mark);
+  void rewrite_layer(const uint8_t* from, const uint8_t* to, const std::vector<AttributeColumn>& columns, bool mark);
   void rewrite_feature(const uint8_t* from, const uint8_t* body, const uint8_t* to, Layer& layer);
   // Appends the tags that a row gets to pairs_.
   void add_pairs(uint64_t row, Layer& layer);
 
-  std::vector<SwapLayer> layers_;
-  SwapValues values_;
+  std::vector<MarkedLayer> layers_;
+  EncodedValues values_;
   uint64_t rows_;
   // Number of a value in the layer that is at work, where its stamp is the layer's.
   std::vector<uint32_t> value_number_;

@@ -1,13 +1,13 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Type } from "apache-arrow";
 import { gunzip } from "../archive/gunzip.js";
+import { TILE_TYPE } from "../archive/header.js";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
-import { rewriteMetadata } from "../archive/rewrite.js";
+import { checkStructure } from "../archive/structure.js";
 import type { Tilestats } from "../archive/tilestats.js";
-import { verifyArchive } from "../archive/verify.js";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
@@ -18,13 +18,18 @@ import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
+import { exportBaseTiles } from "./base-tiles.js";
 import { type LeftOut, takeCensus } from "./census.js";
 import { tileNatively } from "./native-tiler.js";
+import { precompressArchive, RECORD_VERSION } from "./precompress.js";
+import { checkBaseTiles } from "./rewrite-check.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
 import { tileFields } from "./tile-fields.js";
 
 /** What a base knows of itself; kept in its metadata, so that the file alone will do. */
 export type BaseFacts = {
+  /** RECORD_VERSION of its records. */
+  readonly records: number;
   /** Fingerprint of the fields and of all options that shape the tiles. */
   readonly fields: string;
   readonly rows: number;
@@ -47,8 +52,8 @@ interface BaseMetadata {
   readonly base?: BaseFacts;
 }
 
-/** The tiles of a field set without any year's crops. */
-export interface BaseArchive {
+/** The precompressed tiles of a field set, without any year's crops. */
+export interface Base {
   readonly path: string;
   /** The tiler that made it. */
   readonly engine: string;
@@ -56,6 +61,8 @@ export interface BaseArchive {
   readonly facts: BaseFacts;
   /** Of the attributes that do not change. */
   readonly tilestats: Tilestats | undefined;
+  /** Take it for invalid, so that the next run makes it again; undefined for a file of the user's. */
+  forget?(): void;
 }
 
 /** Everything that a base depends on. */
@@ -77,12 +84,12 @@ export function baseInputs(layout: Layout, options: Options, files: InputFiles) 
 }
 
 /**
- * The base archive of the root's fields, from `--base` or `data/base/`; made where there
+ * The base of the root's fields, from `--base` or `data/base/`; made where there
  * is none. One process makes it, others that start at the same time wait for it.
  *
  * @param year  that wants it, for the log alone.
  */
-export async function ensureBase(year: number | undefined, run: Run): Promise<BaseArchive> {
+export async function ensureBase(year: number | undefined, run: Run): Promise<Base> {
   const { options, layout, ctx } = run;
   const files = new InputFiles();
   const inputs = baseInputs(layout, options, files);
@@ -91,7 +98,13 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
   const step = baseStep(year, inputs, files, run);
   const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
   await ensureStep(step, lock, ctx);
-  return openBase(step.target, print);
+  const forget = () => rmSync(step.record, { force: true });
+  try {
+    return { ...openBase(step.target, print), forget };
+  } catch (error) {
+    forget();
+    throw error;
+  }
 }
 
 /** Whether `ensureBase` would have to tile the fields. */
@@ -106,16 +119,23 @@ export async function lacksBase(run: Run): Promise<boolean> {
  * @param print  of the fields it is wanted for.
  * @throws {PipelineError} input, when it is no base, or one of other fields or options.
  */
-export function openBase(path: string, print: string): BaseArchive {
-  if (!existsSync(path)) throw new PipelineError("input", "Base archive not found", { path });
+export function openBase(path: string, print: string): Base {
+  if (!existsSync(path)) throw new PipelineError("input", "Base not found", { path });
   const archive = new Archive(path);
   try {
     const { engine, base, cells, tilestats } = archive.metadata() as Metadata & BaseMetadata;
     if (base === undefined) {
-      throw new PipelineError("input", "Archive is no base: its metadata say nothing of the fields", { path });
+      throw new PipelineError("input", "Not a base archive: metadata lacks `base`", { path });
+    }
+    if (archive.header.tileType !== TILE_TYPE.mvt && base.records !== RECORD_VERSION) {
+      throw new PipelineError("input", "Base was made by another version", {
+        path,
+        expected: RECORD_VERSION,
+        received: base.records,
+      });
     }
     if (base.fields !== print) {
-      throw new PipelineError("input", "Base archive was made from other fields, or with other options", {
+      throw new PipelineError("input", "Base was made from other fields, or with other options", {
         path,
         expected: print.slice(0, 12),
         received: base.fields.slice(0, 12),
@@ -128,14 +148,14 @@ export function openBase(path: string, print: string): BaseArchive {
 }
 
 /** Bits of the rows that a layer has at the highest zoom. */
-export function rowsOfLayer({ facts, path }: BaseArchive, layer: string): Uint8Array {
+export function rowsOfLayer({ facts, path }: Base, layer: string): Uint8Array {
   try {
     const bits = gunzip(Buffer.from(facts.seen[layer] ?? "", "base64"), Math.ceil(facts.rows / 8) + 64);
     if (bits.length * 8 >= facts.rows) return bits;
   } catch {
     // Said below.
   }
-  throw new PipelineError("input", "Base archive's list of rows cannot be read", { path, layer });
+  throw new PipelineError("input", "Base's list of rows cannot be read", { path, layer });
 }
 
 function baseStep(
@@ -151,8 +171,8 @@ function baseStep(
   return {
     name: "base",
     year,
-    version: 1,
-    target: join(layout.root, "data", "base", `${name}.pmtiles`),
+    version: RECORD_VERSION + 1,
+    target: join(layout.root, "data", "base", `${name}.precompressed`),
     record: join(layout.state, `base_${name}.json`),
     errorKind: "failed",
     files,
@@ -189,6 +209,7 @@ function baseStep(
           firstRows: census.firstThin.join(" "),
         });
       const facts: Omit<BaseFacts, "seen"> = {
+        records: RECORD_VERSION,
         fields: print,
         rows: fields.rows,
         featureCounts: { fields: census.fields, centroids: census.centroids },
@@ -213,15 +234,42 @@ function baseStep(
         codes: [],
       });
       const base: BaseFacts = { ...facts, seen: Object.fromEntries(seen) };
-      const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }), base });
-      await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
+      const { tilestats } = metadataOf(tiled.path);
+      const whole = { ...metadata, ...(tilestats && { tilestats }), base };
+      const made = await precompressArchive(tiled.path, partial, fields.rows, whole, pool(), ctx);
+      ctx.log.info("tiles are precompressed", { ...made });
+      await checkBaseTiles(tiled.path, partial, fields.rows, ctx);
+      rmSync(tiled.path);
       return { ...facts, engine: tiled.engine };
     },
     async verify(partial) {
-      // The census has opened every tile already.
-      await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
+      // What the tiles hold was checked as they were made.
+      const archive = new Archive(partial);
+      try {
+        checkStructure(archive, { minZoom, maxZoom, layers: LAYERS, tileType: TILE_TYPE.unknown });
+      } finally {
+        archive.close();
+      }
     },
   };
+}
+
+/**
+ * Write a base's tiles, without any year's crops, as a PMTiles archive.
+ *
+ * @throws {PipelineError} input, naming the tile, when the base is damaged; space.
+ */
+export async function exportBase(base: Base, target: string, { pool, ctx }: Run): Promise<void> {
+  await exportBaseTiles(base.path, base.facts.rows, target, metadataOf(base.path), pool(), ctx);
+}
+
+function metadataOf(path: string): Metadata {
+  const archive = new Archive(path);
+  try {
+    return archive.metadata();
+  } finally {
+    archive.close();
+  }
 }
 
 /** Of the attribute field_id; null where ids are row numbers, which features carry anyway. */

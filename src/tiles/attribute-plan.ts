@@ -1,8 +1,11 @@
 import type { TextColumn } from "../kernel/geometry.js";
-import type { SwapColumn, SwapPlan } from "../kernel/tiles.js";
+import type { AttributeColumn, AttributeOutput, AttributePlan } from "../kernel/tiles.js";
 import { cropName } from "../legend/cdl-legend.js";
-import type { CropKeys } from "./archive-metadata.js";
+import { type CropKeys, cropKeys } from "./archive-metadata.js";
 import type { CropIndex } from "./crop-index.js";
+
+/** The attribute that records are made for. */
+export const RECORD_KEY = cropKeys(false).code;
 
 /** One year's crops, as attributes of these names. */
 export interface YearAttributes {
@@ -18,14 +21,14 @@ const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, uint: 5 << 3, sint: 
  *
  * @param seen  by layer; shared, a byte a row.
  */
-export function planSwap(
+export function planAttributes(
   rows: number,
   seen: ReadonlyMap<string, Uint8Array>,
   outputs: readonly (readonly YearAttributes[])[],
   level: number,
-): SwapPlan {
+): AttributePlan {
   const values = new ValueTable();
-  const columnOf = ({ keys, crops }: YearAttributes): SwapColumn => ({
+  const columnOf = ({ keys, crops }: YearAttributes): AttributeColumn => ({
     keys: keys.name === undefined ? [keys.code] : [keys.code, keys.name],
     index: crops.index,
     palette: Uint32Array.from(
@@ -37,10 +40,24 @@ export function planSwap(
   return {
     rows,
     layers: [...seen].map(([name, bytes]) => ({ name, seen: bytes })),
-    outputs: outputs.map((years) => years.map(columnOf)),
+    outputs: outputs.map((years): AttributeOutput => ({ columns: years.map(columnOf), codes: codesOf(years) })),
     values: values.texts(),
     level,
   };
+}
+
+/** Classes from here on do not fit a record's slots. */
+const SLOT_CLASSES = 2 ** 14;
+
+/** What records are filled with: they are made for one attribute, the crop's code. */
+function codesOf(years: readonly YearAttributes[]): Uint32Array | undefined {
+  const [year] = years;
+  if (year === undefined || years.length > 1 || year.keys.name !== undefined || year.keys.code !== RECORD_KEY) {
+    return undefined;
+  }
+  // Whatever a slot cannot hold is one and the same here: such tiles are rewritten.
+  const fits = (code: number) => Number.isInteger(code) && code >= 0 && code < SLOT_CLASSES;
+  return Uint32Array.from(year.crops.codes, (code) => (fits(code) ? code : SLOT_CLASSES));
 }
 
 /** Different values, each encoded once. */

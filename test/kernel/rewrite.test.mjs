@@ -40,23 +40,28 @@ function encodedValues(values) {
 
 function planOf(outputs, seen = LAYERS.map(() => new Uint8Array(ROWS))) {
   const layers = LAYERS.map((name, i) => ({ name, seen: seen[i] }));
-  return { rows: ROWS, layers, values: VALUES, outputs, level: 5 };
+  return { rows: ROWS, layers, values: VALUES, outputs: outputs.map((columns) => ({ columns })), level: 5 };
 }
 
-function swapOne(tile, outputs, { compressed = true, plan = planOf(outputs), mark = true } = {}) {
-  const stored = new Uint8Array(compressed ? gzipSync(tile) : tile);
-  const swapped = kernel.swap(stored, Uint32Array.of(stored.length), compressed, mark ? 0 : 1, plan);
-  return swapped.outputs.map(({ content, ends }) => {
-    assert.deepEqual([...ends], [content.length]);
-    return compressed ? gunzipSync(content) : Buffer.from(content);
-  });
+/** Gzip tiles are what no record can hold: each is rewritten. */
+function write(tiles, plan, markFrom = 0) {
+  let end = 0;
+  const ends = Uint32Array.from(tiles, ({ length }) => (end += length));
+  const buffers = plan.outputs.map(() => new Uint8Array(2 ** 20));
+  const made = kernel.writeYears(new Uint8Array(Buffer.concat(tiles)), ends, markFrom, plan, buffers);
+  assert.equal(made.complete, true);
+  return made.ends.map((of, o) => [...of].map((to, i) => buffers[o].slice(of[i - 1] ?? 0, to)));
+}
+
+function rewriteOne(tile, outputs, { plan = planOf(outputs), mark = true } = {}) {
+  return write([gzipSync(tile)], plan, mark ? 0 : 1).map(([content]) => gunzipSync(content));
 }
 
 /** The plain tiles and the rows that were marked, or the error. */
 function rewritten(tile, outputs, options) {
   const seen = LAYERS.map(() => new Uint8Array(ROWS));
   try {
-    return { tiles: swapOne(tile, outputs, { ...options, plan: planOf(outputs, seen) }), seen };
+    return { tiles: rewriteOne(tile, outputs, { ...options, plan: planOf(outputs, seen) }), seen };
   } catch (error) {
     return { error: `${error.name}: ${error.message} at ${error.tile}` };
   }
@@ -202,7 +207,7 @@ test("random tiles: old attributes, ids, geometry and unknown fields stay, the r
       const { tile, truth, odd } = randomTile(seed);
       odds += odd;
       const outputs = [ONE, NAMED, TWO_YEARS];
-      const { tiles, seen, error } = rewritten(tile, outputs, { compressed: seed % 2 === 0 });
+      const { tiles, seen, error } = rewritten(tile, outputs);
       assert.equal(error, undefined);
       for (const [o, bytes] of tiles.entries()) {
         assert.deepEqual(strangers(bytes), strangers(tile));
@@ -256,7 +261,7 @@ test("damaged tiles: what is wrong is an error with the tile's number, and what 
         tile[random.integer(0, tile.length - 1)] ^= 1 << random.integer(0, 7);
       }
       if (random.chance(0.3)) tile = tile.subarray(0, random.integer(0, tile.length));
-      const { tiles, error } = rewritten(tile, [ONE], { compressed: random.chance(0.2) });
+      const { tiles, error } = rewritten(tile, [ONE]);
       if (error === undefined) assert.deepEqual(featureCounts(tiles[0]), featureCounts(tile));
       else assert.match(error, /^RangeError: .* at 0$/);
       const kind = error?.replace(/[\d]+|(already|announced).*/g, "") ?? "none";
@@ -290,12 +295,9 @@ test("what a tile must not be is an error that tells the tile's number", () => {
   const good = layer(feature(id(5)));
   for (const [bad, words] of cases) {
     assert.match(rewritten(bad, [ONE]).error, words);
-    const stored = [good, good, bad].map((tile) => new Uint8Array(gzipSync(tile)));
-    let end = 0;
-    const ends = Uint32Array.from(stored.map(({ length }) => (end += length)));
-    const all = new Uint8Array(Buffer.concat(stored));
+    const stored = [good, good, bad].map((tile) => gzipSync(tile));
     assert.throws(
-      () => kernel.swap(all, ends, true, 0, planOf([ONE])),
+      () => write(stored, planOf([ONE])),
       (error) => error.tile === 2 && words.test(error.message),
     );
   }
@@ -303,8 +305,7 @@ test("what a tile must not be is an error that tells the tile's number", () => {
 
 test("gzip that is damaged, cut, or lies about its size is an error", () => {
   const tile = gzipSync(randomTile(3).tile);
-  const swap = (bytes) => () =>
-    kernel.swap(new Uint8Array(bytes), Uint32Array.of(bytes.length), true, 1, planOf([ONE]));
+  const rewrite = (bytes) => () => write([bytes], planOf([ONE]), 1);
   const damage = {
     cut: tile.subarray(0, -9),
     short: tile.subarray(0, 10),
@@ -312,13 +313,14 @@ test("gzip that is damaged, cut, or lies about its size is an error", () => {
     size: Buffer.from(tile.map((byte, i) => (i === tile.length - 4 ? byte ^ 1 : byte))),
     huge: Buffer.from(tile.map((byte, i) => (i === tile.length - 1 ? 0xff : byte))),
     inside: Buffer.from(tile.map((byte, i) => (i === tile.length >> 1 ? byte ^ 0xff : byte))),
-    magic: Buffer.from(tile.map((byte, i) => (i === 0 ? 0 : byte))),
+    method: Buffer.from(tile.map((byte, i) => (i === 2 ? 0 : byte))),
     twice: Buffer.concat([tile, tile]),
-    plain: Buffer.from("nothing of the kind, though it is long enough to be one"),
   };
   for (const [name, bytes] of Object.entries(damage)) {
-    assert.throws(swap(bytes), { message: "content cannot be decompressed", tile: 0 }, name);
+    assert.throws(rewrite(bytes), { message: "content cannot be decompressed", tile: 0 }, name);
   }
+  const plain = Buffer.from("nothing of the kind, though it is long enough to be one");
+  assert.throws(rewrite(plain), { message: "record is of an unknown kind", tile: 0 });
 });
 
 test("several years in one call are each what they are alone; marks come from the tiles they are asked of", () => {
@@ -333,17 +335,36 @@ test("several years in one call are each what they are alone; marks come from th
 test("wrong arguments are named", () => {
   const stored = new Uint8Array(gzipSync(randomTile(1).tile));
   const call =
-    (change, ends = Uint32Array.of(stored.length)) =>
+    (change, ends = Uint32Array.of(stored.length), buffers = [new Uint8Array(2 ** 20)]) =>
     () =>
-      kernel.swap(stored, ends, true, 0, { ...planOf([ONE]), ...change });
+      kernel.writeYears(stored, ends, 0, { ...planOf([ONE]), ...change }, buffers);
+  const output = (change, codes) => ({ outputs: [{ columns: [{ ...ONE[0], ...change }], codes }] });
   assert.throws(call({}, Uint32Array.of(stored.length + 1)), /^TypeError: ends/);
   assert.throws(call({}, Uint32Array.of(9, 3)), /^TypeError: ends/);
+  assert.throws(call({}, Uint32Array.of(stored.length), []), /^TypeError: buffers/);
   assert.throws(call({ level: 0 }), /^TypeError: level/);
   assert.throws(call({ rows: ROWS + 1 }), /^TypeError: seen/);
-  assert.throws(call({ outputs: [[{ ...ONE[0], palette: Uint32Array.of(306) }]] }), /^TypeError: palette/);
-  assert.throws(call({ outputs: [[{ ...NAMED[0], palette: Uint32Array.of(0) }]] }), /^TypeError: palette/);
-  assert.throws(call({ outputs: [[{ ...ONE[0], index: new Int32Array(ROWS) }]] }), /^TypeError: index/);
-  assert.throws(call({ outputs: [[{ ...ONE[0], index: new Uint8Array(5) }]] }), /^TypeError: index/);
+  assert.throws(call(output({ palette: Uint32Array.of(306) })), /^TypeError: palette/);
+  assert.throws(call(output({ keys: NAMED[0].keys, palette: Uint32Array.of(0) })), /^TypeError: palette/);
+  assert.throws(call(output({ index: new Int32Array(ROWS) })), /^TypeError: index/);
+  assert.throws(call(output({ index: new Uint8Array(5) })), /^TypeError: index/);
+  assert.throws(call(output({}, Uint32Array.of(1, 2))), /^TypeError: codes/);
+});
+
+test("a buffer that is too small is said, and a larger one gets the same tiles", () => {
+  const tiles = [5, 6, 7].map((seed) => gzipSync(randomTile(seed).tile));
+  const [whole] = write(tiles, planOf([ONE]));
+  const stored = new Uint8Array(Buffer.concat(tiles));
+  let end = 0;
+  const ends = Uint32Array.from(tiles, ({ length }) => (end += length));
+  const size = whole.reduce((sum, { length }) => sum + length, 0);
+  const short = kernel.writeYears(stored, ends, 0, planOf([ONE]), [new Uint8Array(size - 1)]);
+  assert.equal(short.complete, false);
+  assert.ok(short.ends[0].length < 3);
+  const buffer = new Uint8Array(size);
+  const made = kernel.writeYears(stored, ends, 0, planOf([ONE]), [buffer]);
+  assert.deepEqual([made.complete, made.rewritten, made.ends[0].at(-1)], [true, 3, size]);
+  assert.ok(Buffer.concat(whole).equals(buffer));
 });
 
 test("the library that compresses is named", () => {

@@ -6,48 +6,64 @@ import { entriesOfZoom } from "../archive/zooms.js";
 import { cropName } from "../legend/cdl-legend.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import type { YearAttributes } from "./swap-plan.js";
+import type { YearAttributes } from "./attribute-plan.js";
+import { BaseTiles } from "./base-tiles.js";
 
 /** One tile of so many is compared, and at least so many tiles. */
 const TILES_PER_SAMPLE = 1000;
-const LEAST_SAMPLES = 100;
+const MIN_SAMPLES = 100;
 /** Of a layer with more features than this, so many are compared. */
 const FEATURES_PER_LAYER = 500;
 
 /**
  * Compare tiles of an archive with the base that it was made from, feature by feature, in large
- * layers some: the same ids, geometry bytes and attributes, and the years' crops beside them. Always the same
+ * layers some: the same ids, geometry bytes and attributes, and the years' crops with them. Always the same
  * tiles of the same archive, from every zoom.
  *
+ * @returns how many tiles were compared.
  * @throws {PipelineError} tool, naming the tile, and what differs.
  */
 export async function checkSample(
   path: string,
-  basePath: string,
+  base: { readonly path: string; readonly rows: number },
   years: readonly YearAttributes[],
   ctx: Context,
 ): Promise<number> {
-  const base = new Archive(basePath);
-  let made: Archive | undefined;
+  return compareSample(new BaseTiles(base.path, base.rows), archiveTiles(path), years, ctx);
+}
+
+/** Compare precompressed tiles with the archive that they were made from, likewise. */
+export async function checkBaseTiles(source: string, path: string, rows: number, ctx: Context): Promise<number> {
+  return compareSample(archiveTiles(source), new BaseTiles(path, rows), [], ctx);
+}
+
+/** Tiles of a file, by their places in its directory. */
+type Tiles = Pick<BaseTiles, "archive" | "readTile">;
+
+function archiveTiles(path: string): Tiles {
+  const archive = new Archive(path);
+  return { archive, readTile: (entry) => archive.readTile(entry) };
+}
+
+async function compareSample(expected: Tiles, made: Tiles, years: readonly YearAttributes[], ctx: Context) {
   try {
-    made = new Archive(path);
-    const entries = sampleOf(base);
+    const entries = sampleOf(expected.archive);
     for (const [s, entry] of entries.entries()) {
       if (s % 16 === 0) await breathe();
       ctx.signal.throwIfAborted();
-      compareTile(base, made, entry, years);
+      compareTile(expected, made, entry, years);
     }
     return entries.length;
   } finally {
-    made?.close();
-    base.close();
+    made.archive.close();
+    expected.archive.close();
   }
 }
 
 /** Entries at even distances from the first to the last, and each zoom's first. */
 function sampleOf(base: Archive): number[] {
   const { count } = base.entries;
-  const samples = Math.min(count, Math.max(LEAST_SAMPLES, Math.ceil(count / TILES_PER_SAMPLE)));
+  const samples = Math.min(count, Math.max(MIN_SAMPLES, Math.ceil(count / TILES_PER_SAMPLE)));
   const step = samples === 1 ? 0 : (count - 1) / (samples - 1);
   const chosen = new Set(Array.from({ length: samples }, (_, s) => Math.floor(s * step)));
   for (let z = base.header.minZoom; z <= base.header.maxZoom; z++) {
@@ -57,20 +73,21 @@ function sampleOf(base: Archive): number[] {
   return [...chosen].sort((a, b) => a - b);
 }
 
-function compareTile(base: Archive, made: Archive, baseEntry: number, years: readonly YearAttributes[]): void {
-  const id = base.entries.tileId(baseEntry);
-  const where = { path: made.path, tile: tileName(id) };
-  const fail = (what: string, expected: unknown, received: unknown): never => {
-    throw new PipelineError("tool", "Tile is not its base's with other attributes", {
+function compareTile(expected: Tiles, made: Tiles, expectedEntry: number, years: readonly YearAttributes[]): void {
+  const id = expected.archive.entries.tileId(expectedEntry);
+  const { entries } = made.archive;
+  const where = { path: made.archive.path, tile: tileName(id) };
+  const fail = (what: string, wanted: unknown, received: unknown): never => {
+    throw new PipelineError("tool", "Tile differs from its base beyond the crop attributes", {
       ...where,
       what,
-      expected: String(expected),
+      expected: String(wanted),
       received: String(received),
     });
   };
-  const entry = made.entries.findAtOrBefore(id);
-  if (entry < 0 || id >= made.entries.tileId(entry) + made.entries.runLength(entry)) fail("tile", "there", "none");
-  const [before, after] = [readLayers(base.readTile(baseEntry)), readLayers(made.readTile(entry))];
+  const entry = entries.findAtOrBefore(id);
+  if (entry < 0 || id >= entries.tileId(entry) + entries.runLength(entry)) fail("tile", "there", "none");
+  const [before, after] = [readLayers(expected.readTile(expectedEntry)), readLayers(made.readTile(entry))];
   if (before.length !== after.length) fail("layers", before.length, after.length);
   const [a, b] = [featureView(), featureView()];
   for (const [l, old] of before.entries()) {
