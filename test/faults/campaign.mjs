@@ -1,0 +1,31 @@
+// The long campaign of faults: npm run test:faults [-- --kills N --swaps N --stops N --together N --mutants N --seed N]
+// Prints counts as JSON, lane by lane; ends with the first thing that is lost, wrong, left behind or unnamed.
+import { parseArgs } from "node:util";
+import { kills, mutants, openGround, stops, swaps, together } from "./lanes.mjs";
+
+const number = (value) => ({ type: "string", default: String(value) });
+const { values } = parseArgs({
+  options: {
+    kills: number(150),
+    swaps: number(200),
+    stops: number(50),
+    together: number(8),
+    mutants: number(17_000),
+    seed: number(1),
+  },
+});
+const count = Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
+const ground = await openGround();
+try {
+  const lanes = {
+    kills: () => kills(ground, count.kills, count.seed),
+    swaps: () => swaps(ground, count.swaps, count.seed + 1),
+    stops: () => stops(ground.world.folder, count.stops),
+    together: () => together(ground, count.together),
+    mutants: () => mutants(ground, count.mutants, count.seed + 2),
+  };
+  for (const [name, lane] of Object.entries(lanes))
+    if (count[name] > 0) console.log(JSON.stringify({ [name]: await lane() }));
+} finally {
+  ground.close();
+}
