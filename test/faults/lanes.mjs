@@ -122,8 +122,8 @@ export async function kills(ground, count, seed = 1) {
 
 /** Ways in which an input changes hands. */
 const SWAPS = {
-  renamed: (path, other) => renameSync(other, path),
-  "written over": (path, other) => copyFileSync(other, path),
+  renamed: async (path, other) => renameSync(other, path),
+  "written over": async (path, other) => copyFileSync(other, path),
   "renamed and back": async (path, other, waitMs) => {
     renameSync(path, `${path}.aside`);
     renameSync(other, path);
@@ -156,7 +156,7 @@ export async function swaps(ground, count, seed = 2) {
     const trial = trialOf(ground, name, i);
     const other = join(trial.folder, "other");
     copyFileSync(ground.other[key], other);
-    let swapping;
+    let swapping = Promise.resolve();
     const run = await command(name, trial.argv, {
       onStart: () => {
         const at = random.next() * plain.ms;
