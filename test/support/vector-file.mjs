@@ -2,13 +2,21 @@
 import gdal from "gdal-async";
 
 /**
- * Write layers, each {name, rows, crs: EPSG code or null, fields: {name: OGR type}}; a row is {wkt: text or null, ...values}.
+ * Write layers, each {name, rows, crs: EPSG code or null, srs: any other name of it, fields: {name: OGR type}}; a row is {wkt: text or null, ...values}.
  * Values of a field that a row lacks are null.
  */
 export function writeVector(path, driver, layers, options = []) {
   const dataset = gdal.drivers.get(driver).create(path, 0, 0, 0, gdal.GDT_Byte, options);
-  for (const { name, rows, crs = 5070, fields = { id: gdal.OFTInteger }, type = gdal.wkbUnknown } of layers) {
-    const srs = crs === null ? null : gdal.SpatialReference.fromEPSG(crs);
+  for (const {
+    name,
+    rows,
+    crs = 5070,
+    srs: text,
+    fields = { id: gdal.OFTInteger },
+    type = gdal.wkbUnknown,
+  } of layers) {
+    const known = crs === null ? null : gdal.SpatialReference.fromEPSG(crs);
+    const srs = text === undefined ? known : gdal.SpatialReference.fromUserInput(text);
     const layer = dataset.layers.create(name, srs, type);
     for (const [field, kind] of Object.entries(fields)) layer.fields.add(new gdal.FieldDefn(field, kind));
     for (const { wkt, fid, ...values } of rows) {
