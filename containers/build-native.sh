@@ -12,12 +12,15 @@ PROJECT=$(cd "$(dirname "$0")/.." && pwd)
 
 cd "$PROJECT"
 [ -e native/binding.gyp ] || exit 0
-[ -e node_modules/node-gyp/package.json ] || die "no node packages yet; run: npm run setup"
+MISSING=()
+for program in g++ make python3; do command -v "$program" > /dev/null || MISSING+=("$program"); done
+[ ${#MISSING[@]} = 0 ] || die "the native kernel needs a C++17 compiler, make and Python; missing: ${MISSING[*]}"
+node -e 'require.resolve("node-gyp/package.json")' 2> /dev/null || die "no node packages yet; run: npm run setup"
 
 # Everything that the module is made of.
 origin() {
-  find native -path native/build -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort | xargs sha256sum
-  sha256sum node_modules/node-addon-api/package.json
+  find native \( -path native/build -o -path native/fuzz \) -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort | xargs sha256sum
+  node -p 'require("node-addon-api/package.json").version'
   node -p '[process.version, process.versions.modules, process.platform, process.arch].join(" ")'
   g++ -dumpfullversion
   # It compresses tiles where it is there; else zlib does.

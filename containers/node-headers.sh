@@ -30,5 +30,5 @@ node_headers() {
 node_gyp() {
   local headers
   headers=$(node_headers)
-  node "$PROJECT/node_modules/node-gyp/bin/node-gyp.js" "$@" ${headers:+"--nodedir=$headers"}
+  node "$(node -p 'require.resolve("node-gyp/bin/node-gyp.js", { paths: [process.argv[1]] })' "$PROJECT")" "$@" ${headers:+"--nodedir=$headers"}
 }
