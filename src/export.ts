@@ -2,17 +2,11 @@ import { join, resolve } from "node:path";
 import { type Arguments, parseYears } from "./cli/arguments.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { withRun } from "./config/run.js";
-import { type ExportFormat, type ExportRequest, exportFields, FORMATS } from "./export/export-fields.js";
+import type { ExportFormat, ExportRequest } from "./export/export-fields.js";
 import type { Box } from "./export/spatial-order.js";
-import { withRootFields } from "./fields/root-fields.js";
-import { yearsThere } from "./history/step.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { InputFiles } from "./pipeline/input-files.js";
-import { makeOutput } from "./pipeline/output.js";
 import { checkOutput, unknownOrigin } from "./pipeline/output-origin.js";
-import { parquetOrigin } from "./table/parquet-origin.js";
 
 const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
   geoparquet: "parquet",
@@ -27,9 +21,11 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
     throw new PipelineError("usage", "Unexpected argument", { received: positionals.join(" ") });
   const text = (flag: string) => own[flag] as string | undefined;
   const format = (text("format") ?? "geoparquet") as ExportFormat;
-  if (!FORMATS.includes(format)) {
-    throw new PipelineError("usage", "--format is unknown", { expected: FORMATS.join(" "), received: format });
+  if (!Object.hasOwn(EXTENSIONS, format)) {
+    const expected = Object.keys(EXTENSIONS).join(" ");
+    throw new PipelineError("usage", "--format is unknown", { expected, received: format });
   }
+  const { yearsThere } = await import("./history/step.js");
   const asked = text("years");
   const years = asked === undefined ? yearsThere(options) : parseYears(asked);
   if (years.length === 0)
@@ -49,6 +45,12 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
     throw new PipelineError("usage", "--fiboa is for GeoParquet, and has columns of its own", { format });
   }
   const inputs = [layout.fieldsRaw, ...years.map((year) => layoutOf(options, year).zonal)];
+  const { withRun } = await import("./config/run.js");
+  const { exportFields } = await import("./export/export-fields.js");
+  const { withRootFields } = await import("./fields/root-fields.js");
+  const { InputFiles } = await import("./pipeline/input-files.js");
+  const { makeOutput } = await import("./pipeline/output.js");
+  const { parquetOrigin } = await import("./table/parquet-origin.js");
   const originOf = format === "geoparquet" ? parquetOrigin : unknownOrigin;
   await checkOutput(out, { inputs, originOf, force: own.force === true });
   const watched = new InputFiles(...inputs);
@@ -97,7 +99,7 @@ await main(
     ],
     own: {
       years: { type: "string", help: "years, as 2008-2024 (default: all that have a zonal table)" },
-      format: { type: "string", help: `${FORMATS.join(", ")} (default: geoparquet); csv has no geometry` },
+      format: { type: "string", help: `${Object.keys(EXTENSIONS).join(", ")} (default: geoparquet); csv has no geometry` },
       out: { type: "string", help: "file to write (default: outputs/export/fields_REGION.EXTENSION under the root)" },
       bbox: { type: "string", help: "only fields that touch this box: WEST,SOUTH,EAST,NORTH in degrees" },
       where: {

@@ -23,8 +23,7 @@ import { type FieldRecord, RecordFiles } from "./record-file.js";
 import { type Box, NO_BUCKET, type SpatialOrder, spatialOrder } from "./spatial-order.js";
 import { polygonSlice } from "./tasks.js";
 
-export const FORMATS = ["geoparquet", "fgb", "gpkg", "csv"] as const;
-export type ExportFormat = (typeof FORMATS)[number];
+export type ExportFormat = "geoparquet" | "fgb" | "gpkg" | "csv";
 
 /** Ids of fields without a polygon that the log names. */
 const IDS_SHOWN = 20;
