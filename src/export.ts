@@ -99,7 +99,10 @@ await main(
     ],
     own: {
       years: { type: "string", help: "years, as 2008-2024 (default: all that have a zonal table)" },
-      format: { type: "string", help: `${Object.keys(EXTENSIONS).join(", ")} (default: geoparquet); csv has no geometry` },
+      format: {
+        type: "string",
+        help: `${Object.keys(EXTENSIONS).join(", ")} (default: geoparquet); csv has no geometry`,
+      },
       out: { type: "string", help: "file to write (default: outputs/export/fields_REGION.EXTENSION under the root)" },
       bbox: { type: "string", help: "only fields that touch this box: WEST,SOUTH,EAST,NORTH in degrees" },
       where: {
