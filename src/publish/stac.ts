@@ -139,12 +139,11 @@ function asset({ url, bytes, checksum }: FileEntry, type: string, title: string,
  * alone, and it is read again after the collection was written: whoever publishes last leaves a collection of all years.
  *
  * @param year  undefined where no archive is new.
- * @returns keys that were written anew.
+ * @returns keys that may have been written.
  * @throws {PipelineError} publish, when others kept changing the manifest.
  */
 export async function writeStac(file: ManifestFile, year: number | undefined, ctx: Context): Promise<string[]> {
   const { target, region } = file;
-  const written = new Set<string>();
   if (file.format !== "full") return [];
   const put = async (key: string, value: StacObject): Promise<void> => {
     const text = `${JSON.stringify(value, null, 1)}\n`;
@@ -155,17 +154,18 @@ export async function writeStac(file: ManifestFile, year: number | undefined, ct
       return;
     }
     await target.putText(key, text, HEADERS, "always", ctx);
-    written.add(key);
   };
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const manifest = await readManifest(file, ctx);
     const collection = manifest && stacCollection(manifest);
-    if (manifest === undefined || collection === undefined) return [...written];
+    if (manifest === undefined || collection === undefined) return [];
     const entry = year === undefined ? undefined : manifest.archives[year];
     if (year !== undefined && entry !== undefined) await put(itemKey(region, year), stacItem(region, year, entry));
     await put(collectionKey(region), collection);
     const after = await readManifest(file, ctx);
-    if (JSON.stringify(after) === JSON.stringify(manifest)) return [...written];
+    if (JSON.stringify(after) === JSON.stringify(manifest)) {
+      return [...(year === undefined ? [] : [itemKey(region, year)]), collectionKey(region)];
+    }
   }
   throw new PipelineError(
     "publish",

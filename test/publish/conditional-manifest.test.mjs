@@ -145,7 +145,7 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     return { distribution: Distribution.Id, pathsOf };
   }
 
-  test("CloudFront is told of the manifest and the archive", async (t) => {
+  test("CloudFront is told of manifest, archive and STAC files", async (t) => {
     const { distribution, pathsOf } = await makeDistribution();
     for (const [given, prefix] of [
       [{}, ""],
@@ -154,7 +154,12 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
       const { root, options } = await makeTarget(t, { distribution, ...given });
       const facts = await runStep(makeYear(root, 2020, { options }).step, makeContext());
       const id = /^created (\S+)$/.exec(facts.invalidation)?.[1];
-      assert.deepEqual(await pathsOf(id), [`${prefix}/${MANIFEST}`, `${prefix}/fields_us_2020_full.pmtiles`]);
+      assert.deepEqual(
+        await pathsOf(id),
+        [MANIFEST, "fields_us_2020_full.pmtiles", "us_2020_item.json", "us_collection.json"].map(
+          (key) => `${prefix}/${key}`,
+        ),
+      );
     }
   });
 
@@ -162,7 +167,7 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     const { distribution, pathsOf } = await makeDistribution();
     const { root, options } = await makeTarget(t, { distribution, waitInvalidation: true });
     const facts = await runStep(makeYear(root, 2020, { options }).step, makeContext());
-    assert.equal((await pathsOf(/^completed (\S+)$/.exec(facts.invalidation)?.[1])).length, 2);
+    assert.equal((await pathsOf(/^completed (\S+)$/.exec(facts.invalidation)?.[1])).length, 4);
   });
 
   test("a failing invalidation leaves the publish standing; a rerun tries only that again", async (t) => {
@@ -187,9 +192,9 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     assert.match(again.lines.join("\n"), /begins: the invalidation failed last time/);
     assert.equal(facts.transfer, "already there");
     assert.equal(facts.guard, "unchanged");
-    assert.equal((await pathsOf(/^created (\S+)$/.exec(facts.invalidation)[1])).length, 2);
+    assert.equal((await pathsOf(/^created (\S+)$/.exec(facts.invalidation)[1])).length, 4);
     const { Contents } = await client.send(new ListObjectsV2Command({ Bucket }));
-    assert.equal(Contents.length, 2);
+    assert.equal(Contents.length, 4);
   });
 
   test("an unknown distribution is reported, not thrown", async (t) => {
