@@ -1,8 +1,8 @@
 #!/bin/bash
-# Make this machine ready: system packages, node packages, native modules, tippecanoe, build.
+# Make this machine ready: system packages, node packages, native modules, build.
 #
 #   containers/setup.sh          what running the pipeline needs
-#   containers/setup.sh --test   also what only the tests need (independent readers, S3 servers)
+#   containers/setup.sh --test   also what only the tests need (tippecanoe, independent readers, S3 servers)
 #
 # For Debian 12 or newer and Ubuntu 22.04 or newer, with Node 20.15 or newer; root or sudo where
 # something is missing. May be run again at any time: what is there is left alone.
@@ -35,7 +35,7 @@ check_machine() {
   command -v npm > /dev/null || die "no npm on the PATH; install it beside Node.js"
   command -v apt-get > /dev/null ||
     die "no apt-get: this script knows Debian and Ubuntu. Elsewhere install by hand: g++, make, python3," \
-      "GDAL with headers, tippecanoe; then npm install, containers/install-gdal-async.sh, npm run build:native, npm run build"
+      "GDAL with headers; then npm install, containers/install-gdal-async.sh, npm run build:native, npm run build"
 }
 
 install_compilers() {
@@ -68,6 +68,7 @@ install_node_packages() {
 
 # Tests that need one of these say so and are skipped without it.
 install_test_tools() {
+  bash containers/install-tippecanoe.sh || warn "no tippecanoe: the tests of it will fail"
   install_packages python3-rasterio python3-pyproj python3-shapely || warn "no rasterio: the tests against it will be skipped"
   # Ubuntu's package of that name is a stub for a snap, which containers do not run.
   if ! command -v google-chrome > /dev/null; then
@@ -93,8 +94,6 @@ install_compilers
 install_node_packages
 bash containers/install-gdal-async.sh
 bash containers/build-native.sh
-bash containers/install-tippecanoe.sh ||
-  warn "no tippecanoe: tiles cannot be made until it is on the PATH (https://github.com/felt/tippecanoe)"
 [ -z "$FOR_TESTS" ] || install_test_tools
 say "building"
 npm run --silent build

@@ -41,42 +41,30 @@ async function demo(args: Arguments, ctx: Context) {
     ctx,
   );
   keepRootOptions(options, { cdlSource: options.cdlSource, keepCdl: true }, ctx.log);
-  const tiler = await hasTippecanoe(options.tippecanoe);
-  if (!tiler) {
-    ctx.log.warn(
-      `${options.tippecanoe} cannot be started: the demo ends after the zonal tables. containers/install-tippecanoe.sh says where it comes from.`,
-    );
-  }
   const results = [];
   for (const year of years) {
-    const selection = { force: new Set<never>(), until: tiler ? undefined : ("zonal" as const) };
+    const selection = { force: new Set<never>(), until: undefined };
     results.push(await runYear(year, options, selection, { ...ctx, log: ctx.log.with({ year }) }));
   }
   const history = await historyStep(options, { years, csv: false });
   await runStep(history, ctx);
-  if (!args.options.json) process.stdout.write(asTyped(farewell(root, years, tiler, args)));
+  if (!args.options.json) process.stdout.write(asTyped(farewell(root, years, args)));
   return { root, years: results };
 }
 
-async function hasTippecanoe(program: string): Promise<boolean> {
-  const { execa } = await import("execa");
-  const { failed } = await execa(program, ["--version"], { reject: false, stdin: "ignore" });
-  return !failed;
-}
-
-function farewell(root: string, years: readonly number[], tiler: boolean, args: Arguments): string {
+function farewell(root: string, years: readonly number[], args: Arguments): string {
   const layout = layoutOf({ ...args.options, root }, years[0] as number);
-  const lines = ["", `zonal tables  ${join(root, "outputs", "zonal")}`, `history       ${layout.history}`];
-  if (tiler) {
-    lines.push(
-      `archives      ${join(root, "outputs", "tiles")}`,
-      `manifest      ${layout.manifest}`,
-      "",
-      "To look at them:",
-      `  node dist/serve.js --root ${root}    a map of all years in the browser`,
-      `  node dist/archive.js show ${layout.archive}`,
-    );
-  }
+  const lines = [
+    "",
+    `zonal tables  ${join(root, "outputs", "zonal")}`,
+    `history       ${layout.history}`,
+    `archives      ${join(root, "outputs", "tiles")}`,
+    `manifest      ${layout.manifest}`,
+    "",
+    "To look at them:",
+    `  node dist/serve.js --root ${root}    a map of all years in the browser`,
+    `  node dist/archive.js show ${layout.archive}`,
+  ];
   if (existsSync(layout.zonal)) lines.push(`The sample knows its own truth: ${join(root, "data", "truth.parquet")}`);
   lines.push(`A rerun does nothing: node dist/year.js ${years[0]} --root ${root}`, "");
   return lines.join("\n");
@@ -86,7 +74,7 @@ await main(
   {
     name: "node dist/demo.js",
     summary: "The main job on sample data: a small world, three years, every stage.",
-    options: ["root", "region", "tippecanoe", "scratch", "threads", "json", "quiet"],
+    options: ["root", "region", "tiler", "tippecanoe", "scratch", "threads", "json", "quiet"],
     own: {
       fields: { type: "string", help: "fields of the sample world [2000]" },
       years: { type: "string", help: "years to make [2018-2020]" },

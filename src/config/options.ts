@@ -126,7 +126,7 @@ export const OPTIONS = {
   maxZoom: { type: "integer", default: 14, min: 0, max: 16, help: "highest zoom" },
   tiler: {
     type: "string",
-    default: "tippecanoe",
+    default: "native",
     choices: ["native", "tippecanoe"],
     help: "what tiles the fields: this program, or tippecanoe",
   },

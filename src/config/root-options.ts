@@ -26,6 +26,7 @@ const KEPT = [
   "weights",
   "ties",
   "tiles",
+  "tiler",
   "base",
   "cropNames",
   "minZoom",

@@ -19,7 +19,9 @@ export function softwareChecks(options: Options, profile: ClusterProfile | undef
     { name: "node", run: async () => [nodeVersion()] },
     { name: "native kernel", run: nativeKernel },
     { name: "gdal", run: gdalWorks },
-    { name: "tippecanoe", run: () => tippecanoe(options.tippecanoe, threads) },
+    ...(options.tiler === "tippecanoe"
+      ? [{ name: "tippecanoe", run: () => tippecanoe(options.tippecanoe, threads) }]
+      : []),
     { name: "container", run: () => containerRuntime(options.container, profile) },
   ];
 }

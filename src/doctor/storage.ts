@@ -32,7 +32,7 @@ export function storageChecks(options: Options, profile: ClusterProfile | undefi
     { name: "root", run: async () => [await rootFolder(layout.root, profile)] },
     { name: "links", run: async () => links(layout.root) },
     { name: "fields", run: async () => (await estimated(layout, options)).findings },
-    { name: "scratch", run: () => scratch(layout, options) },
+    ...(options.tiler === "tippecanoe" ? [{ name: "scratch", run: () => scratch(layout, options) }] : []),
     { name: "split", run: async () => split(layout.root, options, profile) },
     { name: "quota", run: () => quota(layout.root) },
     { name: "purge", run: async () => purge(layout, profile) },

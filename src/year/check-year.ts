@@ -29,7 +29,8 @@ export async function checkYear(year: number, stages: ReadonlySet<Stage>, run: R
     if (stages.has("tiles")) await openFieldSources(layout, options);
     if (base && stages.has("download")) await checkSpace(fields, run);
   }
-  if (base || (stages.has("tiles") && options.tiles === "full")) await tippecanoeVersion(options.tippecanoe);
+  const byTippecanoe = (base && options.tiler === "tippecanoe") || (stages.has("tiles") && options.tiles === "full");
+  if (byTippecanoe) await tippecanoeVersion(options.tippecanoe);
   if (stages.has("publish")) await openTarget({ ...options, retries: 1 }, layout).probe(keyOf(layout.archive), ctx);
 }
 

@@ -68,7 +68,8 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
     world?.remove();
   });
 
-  const options = (more = {}) => resolveOptions({ root, threads: 2, ...more });
+  // Both engines' features are compared, so tippecanoe makes the base too.
+  const options = (more = {}) => resolveOptions({ root, threads: 2, tiler: "tippecanoe", ...more });
   const layout = (more, year) => layoutOf(options(more), year);
   const runOf = (more, year, ctx = testContext()) => ({
     options: options(more),
