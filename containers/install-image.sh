@@ -16,6 +16,8 @@ has_pinned() { [[ $2 == "$3"* ]] || die "$1 $2 is not the pinned $3; pin another
 export FIELDS_PIPELINE_CACHE=/tmp/image-cache GDAL_PREBUILT=no
 install_packages ca-certificates python3 make g++ util-linux
 bash containers/setup.sh
+# For --tiler tippecanoe.
+bash containers/install-tippecanoe.sh
 [ -z "${GDAL_PINNED:-}" ] || has_pinned GDAL "$(node -p 'require("gdal-async").version')" "$GDAL_PINNED"
 [ -z "${TIPPECANOE_PINNED:-}" ] ||
   has_pinned tippecanoe "$(tippecanoe --version 2>&1 | sed -n 's/.*v//p;q')" "$TIPPECANOE_PINNED"

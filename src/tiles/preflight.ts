@@ -128,7 +128,7 @@ export async function tippecanoeVersion(program: string): Promise<string> {
 export function programNotFound(program: string, received?: string): PipelineError {
   return new PipelineError(
     "tool",
-    "tippecanoe not found; `npm run setup` installs it, or name the program with --tippecanoe",
+    "tippecanoe not found; containers/install-tippecanoe.sh installs it, or name the program with --tippecanoe",
     { program, received: received === "" ? undefined : received },
   );
 }

@@ -102,7 +102,10 @@ export function failureOf(
     return new PipelineError("tool", `tippecanoe was killed by ${signal}`, { ...said, hint });
   }
   if (exitCode === undefined || exitCode === NOT_FOUND || exitCode === NOT_EXECUTABLE) {
-    return new PipelineError("tool", "tippecanoe cannot be started; `npm run setup` installs it", { ...said, code });
+    return new PipelineError("tool", "tippecanoe cannot be started; containers/install-tippecanoe.sh installs it", {
+      ...said,
+      code,
+    });
   }
   const name = EXIT_NAMES[exitCode] ?? "unknown code";
   return new PipelineError("tool", `tippecanoe failed: ${name}`, { exitCode, ...said });

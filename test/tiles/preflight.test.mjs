@@ -128,7 +128,7 @@ test("a program that is missing, is not tippecanoe or is too old is told before 
   const missing = join(folder, "nothing");
   await assert.rejects(tippecanoeVersion(missing), (error) => {
     assert.equal(error.kind, "tool");
-    assert.match(error.message, /not found.*npm run setup.*--tippecanoe/);
+    assert.match(error.message, /not found.*install-tippecanoe.*--tippecanoe/);
     assert.equal(error.where.program, missing);
     return true;
   });

@@ -301,7 +301,7 @@ test("no features: tippecanoe's own reason", { skip: noTippecanoe }, async (t) =
 test("a program that is not there, and one that does not read its input", async (t) => {
   const folder = tempFolder(t);
   const missing = job(folder, { program: join(folder, "missing") });
-  await assert.rejects(runTippecanoe(missing), { kind: "tool", message: /cannot be started.*npm run setup/ });
+  await assert.rejects(runTippecanoe(missing), { kind: "tool", message: /cannot be started.*install-tippecanoe/ });
   nothingLeft(missing);
   const run = job(folder, {
     program: script(folder, "echo 'shards are odd today' >&2; exit 106"),
