@@ -89,7 +89,7 @@ export async function tileNatively(
   if (bounds === undefined) throw new PipelineError("input", "No field can be drawn", { path: fields.path });
   const made = await tileBuckets(buckets, attributes, spill, folder, options, pool, ctx);
   rmSync(spill.path);
-  const tilestats = await tilestatsOf(fields, attributes, status, made.counts, options.batch);
+  const tilestats = await tilestatsOf(fields, attributes, status, options.batch);
   await writeArchive(path, made, bounds, { tilestats }, options, ctx);
   rmSync(folder, { recursive: true });
   const drawn = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
@@ -173,8 +173,6 @@ interface ScratchZoom {
 interface TiledBuckets {
   /** From the lowest. */
   readonly zooms: readonly ScratchZoom[];
-  /** Features of the highest zoom, by layer. */
-  readonly counts: { readonly fields: number; readonly centroids: number };
 }
 
 async function tileBuckets(
@@ -217,7 +215,6 @@ async function tileBuckets(
     rejoined: 0,
     unsolved: 0,
   };
-  const counts = { fields: 0, centroids: 0 };
   let [done, largest, largestZoom] = [0, 0, 0];
   const progress = ctx.progress.start("regions tiled", buckets.length);
   try {
@@ -228,9 +225,6 @@ async function tileBuckets(
         if (part.largest > largest) [largest, largestZoom] = [part.largest, part.zoom];
       }
       if (made.summary.bytes > 0) cells.set(made.tile, made.summary);
-      const top = made.zooms.at(-1) as StoredZoom;
-      counts.fields += top.polygons;
-      counts.centroids += top.points;
       for (const key of Object.keys(shapes) as (keyof ShapeCounts)[]) shapes[key] += made.shapes[key];
       progress.update(++done);
     }
@@ -241,7 +235,7 @@ async function tileBuckets(
   rmSync(summaries.path);
   ctx.log.info("tiles made", { regions: buckets.length, largestBytes: largest, largestZoom });
   ctx.log.debug("shapes", shapes);
-  return { zooms, counts };
+  return { zooms };
 }
 
 /** Make the tiles of cells above the buckets' own, zoom after zoom. */

@@ -14,13 +14,13 @@ export async function tilestatsOf(
   fields: FieldsFile,
   { area, fieldId }: TilerAttributes,
   status: Uint8Array,
-  counts: { readonly fields: number; readonly centroids: number },
   batch: number,
 ): Promise<Tilestats> {
   const attributes = [areaStats(new Float32Array(area), status)];
   if (fieldId) attributes.push(await idStats(fields, status, batch));
   const known = attributes.filter((stats) => stats !== undefined);
-  const layer = (name: string, count: number, geometry: string): LayerStats => ({
+  const count = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
+  const layer = (name: string, geometry: string): LayerStats => ({
     layer: name,
     count,
     geometry,
@@ -29,7 +29,7 @@ export async function tilestatsOf(
   });
   return {
     layerCount: 2,
-    layers: [layer("centroids", counts.centroids, "Point"), layer("fields", counts.fields, "Polygon")],
+    layers: [layer("centroids", "Point"), layer("fields", "Polygon")],
   };
 }
 
