@@ -94,7 +94,11 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
   const files = new InputFiles();
   const inputs = baseInputs(layout, options, files);
   const print = fingerprint(inputs);
-  if (options.base !== undefined) return openBase(resolve(options.base), print);
+  if (options.base !== undefined) {
+    // Whichever tiler made it.
+    const prints = (["native", "tippecanoe"] as const).map((tiler) => fingerprint({ ...inputs, tiler }));
+    return openBase(resolve(options.base), print, prints);
+  }
   const step = baseStep(year, inputs, files, run);
   const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
   await ensureStep(step, lock, ctx);
@@ -116,10 +120,11 @@ export async function lacksBase(run: Run): Promise<boolean> {
 }
 
 /**
- * @param print  of the fields it is wanted for.
+ * @param print     of the fields it is wanted for.
+ * @param accepted  others that will do.
  * @throws {PipelineError} input, when it is no base, or one of other fields or options.
  */
-export function openBase(path: string, print: string): Base {
+export function openBase(path: string, print: string, accepted: readonly string[] = [print]): Base {
   if (!existsSync(path)) throw new PipelineError("input", "Base not found", { path });
   const archive = new Archive(path);
   try {
@@ -134,7 +139,7 @@ export function openBase(path: string, print: string): Base {
         received: base.records,
       });
     }
-    if (base.fields !== print) {
+    if (!accepted.includes(base.fields)) {
       throw new PipelineError("input", "Base was made from other fields, or with other options", {
         path,
         expected: print.slice(0, 12),
