@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { openInput } from "./input-file.js";
 
 /** Files up to this size are hashed whole. */
-const WHOLE_BYTES = 16 * 2 ** 20;
+export const WHOLE_BYTES = 16 * 2 ** 20;
 const END_BYTES = 2 ** 20;
 const SAMPLE_BYTES = 64 * 2 ** 10;
 const SAMPLES = 62;

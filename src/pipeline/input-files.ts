@@ -1,6 +1,7 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { PipelineError } from "./errors.js";
 import { fileDigest } from "./fingerprint.js";
+import { isSampled } from "./full-digest.js";
 
 /**
  * Files that an output is made from, and how they stood when they were first looked at. Before
@@ -9,6 +10,7 @@ import { fileDigest } from "./fingerprint.js";
  */
 export class InputFiles {
   readonly #before = new Map<string, BigIntStats | undefined>();
+  readonly #digested = new Set<string>();
 
   /** @param paths  to watch from now on. */
   constructor(...paths: readonly string[]) {
@@ -20,10 +22,20 @@ export class InputFiles {
     if (!this.#before.has(path)) this.#before.set(path, standing(path));
   }
 
-  /** `fileDigest` of a file that is watched from before its first byte is read. */
-  digest(path: string): string {
+  /**
+   * `fileDigest` of a file that is watched from before its first byte is read.
+   *
+   * @param isOwn  an output of ours, which is as large as it is: samples will do.
+   */
+  digest(path: string, isOwn = false): string {
     this.watch(path);
+    if (!isOwn) this.#digested.add(path);
     return fileDigest(path);
+  }
+
+  /** Files of which `digest` has seen only samples. */
+  get sampled(): string[] {
+    return [...this.#digested].filter(isSampled);
   }
 
   /** @throws {PipelineError} input, naming the first file that is not as it was. */

@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Json } from "./fingerprint.js";
 import { makeFolder } from "./folder.js";
+import type { FullDigest } from "./full-digest.js";
 import { isTagGone, processTag } from "./holder.js";
 import { publishFile } from "./output.js";
 import { readDocument } from "./small-file.js";
@@ -16,6 +17,8 @@ export interface StepRecord {
   /** The step's own version when the output was made. */
   readonly version: number;
   readonly inputs: Inputs;
+  /** Inputs that are too large to be looked at in full each time, by path. */
+  readonly files?: Readonly<Record<string, FullDigest>>;
   readonly output: { readonly path: string; readonly digest: string };
   readonly facts: Facts;
   readonly finishedAt: string;

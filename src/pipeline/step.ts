@@ -1,8 +1,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
+import { dirname } from "node:path";
 import type { Context } from "./context.js";
 import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
 import { fileDigest, fingerprint } from "./fingerprint.js";
+import { type FullDigest, fullDigest, standingOf } from "./full-digest.js";
 import type { InputFiles } from "./input-files.js";
 import { clearScratch, endScratch, openScratch, publishFile, requireHeld } from "./output.js";
 import { checkStepOutput, type OriginOf } from "./output-origin.js";
@@ -70,6 +72,8 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
     return no(`made by version ${record.version} of this step, now ${step.version}`, record);
   const change = firstChange(record.inputs, step.inputs);
   if (change !== undefined) return no(change, record);
+  const hidden = await hiddenChange(step, record);
+  if (hidden !== undefined) return no(hidden, record);
   const recheck = await step.recheck?.(record);
   if (recheck !== undefined) return no(recheck, record);
   if (step.recheck === undefined) {
@@ -83,6 +87,17 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
 export function outputProblem(path: string, record: StepRecord): string | undefined {
   if (!existsSync(path)) return "output is gone";
   return fileDigest(path) === record.output.digest ? undefined : "output was changed since it was made";
+}
+
+/** A file that was replaced or written to since may differ where the samples of its digest do not look. */
+async function hiddenChange(step: Step, record: StepRecord): Promise<string | undefined> {
+  for (const path of step.files?.sampled ?? []) {
+    const before = record.files?.[path];
+    if (before === undefined || before.standing === standingOf(path)) continue;
+    const now = await fullDigest(path, dirname(step.record));
+    if (now.sha256 !== before.sha256) return `${path} was changed since it was read`;
+  }
+  return undefined;
 }
 
 function firstChange(before: Inputs, now: Inputs): string | undefined {
@@ -139,17 +154,27 @@ export async function runStep<F extends Facts>(
   }
 }
 
+async function readInFull(step: Step, ctx: Context): Promise<Record<string, FullDigest>> {
+  const files: Record<string, FullDigest> = {};
+  for (const path of step.files?.sampled ?? []) files[path] = await fullDigest(path, dirname(step.record), ctx.signal);
+  return files;
+}
+
 async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
   const began = performance.now();
   const scratch = openScratch(step.target, step.resumable);
   const { partial } = scratch;
   let keep = false;
   try {
+    // Read while the workers read it too.
+    const reading = readInFull(step, ctx);
+    reading.catch(() => {});
     const facts = await step.run(partial, ctx);
     ctx.signal.throwIfAborted();
     await step.verify(partial, facts, ctx);
     ctx.signal.throwIfAborted();
     const digest = fileDigest(partial);
+    const files = await reading;
     step.files?.requireUnchanged();
     requireHeld(ctx);
     // An old record with a new output would be a lie; none at all is only work done twice.
@@ -162,6 +187,7 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
       step: step.name,
       version: step.version,
       inputs: step.inputs,
+      ...(Object.keys(files).length > 0 && { files }),
       output: { path: step.target, digest },
       facts,
       finishedAt: new Date().toISOString(),

@@ -73,7 +73,8 @@ function mutant(random) {
     const kind = random.next();
     if (kind < 0.5) bytes[at] = random.integer(0, 256);
     else if (kind < 0.65) bytes[at] ^= 1 << random.integer(0, 8);
-    else if (kind < 0.75) bytes.fill(random.chance(0.5) ? 0 : 0xff, at, at + random.integer(1, 16));
+    else if (kind < 0.75)
+      bytes.fill(random.chance(0.5) ? 0 : 0xff, at, Math.min(bytes.length, at + random.integer(1, 16)));
     else if (kind < 0.85) bytes = bytes.subarray(0, at);
     else if (kind < 0.95)
       bytes = Buffer.concat([

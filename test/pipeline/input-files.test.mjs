@@ -137,3 +137,32 @@ test("a file that was missing must stay so", (t) => {
   writeFileSync(path, "x");
   assert.throws(() => files.requireUnchanged(), { kind: "input", message: /it was not there/ });
 });
+
+test("a byte that the samples of a large input's digest do not see makes the step again; a mere copy does not", async (t) => {
+  const folder = tempFolder(t);
+  const path = join(folder, "large");
+  const bytes = Buffer.alloc(17 * 2 ** 20, 7);
+  writeFileSync(path, bytes);
+  const step = () => {
+    const files = new InputFiles();
+    return textStep(folder, "corn", { files, inputs: { large: files.digest(path) } });
+  };
+  const reason = async () => {
+    const ctx = testContext();
+    await runStep(step(), ctx);
+    return ctx.lines.find(({ message }) => message.startsWith("begins: "))?.message.slice("begins: ".length);
+  };
+  assert.equal(await reason(), "not made yet");
+  const { inputs, files } = JSON.parse(readFileSync(step().record, "utf8"));
+  assert.equal(Object.keys(files)[0], path);
+  assert.equal(await reason(), undefined);
+  copyFileSync(path, join(folder, "copy"));
+  renameSync(join(folder, "copy"), path);
+  assert.equal(await reason(), undefined, "the same bytes in another file are the same input");
+  // Between two samples.
+  bytes[2 ** 20 + 100_000] = 8;
+  writeFileSync(path, bytes);
+  assert.equal(step().inputs.large, inputs.large, "the samples do not see it");
+  assert.equal(await reason(), `${path} was changed since it was read`);
+  assert.equal(await reason(), undefined);
+});
