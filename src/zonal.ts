@@ -61,6 +61,11 @@ await main(
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },
       index: { type: "string", help: "zone index from dist/prepare.js; without it the fields are burned on the fly" },
       classes: { type: "boolean", help: "also every field's whole histogram: class_codes and class_pixels, lists" },
+      stats: {
+        type: "string",
+        help: "also these, by exactextract's definitions: minority,variety,mean,stdev,variance,min,max,sum,median,q25,count_5",
+      },
+      band: { type: "string", help: "band of the raster [1]" },
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },
       columns: {
         type: "string",

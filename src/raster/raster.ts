@@ -13,6 +13,8 @@ gdal.config.set("GDAL_CACHEMAX", "16");
 /** A categorical raster: one band of classes. */
 export interface Raster {
   readonly path: string;
+  /** Which band, from 1. */
+  readonly band: number;
   /** GDAL's name of the format. */
   readonly driver: string;
   readonly grid: Grid;
@@ -33,12 +35,13 @@ export interface Raster {
 const MOST_PIXELS = 2 ** 44;
 
 /**
- * Open a raster and check that its first band can be counted.
+ * Open a raster and check that its band can be counted.
  *
- * @param path  a file, or the http(s):// or s3:// URL of one, of which only the blocks that are needed are read.
+ * @param path    a file, or the http(s):// or s3:// URL of one, of which only the blocks that are needed are read.
+ * @param number  of the band, from 1.
  * @throws {PipelineError} input: missing, not a raster that GDAL reads, no CRS, rotated, wrong band type.
  */
-export function openRaster(path: string): Raster {
+export function openRaster(path: string, number = 1): Raster {
   const dataset = openDataset(path);
   try {
     const { srs, geoTransform, rasterSize } = dataset;
@@ -55,7 +58,14 @@ export function openRaster(path: string): Raster {
     if (g[2] !== 0 || g[4] !== 0 || g[1] === 0 || g[5] === 0) {
       throw new PipelineError("input", "Raster must be north-up, not rotated", { path, geotransform: g.join(" ") });
     }
-    const band = dataset.bands.get(1);
+    if (number > dataset.bands.count()) {
+      throw new PipelineError("input", "Raster has no such band", {
+        path,
+        expected: number,
+        received: dataset.bands.count(),
+      });
+    }
+    const band = dataset.bands.get(number);
     const type = bandType(band);
     if (!(type in PIXEL_ARRAYS)) {
       throw new PipelineError("input", "Band type cannot be counted", {
@@ -66,6 +76,7 @@ export function openRaster(path: string): Raster {
     }
     return {
       path,
+      band: number,
       driver: dataset.driver.description,
       grid: { crs, geotransform: g, width: rasterSize.x, height: rasterSize.y },
       type: type as BandType,
@@ -144,7 +155,7 @@ export class RasterReader {
   async read({ col, row, width, height }: Window, pixels: Pixels, mask?: Uint8Array): Promise<void> {
     const dataset = await this.#acquire();
     try {
-      const band = dataset.bands.get(1);
+      const band = dataset.bands.get(this.raster.band);
       const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
       const target = (pixels instanceof Int8Array ? bytes : pixels).subarray(0, width * height) as Uint8Array;
       await band.pixels.readAsync(col, row, width, height, target);

@@ -33,6 +33,12 @@ export interface Job {
 
 type OpenJob = Job & { readonly raster: Raster; readonly extension: TableExtension; readonly files: InputFiles };
 
+function bandNumber(text: unknown): number {
+  const band = Number(text ?? 1);
+  if (Number.isInteger(band) && band >= 1) return band;
+  throw new PipelineError("usage", "--band must be a whole number from 1", { received: String(text) });
+}
+
 /** The drop-in for the Python step: fields and rasters in, a parquet of majorities for each out. */
 export async function zonal(
   fieldsPath: string,
@@ -41,12 +47,18 @@ export async function zonal(
   { options, own }: Arguments,
   ctx: Context,
 ) {
-  const rule = zonalRule(options, own.classes === true, own.columns as string | undefined);
+  const rule = zonalRule(
+    options,
+    own.classes === true,
+    own.columns as string | undefined,
+    own.stats as string | undefined,
+  );
+  const band = bandNumber(own.band);
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
     .map((job): OpenJob => {
       const files = new InputFiles(...rasterFiles(job.rasterPath));
-      return { ...job, files, raster: openRaster(job.rasterPath) };
+      return { ...job, files, raster: openRaster(job.rasterPath, band) };
     });
   const vector = { layer: options.layer, idColumn: options.idColumn };
   const [{ out }] = jobs as [OpenJob];

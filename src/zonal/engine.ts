@@ -44,6 +44,8 @@ export interface ZonalOptions extends PixelOptions {
   readonly weights?: "area";
   /** Give the whole histogram too, as two list columns. */
   readonly classes?: boolean;
+  /** Columns of statistics, as `--stats` of the command: `minority,mean,q25,count_5`. */
+  readonly stats?: string;
   /** Share of dirty rows above which it fails; default 1: none fail, their rows say what is wrong. */
   readonly maxDirty?: number;
 }
@@ -111,7 +113,7 @@ export class ZonalEngine {
     given: ZonalOptions = {},
   ): AsyncGenerator<{ raster: Raster; batch: RecordBatch }> {
     const options = this.#options(given);
-    const rule = zonalRule(options, given.classes);
+    const rule = zonalRule(options, given.classes, undefined, given.stats);
     nativeKernel();
     const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
       countRasters(fields, rasters, zones, rule, { options, pool: () => this.#pool, ctx: this.#ctx }),
@@ -129,7 +131,7 @@ export class ZonalEngine {
   }
 
   #options(given: ZonalOptions | PixelOptions): Options {
-    const { index: _index, classes: _classes, ...known } = given as ZonalOptions;
+    const { index: _index, classes: _classes, stats: _stats, ...known } = given as ZonalOptions;
     const named = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
     return resolveOptions({ nodata: [], maxDirty: 1, ...this.#given, ...named });
   }

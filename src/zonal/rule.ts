@@ -5,6 +5,7 @@ import { rowAreas } from "../raster/row-areas.js";
 import { pixelRule } from "../zones/pixel-rule.js";
 import type { AnswerRule } from "./answers.js";
 import { type OutputColumn, parseColumns } from "./columns.js";
+import { parseStatistics, type Statistic } from "./statistics.js";
 
 /** Areas are added up in whole units of this part of a square metre, so that any order adds up alike. */
 const AREA_UNITS = 1024;
@@ -16,6 +17,10 @@ export interface ZonalRule extends AnswerRule {
   readonly pixels: PixelRule;
   /** Pixels weigh what they measure on the ellipsoid; answers are in hectares. */
   readonly area: boolean;
+  /** Whole histograms are written. */
+  readonly lists: boolean;
+  /** Written after the other columns. */
+  readonly stats: readonly Statistic[];
   /** Undefined: all, as they are. */
   readonly columns?: readonly OutputColumn[];
 }
@@ -23,13 +28,16 @@ export interface ZonalRule extends AnswerRule {
 /**
  * @param classes  write every field's whole histogram.
  * @param columns  as `--columns` is typed.
+ * @param stats    as `--stats` is typed.
  * @throws {PipelineError} usage.
  */
-export function zonalRule(options: Options, classes = false, columns?: string): ZonalRule {
+export function zonalRule(options: Options, lists = false, columns?: string, stats?: string): ZonalRule {
   const pixels = pixelRule(options);
   const area = options.weights === "area";
   const unit = area ? 1 / AREA_UNITS / M2_PER_HA : pixels === "coverage" ? 1 / SHARE_UNITS : undefined;
-  const rule = { ties: options.ties, classes, pixels, area, unit };
+  const statistics = stats === undefined ? [] : parseStatistics(stats);
+  const classes = lists || statistics.length > 0;
+  const rule = { ties: options.ties, classes, lists, stats: statistics, pixels, area, unit };
   return columns === undefined ? rule : { ...rule, columns: parseColumns(columns, columnNames(rule)) };
 }
 
@@ -45,7 +53,7 @@ export function amountName(name: string, { area }: Pick<ZonalRule, "area">): str
 }
 
 /** The columns of a zonal table, in order. */
-export function columnNames(rule: Pick<ZonalRule, "classes" | "area">): string[] {
+export function columnNames(rule: Pick<ZonalRule, "lists" | "stats" | "area">): string[] {
   const names = [
     "field_id",
     "crop_code",
@@ -56,13 +64,14 @@ export function columnNames(rule: Pick<ZonalRule, "classes" | "area">): string[]
     "second_pixels",
     "rule",
     "null_reason",
-    ...(rule.classes ? ["class_codes", "class_pixels"] : []),
+    ...(rule.lists ? ["class_codes", "class_pixels"] : []),
+    ...rule.stats.map(({ name }) => name),
   ];
   return names.map((name) => amountName(name, rule));
 }
 
-/** Whether whole histograms are to be written. */
-export function hasLists(rule: ZonalRule): boolean {
+/** Whether columns are to be written that are made of whole histograms. */
+export function needsHistogramColumns(rule: ZonalRule): boolean {
   const names = rule.columns?.map(({ source }) => source) ?? columnNames(rule);
-  return names.some((name) => name.startsWith("class_"));
+  return names.some((name) => name.startsWith("class_") || rule.stats.some((one) => one.name === name));
 }

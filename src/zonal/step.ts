@@ -25,7 +25,7 @@ import { tableExtension } from "../table/table-output.js";
 import { fitRaster } from "../zones/fit.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
-import { columnNames, hasLists, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
+import { columnNames, needsHistogramColumns, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
 import { type TableFacts, tableFacts, writeTable } from "./write-table.js";
 import { writeZonalTable } from "./zonal-table.js";
@@ -116,7 +116,7 @@ async function countFitting(
   const rasters = targets.map(({ raster }) => raster);
   const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, run);
   const write = async (out: string, answer: Answers): Promise<TableFacts> => {
-    if (!hasLists(rule)) return writeTable(out, fields, zones, answer, status, rule, pool(), ctx);
+    if (!needsHistogramColumns(rule)) return writeTable(out, fields, zones, answer, status, rule, pool(), ctx);
     await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
     return tableFacts(answer, status, rule);
   };

@@ -28,13 +28,14 @@ import type { Answers } from "./answers.js";
 import { castColumn, outputField } from "./columns.js";
 import type { Histograms } from "./histograms.js";
 import { amountName, columnNames, type ZonalRule } from "./rule.js";
+import type { Statistic } from "./statistics.js";
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
  *
  * crop_code and second_code are null where there is none; rule says which rule
  * answered (see PIXEL_RULES; for a small field `touched`), null_reason why none did;
- * class_codes and class_pixels are the histogram, classes ascending.
+ * class_codes and class_pixels are the histogram, classes ascending. Statistics are float64, null where nothing was counted.
  */
 export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRule): Schema {
   const code = codeType(answers.type);
@@ -51,6 +52,7 @@ export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRul
     new Field("null_reason", new Utf8(), true),
     new Field("class_codes", new List(new Field("item", code, false)), false),
     new Field(amountName("class_pixels", rule), new List(new Field("item", amount, false)), false),
+    ...rule.stats.map(({ name }) => new Field(name, new Float64(), true)),
   ];
   const named = new Map(columns.map((field) => [field.name, field]));
   const fieldOf = (name: string) => named.get(name) as Field;
@@ -186,6 +188,7 @@ function zonalBatch(
     [amountName("second_pixels", zonalRule)]: column(amount, secondPixels.subarray(from, to)),
     rule: rule.finish(),
     null_reason: reason.finish(),
+    ...(answers.histograms && statisticColumns(answers.histograms, zonalRule.stats, from, to)),
     ...(answers.histograms && {
       class_codes: histogramColumn(answers.histograms, "code", type, from, to),
       [amountName("class_pixels", zonalRule)]: histogramColumn(answers.histograms, "count", amount, from, to),
@@ -195,6 +198,32 @@ function zonalBatch(
     zonalRule.columns?.map((output) => castColumn(all[output.source] as Data, output, from)) ??
     columnNames(zonalRule).map((name) => all[name] as Data);
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: rows, nullCount: 0, children }));
+}
+
+/** A batch's statistics, by name. */
+function statisticColumns(
+  histograms: Histograms,
+  stats: readonly Statistic[],
+  from: number,
+  to: number,
+): Record<string, Data> {
+  const rows = to - from;
+  const columns = stats.map(({ name, of }) => ({ name, of, data: new Float64Array(rows), there: new Bitmap(rows) }));
+  for (let i = 0; i < rows && stats.length > 0; i++) {
+    const histogram = histograms.get(from + i);
+    for (const { of, data, there } of columns) {
+      const value = of(histogram);
+      if (value === null) continue;
+      data[i] = value;
+      there.set(i);
+    }
+  }
+  return Object.fromEntries(
+    columns.map(({ name, data, there }) => {
+      const nullCount = rows - there.count;
+      return [name, makeData({ type: new Float64(), length: rows, nullCount, nullBitmap: there.bytes, data }) as Data];
+    }),
+  );
 }
 
 /** A batch's histograms as a column of lists: of classes, or of their counts. */
