@@ -3,7 +3,9 @@ import { execFileSync, spawnSync } from "node:child_process";
 
 /** Why tests of tippecanoe cannot run here; false when they can. */
 export const noTippecanoe =
-  spawnSync("tippecanoe", ["--version"]).status === 0 ? false : "tippecanoe is not installed (containers/install-tippecanoe.sh)";
+  spawnSync("tippecanoe", ["--version"]).status === 0
+    ? false
+    : "tippecanoe is not installed (containers/install-tippecanoe.sh)";
 
 /** One tile as tippecanoe-decode sees it: {layer: [features]}. */
 export function decodeTile(path, z, x, y) {
