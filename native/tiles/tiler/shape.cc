@@ -74,6 +74,15 @@ bool contains(const GridPoint* ring, size_t n, GridPoint at) {
 }
 
 bool ShapeCheck::is_valid(const Shape& shape) {
+  // A ring that was simplified, snapped or cut may have turned over: readers would take a hole for an exterior.
+  for (size_t part = 0; part < shape.part_end.size(); part++) {
+    const uint32_t exterior = shape.part_begin(part);
+    for (uint32_t ring = exterior; ring < shape.part_end[part]; ring++) {
+      const uint32_t begin = shape.ring_begin(ring);
+      const int64_t area = area_of(shape.points.data() + begin, shape.ring_end[ring] - begin);
+      if (ring == exterior ? area <= 0 : area >= 0) return false;
+    }
+  }
   edges_.clear();
   touches_.clear();
   for (uint32_t ring = 0; ring < shape.ring_end.size(); ring++) {

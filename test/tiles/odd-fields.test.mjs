@@ -1,0 +1,71 @@
+// Odd shapes of every kind, through the native tiler: each in its tiles at every zoom, and valid by GEOS.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openFields } from "../../dist/fields/fields-file.js";
+import { openPool } from "../../dist/parallel/pool.js";
+import { tileNatively } from "../../dist/tiles/native-tiler.js";
+import { testContext } from "../support/context.mjs";
+import { writeFields } from "../support/duck.mjs";
+import { oddField } from "../support/odd-fields.mjs";
+import { Random } from "../support/random.mjs";
+import { tempFolder } from "../support/temp-folder.mjs";
+import { judgeTiles } from "../support/tile-judge.mjs";
+import { writeWkb } from "../support/wkb.mjs";
+
+async function judged(t, shapes, maxZoom) {
+  const folder = tempFolder(t);
+  const path = join(folder, "fields.parquet");
+  await writeFields(
+    path,
+    shapes.map((shape, id) => ({ id, wkb: Buffer.from(writeWkb(shape)) })),
+  );
+  const pool = openPool(2);
+  t.after(() => pool.close());
+  const fields = await openFields(path, { fieldsCrs: "OGC:CRS84" });
+  const area = new SharedArrayBuffer(fields.rows * 4);
+  const options = { batch: 65_536, minZoom: 7, maxZoom };
+  const tiled = await tileNatively(fields, { area, fieldId: false }, join(folder, "out"), options, pool, testContext());
+  return { zooms: judgeTiles(tiled.path), ...tiled };
+}
+
+test("odd shapes are valid in every tile, and none is missing from zoom 9 on", async (t) => {
+  const random = new Random(17);
+  const shapes = Array.from({ length: 700 }, () => oddField(random));
+  const { zooms, drawn } = await judged(t, shapes, 13);
+  for (const [z, { faults, first, rows }] of Object.entries(zooms)) {
+    assert.deepEqual(faults, {}, `zoom ${z}: ${first}`);
+    if (z >= 9) assert.equal(rows, drawn, `zoom ${z}`);
+  }
+});
+
+test("a hole does not become an exterior where a tile's side cuts parts without area", async (t) => {
+  const line = [
+    [-99.4029844787437, 39.6980910771526],
+    [-99.3919787334128, 39.7090968224835],
+    [-99.3809729880819, 39.7201025678144],
+    [-99.4029844787437, 39.6980910771526],
+  ];
+  const steps = [
+    [-99.408606388839, 39.6923833363689],
+    [-99.4034994628746, 39.6923833363689],
+    [-99.4034994628746, 39.6975760930218],
+    [-99.3985641982872, 39.6975760930218],
+    [-99.3985641982872, 39.703927563969],
+    [-99.414013722213, 39.703927563969],
+    [-99.414013722213, 39.6870618336834],
+    [-99.4086493041832, 39.6870618336834],
+    [-99.4086493041832, 39.6900229924358],
+    [-99.408606388839, 39.6900229924358],
+    [-99.408606388839, 39.6923833363689],
+  ];
+  const speck = [
+    [-99.402952753666, 39.6981228022304],
+    [-99.402952753666, 39.6980910771526],
+    [-99.4029844787437, 39.6980910771526],
+    [-99.4029844787437, 39.6981228022304],
+    [-99.402952753666, 39.6981228022304],
+  ];
+  const { zooms } = await judged(t, [[[line], [steps], [line], [speck]]], 14);
+  for (const [z, { faults }] of Object.entries(zooms)) assert.deepEqual(faults, {}, `zoom ${z}`);
+});
