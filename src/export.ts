@@ -81,6 +81,7 @@ await main(
   {
     name: "node dist/export.js",
     summary: "Fields with the crops and shares of some years as one file: GeoParquet, FlatGeobuf, GeoPackage or CSV.",
+    rootOptions: "use",
     options: [
       "root",
       "region",
@@ -114,8 +115,8 @@ await main(
       force: { type: "boolean", help: "replace a file that another program made" },
     },
     examples: [
-      "node dist/export.js --years 2008-2024",
-      "node dist/export.js --years 2024 --format gpkg --bbox=-98.5,38,-97.5,39 --where 'crop_2024 = 1'",
+      "node dist/export.js --years 2018-2020 --root work/demo",
+      "node dist/export.js --years 2020 --format gpkg --where 'crop_2020 = 1' --root work/demo --out work/corn.gpkg",
     ],
   },
   exportCommand,

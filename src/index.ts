@@ -5,7 +5,7 @@
  * import { openFields, openRaster, ZonalEngine } from "fields-pipeline";
  *
  * const engine = new ZonalEngine({ threads: 4 });
- * const fields = await openFields("fields.parquet", { fieldsCrs: "EPSG:4326" });
+ * const fields = await openFields("fields.parquet");
  * for await (const batch of engine.zonal(fields, openRaster("landcover.tif"))) {
  *   for (const row of batch) console.log(row.field_id, row.crop_code, row.crop_share);
  * }
@@ -17,5 +17,5 @@ export type { Window } from "./kernel/raster.js";
 export { type ErrorKind, EXIT_CODES, PipelineError } from "./pipeline/errors.js";
 export type { Grid } from "./raster/grid.js";
 export { openRaster, type Raster } from "./raster/raster.js";
-export { type EngineOptions, ZonalEngine, type ZonalOptions } from "./zonal/engine.js";
+export { type EngineOptions, type ZonalColumns, ZonalEngine, type ZonalOptions } from "./zonal/engine.js";
 export type { PixelOptions } from "./zones/pixel-rule.js";

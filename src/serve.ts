@@ -57,7 +57,7 @@ function readPort(text: string | undefined): number {
 await main(
   {
     name: "node dist/serve.js",
-    summary: "Look at what was published: a map in the browser. Needs no network; ends at Ctrl-C.",
+    summary: "Look at what was published: a map in the browser. Works offline. Ctrl-C to stop.",
     rootOptions: "use",
     options: ["root", "region", "target", "proxy", "json", "quiet"],
     own: {

@@ -59,7 +59,7 @@ function reporter({ options }: Arguments, years: readonly number[] | undefined, 
       ...(madeWith !== undefined && { madeWith }),
       years: (years ?? knownYears(options)).map((year) => yearStatus(year, options)),
       ...(jobs !== undefined && { slurm: jobs }),
-      tippecanoe: await tilersHere(),
+      tippecanoe: await tilersHere(resolve(options.root)),
     };
   };
 }

@@ -7,7 +7,7 @@ import { PipelineError } from "./pipeline/errors.js";
 async function tiles({ options, positionals, own }: Arguments, ctx: Context): Promise<unknown> {
   const texts = typeof own.years === "string" ? [...positionals, own.years] : positionals;
   const years = [...new Set(texts.flatMap(parseYears))].sort((a, b) => a - b);
-  if (years.length === 0) throw new PipelineError("usage", "A year is expected, as 2020 or --years 2008-2024");
+  if (years.length === 0) throw new PipelineError("usage", "Missing YEAR, e.g. tiles 2020 or tiles --years 2008-2024");
   const force = own.force === true;
   const single = own["single-archive"] === true;
   if (single && options.tiles === "full") {

@@ -22,6 +22,19 @@ export interface Metadata {
   readonly [key: string]: unknown;
 }
 
+/** A list in the metadata: as JSON in a string, as archives of MBTiles' kind have it, or as it is. Undefined for none. */
+export function listIn(metadata: Metadata, key: string): readonly unknown[] | undefined {
+  let value = metadata[key];
+  if (typeof value === "string") {
+    try {
+      value = JSON.parse(value) as unknown;
+    } catch {
+      return undefined;
+    }
+  }
+  return Array.isArray(value) ? value : undefined;
+}
+
 export function encodeMetadata(metadata: Metadata): Uint8Array {
   return gzipSync(JSON.stringify(metadata), { level: 9 });
 }

@@ -1,4 +1,5 @@
 import { setImmediate as breathe } from "node:timers/promises";
+import { centerOf } from "./center.js";
 import type { Header } from "./header.js";
 import type { Metadata } from "./metadata.js";
 import { Archive } from "./reader.js";
@@ -40,7 +41,8 @@ export async function rewriteMetadata(
       }
       writer.write(entries.tileId(i), archive.storedTile(i), entries.runLength(i));
     }
-    const { bounds, center } = archive.header;
+    const { bounds, minZoom, maxZoom } = archive.header;
+    const center = centerOf(archive.header.center, bounds, minZoom, maxZoom);
     return writer.finish({ metadata: change(archive.metadata()), bounds, center });
   } finally {
     writer?.close();

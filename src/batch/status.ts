@@ -161,7 +161,7 @@ export async function writeSummary(layout: BatchLayout): Promise<BatchStatus | u
 /** For people. */
 export function statusText(status: BatchStatus): string {
   const n = (value: number) => value.toLocaleString("en");
-  const share = status.items > 0 ? Math.floor((100 * (status.done + status.failed)) / status.items) : 100;
+  const share = status.items > 0 ? Math.floor((100 * status.done) / status.items) : 100;
   const lines = [
     `${status.out}: ${n(status.done)} of ${n(status.items)} items done (${share} %), ${n(status.failed)} failed,` +
       ` ${n(status.running)} running, ${n(status.left)} left`,

@@ -140,7 +140,7 @@ export function parseYears(text: string): number[] {
     const first = Number(match?.[1]);
     const last = Number(match?.[2] ?? match?.[1]);
     if (!match || last < first) {
-      throw new PipelineError("usage", "A year is expected, as 2020 or 2018,2020 or 2008-2024", { received: text });
+      throw new PipelineError("usage", `Not a year: ${JSON.stringify(text)}; use 2020, 2018,2020 or 2008-2024`);
     }
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   });

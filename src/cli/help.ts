@@ -113,6 +113,7 @@ const OWN_VALUES: Readonly<Record<string, string>> = {
   top: "N",
   until: "STAGE",
   valid: "CHECK",
+  where: "EXPRESSION",
   width: "N",
   workers: "N",
   years: "YEARS",
@@ -183,13 +184,13 @@ export function helpText(command: Command, all: boolean, width: number): string 
 function optionRow(command: Command, name: OptionName): Row {
   const spec = OPTIONS[name] as OptionSpec;
   const standard = command.defaults?.[name] ?? spec.default;
-  const value = spec.type === "boolean" ? "" : ` ${valueOf(name, spec)}`;
+  const value = spec.type === "boolean" ? "" : ` ${valueKind(name, spec)}`;
   const short = name === "quiet" ? "-q, " : "";
   const suffix = standard === undefined || standard === false ? "" : ` [${standard}]`;
   return [`${short}--${flagName(name)}${value}`, spec.help + suffix];
 }
 
-function valueOf(name: OptionName, spec: OptionSpec): string {
+function valueKind(name: OptionName, spec: OptionSpec): string {
   if (spec.choices) return spec.choices.join("|");
   if (spec.type === "numbers") return "N,N";
   return VALUES[name] ?? (spec.type === "string" ? "TEXT" : "N");
@@ -198,6 +199,7 @@ function valueOf(name: OptionName, spec: OptionSpec): string {
 function ownValue({ name }: Command, flag: string): string {
   // Numbers of fields, where worlds are made.
   if (flag === "fields" && /sample|demo/.test(name)) return "N";
+  if (flag === "format" && name.includes("export")) return "FORMAT";
   if (flag === "until" && name.includes("batch")) return "TIME";
   return OWN_VALUES[flag] ?? "TEXT";
 }

@@ -78,7 +78,9 @@ export async function main(
       );
     process.exitCode = known.exitCode;
   }
-  if (signal?.aborted) process.exitCode = (signal.reason as PipelineError).exitCode;
+  // Ctrl-C is how commands that run until they are stopped come to a good end; SIGTERM is told in any case.
+  const reason = signal?.reason as PipelineError | undefined;
+  if (reason?.kind === "terminated") process.exitCode = reason.exitCode;
   // A native handle or a pool that lingers must not keep a finished command from ending.
   setTimeout(() => process.exit(), 2_000).unref();
 }

@@ -15,6 +15,7 @@ export const COMMANDS = {
   serve: "the map in the browser",
   preview: "draw archives or crop areas into a PNG",
   field: "the field at a point, its crops by year",
+  export: "fields with their crops as one file",
   archive: "show, verify, decode or convert an archive",
   status: "how every year stands",
   doctor: "is this machine fit?",

@@ -4,6 +4,8 @@ import type { Progress, Task } from "../pipeline/progress.js";
 const LINE_INTERVAL_S = 10;
 const BAR_INTERVAL_S = 0.1;
 const BAR_CELLS = 24;
+/** Ends the label of what is counted in percent. */
+const PERCENT = " %";
 
 export class TerminalProgress implements Progress {
   #line = "";
@@ -56,6 +58,10 @@ export function progressText(
   from = 0,
 ): string {
   const rate = seconds > 0 ? (done - from) / seconds : 0;
+  if (label.endsWith(PERCENT)) {
+    const left = rate > 0 && total !== undefined ? `, ETA ${clock((total - done) / rate)}` : "";
+    return `${label.slice(0, -PERCENT.length)} ${Math.floor(done)} %${left}`;
+  }
   const count =
     total === undefined ? done.toLocaleString("en") : `${done.toLocaleString("en")}/${total.toLocaleString("en")}`;
   const speed = `${Math.round(rate).toLocaleString("en")}/s`;

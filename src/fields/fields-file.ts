@@ -82,7 +82,7 @@ function geoTypes(schema: readonly SchemaElement[]): Map<string, GeoType> {
  * @throws {PipelineError} input: as openParquet; a named or needed column that is missing or of the
  *   wrong type; no CRS in the file and none given.
  */
-export async function openFields(path: string, options: FieldsOptions, log?: Notices): Promise<FieldsFile> {
+export async function openFields(path: string, options: FieldsOptions = {}, log?: Notices): Promise<FieldsFile> {
   const shape = await openParquet(path);
   const geo = geoMetadata(path, shape.metadata);
   const geometries = geoTypes(shape.schema);

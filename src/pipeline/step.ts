@@ -67,7 +67,7 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
   const no = (reason: string, record?: StepRecord): Verdict => ({ skip: false, reason, ...(record && { record }) });
   const record = readRecord(step.record);
   if (force) return no("forced", record);
-  if (record === undefined) return no(existsSync(step.target) ? "output has no record" : "not made yet");
+  if (record === undefined) return no(existsSync(step.target) ? "output has no record" : "no output yet");
   if (record.version !== step.version)
     return no(`made by version ${record.version} of this step, now ${step.version}`, record);
   const change = firstChange(record.inputs, step.inputs);
@@ -140,7 +140,7 @@ export async function runStep<F extends Facts>(
     if (step.originOf !== undefined && !options.force) {
       await checkStepOutput(step.target, step.originOf, verdict.record !== undefined);
     }
-    log.info(`begins: ${verdict.reason}`);
+    log.info(`started (${verdict.reason})`);
     await step.validate(own);
     // A step that has begun comes to its end with all that it is made of: a base, say, that its year waits for.
     const { drain: _, ...begun } = own;

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { listIn } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { layoutOf, type Options } from "../config/config.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -42,10 +43,7 @@ function ofSeveralYears(year: number, options: Options): { path: string; record:
 function yearsIn(path: string): readonly unknown[] {
   const archive = new Archive(path);
   try {
-    const { years } = archive.metadata();
-    // Older archives hold the list itself.
-    const list = typeof years === "string" ? (JSON.parse(years) as unknown) : years;
-    return Array.isArray(list) ? list : [];
+    return listIn(archive.metadata(), "years") ?? [];
   } finally {
     archive.close();
   }

@@ -15,14 +15,15 @@ export interface TilerView {
 
 const TEMP_FLAG = "--temporary-directory=";
 
-/** All tippecanoe processes on this node that this user may look at. */
-export async function tilersHere(): Promise<TilerView[]> {
+/** The tippecanoe processes on this node that write below a root, as far as this user may look at them. */
+export async function tilersHere(root: string): Promise<TilerView[]> {
   const views: TilerView[] = [];
   for (const name of readdirSync("/proc")) {
     // By its arguments: started through a loader or a container it goes by another name.
     const words = /^\d+$/.test(name) ? (read(`/proc/${name}/cmdline`) ?? "").split("\0") : [];
     const tempDir = words.find((word) => word.startsWith(TEMP_FLAG))?.slice(TEMP_FLAG.length);
     if (tempDir === undefined || !words.some((word) => word.includes("tippecanoe"))) continue;
+    if (!words.some((word) => word.includes(`${root}/`))) continue;
     const view = viewProcess(Number(name));
     if (view === undefined) continue;
     views.push({

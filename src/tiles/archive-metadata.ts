@@ -48,7 +48,8 @@ export interface ArchiveFactsForMetadata {
 }
 
 /**
- * The archive's metadata: what TileJSON wants, and the crop legend. Nothing of the
+ * The archive's metadata: what TileJSON wants, and the crop legend; values of our own are strings, as MBTiles has
+ * them, lists as JSON. Nothing of the
  * time or place it was made in, so that the same inputs give the same bytes.
  */
 export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
@@ -56,7 +57,8 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
   const colors = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
   const [first, last] = [years[0], years.at(-1)];
   const span = first === last ? `${first}` : `${first}-${last}`;
-  const ofYears = first === undefined ? {} : first === last ? { year: first } : { years };
+  const ofYears =
+    first === undefined ? {} : first === last ? { year: String(first) } : { years: JSON.stringify(years) };
   return {
     name: first === undefined ? `fields_${region}` : `fields_${region}_${span}`,
     description: first === undefined ? `Fields, ${region}` : `Majority crop of every field, ${region}, ${span}`,
@@ -77,7 +79,7 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
       fields: attributesOf(facts),
     })),
     ...(first !== undefined && {
-      legend: codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GREY })),
+      legend: JSON.stringify(codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GREY }))),
     }),
   };
 }

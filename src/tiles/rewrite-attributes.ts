@@ -1,3 +1,4 @@
+import { centerOf } from "../archive/center.js";
 import { COMPRESSION } from "../archive/header.js";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
@@ -86,14 +87,15 @@ export async function rewriteAttributes(
     outputs.map(({ years }) => years),
     level,
   );
-  ctx.log.info("attributes go into the base's tiles", { base: base.path, gzip, threads: pool.threads });
+  ctx.log.info("writing crops into tiles", { base: base.path, gzip, threads: pool.threads });
   const archive = new Archive(base.path);
   const writers: ArchiveWriter[] = [];
   try {
     for (const { path } of outputs) writers.push(new ArchiveWriter(path, COMPRESSION.gzip));
     const { cpu, rewritten } = await writeTiles(base, archive, writers, plan, pool, ctx);
     requireEveryRow(base, seen);
-    const { bounds, center } = archive.header;
+    const { bounds, minZoom, maxZoom } = archive.header;
+    const center = centerOf(archive.header.center, bounds, minZoom, maxZoom);
     for (const [o, { metadata }] of outputs.entries()) writers[o]?.finish({ metadata, bounds, center });
     return { tiles: archive.entries.count, cpu, rewritten, gzip };
   } finally {

@@ -100,7 +100,7 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
   const { minZoom, maxZoom } = options;
   return {
     name: "tiles",
-    version: 2,
+    version: 3,
     originOf: archiveOrigin,
     errorKind: "failed",
     files,
@@ -173,7 +173,7 @@ async function rewriteYears(
   const compared = await checkSample(partial, { path: base.path, rows: facts.rows }, attributes, ctx);
   made.requireUnchanged();
   const { tiles, rewritten, gzip } = report;
-  ctx.log.info("tiles have their attributes", { tiles, compared, rewritten, gzip });
+  ctx.log.info("crops are in the tiles", { tiles, compared, gzip, ...(rewritten && { rewritten }) });
   const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
   const withoutCrop = years.map((crops) => crops.withoutCrop);
   return {

@@ -47,7 +47,7 @@ export async function tileFields(
     tempDirName: tempDirName(layout.root, options.region, what),
   });
   ctx.log.info("tippecanoe", { version: ready.version, threads: ready.plan.threads, tempDir: ready.tempDir.path });
-  const task = ctx.progress.start("tiles, % done", 100);
+  const task = ctx.progress.start("tiling %", 100);
   try {
     await runTippecanoe({
       features: stream,

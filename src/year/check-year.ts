@@ -1,14 +1,14 @@
 import type { Run } from "../config/run.js";
 import { type FieldsFile, openFields } from "../fields/fields-file.js";
 import { spatialReference } from "../fields/projection.js";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { openTarget } from "../publish/open-target.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { lacksBase } from "../tiles/base.js";
 import { tippecanoeVersion } from "../tiles/preflight.js";
 import { openFieldSources } from "../tiles/sources.js";
 import { estimateFirstYear } from "./space.js";
-import type { Stage } from "./stages.js";
+import { STAGES, type Stage } from "./stages.js";
 
 /** The first year of the Cropland Data Layer; until 2007 of some states alone. */
 const FIRST_YEAR = 1997;
@@ -16,22 +16,48 @@ const FIRST_YEAR = 1997;
 /**
  * Look at all that the stages which are going to run will need, before the first of them does anything.
  *
+ * @param begin  told whose checks are under way.
  * @throws {PipelineError} usage: a year that no server has; input: fields, areas, their columns or CRS; tool: no
  *   tiler; publish: the target cannot be reached or written to; space.
  */
-export async function checkYear(year: number, stages: ReadonlySet<Stage>, run: Run): Promise<void> {
-  const { options, layout, ctx } = run;
-  if (stages.has("download")) checkPublished(year, options.cdlSource);
-  const base = stages.has("tiles") && (await lacksBase(run));
-  if (stages.has("zonal") || stages.has("tiles")) {
-    const fields = await openFields(layout.fieldsRaw, options);
-    spatialReference(fields.crs);
-    if (stages.has("tiles")) await openFieldSources(layout, options);
-    if (base && stages.has("download")) await checkSpace(fields, run);
+export async function checkYear(
+  year: number,
+  stages: ReadonlySet<Stage>,
+  run: Run,
+  begin: (stage: Stage) => void,
+): Promise<void> {
+  const checks: Readonly<Record<Stage, () => Promise<void>>> = {
+    download: async () => checkPublished(year, run.options.cdlSource),
+    zonal: () => checkFields(run),
+    tiles: () => checkTiling(stages, run),
+    publish: () => checkTarget(run),
+  };
+  for (const stage of STAGES.filter((one) => stages.has(one))) {
+    begin(stage);
+    try {
+      await checks[stage]();
+    } catch (error) {
+      throw asPipelineError(error, "failed", "The year cannot be checked", { step: stage });
+    }
   }
-  const byTippecanoe = (base && options.tiler === "tippecanoe") || (stages.has("tiles") && options.tiles === "full");
+}
+
+async function checkFields({ options, layout }: Run): Promise<void> {
+  const fields = await openFields(layout.fieldsRaw, options);
+  spatialReference(fields.crs);
+}
+
+async function checkTiling(stages: ReadonlySet<Stage>, run: Run): Promise<void> {
+  const { options, layout } = run;
+  const { fields } = await openFieldSources(layout, options);
+  const base = await lacksBase(run);
+  if (base && stages.has("download")) await checkSpace(fields, run);
+  const byTippecanoe = (base && options.tiler === "tippecanoe") || options.tiles === "full";
   if (byTippecanoe) await tippecanoeVersion(options.tippecanoe);
-  if (stages.has("publish")) await openTarget({ ...options, retries: 1 }, layout).probe(keyOf(layout.archive), ctx);
+}
+
+async function checkTarget({ options, layout, ctx }: Run): Promise<void> {
+  await openTarget({ ...options, retries: 1 }, layout).probe(keyOf(layout.archive), ctx);
 }
 
 /** Sources on a disk are looked at as they are. */

@@ -21,7 +21,7 @@ export async function eachYear<T>(
   task: (year: number, ctx: Context) => Promise<T>,
 ): Promise<Record<string, T>> {
   const years = positionals.flatMap(parseYears);
-  if (years.length === 0) throw new PipelineError("usage", "A year is expected, as 2020 or 2018-2020");
+  if (years.length === 0) throw new PipelineError("usage", "Missing YEAR, e.g. 2020 or 2018-2020");
   const results: Record<string, T> = {};
   const errors = new Map<number, PipelineError>();
   for (const year of years) {

@@ -47,7 +47,7 @@ export async function runYear(year: number, options: Options, selection: Selecti
     const run = needsFields ? await withRootFields(opened) : opened;
     for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const plan = await planStages(year, selection, run);
-    await checkYear(year, new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage)), run);
+    await checkYear(year, new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage)), run, begin);
     const makers = stepMakers(year, selection, run);
     const done: Partial<Record<Stage, StepRecord>> = {};
     for (const stage of STAGES) {

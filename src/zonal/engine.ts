@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { RecordBatch } from "apache-arrow";
+import type { Float32, Float64, Int32, Int64, List, RecordBatch, Uint32, Utf8 } from "apache-arrow";
 import { resolveOptions } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { FieldsFile } from "../fields/fields-file.js";
@@ -49,6 +49,28 @@ export interface ZonalOptions extends PixelOptions {
   /** Share of dirty rows above which it fails; default 1: none fail, their rows say what is wrong. */
   readonly maxDirty?: number;
 }
+
+/**
+ * Columns of the result, for the types of rows: `row.crop_code` is a number or null. With `weights` the pixels' columns
+ * are named `..._area_ha`; lists are there with `classes`.
+ */
+export type ZonalColumns = {
+  field_id: Int64 | Int32 | Utf8;
+  crop_code: Int32 | Float64;
+  crop_pixels: Uint32 | Float64;
+  valid_pixels: Uint32 | Float64;
+  crop_share: Float32;
+  second_code: Int32 | Float64;
+  second_pixels: Uint32 | Float64;
+  rule: Utf8;
+  null_reason: Utf8;
+  class_codes: List<Int32 | Float64>;
+  class_pixels: List<Uint32 | Float64>;
+  crop_area_ha: Float64;
+  valid_area_ha: Float64;
+  second_area_ha: Float64;
+  class_area_ha: List<Float64>;
+};
 
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => QUIET };
 
@@ -102,7 +124,11 @@ export class ZonalEngine {
    * @throws {PipelineError} input: fields and raster do not overlap, an index of other fields, a block
    *   that does not decode; dirty above `maxDirty`.
    */
-  async *zonal(fields: FieldsFile, raster: Raster, options: ZonalOptions = {}): AsyncGenerator<RecordBatch> {
+  async *zonal(
+    fields: FieldsFile,
+    raster: Raster,
+    options: ZonalOptions = {},
+  ): AsyncGenerator<RecordBatch<ZonalColumns>> {
     for await (const { batch } of this.zonalOverMany(fields, [raster], options)) yield batch;
   }
 
@@ -111,7 +137,7 @@ export class ZonalEngine {
     fields: FieldsFile,
     rasters: readonly Raster[],
     given: ZonalOptions = {},
-  ): AsyncGenerator<{ raster: Raster; batch: RecordBatch }> {
+  ): AsyncGenerator<{ raster: Raster; batch: RecordBatch<ZonalColumns> }> {
     const options = this.#options(given);
     const rule = zonalRule(options, given.classes, undefined, given.stats);
     nativeKernel();
@@ -122,7 +148,7 @@ export class ZonalEngine {
       const answer = answers[i] as Answers;
       const schema = zonalSchema(fields, answer, rule);
       const batches = zonalBatches(schema, fields, answer, status, rule, options.batch, this.#ctx.signal);
-      for await (const batch of batches) yield { raster, batch };
+      for await (const batch of batches) yield { raster, batch: batch as RecordBatch<ZonalColumns> };
     }
   }
 

@@ -181,7 +181,7 @@ function checkOverlap(
   const [left, top, right, bottom] = extent;
   const { width, height } = raster.grid;
   if (left < shift.col + width && right > shift.col && top < shift.row + height && bottom > shift.row) return;
-  throw new PipelineError("input", "No field lies on the raster; is the CRS of the fields right?", {
+  throw new PipelineError("input", "None of the fields overlaps the raster; is the CRS of the fields right?", {
     path: raster.path,
     fields: fields.path,
     rasterExtent: extentText(raster.grid),

@@ -67,7 +67,7 @@ test("no command, an unknown one, a near miss of a command, a choice, an option 
   assert.equal((await run([])).code, 2);
   for (const [args, message] of [
     [["yaer", "2020"], /Unknown command "yaer", did you mean year\?/],
-    [["year", "2020", "--tiles", "swpa"], /one of swap, full, did you mean swap\?/],
+    [["year", "2020", "--tiles", "rewite"], /one of rewrite, full, did you mean rewrite\?/],
     [["year", "2020", "--max-zom", "9"], /Unknown option --max-zom, did you mean max-zoom\?/],
     [["year", "2020", "--until", "tile"], /Unknown stage "tile"; use download, zonal, tiles or publish/],
     [["year"], /Missing YEAR, e\.g\. year 2020/],

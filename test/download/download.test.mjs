@@ -79,7 +79,7 @@ test("an .img keeps its name and its .ige; a changed .ige is noticed", async (t)
   ige[5_000] ^= 1;
   writeFileSync(join(folder, "2020_30m_cdls.ige"), ige);
   const again = await run();
-  assert.ok(again.ctx.lines.some(({ message }) => message === "begins: raster was changed since it was made"));
+  assert.ok(again.ctx.lines.some(({ message }) => message === "started (raster was changed since it was made)"));
   assert.equal(again.facts.digest, facts.digest);
 });
 
@@ -114,7 +114,7 @@ test("a changed local source is noticed; one that vanished does not spoil what w
   const { facts } = await run();
   writeFileSync(zip, handmadeZip([{ name: "2020_30m_cdls.tif", data: tiffBytes(300_000, 5) }]));
   const changed = await run();
-  assert.ok(changed.ctx.lines.some(({ message }) => message.startsWith("begins: sourceDigest changed")));
+  assert.ok(changed.ctx.lines.some(({ message }) => message.startsWith("started (sourceDigest changed")));
   assert.notEqual(changed.facts.digest, facts.digest);
   rmSync(zip);
   assert.ok((await run()).skipped);
@@ -188,7 +188,7 @@ test("released files are made again only where they are needed", async (t) => {
 
   const needed = await run({ rasterNeeded: async () => true });
   assert.ok(
-    needed.ctx.lines.some(({ message }) => message === "begins: raster was removed after use and is needed again"),
+    needed.ctx.lines.some(({ message }) => message === "started (raster was removed after use and is needed again)"),
   );
   assert.deepEqual(needed.facts, facts);
   assert.deepEqual(readFileSync(facts.raster), TIF);
@@ -288,7 +288,7 @@ test("--force fetches again", async (t) => {
   const { run } = pipeline(t, `${server.origin}/`);
   await run();
   const { ctx } = await run({ force: true });
-  assert.ok(ctx.lines.some(({ message }) => message === "begins: forced"));
+  assert.ok(ctx.lines.some(({ message }) => message === "started (forced)"));
   assert.equal(server.requests.length, 2);
 });
 
@@ -427,6 +427,6 @@ test("a source moved elsewhere with the same files: unpacked again, the same dig
   renameSync(join(here, "2020_30m_cdls.zip"), join(there, "2020_30m_cdls.zip"));
   const second = pipeline(t, there, { root: first.options.root });
   const moved = await second.run();
-  assert.ok(moved.ctx.lines.some(({ message }) => message.startsWith("begins: source changed")));
+  assert.ok(moved.ctx.lines.some(({ message }) => message.startsWith("started (source changed")));
   assert.equal(moved.facts.digest, facts.digest);
 });

@@ -125,7 +125,7 @@ describe("bad input", { skip: noTippecanoe }, () => {
       const tif = (name) => `${name}/${YEAR}_30m_cdls.tif`;
       await fails(4, ["no CRS", tif("nocrs")], [], withRaster("nocrs", { crs: null }));
       await fails(4, ["Band type", "CFloat32", tif("complex")], [], withRaster("complex", { type: gdal.GDT_CFloat32 }));
-      await fails(4, ["No field lies on the raster", tif("far")], [], withRaster("far", { shift: 1e6 }));
+      await fails(4, ["None of the fields overlaps the raster", tif("far")], [], withRaster("far", { shift: 1e6 }));
       await fails(4, [tif("cut-raster")], [], withRaster("cut-raster", { cut: 20_000, options: ["BLOCKYSIZE=1"] }));
       await fails(4, [tif("cut-head")], [], withRaster("cut-head", { cut: 100 }));
     });

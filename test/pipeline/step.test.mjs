@@ -20,7 +20,7 @@ import { tinyDisk } from "../support/tiny-disk.mjs";
 async function reasonOf(step, options) {
   const ctx = testContext();
   await runStep(step, ctx, options);
-  return ctx.lines.find(({ message }) => message.startsWith("begins: "))?.message.slice("begins: ".length);
+  return ctx.lines.find(({ message }) => message.startsWith("started ("))?.message.slice("started (".length, -1);
 }
 
 const made = (folder) => readFileSync(join(folder, "out", "made.txt"), "utf8");
@@ -28,7 +28,7 @@ const made = (folder) => readFileSync(join(folder, "out", "made.txt"), "utf8");
 test("made once, then skipped with the same facts; the record tells how it came", async (t) => {
   const folder = tempFolder(t);
   const step = textStep(folder, "corn");
-  assert.equal(await reasonOf(step), "not made yet");
+  assert.equal(await reasonOf(step), "no output yet");
   const record = readRecord(step.record);
   assert.deepEqual(
     [record.step, record.version, record.inputs, record.facts],

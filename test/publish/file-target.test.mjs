@@ -73,15 +73,15 @@ test("what was taken away or replaced at the target is put back", async (t) => {
   const web = join(root, "outputs/web");
   const manifestBefore = readFileSync(join(web, "us_full_years.json"), "utf8");
   const cases = [
-    [() => rmSync(join(web, "fields_us_2019_full.pmtiles")), /begins: the archive is not at the target/],
+    [() => rmSync(join(web, "fields_us_2019_full.pmtiles")), /started \(the archive is not at the target/],
     [
       () => {
         rmSync(join(web, "fields_us_2019_full.pmtiles"));
         writeFileSync(join(web, "fields_us_2019_full.pmtiles"), "x");
       },
-      /begins: the target holds another archive/,
+      /started \(the target holds another archive/,
     ],
-    [() => rmSync(join(web, "us_full_years.json")), /begins: the manifest does not list the year/],
+    [() => rmSync(join(web, "us_full_years.json")), /started \(the manifest does not list the year/],
   ];
   for (const [damage, reason] of cases) {
     damage();
@@ -103,7 +103,7 @@ test("a new archive of the year replaces the old one", async (t) => {
   const second = makeYear(root, 2020, { seed: 2 });
   const ctx = makeContext();
   const facts = await runStep(second.step, ctx);
-  assert.match(ctx.lines.join("\n"), /begins: archive changed/);
+  assert.match(ctx.lines.join("\n"), /started \(archive changed/);
   const published = readFileSync(join(root, "outputs/web/fields_us_2020_full.pmtiles"));
   assert.equal(facts.checksum, `sha256:${sha256(published)}`);
   assert.deepEqual(published, readFileSync(second.archive.path));

@@ -81,7 +81,7 @@ describe("years of real data", { skip: noTippecanoe }, () => {
       }
       const codes = [...new Set(rows.map(({ crop }) => crop))].sort((a, b) => a - b);
       assert.deepEqual(
-        archive.metadata.legend.map(({ code }) => code),
+        JSON.parse(archive.metadata.legend).map(({ code }) => code),
         codes,
       );
       assert.deepEqual(leftovers(rootOf(pair), pair.year), []);

@@ -272,7 +272,7 @@ test("wrong options are refused by name", async (t) => {
     [["--fields", "0"], /Option fields is wrong .*from 1 .*received=0/],
     [["--fields", "many"], /Option fields is wrong .*received=many/],
     [["--fields", "900000000"], /do not fit into the country/],
-    [["--years", "20"], /A year is expected.*received=20/],
+    [["--years", "20"], /Not a year: "20"; use 2020/],
     [["--seed", "-1"], /seed/],
     [["--shapes", "round"], /drawn or csb.*received=round/],
     [["--format", "png"], /tif or img.*received=png/],

@@ -59,7 +59,7 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     const output = cluster.outputOf(root, job);
     assert.deepEqual([JobState, ExitCode], ["FAILED", "3:0"], output);
     assert.match(output, /year 2015 FAILED, and would again \(exit code 4\): see .*year_2015.out/);
-    assert.match(output, /2015 {2}NOT DONE {2}download: not made yet\n2016 {2}done\n1 of 2 years are done/);
+    assert.match(output, /2015 {2}NOT DONE {2}download: no output yet\n2016 {2}done\n1 of 2 years are done/);
     assert.match(readFileSync(join(root, "logs/year_2015.out"), "utf8"), /ERROR .*2015/);
     await cluster.assertAllDone(root, [2016]);
   });

@@ -116,14 +116,14 @@ describe("status of what other hosts do", () => {
       stage: "tiles",
       slurmJob: "77",
       slurmStep: "3",
-      task: { label: "tiles, % done", done: 25, total: 100, startedAt },
+      task: { label: "tiling %", done: 25, total: 100, startedAt },
     };
     const { root } = elsewhere(t, { ageMs: 3_000, live });
     const { task } = only(await statusOf(root));
     assert.ok(Math.abs(task.rate - 0.25) < 0.01, `${task.rate}`);
     assert.ok(Math.abs(task.etaSeconds - 300) < 12, `${task.etaSeconds}`);
     const { stdout } = await command("status", ["--root", root]);
-    assert.match(stdout, /2021 +running +tiles +tiles, % done 25 % +0\.25\/s +[45]:\d\d .* b1234 job 77\.3/);
+    assert.match(stdout, /2021 +running +tiles +tiling % 25 % +0\.25\/s +[45]:\d\d .* b1234 job 77\.3/);
     assert.match(stdout, /srun --overlap --jobid=77 --nodelist=b1234/);
   });
 

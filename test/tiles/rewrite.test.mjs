@@ -176,7 +176,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
     const { metadata } = readMetadata(layout({}, 2019).archive);
     const codes = [...new Set(crops[2019].filter((crop) => crop !== null))].sort((a, b) => a - b);
     assert.deepEqual(
-      metadata.legend.map(({ code }) => code),
+      JSON.parse(metadata.legend).map(({ code }) => code),
       codes,
     );
     const facts = JSON.parse(readFileSync(join(root, "outputs/state/us_2019_tiles.json"), "utf8")).facts;
@@ -271,7 +271,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
       YEARS.map((year) => crops[year].filter((crop) => crop === null).length),
     );
     const { metadata } = readMetadata(archive);
-    assert.deepEqual(metadata.years, YEARS);
+    assert.deepEqual(JSON.parse(metadata.years), YEARS);
     assert.deepEqual(Object.keys(metadata.vector_layers[1].fields), [
       "field_id",
       "area_ha",
@@ -448,7 +448,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
       assert.equal(run.code, 2, run.stderr);
       assert.match(run.stderr, words);
     };
-    await refused([], /A year is expected/);
+    await refused([], /Missing YEAR/);
     await refused(["2018-2020", "--single-archive", "--tiles=full"], /--single-archive goes through the base/);
     await refused(["2018", "--tiles", "quick"], /--tiles must be one of rewrite, full/);
   });

@@ -179,7 +179,7 @@ test("bad input: one error, its kind's exit code, and the picture that was there
     [["--archive", fine, "--bbox=1,2,3"], 2, /--bbox must be/],
     [["--archive", fine, "2020"], 2, /Expected --archive FILE, or years \(received=both\)/],
     [[], 2, /Expected --archive FILE, or years \(received=neither\)/],
-    [["twenty"], 2, /A year is expected/],
+    [["twenty"], 2, /Not a year: "twenty"/],
     [["2020", "--root", folder], 4, /Cannot open archive \(path=.*fields_us_2020_full\.pmtiles\)/],
   ];
   const out = path("map.png");

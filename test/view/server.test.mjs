@@ -414,7 +414,7 @@ test("the command says where it listens, listens on loopback alone, and ends in 
   );
   child.kill("SIGTERM");
   const { code, stderr } = await run;
-  assert.equal(code, 0, stderr);
+  assert.equal(code, 143, stderr);
   assert.match(stderr, /stopped/);
 });
 

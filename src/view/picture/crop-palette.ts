@@ -1,4 +1,4 @@
-import type { Metadata } from "../../archive/metadata.js";
+import { listIn, type Metadata } from "../../archive/metadata.js";
 import { CDL_LEGEND, cropName, type LegendEntry } from "../../legend/cdl-legend.js";
 import { PipelineError } from "../../pipeline/errors.js";
 
@@ -50,8 +50,9 @@ export class CropPalette {
 }
 
 /** @throws {PipelineError} input, when the metadata has a legend of another form. */
-function readLegend({ legend }: Metadata, path: string): readonly LegendEntry[] {
-  if (legend === undefined) return CDL_LEGEND;
+function readLegend(metadata: Metadata, path: string): readonly LegendEntry[] {
+  if (metadata.legend === undefined) return CDL_LEGEND;
+  const legend = listIn(metadata, "legend") ?? metadata.legend;
   const wrong = Array.isArray(legend) ? legend.find((entry) => !isEntry(entry)) : legend;
   if (wrong !== undefined) {
     throw new PipelineError("input", "The archive's legend cannot be read", {

@@ -1,4 +1,5 @@
 import { PMTiles, type Source } from "pmtiles";
+import { type Metadata as ArchiveMetadata, listIn } from "../../archive/metadata.js";
 import { PipelineError } from "../../pipeline/errors.js";
 import type { ViewerArchive } from "../viewer-api.js";
 import type { StoredArchive } from "./store.js";
@@ -9,7 +10,7 @@ const VECTOR_TILES = 1;
 interface Metadata {
   readonly vector_layers?: readonly { readonly id?: unknown; readonly fields?: Readonly<Record<string, unknown>> }[];
   readonly cells?: unknown;
-  readonly legend?: readonly { readonly code?: unknown }[];
+  readonly legend?: unknown;
 }
 
 /** What the page needs to know of an archive beside its URL. */
@@ -45,9 +46,10 @@ export async function describeStored(archive: StoredArchive, year: number): Prom
     cells: metadata.cells !== undefined,
     minZoom: header.minZoom,
     maxZoom: header.maxZoom,
-    codes: (Array.isArray(metadata.legend) ? metadata.legend : []).flatMap(({ code }) =>
-      typeof code === "number" ? [code] : [],
-    ),
+    codes: (listIn(metadata as ArchiveMetadata, "legend") ?? []).flatMap((entry) => {
+      const { code } = (entry ?? {}) as { readonly code?: unknown };
+      return typeof code === "number" ? [code] : [];
+    }),
   };
 }
 
