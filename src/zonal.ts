@@ -39,6 +39,7 @@ await main(
       "idColumn",
       "geometryColumn",
       "fieldsCrs",
+      "include",
       "nodata",
       "maxDirty",
       "ties",

@@ -60,6 +60,10 @@ export const OPTIONS = {
     help: "unit of the area column (default: as its name says, else ha)",
   },
   fieldsCrs: { type: "string", help: "CRS of the fields, as EPSG:4326, instead of what the file says" },
+  include: {
+    type: "string",
+    help: "columns of the fields to carry into the zonal table, with commas between: CNTY,STATEFIPS",
+  },
   maxDirty: {
     type: "number",
     default: 0.01,

@@ -18,6 +18,7 @@ const KEPT = [
   "areaColumn",
   "areaUnit",
   "fieldsCrs",
+  "include",
   "maxDirty",
   "nodata",
   "allTouched",

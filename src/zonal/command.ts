@@ -60,7 +60,8 @@ export async function zonal(
       const files = new InputFiles(...rasterFiles(job.rasterPath));
       return { ...job, files, raster: openRaster(job.rasterPath, band) };
     });
-  const vector = { layer: options.layer, idColumn: options.idColumn };
+  const attributes = options.include !== undefined;
+  const vector = { layer: options.layer, idColumn: options.idColumn, attributes };
   const [{ out }] = jobs as [OpenJob];
   const outs = [...new Set(jobs.map((job) => job.out))].sort();
   for (const job of jobs) {

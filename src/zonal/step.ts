@@ -11,6 +11,7 @@ import {
   writeDirtyRows,
 } from "../fields/dirty.js";
 import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
+import { checkIncluded, includeColumns, includedNames } from "../fields/included.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { InputFiles } from "../pipeline/input-files.js";
@@ -124,6 +125,7 @@ async function countFitting(
   for (const [i, { out }] of targets.entries()) {
     const answer = answers[i] as Answers;
     const table = await write(out, answer);
+    await includeColumns(out, fields, includedNames(options.include), options.batch, ctx.signal);
     if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
     facts.push(factsOf(status.length, table, dirty));
   }
@@ -240,6 +242,7 @@ export function zonalStep(
       idColumn: idColumn ?? null,
       geometryColumn: geometryColumn ?? null,
       fieldsCrs: fieldsCrs ?? null,
+      include: options.include ?? null,
       raster: raster.digest,
       nodata,
       ties,
@@ -247,7 +250,7 @@ export function zonalStep(
       weights: options.weights ?? null,
     },
     async validate() {
-      await openFields(fieldsPath, options);
+      checkIncluded(await openFields(fieldsPath, options), includedNames(options.include));
       openRaster(raster.path);
       if (rasterDigest(raster.path) === raster.digest) return;
       throw new PipelineError("input", "Raster was changed since it was taken in", { path: raster.path });
