@@ -2,12 +2,14 @@
 #include <napi.h>
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "node/addon.h"
 #include "node/arguments.h"
 #include "node/parquet_slice.h"
+#include "tiles/precompressed/record.h"
 #include "tiles/protobuf.h"
 #include "tiles/tiler/bucket.h"
 #include "tiles/tiler/slice_spiller.h"
@@ -17,6 +19,17 @@ namespace fields {
 namespace {
 
 constexpr int kMaxZoom = 16;
+
+// Precompressed, as a base has them.
+class RecordStore : public TileStore {
+ public:
+  RecordStore(std::vector<std::string> layers, std::string key, uint64_t rows)
+      : maker_(std::move(layers), std::move(key), rows) {}
+  void store(const uint8_t* tile, size_t size, Buffer& out) override { maker_.append(tile, size, out); }
+
+ private:
+  RecordMaker maker_;
+};
 
 TilerZooms zooms_of(const Napi::Object& from) {
   const auto max_zoom = static_cast<int>(integer_of(from.Get("maxZoom"), "maxZoom", 0, kMaxZoom));
@@ -184,7 +197,18 @@ Napi::Object object_of_tiles(Napi::Env env, int zoom, const StoredTiles& tiles) 
   return result;
 }
 
-// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit})
+// What tiles are stored as: records where `records: {rows, layers, key}` is there, else gzip.
+std::unique_ptr<TileStore> store_of(const Napi::Object& from) {
+  if (!from.Get("records").IsObject()) return std::make_unique<GzipStore>();
+  const auto plan = object_of(from.Get("records"), "records");
+  const auto list = list_of(plan.Get("layers"), "layers");
+  std::vector<std::string> layers;
+  for (uint32_t i = 0; i < list.Length(); i++) layers.push_back(text_of(list.Get(i), "layers"));
+  const uint64_t rows = integer_of(plan.Get("rows"), "rows", 0, uint64_t{1} << 32);
+  return std::make_unique<RecordStore>(std::move(layers), text_of(plan.Get("key"), "key"), rows);
+}
+
+// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit, records})
 //   -> {zooms: [{zoom, content, tileIds, sizes, polygons, points, largest}], summary, shapes}
 Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -215,8 +239,7 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   BucketTiles tiles;
   try {
     BucketReader reader(path, std::move(chunks));
-    GzipStore store;
-    tile_bucket(reader, bucket, zooms, attributes, store, limit, tiles);
+    tile_bucket(reader, bucket, zooms, attributes, *store_of(plan), limit, tiles);
   } catch (const TileError& error) {
     throw Napi::Error::New(env, error.what());
   }
@@ -242,12 +265,13 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// mergeCells(tile, children: four Uint8Array) -> {tiles: as a zoom of tileBucket, summary}
+// mergeCells(tile, children: four Uint8Array, {records}) -> {tiles: as a zoom of tileBucket, summary}
 Napi::Value merge_cells(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const uint64_t id = integer_of(info[0], "tile", 0, first_tile_id(kMaxZoom));
   const auto list = list_of(info[1], "children");
   if (list.Length() != 4) fail(env, "children: four were expected");
+  const auto plan = object_of(info[2], "plan");
   CellSummary children[4];
   for (uint32_t i = 0; i < 4; i++) {
     const auto bytes = array_of<Napi::Uint8Array>(list.Get(i), "children");
@@ -258,8 +282,7 @@ Napi::Value merge_cells(const Napi::CallbackInfo& info) {
   try {
     CellTile cells;
     CellMerger().merge(tile_of(id), children, cells, summary);
-    GzipStore store;
-    store_cells(id, cells, store, tiles);
+    store_cells(id, cells, *store_of(plan), tiles);
   } catch (const TileError& error) {
     throw Napi::Error::New(env, error.what());
   }

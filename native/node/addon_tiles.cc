@@ -139,13 +139,17 @@ Napi::Value base_tiles(const Napi::CallbackInfo& info) {
   const auto ends = array_of<Napi::Uint32Array>(info[1], "ends");
   const auto plan = object_of(info[2], "plan");
   check_ends(ends, records.ElementLength(), "records");
-  Gzip gzip(static_cast<int>(integer_of(plan.Get("level"), "level", 1, 9)));
+  const auto level = static_cast<int>(integer_of(plan.Get("level"), "level", 0, 9));
+  Gzip gzip(std::max(level, 1));
   BaseTileReader reader(names_of(plan.Get("layers"), "layers"), rows_of(plan));
   Buffer plain;
   Contents tiles;
   for_each_content(records, ends, [&](const uint8_t* record, size_t size) {
     reader.read(record, size, gzip, plain);
-    gzip.deflate(plain.data(), plain.size, tiles.bytes);
+    if (level == 0)
+      tiles.bytes.append(plain.data(), plain.size);
+    else
+      gzip.deflate(plain.data(), plain.size, tiles.bytes);
     tiles.end_tile();
   });
   return tiles.to_object(env);

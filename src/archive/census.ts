@@ -72,7 +72,13 @@ function rowBits(rows: number): Uint8Array {
  * @throws {PipelineError} input, naming the tile: it cannot be read, or a feature in it has no id, an id
  *   that is no row, the wrong geometry type, or another value of the attribute than its row.
  */
-export function addToCensus(census: Census, archive: Archive, plan: CensusPlan, from: number, to: number): void {
+export function addToCensus(
+  census: Census,
+  archive: Pick<Archive, "path" | "entries" | "tile">,
+  plan: CensusPlan,
+  from: number,
+  to: number,
+): void {
   const view = featureView();
   for (let i = from; i < to; i++) {
     const tile = archive.tile(i);

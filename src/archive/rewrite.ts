@@ -49,3 +49,18 @@ export async function rewriteMetadata(
     archive.close();
   }
 }
+
+/** Give an archive that was written by ArchiveWriter other metadata, in its place. */
+export function replaceMetadata(path: string, change: (metadata: Metadata) => Metadata): Header {
+  const archive = new Archive(path);
+  const { header, entries } = archive;
+  const metadata = archive.metadata();
+  archive.close();
+  const writer = ArchiveWriter.reopen(path, entries, header);
+  try {
+    const { bounds, center } = header;
+    return writer.finish({ metadata: change(metadata), bounds, center });
+  } finally {
+    writer.close();
+  }
+}

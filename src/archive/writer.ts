@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { ContentTable } from "./content-table.js";
@@ -47,8 +47,19 @@ export class ArchiveWriter {
     readonly path: string,
     private readonly tileCompression: number = COMPRESSION.gzip,
     private readonly tileType: number = TILE_TYPE.mvt,
+    flags = "w+",
   ) {
-    this.#fd = this.#guarded("Cannot create archive", () => openSync(path, "w+"));
+    this.#fd = this.#guarded("Cannot create archive", () => openSync(path, flags));
+  }
+
+  /** Write an archive of this writer's anew but for its tiles: `finish` gives it other metadata. */
+  static reopen(path: string, entries: Entries, header: Header): ArchiveWriter {
+    const { tiles, tileContents, tileCompression, tileType } = header;
+    if (tiles.offset !== ROOT_AREA_BYTES) throw new PipelineError("failed", "Tiles lie elsewhere", { path });
+    const writer = new ArchiveWriter(path, tileCompression, tileType, "r+");
+    writer.adopt(entries, tileContents, tiles.length);
+    writer.#guarded("Cannot write archive", () => ftruncateSync(writer.#fd, ROOT_AREA_BYTES + tiles.length));
+    return writer;
   }
 
   /**

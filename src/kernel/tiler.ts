@@ -1,5 +1,6 @@
 import type { TextColumn, WkbColumn } from "./geometry.js";
 import type { PagedSlice } from "./parquet.js";
+import type { RecordPlan } from "./tiles.js";
 
 export interface TilerZooms {
   readonly minZoom: number;
@@ -29,7 +30,12 @@ export interface BucketChunks {
   readonly crcs: Uint32Array;
 }
 
-export interface TilePlan extends TilerZooms {
+/** What tiles are stored as: precompressed, or gzip where there is no plan for records. */
+export interface StorePlan {
+  readonly records?: RecordPlan | undefined;
+}
+
+export interface TilePlan extends TilerZooms, StorePlan {
   /** Shared; hectares by row, not finite where unknown. */
   readonly area: Float32Array;
   /** Records carry ids, which become the attribute `field_id`. */
@@ -99,5 +105,6 @@ export interface TilerKernel {
   mergeCells(
     tile: number,
     children: readonly Uint8Array[],
+    plan: StorePlan,
   ): { readonly tiles: ZoomTiles; readonly summary: Uint8Array };
 }

@@ -78,7 +78,7 @@ export interface TilesKernel {
   precompress(stored: Uint8Array, ends: Uint32Array, plan: RecordPlan): PackedTiles & { readonly gzipTiles: number };
 
   /**
-   * The base tiles of records as gzip: the features and attributes that the records were made from.
+   * The base tiles of records, as gzip, or plain at level 0: the features and attributes that the records were made from.
    *
    * @throws {RangeError} with the number of the tile as `tile`, when a record is damaged.
    * @see native/tiles/precompressed/base_tile.cc

@@ -1,4 +1,3 @@
-import { gunzipSync } from "node:zlib";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { tileName } from "../archive/tile-id.js";
@@ -32,10 +31,22 @@ export class BaseTiles {
    * @throws {PipelineError} input, naming the tile, when its record is damaged.
    */
   readTile(entry: number): Uint8Array {
-    const record = this.archive.readContent(entry);
-    const plan = { ...recordPlan(this.rows), level: 1 };
+    return this.#plain(this.archive.readContent(entry), entry);
+  }
+
+  /** The same, where tiles are read one after the other. */
+  tile(entry: number): Uint8Array {
+    return this.#plain(this.archive.storedTile(entry), entry);
+  }
+
+  get entries() {
+    return this.archive.entries;
+  }
+
+  #plain(record: Uint8Array, entry: number): Uint8Array {
+    const plan = { ...recordPlan(this.rows), level: 0 };
     try {
-      return gunzipSync(nativeKernel().baseTiles(record, Uint32Array.of(record.length), plan).content);
+      return nativeKernel().baseTiles(record, Uint32Array.of(record.length), plan).content;
     } catch (cause) {
       const tile = tileName(this.archive.entries.tileId(entry));
       throw new PipelineError("input", "Base tile cannot be read", { path: this.path, tile }, { cause });

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Type } from "apache-arrow";
@@ -6,6 +6,7 @@ import { gunzip } from "../archive/gunzip.js";
 import { TILE_TYPE } from "../archive/header.js";
 import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
+import { replaceMetadata } from "../archive/rewrite.js";
 import { checkStructure } from "../archive/structure.js";
 import type { Tilestats } from "../archive/tilestats.js";
 import type { Layout } from "../config/config.js";
@@ -196,9 +197,10 @@ function baseStep(
         choice: { fieldId: idType !== null, cropName: false },
       };
       const { area: shared, choice } = attributes;
+      const recordOptions = { ...options, records: true };
       const tiled =
         options.tiler === "native"
-          ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, options, pool(), ctx)
+          ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, recordOptions, pool(), ctx)
           : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
       const census = await takeCensus(
         tiled.path,
@@ -239,12 +241,18 @@ function baseStep(
         codes: [],
       });
       const base: BaseFacts = { ...facts, seen: Object.fromEntries(seen) };
-      const { tilestats } = metadataOf(tiled.path);
-      const whole = { ...metadata, ...(tilestats && { tilestats }), base };
-      const made = await precompressArchive(tiled.path, partial, fields.rows, whole, pool(), ctx);
-      ctx.log.info("tiles are precompressed", { ...made });
-      await checkBaseTiles(tiled.path, partial, fields.rows, ctx);
-      rmSync(tiled.path);
+      const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }), base });
+      if (options.tiler === "native") {
+        // Its tiles are records already.
+        replaceMetadata(tiled.path, change);
+        renameSync(tiled.path, partial);
+      } else {
+        const whole = change(metadataOf(tiled.path));
+        const made = await precompressArchive(tiled.path, partial, fields.rows, whole, pool(), ctx);
+        ctx.log.info("tiles are precompressed", { ...made });
+        await checkBaseTiles(tiled.path, partial, fields.rows, ctx);
+        rmSync(tiled.path);
+      }
       return { ...facts, engine: tiled.engine };
     },
     async verify(partial) {

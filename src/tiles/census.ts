@@ -1,4 +1,5 @@
 import { type Census, type CensusPlan, mergeCensus, missingRows, newCensus } from "../archive/census.js";
+import { TILE_TYPE } from "../archive/header.js";
 import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
 import { censusRange } from "../archive/tasks.js";
@@ -8,6 +9,7 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { auditBaseRange } from "./audit-base.js";
 
 /** Tiles that a worker opens at a time; each answer carries two bits a field. */
 const RANGE = 16_384;
@@ -70,8 +72,9 @@ export async function takeCensus(
   const census = newCensus(plan);
   const archive = new Archive(path);
   const entries = archive.entries.count;
-  const { minZoom } = archive.header;
+  const { minZoom, tileType } = archive.header;
   archive.close();
+  const audit = tileType === TILE_TYPE.unknown ? auditBaseRange : censusRange;
   const ranges = Array.from({ length: Math.ceil(entries / RANGE) }, (_, i) => ({
     from: i * RANGE,
     to: Math.min(entries, (i + 1) * RANGE),
@@ -79,7 +82,7 @@ export async function takeCensus(
   const task = ctx.progress.start("tiles checked", entries);
   try {
     for await (const part of mapOrdered(ranges, pool.threads + 1, (range) =>
-      pool.run(censusRange, { path, plan, ...range }),
+      pool.run(audit, { path, plan, ...range }),
     )) {
       ctx.signal.throwIfAborted();
       mergeCensus(census, part);

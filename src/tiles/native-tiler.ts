@@ -16,6 +16,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { CellZooms } from "./archive-metadata.js";
+import { recordPlan, recordWriter } from "./precompress.js";
 import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
 import { tilestatsOf } from "./tiler-stats.js";
@@ -47,6 +48,8 @@ export interface TilerOptions {
   readonly batch: number;
   readonly minZoom: number;
   readonly maxZoom: number;
+  /** Store precompressed tiles (tiles/precompress.ts), instead of gzip. */
+  readonly records?: boolean;
   /** For tests: see LIMIT_BYTES. */
   readonly limitBytes?: number;
 }
@@ -180,11 +183,13 @@ async function tileBuckets(
   { area, fieldId }: TilerAttributes,
   spill: SpillFile,
   folder: string,
-  { minZoom, maxZoom, limitBytes = LIMIT_BYTES }: TilerOptions,
+  { minZoom, maxZoom, records, limitBytes = LIMIT_BYTES }: TilerOptions,
   pool: Pool,
   ctx: Context,
 ): Promise<TiledBuckets> {
-  const plan: TilePlan = { minZoom, maxZoom, area: new Float32Array(area), hasIds: fieldId, limit: limitBytes };
+  const hectares = new Float32Array(area);
+  const store = records ? { records: recordPlan(hectares.length) } : {};
+  const plan: TilePlan = { minZoom, maxZoom, area: hectares, hasIds: fieldId, limit: limitBytes, ...store };
   const zooms: ScratchZoom[] = Array.from({ length: maxZoom - minZoom + 1 }, (_, i) => ({
     zoom: minZoom + i,
     file: SpillFile.create(join(folder, `z${minZoom + i}`)),
@@ -231,7 +236,7 @@ async function tileBuckets(
   } finally {
     progress.end();
   }
-  await mergeUpwards(cells, zooms, summaries, minZoom, pool, ctx);
+  await mergeUpwards(cells, zooms, summaries, plan, pool, ctx);
   rmSync(summaries.path);
   ctx.log.info("tiles made", { regions: buckets.length, largestBytes: largest, largestZoom });
   ctx.log.debug("shapes", shapes);
@@ -243,7 +248,7 @@ async function mergeUpwards(
   cells: ReadonlyMap<number, Piece>,
   zooms: readonly ScratchZoom[],
   summaries: SpillFile,
-  minZoom: number,
+  { minZoom, records }: Pick<TilePlan, "minZoom" | "records">,
   pool: Pool,
   ctx: Context,
 ): Promise<void> {
@@ -262,7 +267,7 @@ async function mergeUpwards(
     const merged = new Map<number, Piece>();
     const merge = async ([tile, four]: (typeof tiles)[0]) => {
       const { file } = zooms[tileOf(tile).z - minZoom] as ScratchZoom;
-      const task = { tile, children: four, file: file.shared, summaries: summaries.shared };
+      const task = { tile, plan: { records }, children: four, file: file.shared, summaries: summaries.shared };
       return { tile, ...(await pool.run(mergeCells, task)) };
     };
     for await (const { tile, zoom, summary } of mapOrdered(tiles, pool.threads + AHEAD, merge)) {
@@ -280,10 +285,10 @@ async function writeArchive(
   { zooms }: TiledBuckets,
   bounds: Bounds,
   metadata: Metadata,
-  { minZoom, maxZoom }: TilerOptions,
+  { minZoom, maxZoom, records }: TilerOptions,
   ctx: Context,
 ): Promise<Header> {
-  const writer = new ArchiveWriter(path);
+  const writer = records ? recordWriter(path) : new ArchiveWriter(path);
   const tiles = zooms.reduce((sum, { parts }) => sum + parts.reduce((n, part) => n + part.sizes.length, 0), 0);
   const progress = ctx.progress.start("tiles written", tiles);
   let written = 0;

@@ -3,7 +3,15 @@ import { readByRows, readFields, readPaged, type SliceColumns, type SliceOfField
 import type { Slice } from "../fields/slice.js";
 import type { TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
-import type { BucketChunks, ShapeCounts, SpilledSlice, TilePlan, TilerZooms, ZoomTiles } from "../kernel/tiler.js";
+import type {
+  BucketChunks,
+  ShapeCounts,
+  SpilledSlice,
+  StorePlan,
+  TilePlan,
+  TilerZooms,
+  ZoomTiles,
+} from "../kernel/tiler.js";
 import { idValues } from "./id-values.js";
 import { type SharedSpill, SpillFile } from "./spill-file.js";
 
@@ -113,6 +121,7 @@ tileBucket.module = import.meta.url;
 
 export interface CellsTask {
   readonly tile: number;
+  readonly plan: StorePlan;
   /** Summaries of the four tiles under it; undefined where there is none. */
   readonly children: readonly (Piece | undefined)[];
   readonly file: SharedSpill;
@@ -120,10 +129,10 @@ export interface CellsTask {
 }
 
 /** Make a tile of cells from those under it. */
-export function mergeCells({ tile, children, file, summaries }: CellsTask): { zoom: StoredZoom; summary: Piece } {
+export function mergeCells({ tile, plan, children, file, summaries }: CellsTask): { zoom: StoredZoom; summary: Piece } {
   const source = SpillFile.from(summaries);
   const bytes = children.map((piece) => (piece === undefined ? new Uint8Array() : source.read(piece)));
-  const { tiles, summary } = nativeKernel().mergeCells(tile, bytes);
+  const { tiles, summary } = nativeKernel().mergeCells(tile, bytes, plan);
   return { zoom: storedZoom(tiles, file), summary: storedSummary(summary, summaries) };
 }
 mergeCells.module = import.meta.url;

@@ -14,6 +14,7 @@ import { tileOf } from "../../dist/archive/tile-id.js";
 import { openFields } from "../../dist/fields/fields-file.js";
 import { openPool } from "../../dist/parallel/pool.js";
 import { tileNatively } from "../../dist/tiles/native-tiler.js";
+import { checkBaseTiles } from "../../dist/tiles/rewrite-check.js";
 import { featuresOf } from "../support/archive-features.mjs";
 import { testContext } from "../support/context.mjs";
 import { query, writeFields } from "../support/duck.mjs";
@@ -41,14 +42,14 @@ after(async () => {
 async function tile(
   t,
   path,
-  { threads = 2, minZoom = 9, maxZoom = 14, batch = 65_536, fieldId = false, limitBytes } = {},
+  { threads = 2, minZoom = 9, maxZoom = 14, batch = 65_536, fieldId = false, limitBytes, records } = {},
 ) {
   const fields = await openFields(path, { fieldsCrs: "OGC:CRS84" });
   const area = new SharedArrayBuffer(fields.rows * 4);
   new Float32Array(area).set(Array.from({ length: fields.rows }, (_, row) => row));
   const folder = tempFolder(t);
   const context = testContext();
-  const options = { batch, minZoom, maxZoom, ...(limitBytes && { limitBytes }) };
+  const options = { batch, minZoom, maxZoom, ...(limitBytes && { limitBytes }), ...(records && { records }) };
   const tiled = await tileNatively(fields, { area, fieldId }, join(folder, "out"), options, pool(threads), context);
   assert.deepEqual(readdirSync(folder), ["tiled.pmtiles"], "scratch is left");
   return { ...tiled, rows: fields.rows, context };
@@ -389,4 +390,20 @@ test("ids: integers with and without sign, texts, none", async (t) => {
       ids,
     );
   }
+});
+
+test("precompressed in the same pass: the same base tiles, cells too, and no tile kept as gzip", async (t) => {
+  const options = { minZoom: 5, fieldId: true };
+  const plain = await tile(t, world.files.raw, options);
+  const made = await tile(t, world.files.raw, { ...options, records: true });
+  assert.ok((await checkBaseTiles(plain.path, made.path, made.rows, testContext())) >= 100);
+  const [a, b] = [plain.path, made.path].map((path) => new Archive(path));
+  assert.deepEqual(
+    [...b.entries.tileIds.subarray(0, b.entries.count)],
+    [...a.entries.tileIds.subarray(0, a.entries.count)],
+  );
+  for (let i = 0; i < b.entries.count; i++) assert.equal(b.storedTile(i)[0], 1, "a record");
+  assert.equal(b.header.tileType, 0);
+  a.close();
+  b.close();
 });
