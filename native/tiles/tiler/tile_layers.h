@@ -24,14 +24,14 @@ class TileStore {
   virtual void store(const uint8_t* tile, size_t size, Buffer& out) = 0;
 };
 
-// gzip, as archives have it.
+// gzip, quickly: these tiles are precompressed for all years next, and go.
 class GzipStore : public TileStore {
  public:
   GzipStore() : gzip_(kLevel) {}
   void store(const uint8_t* tile, size_t size, Buffer& out) override { gzip_.deflate(tile, size, out); }
 
  private:
-  static constexpr int kLevel = 6;
+  static constexpr int kLevel = 1;
   Gzip gzip_;
 };
 
