@@ -50,7 +50,9 @@ export async function findAreas(layout: Layout, options: AreaOptions): Promise<A
     throw new PipelineError("input", "File of field areas not found", { path: layout.fieldsClean });
   }
   const clean = hasClean ? await openParquet(layout.fieldsClean) : undefined;
-  const raw = existsSync(layout.fieldsRaw) ? await openParquet(layout.fieldsRaw) : undefined;
+  // A file that is given for its areas has them.
+  const isGiven = options.fieldsClean !== undefined;
+  const raw = !isGiven && existsSync(layout.fieldsRaw) ? await openParquet(layout.fieldsRaw) : undefined;
   for (const table of [clean, raw]) {
     const column = table && columnOfAreas(table, options.areaColumn);
     if (table === undefined || column === undefined) continue;
@@ -58,7 +60,6 @@ export async function findAreas(layout: Layout, options: AreaOptions): Promise<A
     const known = AREA_COLUMNS.find(([name]) => name.toLowerCase() === column.toLowerCase());
     return { table, idColumn, column, hectares: HECTARES[options.areaUnit ?? known?.[1] ?? "ha"] };
   }
-  // The file was given for its areas.
   const expected = clean ?? (options.areaColumn === undefined ? undefined : raw);
   if (expected !== undefined)
     findColumn(
@@ -97,10 +98,18 @@ export async function joinAreas(
 async function ownColumn(table: ParquetShape, column: string, batch: number): Promise<Joined> {
   const values = new Float32Array(new SharedArrayBuffer(4 * table.rows));
   for await (const { firstRow, rows, data } of streamColumns(table, [column], batch)) {
-    const read = numberReader(data[0] as Data);
+    const read = numbersOf(table, column, data[0] as Data);
     for (let i = 0; i < rows; i++) values[firstRow + i] = read(i);
   }
   return { values, missing: NONE, extra: NONE };
+}
+
+function numbersOf({ path }: ParquetShape, column: string, data: Data): (row: number) => number {
+  try {
+    return numberReader(data);
+  } catch (cause) {
+    throw asPipelineError(cause, "input", "Areas cannot be read", { path, column });
+  }
 }
 
 const NONE = { rows: 0, ids: [] };
