@@ -71,16 +71,26 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const { openRaster } = await import("./raster/raster.js");
   const { withFieldsParquet } = await import("./fields/vector-source.js");
   const { zonesOrigin } = await import("./zones/zone-reader.js");
+  const rasters = new InputFiles(...rasterFiles(rasterPath));
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: options.layer, idColumn: options.idColumn };
   const { withOutputLocks } = await import("./pipeline/output.js");
   return withOutputLocks([out], ctx, (locked) =>
-    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) => makeIndex(parquet, grid, out, options, locked)),
+    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) =>
+      makeIndex(parquet, grid, rasters, out, options, locked),
+    ),
   );
 }
 
-async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: Options, ctx: Context) {
+async function makeIndex(
+  fieldsPath: string,
+  grid: Grid,
+  rasters: InputFiles,
+  out: string,
+  options: Options,
+  ctx: Context,
+) {
   const { withRun } = await import("./config/run.js");
   const { openFields } = await import("./fields/fields-file.js");
   const { InputFiles } = await import("./pipeline/input-files.js");
@@ -104,7 +114,7 @@ async function makeIndex(fieldsPath: string, grid: Grid, out: string, options: O
       buildZones(fields, grid, scratch.partial, options, pool(), ctx),
     );
     await (await ZoneReader.open(scratch.partial, print)).close();
-    files.requireUnchanged();
+    for (const inputs of [files, rasters]) inputs.requireUnchanged();
     requireHeld(ctx);
     publishFile(scratch.partial, out);
     ctx.log.info(`${rows} fields, ${runs} runs of pixels: ${out}`);

@@ -25,6 +25,8 @@ import { readNote } from "./small-file.js";
 
 /** Lies in a scratch folder and says whose it is. */
 export const SCRATCH_OWNER = ".owner.json";
+/** Its name once the owner has left the folder to a later run: a rename needs no space on a full disk. */
+const SCRATCH_ENDED = ".ended.json";
 
 /** A scratch folder is without an owner for a moment as it is made; for longer after a kill in that moment. */
 const UNOWNED_MS = 60_000;
@@ -54,7 +56,8 @@ export class Scratch {
 
   /** Leave it for a later run to go on from. */
   leave(): void {
-    if (existsSync(this.path)) writeOwner(this.path, { ...holderNow(randomUUID(), 0), ended: true });
+    const note = join(this.path, SCRATCH_OWNER);
+    if (existsSync(note)) renameSync(note, join(this.path, SCRATCH_ENDED));
   }
 }
 
@@ -69,7 +72,14 @@ export function openScratch(target: string, resume = false): Scratch {
   const last = resume ? old.at(-1) : undefined;
   const inherited = last !== undefined && inherit(last, path);
   if (!inherited) mkdirSync(path, { mode: 0o700 });
-  writeOwner(path, holderNow(randomUUID(), 0));
+  try {
+    writeOwner(path, holderNow(randomUUID(), 0));
+  } catch (error) {
+    // What was inherited still has its old note, and is gone on with once there is space.
+    if (!inherited) removeTree(path);
+    throw error;
+  }
+  rmSync(join(path, SCRATCH_ENDED), { force: true });
   for (const left of old) removeTree(left.path);
   return new Scratch(target, path);
 }
@@ -179,17 +189,31 @@ function removeEmpty(path: string): void {
 }
 
 function readOwner(path: string): Owner | undefined {
-  try {
-    return parseHolder(readNote(join(path, SCRATCH_OWNER)));
-  } catch {
-    return undefined;
+  for (const [name, ended] of [
+    [SCRATCH_OWNER, false],
+    [SCRATCH_ENDED, true],
+  ] as const) {
+    try {
+      const holder = parseHolder(readNote(join(path, name)));
+      return holder && { ...holder, ended };
+    } catch {
+      // The other one, or none.
+    }
   }
+  return undefined;
 }
 
-function writeOwner(path: string, owner: Owner): void {
+function writeOwner(path: string, owner: Holder): void {
   const note = join(path, SCRATCH_OWNER);
-  rmSync(note, { force: true });
-  writeFileSync(note, JSON.stringify(owner), { flag: "wx", mode: 0o600 });
+  const partial = `${note}.new`;
+  try {
+    rmSync(partial, { force: true });
+    writeFileSync(partial, JSON.stringify(owner), { flag: "wx", mode: 0o600 });
+    renameSync(partial, note);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
 }
 
 /**
@@ -204,7 +228,7 @@ function inherit({ path: from, owner }: Abandoned, to: string): boolean {
     }
     mkdirSync(to, { mode: 0o700 });
     for (const entry of readdirSync(from, { withFileTypes: true })) {
-      if (!entry.isFile() || entry.name === SCRATCH_OWNER) continue;
+      if (!entry.isFile() || [SCRATCH_OWNER, SCRATCH_ENDED].includes(entry.name)) continue;
       copyFileSync(join(from, entry.name), join(to, entry.name), constants.COPYFILE_FICLONE);
     }
     return true;

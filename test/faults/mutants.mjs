@@ -50,6 +50,8 @@ const READERS = {
 };
 
 const sound = readFileSync(path);
+await READERS[reader](path);
+console.log("start");
 const target = join(folder, `${reader}-mutant${extname(path)}`);
 for (let i = Number(from); i < Number(to); i++) {
   writeFileSync(target, mutant(new Random(Number(seed) * 1_000_003 + i)));

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -21,6 +22,7 @@ import { testContext } from "../support/context.mjs";
 import { ELSEWHERE, notElsewhere } from "../support/elsewhere.mjs";
 import { asNobody, notRoot } from "../support/other-user.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
+import { tinyDisk } from "../support/tiny-disk.mjs";
 
 const WORKER = fileURLToPath(new URL("../support/evicted-worker.mjs", import.meta.url));
 
@@ -211,3 +213,28 @@ function isBelow(pid, ancestor) {
   }
   return false;
 }
+
+test("on a full disk nothing is left that nobody owns, and what can be resumed is resumed later", (t) => {
+  const disk = tinyDisk(t, "64k");
+  if (disk === undefined) return t.skip("a small disk cannot be mounted here");
+  const target = join(disk, "made");
+  const first = openScratch(target, true);
+  writeFileSync(join(first.path, "part"), "so far");
+  const fill = () => {
+    try {
+      for (let i = 0; ; i++) writeFileSync(join(disk, `filler-${i}`), Buffer.alloc(4096));
+    } catch (error) {
+      assert.equal(error.code, "ENOSPC");
+    }
+  };
+  fill();
+  first.leave();
+  assert.throws(() => openScratch(target, true), { code: "ENOSPC" });
+  assert.throws(() => openScratch(join(disk, "other")), { code: "ENOSPC" });
+  assert.equal(readdirSync(disk).filter((name) => name.includes("other")).length, 0);
+  for (const name of readdirSync(disk).filter((entry) => entry.startsWith("filler"))) rmSync(join(disk, name));
+  const again = openScratch(target, true);
+  assert.equal(readFileSync(join(again.path, "part"), "utf8"), "so far");
+  endScratch(again, false, testContext());
+  assert.deepEqual(readdirSync(disk), []);
+});
