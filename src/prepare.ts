@@ -6,6 +6,7 @@ import { keepRootOptions } from "./config/root-options.js";
 import type { Run } from "./config/run.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import type { InputFiles } from "./pipeline/input-files.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
 import { isRemote } from "./raster/remote-url.js";
@@ -71,7 +72,9 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const { openRaster } = await import("./raster/raster.js");
   const { withFieldsParquet } = await import("./fields/vector-source.js");
   const { zonesOrigin } = await import("./zones/zone-reader.js");
-  const rasters = new InputFiles(...rasterFiles(rasterPath));
+  const { rasterFiles } = await import("./download/raster-file.js");
+  const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
+  const rasters = new Inputs(...rasterFiles(rasterPath));
   const { grid } = openRaster(rasterPath);
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: options.layer, idColumn: options.idColumn };
@@ -93,12 +96,12 @@ async function makeIndex(
 ) {
   const { withRun } = await import("./config/run.js");
   const { openFields } = await import("./fields/fields-file.js");
-  const { InputFiles } = await import("./pipeline/input-files.js");
+  const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
   const { endScratch, openScratch, publishFile, requireHeld } = await import("./pipeline/output.js");
   const { buildZones, fieldsFingerprint } = await import("./zones/build-zones.js");
   const { fitRaster } = await import("./zones/fit.js");
   const { ZoneReader } = await import("./zones/zone-reader.js");
-  const files = new InputFiles(fieldsPath);
+  const files = new Inputs(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const print = fieldsFingerprint(fields, options);
   const before = await ZoneReader.open(out, print).catch(() => undefined);
