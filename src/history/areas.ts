@@ -1,7 +1,10 @@
 import type { Data } from "apache-arrow";
 import type { Options } from "../config/options.js";
-import { type AreaTable, joinAreas } from "../fields/field-areas.js";
+import { withRun } from "../config/run.js";
+import { type AreaTable, computeAreas, joinAreas } from "../fields/field-areas.js";
+import { openFields } from "../fields/fields-file.js";
 import type { Context } from "../pipeline/context.js";
+import { PipelineError } from "../pipeline/errors.js";
 import type { AreaSource } from "./format.js";
 import type { MergedRows } from "./merge.js";
 import type { YearTable } from "./year-table.js";
@@ -38,6 +41,33 @@ export async function tableAreas(
 }
 
 /**
+ * Areas computed from the polygons, on the ellipsoid (4 bytes a field).
+ *
+ * @param fieldsPath  of the fields that the zonal tables were made of.
+ * @throws {PipelineError} input, when it has another number of rows; as openFields.
+ */
+export async function polygonAreas(
+  table: YearTable,
+  fieldsPath: string,
+  options: Options,
+  ctx: Context,
+): Promise<Areas> {
+  const fields = await openFields(fieldsPath, options);
+  if (fields.rows !== table.shape.rows) {
+    throw new PipelineError("input", "The zonal tables are of other fields than these", {
+      path: fieldsPath,
+      expected: `${table.shape.rows} rows, as in ${table.year}`,
+      received: fields.rows,
+    });
+  }
+  const { values } = await withRun(options, undefined, ctx, (run) =>
+    computeAreas(fields, options.batch, run.pool(), ctx),
+  );
+  const areas = values as Float32Array;
+  return { source: "ellipsoid", of: ({ firstRow, rows }) => areas.slice(firstRow, firstRow + rows) };
+}
+
+/**
  * Areas by the field's valid pixels in one of the years.
  *
  * @param tableIndex  of the table that was opened with VALID_COLUMNS as its extra ones.
@@ -48,7 +78,9 @@ export function pixelAreas(table: YearTable, tableIndex: number, pixelHa: number
   const weighted = table.extraColumn === "valid_area_ha";
   const scale = weighted ? 1 : pixelHa;
   if (scale === undefined) {
-    ctx.log.warn("areas are not known: there is no table of field areas, and no --pixel-size");
+    ctx.log.warn(
+      "areas are not known: there is neither a table of field areas nor their polygons, and no --pixel-size",
+    );
     return { source: "none", of: ({ rows }) => new Float32Array(rows).fill(Number.NaN) };
   }
   return {

@@ -9,11 +9,12 @@ export const HISTORY_VERSION = 1;
 export const HEADER_KEY = "history";
 
 /**
- * Where hectares come from. `clean`: the area column of the fields' table. `weights`: valid area of
+ * Where hectares come from. `clean`: the area column of the fields' table. `ellipsoid`: computed from their polygons.
+ * `weights`: valid area of
  * the last year's zonal table, where that was weighted by area. `pixels`: valid pixels of the last
  * year that is there, times the area of a pixel that was given. `none`: they are not known.
  */
-export type AreaSource = "clean" | "weights" | "pixels" | "none";
+export type AreaSource = "clean" | "ellipsoid" | "weights" | "pixels" | "none";
 
 /** What `history_{region}.parquet` says of itself. */
 export interface HistoryHeader {

@@ -13,7 +13,7 @@ import { publishFile, removeFile } from "../pipeline/output.js";
 import type { Facts, StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
-import { type Areas, pixelAreas, tableAreas, VALID_COLUMNS } from "./areas.js";
+import { type Areas, pixelAreas, polygonAreas, tableAreas, VALID_COLUMNS } from "./areas.js";
 import { CropClasses } from "./crop-classes.js";
 import { HISTORY_VERSION, type HistoryFiles, type HistoryHeader, historyFiles, historySchema } from "./format.js";
 import { alsoAsCsv, type HistoryRows, writeHistory } from "./history-table.js";
@@ -88,7 +88,11 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
   }
   const layout = layoutOf(options, last.year);
   const files = historyFiles(layout.history, region);
-  const areas = await findAreas(fieldsFileLayout(options, layout), options);
+  const source = fieldsFileLayout(options, layout);
+  const areas = await findAreas(source, options);
+  // Pixels are asked for by their size; else they are exact in no more than some rasters.
+  const polygons =
+    areas === undefined && own.pixelHa === undefined && existsSync(source.fieldsRaw) ? source.fieldsRaw : undefined;
   const missing = own.years.filter((year) => !zonal.some((file) => file.year === year));
   const inputs = new InputFiles();
   return {
@@ -107,6 +111,7 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
       areaColumn: areas?.column ?? null,
       hectares: areas?.hectares ?? null,
       idColumn: options.idColumn ?? null,
+      polygons: polygons === undefined ? null : inputs.digest(polygons),
       pixelHa: areas ? null : (own.pixelHa ?? null),
       csv: own.csv,
     },
@@ -116,7 +121,10 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
       }
     },
     run: (partial, ctx) =>
-      makeHistory({ zonal, areas, missing, options, own, files: historyFiles(dirname(partial), region) }, ctx),
+      makeHistory(
+        { zonal, areas, polygons, missing, options, own, files: historyFiles(dirname(partial), region) },
+        ctx,
+      ),
     verify: (partial, facts) => verifyHistory(partial, facts, region),
     async finish(_facts, _ctx, scratch) {
       const made = sideFiles(historyFiles(scratch, region), own.csv);
@@ -139,24 +147,32 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
 interface HistoryTask {
   readonly zonal: readonly ZonalFile[];
   readonly missing: readonly number[];
-  /** Undefined where areas are those of the fields' pixels. */
   readonly areas: AreaTable | undefined;
+  /** The fields' file, where areas are computed from it. */
+  readonly polygons: string | undefined;
   readonly options: Options;
   readonly own: HistoryOptions;
   readonly files: HistoryFiles;
 }
 
 async function makeHistory(task: HistoryTask, ctx: Context): Promise<HistoryFacts> {
-  const { zonal, missing, areas: areaTable, options, own, files } = task;
+  const { zonal, missing, areas: areaTable, polygons, options, own, files } = task;
   const tables: YearTable[] = [];
   const present = zonal.map(({ year }) => year);
   for (const [i, file] of zonal.entries()) {
-    tables.push(await YearTable.open(file, areaTable === undefined && i === zonal.length - 1 ? VALID_COLUMNS : []));
+    tables.push(
+      await YearTable.open(
+        file,
+        areaTable === undefined && polygons === undefined && i === zonal.length - 1 ? VALID_COLUMNS : [],
+      ),
+    );
   }
   const last = tables.at(-1) as YearTable;
   const areas = areaTable
     ? await tableAreas(last, areaTable, options, ctx)
-    : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
+    : polygons !== undefined
+      ? await polygonAreas(last, polygons, options, ctx)
+      : pixelAreas(last, tables.length - 1, own.pixelHa, ctx);
   const header: HistoryHeader = {
     version: HISTORY_VERSION,
     region: options.region,

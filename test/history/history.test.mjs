@@ -1,6 +1,6 @@
 // node dist/history.js against DuckDB over the same zonal tables.
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { HistoryReader } from "../../dist/history/history-reader.js";
@@ -273,10 +273,21 @@ test("years that do not follow each other have no rotations", async () => {
   assert.deepEqual(await query(`from read_parquet('${file("rotations.parquet")}')`), []);
 });
 
-test("without a table of areas they come from pixels of a size that was given, else they are not known", async () => {
+test("without a table of areas they are computed on the ellipsoid, or come from pixels of a size that was given", async () => {
   const kept = readFileSync(clean());
   rmSync(clean());
+  const [raw, aside] = [join(world.root, "data", "fields_raw.parquet"), join(world.root, "fields_raw.aside")];
   try {
+    const computed = await history();
+    assert.equal(computed.json.area, "ellipsoid", computed.stderr);
+    writeFileSync(clean(), kept);
+    const [{ most, n }] = await query(`${plain}
+      select max(abs(h.area_ha / c.area_ha - 1)) most, count(*)::int n from read_parquet('${file("history_us.parquet")}') h
+      join read_parquet('${clean()}') c using (field_id) where h.area_ha is not null and c.area_ha > 1 and c.area_ha <> 9`);
+    rmSync(clean());
+    // Broken rows have 9 ha. The sample's areas are those of the plane that its shapes were drawn in, which is equal-area.
+    assert.ok(most < 2e-3 && n > 500, `${most} ${n}`);
+    renameSync(raw, aside);
     const unknown = await history();
     assert.equal(unknown.json.area, "none");
     assert.match(unknown.stderr, /areas are not known/);
@@ -296,5 +307,6 @@ test("without a table of areas they come from pixels of a size that was given, e
     assert.ok(Math.abs(ratio - 0.01) < 1e-9);
   } finally {
     writeFileSync(clean(), kept);
+    if (existsSync(aside)) renameSync(aside, raw);
   }
 });
