@@ -19,7 +19,7 @@ export interface MainOptions {
 /** What a command's body may need beyond its context. */
 export interface CommandTools {
   /** The context's log, with a file of its own. */
-  logTo(file: string): Log;
+  readonly logTo: (file: string) => Log;
 }
 
 /**

@@ -283,9 +283,9 @@ test("without a table of areas they are computed on the ellipsoid, or come from 
     writeFileSync(clean(), kept);
     const [{ most, n }] = await query(`${plain}
       select max(abs(h.area_ha / c.area_ha - 1)) most, count(*)::int n from read_parquet('${file("history_us.parquet")}') h
-      join read_parquet('${clean()}') c using (field_id) where h.area_ha is not null and c.area_ha > 1 and c.area_ha <> 9`);
+      join read_parquet('${clean()}') c using (field_id) where h.area_ha is not null and c.area_ha > 1 and c.area_ha <> 9 and h.area_ha <> 9`);
     rmSync(clean());
-    // Broken rows have 9 ha. The sample's areas are those of the plane that its shapes were drawn in, which is equal-area.
+    // Broken rows have 9 ha, and so has the twin of a repeated id. The sample's areas are those of the plane that its shapes were drawn in, which is equal-area.
     assert.ok(most < 2e-3 && n > 500, `${most} ${n}`);
     renameSync(raw, aside);
     const unknown = await history();
