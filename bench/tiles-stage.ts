@@ -1,7 +1,6 @@
 /**
- * Tiles precompressed, or a year's crops put into them, in a process of its own, timed from inside:
- * node dist-bench/tiles-stage.js '{"root": ..., "threads": 1}', a YearsTask or MakeTask; prints a YearsReport or
- * MakeReport.
+ * Fields tiled, tiles precompressed, or a year's crops put into them, in a process of its own, timed from inside:
+ * node dist-bench/tiles-stage.js '{"root": ..., "threads": 1}', a TileTask, MakeTask or YearsTask; prints its report.
  */
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import { cropKeys } from "../dist/tiles/archive-metadata.js";
 import { ensureBase } from "../dist/tiles/base.js";
 import { type ContentsTask, convertContents } from "../dist/tiles/convert-contents.js";
 import { indexCrops } from "../dist/tiles/crop-index.js";
+import { tileNatively } from "../dist/tiles/native-tiler.js";
 import { precompressArchive, recordPlan } from "../dist/tiles/precompress.js";
 import { rewriteAttributes } from "../dist/tiles/rewrite-attributes.js";
 import { checkSample } from "../dist/tiles/rewrite-check.js";
@@ -68,11 +68,26 @@ export interface MakeReport {
   readonly gzip6Bytes: number;
 }
 
-const task = JSON.parse(process.argv[2] as string) as YearsTask | MakeTask;
+export interface TileTask {
+  readonly kind: "tile";
+  /** Has the fields. */
+  readonly root: string;
+  readonly threads: number;
+  readonly out: string;
+}
+
+/** The native tiler, parquet in, archive out; without joining areas, the audit and precompressing. */
+export interface TileReport {
+  readonly tile: Cost;
+  readonly peakRssMiB: number;
+}
+
+const task = JSON.parse(process.argv[2] as string) as YearsTask | MakeTask | TileTask;
 const log: Context["log"] = { debug() {}, info() {}, warn: say, error: say, with: () => log };
 const ctx: Context = { signal: new AbortController().signal, log, progress: new PhaseTimes() };
 const pool = openPool(task.kind === "make" ? 1 : task.threads);
-const report = task.kind === "make" ? await makeBase(task) : await makeYears(task);
+const report =
+  task.kind === "make" ? await makeBase(task) : task.kind === "tile" ? await tile(task) : await makeYears(task);
 await pool.close();
 process.stdout.write(`${JSON.stringify({ ...report, peakRssMiB: process.resourceUsage().maxRSS / 1024 })}\n`);
 
@@ -95,6 +110,17 @@ async function makeBase({ archive, rows, out }: MakeTask): Promise<MakeReport> {
   const [precompressedBytes, gzip6Bytes] = [statSync(records).size, statSync(tiles).size];
   for (const path of [records, tiles]) rmSync(path);
   return { precompress: precompress as Cost, gzip6: gzip6 as Cost, precompressedBytes, gzip6Bytes };
+}
+
+async function tile({ root, out, threads }: TileTask): Promise<Omit<TileReport, "peakRssMiB">> {
+  const options = resolveOptions({ root, threads });
+  const fields = await openFields(layoutOf(options, 0).fieldsRaw, options);
+  const attributes = { area: new SharedArrayBuffer(4 * fields.rows), fieldId: false };
+  const ended = startWatch();
+  const { path } = await tileNatively(fields, attributes, join(out, "made"), options, pool, ctx);
+  const cost = ended();
+  rmSync(path);
+  return { tile: cost };
 }
 
 async function makeYears(own: YearsTask): Promise<Omit<YearsReport, "peakRssMiB">> {

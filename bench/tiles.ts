@@ -13,7 +13,7 @@ import { measure, type Usage } from "./measured.js";
 import { PROJECT } from "./options.js";
 import { onCores } from "./run.js";
 import { ratios, type Spread, spread } from "./statistics.js";
-import type { MakeReport, MakeTask, YearsReport, YearsTask } from "./tiles-stage.js";
+import type { MakeReport, MakeTask, TileReport, TileTask, YearsReport, YearsTask } from "./tiles-stage.js";
 import { openWorld } from "./world.js";
 
 const YEAR = 2020;
@@ -48,6 +48,8 @@ export interface TilesResults {
   /** The year tiled in full: the whole command, and tippecanoe alone. */
   readonly full: Usage;
   readonly tippecanoeCpuS: number;
+  /** The native tiler alone, by one thread. */
+  readonly tiler?: readonly TileReport[];
   /** The base made: the whole command. */
   readonly base: Usage;
   /** Of it, precompressing; beside gzip 6 of the same tiles. */
@@ -111,7 +113,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   await measure(command("prepare", "--base", "--root", root, "--pmtiles", archive), ctx.signal);
   const fields = countRows(root);
 
-  const stage = async <R>(threads: number, task: YearsTask | MakeTask): Promise<R & { process: Usage }> => {
+  const stage = async <R>(threads: number, task: YearsTask | MakeTask | TileTask): Promise<R & { process: Usage }> => {
     const { usage, stdout } = await measure(
       [...onCores(threads), process.execPath, STAGE, JSON.stringify(task)],
       ctx.signal,
@@ -123,7 +125,10 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   const kinds = [...counts.map((n) => ({ threads: n, outputs: 1 })), { threads: 1, outputs: TOGETHER }];
   const runs = kinds.map((): YearsRun[] => []);
   const make: MakeReport[] = [];
+  const tiler: TileReport[] = [];
   for (let round = 0; round < Number(own.runs ?? (quick ? 1 : 3)); round++) {
+    ctx.log.info("tiles the fields", { round });
+    tiler.push(await stage<TileReport>(1, { kind: "tile", root, threads: 1, out: scratch }));
     ctx.log.info("precompresses", { round });
     make.push(await stage<MakeReport>(1, { kind: "make", archive, rows: fields, out: scratch }));
     for (const [i, kind] of kinds.entries()) {
@@ -143,6 +148,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
     fields,
     full: full.usage,
     tippecanoeCpuS,
+    tiler,
     base: base.usage,
     make,
     years: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as YearsRun[] })),
@@ -221,7 +227,22 @@ function pageOf(results: TilesResults): string {
   const constant = (value: number) => one.map(() => value);
   const share = one.map(({ kernel, write }) => (100 * kernel.reduce((sum, s) => sum + s, 0)) / write.cpuS);
   const rewritten = one.map((run) => (100 * run.rewritten) / run.tiles);
+  const tilerCpu = (results.tiler ?? []).map(({ tile }) => tile.cpuS);
   const bars: [string, Spread, string, number | undefined, boolean][] = [
+    ...(tilerCpu.length === 0
+      ? []
+      : [
+          [
+            "tippecanoe's CPU by the native tiler's (fields to tiles)",
+            ratios(
+              tilerCpu.map(() => tippecanoeCpuS),
+              tilerCpu,
+            ),
+            "x",
+            10,
+            true,
+          ] satisfies [string, Spread, string, number, boolean],
+        ]),
     ["tippecanoe's CPU by a year's (base in, archive out)", ratios(constant(tippecanoeCpuS), writeCpu), "x", 40, true],
     [
       "tippecanoe's CPU by all of the year's work (join and comparison too)",
