@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { threadId } from "node:worker_threads";
-import { moved } from "../parallel/moved.js";
+import { transfer } from "../parallel/transfer.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { addToCensus, type Census, type CensusPlan, newCensus } from "./census.js";
 import { gunzip, TILE_LIMIT } from "./gunzip.js";
@@ -57,7 +57,7 @@ export async function mbtilesSlice({ path, folder, keys, describe }: MbtilesTask
   }
   const { bytes, lengths } = mbtiles.file.tiles(keys);
   const layers = describe ? layersOf(keys, bytes, lengths) : [];
-  return moved({ bytes, lengths, layers }, [bytes, lengths]);
+  return transfer({ bytes, lengths, layers }, [bytes, lengths]);
 }
 mbtilesSlice.module = import.meta.url;
 

@@ -6,23 +6,23 @@ import { makeFolder } from "../pipeline/folder.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { type BatchFile, type Changed, joinBatch } from "./batch-file.js";
-import { Board } from "./board.js";
 import { readChecks } from "./checks.js";
 import { Drain } from "./drain.js";
 import { GuardLink } from "./guard-link.js";
+import { Heartbeat, newRunnerName } from "./heartbeat.js";
 import { findProgram, type IsolationName, openIsolation } from "./isolation.js";
+import { ItemQueue } from "./item-queue.js";
 import { readItems } from "./items.js";
 import { BatchLayout, SHARDS } from "./layout.js";
 import { budgets } from "./outcome.js";
-import { newRunnerName, Presence } from "./presence.js";
-import { StartRamp } from "./ramp.js";
 import { retryFailed } from "./retry-failed.js";
 import { type BatchResult, Runner } from "./runner.js";
+import { SlowStart } from "./slow-start.js";
 import type { SlurmJob } from "./slurm.js";
 import { Takeover } from "./takeover.js";
 import { argvTemplate, shellTemplate } from "./template.js";
 import { openWorkFolder } from "./work-folder.js";
-import type { Bench } from "./work-item.js";
+import type { ItemContext } from "./work-item.js";
 
 export interface RunOptions {
   readonly items: string;
@@ -102,7 +102,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     guardLost.abort(new PipelineError("failed", "The guard process of this runner was killed", { runner: name })),
   );
   const runner = new Runner(options.workers, drain, ctx);
-  const presence = await Presence.open(
+  const heartbeat = await Heartbeat.open(
     layout,
     name,
     { workers: options.workers, staleMs: options.staleMs, slurm: options.slurm },
@@ -112,16 +112,16 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   guard.beat();
   mkdirSync(layout.scratch(name));
   const timeUp = new AbortController();
-  const stop = AbortSignal.any([ctx.signal, presence.lost, guardLost.signal, timeUp.signal]);
+  const stop = AbortSignal.any([ctx.signal, heartbeat.lost, guardLost.signal, timeUp.signal]);
   const msLeft = drain.msLeft();
   // A timer counts to 24 days; no job lasts that long.
   const clock = msLeft === undefined || msLeft > MOST_TIMER_MS ? undefined : setTimeout(() => timeUp.abort(), msLeft);
-  const board = new Board(list.items, layout, options.changed === "keep");
+  const queue = new ItemQueue(list.items, layout, options.changed === "keep");
   const limits = budgets(options.retries);
-  const bench: Bench = {
+  const context: ItemContext = {
     layout,
-    board,
-    presence,
+    queue,
+    heartbeat,
     guard,
     isolation,
     template,
@@ -130,7 +130,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     limits,
     backoffMs: options.backoffMs,
     timeoutMs: options.timeoutMs,
-    ramp: new StartRamp(),
+    slowStart: new SlowStart(),
     env: itemEnv(options),
     work,
     cwd,
@@ -144,34 +144,34 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     limits,
     options.backoffMs,
     ctx.log,
-    (place) => board.itemAt(place)?.id ?? place.name,
+    (place) => queue.itemAt(place)?.id ?? place.name,
     options.staleMs,
   );
   try {
     await takeover.freeOrphans();
-    const redone = await board.open();
+    const redone = await queue.open();
     ctx.log.info(`${list.items.length.toLocaleString("en")} items, ${options.workers} at a time`, {
       runner: name,
-      done: board.counts().done,
-      failed: board.counts().failed,
+      done: queue.counts().done,
+      failed: queue.counts().failed,
       ...(redone.missing > 0 && { "output gone, made again": redone.missing }),
       ...(redone.changed > 0 && { "fields or command changed": redone.changed }),
     });
-    if (options.retryFailed) await retryFailed(list.items, layout, board);
-    await runner.run(bench, takeover);
+    if (options.retryFailed) await retryFailed(list.items, layout, queue);
+    await runner.run(context, takeover);
   } finally {
     clearTimeout(clock);
     await guard.close();
-    if (!presence.lost.aborted) {
+    if (!heartbeat.lost.aborted) {
       await removeTreeAsync(layout.scratch(name));
-      writeJsonAtomic(join(layout.runs(), `${name}.json`), JSON.parse(presence.text()));
+      writeJsonAtomic(join(layout.runs(), `${name}.json`), JSON.parse(heartbeat.text()));
     }
-    await presence.close();
+    await heartbeat.close();
   }
   ctx.signal.throwIfAborted();
-  presence.lost.throwIfAborted();
+  heartbeat.lost.throwIfAborted();
   guardLost.signal.throwIfAborted();
-  return runner.result(bench);
+  return runner.result(context);
 }
 
 const NEVER = new AbortController().signal;

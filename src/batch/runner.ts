@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, isNoSpace, PipelineError } from "../pipeline/errors.js";
-import type { Counts } from "./board.js";
 import type { Drain } from "./drain.js";
+import { beatMs, type Tally } from "./heartbeat.js";
+import type { Counts } from "./item-queue.js";
 import type { Item } from "./items.js";
-import { beatMs, type Tally } from "./presence.js";
 import type { Takeover } from "./takeover.js";
-import { type Bench, type Outcome, workOn } from "./work-item.js";
+import { type ItemContext, type Outcome, workOn } from "./work-item.js";
 
 export interface BatchResult extends Counts {
   readonly out: string;
@@ -47,9 +47,9 @@ export class Runner {
     return { ...this.#tally, running: this.#running.size };
   }
 
-  async run(bench: Bench, takeover: Takeover): Promise<void> {
-    const { board, stop } = bench;
-    const counts = board.counts();
+  async run(context: ItemContext, takeover: Takeover): Promise<void> {
+    const { queue, stop } = context;
+    const counts = queue.counts();
     const task = this.ctx.progress.start("items done", counts.items, counts.done + counts.failed);
     let watching: Promise<void> | undefined;
     const watcher = setInterval(() => {
@@ -57,17 +57,17 @@ export class Runner {
         .round()
         .then(async (freed) => {
           this.#freed += freed;
-          if (freed > 0) await board.refresh();
+          if (freed > 0) await queue.refresh();
         })
         .catch((error: unknown) => this.ctx.log.warn(`other runners cannot be seen: ${(error as Error).message}`))
         .finally(() => {
           watching = undefined;
           this.#wake();
         });
-    }, beatMs(bench.presence.staleMs));
+    }, beatMs(context.heartbeat.staleMs));
     try {
-      await this.#loop(bench, () => {
-        const now = board.counts();
+      await this.#loop(context, () => {
+        const now = queue.counts();
         task.update(now.done + now.failed);
       });
     } finally {
@@ -79,28 +79,28 @@ export class Runner {
     if (this.#error !== undefined && !stop.aborted) throw this.#error;
   }
 
-  async #loop(bench: Bench, show: () => void): Promise<void> {
-    const { board, stop } = bench;
+  async #loop(context: ItemContext, show: () => void): Promise<void> {
+    const { queue, stop } = context;
     let idleMs: number = IDLE_MS.least;
     let refreshed = performance.now();
     while (!stop.aborted && this.#error === undefined) {
       while (this.#running.size < this.#limit && this.drain.mayStart()) {
-        const item = board.next();
+        const item = queue.next();
         if (item === undefined) break;
-        this.#start(item, bench);
+        this.#start(item, context);
         idleMs = IDLE_MS.least;
       }
       show();
-      const { items, done, failed } = board.counts();
+      const { items, done, failed } = queue.counts();
       if (this.#running.size === 0 && (done + failed === items || this.drain.draining)) return;
       const idle = this.#running.size < this.#limit && !this.drain.draining;
       if (performance.now() - refreshed > (idle ? idleMs : REFRESH_MS)) {
-        await board.refresh();
+        await queue.refresh();
         refreshed = performance.now();
         idleMs = Math.min(IDLE_MS.most, idleMs * 1.5);
         continue;
       }
-      await this.#pause(Math.min(idle ? idleMs : REFRESH_MS, board.nextDueMs() ?? Infinity), stop);
+      await this.#pause(Math.min(idle ? idleMs : REFRESH_MS, queue.nextDueMs() ?? Infinity), stop);
     }
   }
 
@@ -113,14 +113,14 @@ export class Runner {
     }).catch(() => {});
   }
 
-  #start(item: Item, bench: Bench): void {
-    const work = workOn(item, bench)
+  #start(item: Item, context: ItemContext): void {
+    const work = workOn(item, context)
       .then(
         (outcome) => {
           this.#faults = 0;
-          this.#take(item, outcome, bench);
+          this.#take(item, outcome, context);
         },
-        (error: unknown) => this.#fault(item, error, bench),
+        (error: unknown) => this.#fault(item, error, context),
       )
       .finally(() => {
         this.#running.delete(work);
@@ -129,13 +129,13 @@ export class Runner {
     this.#running.add(work);
   }
 
-  #take(item: Item, outcome: Outcome, { board, ramp }: Bench): void {
+  #take(item: Item, outcome: Outcome, { queue, slowStart }: ItemContext): void {
     const tally = this.#tally;
     const where = { item: item.id };
     switch (outcome.kind) {
       case "done": {
         this.drain.measured(outcome.seconds * 1000);
-        board.put(item, "done");
+        queue.put(item, "done");
         this.#tally = {
           ...tally,
           done: tally.done + 1,
@@ -145,16 +145,16 @@ export class Runner {
         break;
       }
       case "found":
-        board.put(item, "done");
+        queue.put(item, "done");
         this.#tally = { ...tally, found: tally.found + 1 };
         break;
       case "failed":
-        board.put(item, "failed");
+        queue.put(item, "failed");
         this.#tally = { ...tally, failed: tally.failed + 1 };
         this.ctx.log.error(`item failed: ${outcome.failure.message}`, { ...where, fault: outcome.failure.fault });
         break;
       case "retry":
-        board.put(item, { dueMs: outcome.delayMs });
+        queue.put(item, { dueMs: outcome.delayMs });
         this.#tally = { ...tally, retries: tally.retries + 1 };
         this.ctx.log.warn(
           `item is tried again in ${(outcome.delayMs / 1000).toFixed(1)} s: ${outcome.failure.message}`,
@@ -164,21 +164,21 @@ export class Runner {
           },
         );
         if (outcome.failure.fault === "oom") this.#fewer();
-        if (ramp.failures >= MOST_START_FAILURES) {
+        if (slowStart.failures >= MOST_START_FAILURES) {
           this.#error = new PipelineError("tool", "Containers do not start", { last: outcome.failure.message });
         }
         break;
       case "settled":
-        board.put(item, outcome.state);
+        queue.put(item, outcome.state);
         break;
       case "later":
-        board.put(item, { dueMs: outcome.delayMs });
+        queue.put(item, { dueMs: outcome.delayMs });
         break;
       case "taken":
-        board.put(item, "taken");
+        queue.put(item, "taken");
         break;
       case "given back":
-        board.put(item, "open");
+        queue.put(item, "open");
         break;
     }
   }
@@ -192,8 +192,8 @@ export class Runner {
   }
 
   /** The batch's own files could not be read or written. */
-  #fault(item: Item, error: unknown, { board, stop }: Bench): void {
-    board.put(item, { dueMs: 2_000 });
+  #fault(item: Item, error: unknown, { queue, stop }: ItemContext): void {
+    queue.put(item, { dueMs: 2_000 });
     if (stop.aborted) return;
     const known = asPipelineError(error, "failed", "Item cannot be worked on", { item: item.id });
     this.ctx.log.warn(known.message);
@@ -201,12 +201,12 @@ export class Runner {
   }
 
   /** @throws {PipelineError} partial or paused. */
-  result({ board, layout, presence }: Bench): BatchResult {
-    const counts = board.counts();
+  result({ queue, layout, heartbeat }: ItemContext): BatchResult {
+    const counts = queue.counts();
     const result: BatchResult = {
       out: layout.root,
       ...counts,
-      runner: { name: presence.name, ...this.tally, lostOthers: this.#freed },
+      runner: { name: heartbeat.name, ...this.tally, lostOthers: this.#freed },
       seconds: Math.round((performance.now() - this.#began) / 10) / 100,
     };
     const { items, done, failed } = counts;

@@ -5,8 +5,8 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import { isAlive, isHere } from "../pipeline/holder.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
 import { readBatchFile } from "./batch-file.js";
+import { type RunnerFile, readRunner } from "./heartbeat.js";
 import { type BatchLayout, SHARDS } from "./layout.js";
-import { type RunnerFile, readRunner } from "./presence.js";
 import { type ItemRecord, listNames, listRecords, type RecordEntry, readItemRecord } from "./records.js";
 
 /** Listings and records that are read at once. */

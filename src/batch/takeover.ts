@@ -2,13 +2,13 @@ import { rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { isAlive, isHere } from "../pipeline/holder.js";
+import { LivenessTracker } from "../pipeline/liveness-tracker.js";
 import type { Log } from "../pipeline/log.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
-import { Standstill } from "../pipeline/standstill.js";
 import { type Claim, readClaim } from "./claims.js";
+import { EVICTED, type RunnerFile, readRunner, removeStartupFiles } from "./heartbeat.js";
 import { type BatchLayout, type Place, SHARDS } from "./layout.js";
 import { addTry, type Budgets, retryDelay } from "./outcome.js";
-import { EVICTED, type RunnerFile, readRunner, removeStartupFiles } from "./presence.js";
 import { killProcessesOf } from "./reaper.js";
 import {
   type ItemRecord,
@@ -40,7 +40,7 @@ const ASK_MS = 60_000;
  * other, removes the dead runner's claims. If it dies at that, its own evictor inherits them.
  */
 export class Takeover {
-  readonly #standstill = new Standstill();
+  readonly #standstill = new LivenessTracker();
   readonly #asked = new Map<string, number>();
 
   constructor(
@@ -65,15 +65,15 @@ export class Takeover {
       const why = await this.#deathOf(name, seen.file, seen.text);
       if (why !== undefined && (await this.#take(name))) {
         this.log.warn("runner is dead; its items are free again", { runner: name, host: seen.file?.host, why });
-        freed += await this.#bury(name);
+        freed += await this.#reclaim(name);
       }
     }
-    // What a runner was about to bury when it died itself.
+    // What a runner was about to reclaim when it died itself.
     for (const file of files) {
       const [dead, by] = file.split(EVICTED);
       if (dead === undefined || by === undefined || (live.includes(by) && by !== this.self)) continue;
       if (by === this.self || (await this.#move(file, `${dead}${EVICTED}${this.self}`)))
-        freed += await this.#bury(dead);
+        freed += await this.#reclaim(dead);
     }
     return freed;
   }
@@ -139,7 +139,7 @@ export class Takeover {
    * Free a dead runner's items; every claim of it has a folder in its scratch. The scratch is
    * moved away first: should the runner be alive after all, it can put nothing in its place any more.
    */
-  async #bury(dead: string): Promise<number> {
+  async #reclaim(dead: string): Promise<number> {
     const path = join(this.layout.runners(), `${dead}${EVICTED}${this.self}`);
     const last = await readRunner(path);
     if (last?.file && isHere(last.file) && !(await killProcessesOf(dead))) {

@@ -6,18 +6,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { makeFolder } from "../pipeline/folder.js";
 import type { Log } from "../pipeline/log.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
-import type { Board } from "./board.js";
 import type { Check } from "./checks.js";
 import { type Claim, claim, owns, release } from "./claims.js";
 import type { GuardLink } from "./guard-link.js";
+import type { Heartbeat } from "./heartbeat.js";
 import type { Isolation, ItemFolders } from "./isolation.js";
 import { type Ended, failureOf, runProcess } from "./item-process.js";
+import type { ItemQueue } from "./item-queue.js";
 import type { Item } from "./items.js";
 import type { BatchLayout } from "./layout.js";
 import { addTry, type Budgets, type Failure, retryDelay, type Tries } from "./outcome.js";
 import { listOutput, type Output, syncOutput, syncPath } from "./output-files.js";
-import type { Presence } from "./presence.js";
-import type { StartRamp } from "./ramp.js";
 import { RUNNER_VARIABLE } from "./reaper.js";
 import {
   type ItemRecord,
@@ -30,14 +29,15 @@ import {
   removeOthers,
   writeItemRecord,
 } from "./records.js";
+import type { SlowStart } from "./slow-start.js";
 import { finishReady, inodeOf } from "./takeover.js";
 import type { CommandTemplate, Values } from "./template.js";
 
 /** All that items of one runner share. */
-export interface Bench {
+export interface ItemContext {
   readonly layout: BatchLayout;
-  readonly board: Board;
-  readonly presence: Presence;
+  readonly queue: ItemQueue;
+  readonly heartbeat: Heartbeat;
   readonly guard: GuardLink;
   readonly isolation: Isolation;
   readonly template: CommandTemplate;
@@ -47,7 +47,7 @@ export interface Bench {
   readonly limits: Budgets;
   readonly backoffMs: number;
   readonly timeoutMs: number | undefined;
-  readonly ramp: StartRamp;
+  readonly slowStart: SlowStart;
   /** Environment of every item. */
   readonly env: Readonly<Record<string, string>>;
   /** Folder of the items' work folders; local and fast. */
@@ -81,43 +81,43 @@ const START_POLL_MS = 25;
  *
  * @throws only for faults of the batch's own file system; the claim is given back then too.
  */
-export async function workOn(item: Item, bench: Bench): Promise<Outcome> {
-  const { layout, presence } = bench;
-  const own: Claim = { runner: presence.name, digest: item.digest, nonce: randomBytes(8).toString("hex") };
+export async function workOn(item: Item, context: ItemContext): Promise<Outcome> {
+  const { layout, heartbeat } = context;
+  const own: Claim = { runner: heartbeat.name, digest: item.digest, nonce: randomBytes(8).toString("hex") };
   const path = layout.claim(item);
-  const scratch = join(layout.scratch(presence.name), `${item.shard}.${item.name}`);
+  const scratch = join(layout.scratch(heartbeat.name), `${item.shard}.${item.name}`);
   try {
     // Before the claim: whoever buries this runner finds its claims by its scratch.
     await mkdir(scratch);
     try {
       if (!(await claim(path, own))) return { kind: "taken" };
-      if (!(await presence.held())) {
-        await presence.buried();
+      if (!(await heartbeat.held())) {
+        await heartbeat.buried();
         await release(path, own);
         return { kind: "given back" };
       }
       try {
-        return await workOnClaimed(item, own, scratch, bench);
+        return await workOnClaimed(item, own, scratch, context);
       } finally {
         // One who was taken for dead leaves its claims to whoever buries it.
-        if (!presence.lost.aborted) await release(path, own);
+        if (!heartbeat.lost.aborted) await release(path, own);
       }
     } finally {
       await removeTreeAsync(scratch);
     }
   } catch (error) {
     // Its scratch is taken away from a runner that is buried; nothing that it still does gets anywhere.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await presence.held())) return { kind: "given back" };
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await heartbeat.held())) return { kind: "given back" };
     throw error;
   }
 }
 
-async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Bench): Promise<Outcome> {
-  const { layout, board } = bench;
+async function workOnClaimed(item: Item, own: Claim, scratch: string, context: ItemContext): Promise<Outcome> {
+  const { layout, queue } = context;
   const all = await listRecords(layout, item.shard);
-  board.learn(item.shard, all);
+  queue.learn(item.shard, all);
   const entries = all.filter(({ name }) => name === item.name);
-  const settled = await judge(item, entries, scratch, bench);
+  const settled = await judge(item, entries, scratch, context);
   if (settled !== undefined) return settled;
   const retry = entries.find(({ state, digest }) => state === "retry" && digest === item.digest);
   const before = retry && (await readItemRecord(layout, item.shard, retry));
@@ -126,10 +126,10 @@ async function workOnClaimed(item: Item, own: Claim, scratch: string, bench: Ben
   const out = join(scratch, "out");
   await mkdir(out);
   const attempt = Object.values(before?.tries ?? {}).reduce((sum, n) => sum + n, 0) + 1;
-  const result = await runAttempt(item, attempt, out, bench);
+  const result = await runAttempt(item, attempt, out, context);
   if (result === "stopped") return { kind: "given back" };
-  if ("fault" in result) return fail(item, result, before, entries, own, scratch, bench);
-  return publish(item, result, before, entries, own, scratch, bench);
+  if ("fault" in result) return fail(item, result, before, entries, own, scratch, context);
+  return publish(item, result, before, entries, own, scratch, context);
 }
 
 /** Whether the item needs no work, by its records and output. */
@@ -137,28 +137,28 @@ async function judge(
   item: Item,
   entries: readonly RecordEntry[],
   scratch: string,
-  bench: Bench,
+  context: ItemContext,
 ): Promise<Outcome | undefined> {
-  const { layout, board } = bench;
-  const current = entries.filter((entry) => board.isCurrent(item, entry));
+  const { layout, queue } = context;
+  const current = entries.filter((entry) => queue.isCurrent(item, entry));
   const ready = current.find(({ state }) => state === "ready");
   if (ready && (await finishReady(layout, item, ready, entries))) return { kind: "settled", state: "done" };
   const done = current.some(({ state }) => state === "done");
-  const unknown = entries.length === 0 && bench.trustsChecks;
+  const unknown = entries.length === 0 && context.trustsChecks;
   const inode = done || unknown ? await inodeOf(layout.output(item)) : undefined;
   if (done && inode !== undefined) return { kind: "settled", state: "done" };
   if (current.some(({ state }) => state === "failed")) return { kind: "settled", state: "failed" };
   if (!unknown || inode === undefined) return undefined;
   const output = await listOutput(layout.output(item));
-  if ((await problemOf(item, output, bench)) !== undefined) return undefined;
+  if ((await problemOf(item, output, context)) !== undefined) return undefined;
   const result = { seconds: 0, files: output.files.length, bytes: output.bytes, inode, made: false };
-  await writeItemRecord(layout, item, scratch, "done", recordOf(item, {}, [], bench, { result }));
+  await writeItemRecord(layout, item, scratch, "done", recordOf(item, {}, [], context, { result }));
   return { kind: "found" };
 }
 
-async function problemOf(item: Item, output: Output, bench: Bench): Promise<string | undefined> {
-  for (const check of bench.checks) {
-    const problem = await check.problem(output, valuesOf(item, output.folder, 0, bench), bench.stop);
+async function problemOf(item: Item, output: Output, context: ItemContext): Promise<string | undefined> {
+  for (const check of context.checks) {
+    const problem = await check.problem(output, valuesOf(item, output.folder, 0, context), context.stop);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -174,23 +174,23 @@ async function runAttempt(
   item: Item,
   attempt: number,
   out: string,
-  bench: Bench,
+  context: ItemContext,
 ): Promise<Made | (Failure & Pick<Made, "seconds">) | "stopped"> {
-  if (bench.stop.aborted) return "stopped";
-  const folder = join(bench.work, `${item.shard}.${item.name}`);
+  if (context.stop.aborted) return "stopped";
+  const folder = join(context.work, `${item.shard}.${item.name}`);
   const folders: ItemFolders = { out, work: join(folder, "work"), tmp: join(folder, "tmp") };
   makeFolder(folders.work);
   await mkdir(folders.tmp);
-  const log = await open(bench.layout.log(item), "a");
+  const log = await open(context.layout.log(item), "a");
   try {
-    const { ended, started } = await runIsolated(item, attempt, folders, log, bench);
-    if (ended.why === "stopped" || bench.presence.lost.aborted) return "stopped";
+    const { ended, started } = await runIsolated(item, attempt, folders, log, context);
+    if (ended.why === "stopped" || context.heartbeat.lost.aborted) return "stopped";
     const output = await listOutput(out);
-    const failure = failureOf(ended, started) ?? (await invalid(item, output, bench));
-    if (bench.stop.aborted && failure !== undefined) return "stopped";
+    const failure = failureOf(ended, started) ?? (await invalid(item, output, context));
+    if (context.stop.aborted && failure !== undefined) return "stopped";
     await note(log, failure ? `${failure.fault}: ${failure.message}` : "valid", `${ended.seconds.toFixed(2)} s`);
     if (failure) {
-      return { ...failure, message: await withLastLine(failure, bench.layout.log(item)), seconds: ended.seconds };
+      return { ...failure, message: await withLastLine(failure, context.layout.log(item)), seconds: ended.seconds };
     }
     return { seconds: ended.seconds, output };
   } finally {
@@ -199,8 +199,8 @@ async function runAttempt(
   }
 }
 
-async function invalid(item: Item, output: Output, bench: Bench): Promise<Failure | undefined> {
-  const problem = await problemOf(item, output, bench);
+async function invalid(item: Item, output: Output, context: ItemContext): Promise<Failure | undefined> {
+  const problem = await problemOf(item, output, context);
   return problem === undefined ? undefined : { fault: "item", message: `output is not valid: ${problem}` };
 }
 
@@ -209,21 +209,21 @@ async function runIsolated(
   attempt: number,
   folders: ItemFolders,
   log: FileHandle,
-  bench: Bench,
+  context: ItemContext,
 ): Promise<{ ended: Ended; started: boolean }> {
-  const { isolation, guard, presence } = bench;
+  const { isolation, guard, heartbeat } = context;
   const out = isolation.out(folders);
   const env = {
-    ...bench.env,
+    ...context.env,
     HOME: folders.work,
     TMPDIR: folders.tmp,
     BATCH_ID: item.id,
     BATCH_OUT: out,
     BATCH_ATTEMPT: String(attempt),
   };
-  const argv = bench.template.expand(valuesOf(item, out, attempt, bench));
+  const argv = context.template.expand(valuesOf(item, out, attempt, context));
   const command = isolation.command(argv, folders, env);
-  const tell = isolation.startMark === undefined ? undefined : await bench.ramp.turn();
+  const tell = isolation.startMark === undefined ? undefined : await context.slowStart.turn();
   const ended = new AbortController();
   const watch = tell && watchStart(folders.work, isolation.startMark as string, ended.signal, tell);
   try {
@@ -231,17 +231,17 @@ async function runIsolated(
       log,
       `attempt ${attempt}`,
       hostname(),
-      presence.name,
-      bench.job && `job ${bench.job}`,
+      heartbeat.name,
+      context.job && `job ${context.job}`,
       JSON.stringify(argv),
     );
     const result = await runProcess({
       argv: command.argv,
-      env: { ...command.env, [RUNNER_VARIABLE]: presence.name },
+      env: { ...command.env, [RUNNER_VARIABLE]: heartbeat.name },
       cwd: folders.work,
       logFd: log.fd,
-      timeoutMs: bench.timeoutMs,
-      stop: bench.stop,
+      timeoutMs: context.timeoutMs,
+      stop: context.stop,
       onStart: (group) => guard.started(group),
       onEnd: (group) => guard.ended(group),
     });
@@ -253,7 +253,7 @@ async function runIsolated(
   }
 }
 
-/** Look for the start mark until the process has ended; tells the ramp. @returns whether it came. */
+/** Look for the start mark until the process has ended; reports to the slow start. @returns whether it came. */
 async function watchStart(
   work: string,
   mark: string,
@@ -279,14 +279,14 @@ async function publish(
   entries: readonly RecordEntry[],
   own: Claim,
   scratch: string,
-  bench: Bench,
+  context: ItemContext,
 ): Promise<Outcome> {
-  const { layout, presence } = bench;
+  const { layout, heartbeat } = context;
   const out = output.folder;
   await syncOutput(output);
-  if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
+  if (!(await heartbeat.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
   const inode = (await inodeOf(out)) as string;
-  const record = recordOf(item, before?.tries ?? {}, before?.attempts ?? [], bench, {
+  const record = recordOf(item, before?.tries ?? {}, before?.attempts ?? [], context, {
     result: { seconds, files: output.files.length, bytes: output.bytes, inode, made: true },
   });
   const ready = await writeItemRecord(layout, item, scratch, "ready", record);
@@ -314,18 +314,18 @@ async function fail(
   entries: readonly RecordEntry[],
   own: Claim,
   scratch: string,
-  bench: Bench,
+  context: ItemContext,
 ): Promise<Outcome> {
-  const { layout, presence } = bench;
+  const { layout, heartbeat } = context;
   const tries = addTry(before?.tries ?? {}, failure.fault);
-  const delayMs = retryDelay(tries, failure.fault, bench.limits, bench.backoffMs);
+  const delayMs = retryDelay(tries, failure.fault, context.limits, context.backoffMs);
   const now = Date.now();
   const attempt = { ...failure, at: new Date(now).toISOString(), runner: own.runner };
   const attempts = [...(before?.attempts ?? []), attempt];
-  const record = recordOf(item, tries, attempts, bench, {
+  const record = recordOf(item, tries, attempts, context, {
     ...(delayMs !== undefined && { notBefore: new Date(now + delayMs).toISOString() }),
   });
-  if (!(await presence.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
+  if (!(await heartbeat.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
   // A done record of another version stays until there is a new output.
   const replaced = entries.filter(({ state }) => state !== "done");
   await writeItemRecord(layout, item, scratch, delayMs === undefined ? "failed" : "retry", record, replaced);
@@ -336,7 +336,7 @@ function recordOf(
   item: Item,
   tries: Tries,
   attempts: ItemRecord["attempts"],
-  bench: Bench,
+  context: ItemContext,
   rest: Pick<ItemRecord, "result" | "notBefore">,
 ): ItemRecord {
   return {
@@ -346,14 +346,14 @@ function recordOf(
     attempts: attempts.slice(-KEPT_ATTEMPTS),
     ...rest,
     finishedAt: new Date().toISOString(),
-    runner: bench.presence.name,
+    runner: context.heartbeat.name,
     host: hostname(),
-    job: bench.job,
+    job: context.job,
   };
 }
 
-function valuesOf(item: Item, out: string, attempt: number, bench: Bench): Values {
-  return { ...item.fields, id: item.id, out, item: JSON.stringify(item.fields), cwd: bench.cwd, attempt };
+function valuesOf(item: Item, out: string, attempt: number, context: ItemContext): Values {
+  return { ...item.fields, id: item.id, out, item: JSON.stringify(item.fields), cwd: context.cwd, attempt };
 }
 
 /** A line of the runner's own in an item's log. */

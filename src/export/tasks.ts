@@ -1,7 +1,7 @@
 import { readFields, type SliceColumns } from "../fields/reader.js";
 import { Polygons, readWkb, STATUS, writeWkb } from "../fields/wkb.js";
 import type { IdColumn } from "../kernel/parquet.js";
-import { moved } from "../parallel/moved.js";
+import { transfer } from "../parallel/transfer.js";
 
 /** Polygons of a slice as multipolygons in two dimensions; empty where a row has none that can be read. */
 export interface ExportedSlice {
@@ -26,7 +26,7 @@ export async function polygonSlice(task: SliceColumns): Promise<ExportedSlice> {
   parts.forEach((part, row) => {
     values.set(part, offsets[row]);
   });
-  return moved({ values, offsets, ids: idColumn }, [values, offsets]);
+  return transfer({ values, offsets, ids: idColumn }, [values, offsets]);
 }
 polygonSlice.module = import.meta.url;
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { Standstill } from "../pipeline/standstill.js";
+import { LivenessTracker } from "../pipeline/liveness-tracker.js";
 
 /** Where claims are kept: one small object each, listed together. */
 export interface ClaimStore {
@@ -45,7 +45,7 @@ export async function withLockObject<T>(
 ): Promise<T> {
   const token = randomUUID();
   const deadline = performance.now() + WAIT_MS + leaseMs;
-  const watch = new Standstill();
+  const watch = new LivenessTracker();
   /** When the own claim was last written; undefined while there is none. */
   let claimed: number | undefined;
   try {
@@ -89,7 +89,7 @@ async function giveBack(store: ClaimStore, token: string, name: string, ctx: Con
 async function dropDead(
   claims: readonly Claim[],
   own: string,
-  watch: Standstill,
+  watch: LivenessTracker,
   leaseMs: number,
   store: ClaimStore,
   ctx: Context,

@@ -5,7 +5,7 @@ import { readFields, type SliceColumns } from "../fields/reader.js";
 import type { FeatureText, TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
 import type { AttributePlan, RecordPlan, TilesKernel, YearTiles } from "../kernel/tiles.js";
-import { moved } from "../parallel/moved.js";
+import { transfer } from "../parallel/transfer.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { BatchOffsets, type SharedOffsets } from "./batch-offsets.js";
 import type { Spans } from "./contents.js";
@@ -49,7 +49,7 @@ readFeatures.module = import.meta.url;
 /** Features of a column in longitude and latitude, as GeoJSON lines. */
 export async function writeFeatures(task: FeatureSource & { readonly firstRow: number }): Promise<FeatureText> {
   const features = nativeKernel().geojson(task.column, task.firstRow, task.properties, DECIMALS);
-  return moved(features, [features.text, features.status]);
+  return transfer(features, [features.text, features.status]);
 }
 writeFeatures.module = import.meta.url;
 
@@ -71,7 +71,7 @@ export async function precompressTiles({ path, spans, ends, tileIds, plan }: Pre
   const stored = readSpans(path, spans, ends.at(-1) ?? 0);
   try {
     const made = nativeKernel().precompress(stored, ends, plan);
-    return moved(made, [made.content, made.ends]);
+    return transfer(made, [made.content, made.ends]);
   } catch (cause) {
     throw await unreadable(cause, tileIds);
   }
@@ -90,7 +90,7 @@ export async function readBaseTiles({ path, spans, ends, tileIds, plan }: BaseTi
   const records = readSpans(path, spans, ends.at(-1) ?? 0);
   try {
     const made = nativeKernel().baseTiles(records, ends, plan);
-    return moved(made, [made.content, made.ends]);
+    return transfer(made, [made.content, made.ends]);
   } catch (cause) {
     throw await unreadable(cause, tileIds);
   }

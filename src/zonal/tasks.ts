@@ -1,7 +1,7 @@
 import { nativeKernel } from "../kernel/native.js";
 import type { EncodedChunk } from "../kernel/parquet.js";
 import type { EncodedRows, TableArrays, TableWords } from "../kernel/zonal.js";
-import { moved } from "../parallel/moved.js";
+import { transfer } from "../parallel/transfer.js";
 import type { IdGroup } from "../zones/format.js";
 import { readIds } from "../zones/zone-reader.js";
 import { type LaneResult, type LaneTask, runLane } from "./scan-lane.js";
@@ -9,7 +9,7 @@ import { type LaneResult, type LaneTask, runLane } from "./scan-lane.js";
 /** Count the windows of a scan until there are no more. */
 export async function scanLane(task: LaneTask): Promise<LaneResult> {
   const result = await runLane(task);
-  return "waiting" in result ? moved(result, result.waiting.flat().flatMap(Object.values)) : result;
+  return "waiting" in result ? transfer(result, result.waiting.flat().flatMap(Object.values)) : result;
 }
 scanLane.module = import.meta.url;
 
@@ -48,6 +48,6 @@ export async function encodeRowGroup(task: RowsTask): Promise<RowGroup> {
     at += chunk.bytes.length;
   }
   const described = chunks.map(({ bytes: _bytes, ...rest }) => rest);
-  return moved({ ...facts, bytes, columns: described, lengths }, [bytes]);
+  return transfer({ ...facts, bytes, columns: described, lengths }, [bytes]);
 }
 encodeRowGroup.module = import.meta.url;

@@ -3,7 +3,7 @@ import type { AlbersConstants, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
 import type { IdColumn, IdOrder } from "../kernel/parquet.js";
 import type { Burned, KernelGrid, PixelRule } from "../kernel/zonal.js";
-import { moved } from "../parallel/moved.js";
+import { transfer } from "../parallel/transfer.js";
 import { shareRuns, wordsIn } from "./run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./segments.js";
 
@@ -31,7 +31,7 @@ export async function burnSlice(task: SliceColumns & BurnTarget): Promise<Burned
   );
   if (paged.result !== undefined) {
     const { ids, idColumn, ...burned } = paged.result;
-    return moved({ burned, ids, idColumn }, [...ownArrays(burned), ...Object.values(idColumn)]);
+    return transfer({ burned, ids, idColumn }, [...ownArrays(burned), ...Object.values(idColumn)]);
   }
   const { column, ...ids } = await readByRows(task);
   return { burned: burnColumn({ ...task, column, firstRow: slice.firstRow }), ...ids, ...paged };

@@ -4,12 +4,12 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Board } from "../../dist/batch/board.js";
 import { Drain, parseUntil } from "../../dist/batch/drain.js";
 import { failureOf } from "../../dist/batch/item-process.js";
+import { ItemQueue } from "../../dist/batch/item-queue.js";
 import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
 import { addTry, budgets, retryDelay } from "../../dist/batch/outcome.js";
-import { StartRamp } from "../../dist/batch/ramp.js";
+import { SlowStart } from "../../dist/batch/slow-start.js";
 import { hasJobEnded } from "../../dist/batch/slurm.js";
 import { tempFolder } from "../support/temp-folder.mjs";
 
@@ -82,11 +82,11 @@ test("nothing is started that cannot end in time", () => {
 });
 
 test("container starts: one at first, more as they succeed, half after a failure", async () => {
-  const ramp = new StartRamp();
+  const slowStart = new SlowStart();
   const open = [];
   let turns = 0;
   const ask = () =>
-    ramp.turn().then((tell) => {
+    slowStart.turn().then((tell) => {
       turns++;
       open.push(tell);
     });
@@ -100,13 +100,13 @@ test("container starts: one at first, more as they succeed, half after a failure
   };
   assert.deepEqual([await round(true), await round(true), await round(true)], [1, 2, 4]);
   assert.equal(await round(false), 8);
-  assert.equal(ramp.failures, 8);
+  assert.equal(slowStart.failures, 8);
   assert.equal(await round(true), 1);
-  assert.equal(ramp.failures, 0);
+  assert.equal(slowStart.failures, 0);
   while (turns < 40) await round(true);
 });
 
-test("a board gives out every open item once, and learns from listings alone", async (t) => {
+test("a queue gives out every open item once, and learns from listings alone", async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.constantFrom("open", "done", "failed", "taken", "missing", "changed", "retry"), {
@@ -129,27 +129,27 @@ test("a board gives out every open item once, and learns from listings alone", a
           if (state === "taken") symlinkSync("b1 d n", layout.claim(all[i]));
         }
         const of = (kind) => states.filter((state) => state === kind).length;
-        const board = new Board(all, layout, false, () => ((seed >>> 0) % 997) / 997);
-        assert.deepEqual(await board.open(), { missing: of("missing"), changed: of("changed") });
+        const queue = new ItemQueue(all, layout, false, () => ((seed >>> 0) % 997) / 997);
+        assert.deepEqual(await queue.open(), { missing: of("missing"), changed: of("changed") });
         const given = new Set();
-        for (let item = board.next(); item !== undefined; item = board.next()) {
+        for (let item = queue.next(); item !== undefined; item = queue.next()) {
           assert.ok(!given.has(item.id));
           given.add(item.id);
         }
         const open = all.filter((_, i) => !["done", "failed", "taken"].includes(states[i]));
         assert.deepEqual(given, new Set(open.map(({ id }) => id)));
-        assert.deepEqual([board.counts().done, board.counts().failed], [of("done"), of("failed")]);
+        assert.deepEqual([queue.counts().done, queue.counts().failed], [of("done"), of("failed")]);
         for (const item of all.filter(({ id }) => given.has(id)))
-          board.put(item, item.id.length % 2 ? "done" : { dueMs: 0 });
+          queue.put(item, item.id.length % 2 ? "done" : { dueMs: 0 });
         for (const item of all)
           if (existsSync(layout.claims(item.shard))) execFileSync("rm", ["-f", layout.claim(item)]);
-        await board.refresh();
+        await queue.refresh();
         let later = 0;
-        while (board.next()) later++;
-        const { items: total, done, failed, running } = board.counts();
+        while (queue.next()) later++;
+        const { items: total, done, failed, running } = queue.counts();
         assert.equal(total - done - failed, running);
         assert.equal(running, later);
-        const keeping = new Board(all, layout, true);
+        const keeping = new ItemQueue(all, layout, true);
         await keeping.open();
         assert.equal(keeping.counts().done, of("done") + of("changed"));
       },

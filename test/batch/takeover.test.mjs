@@ -125,7 +125,7 @@ function checkAll(b, n) {
   assert.equal(results.size, n);
   for (const [name, text] of results) assert.equal(text, name);
   assert.deepEqual(claims(b), []);
-  // One that was killed within its first millisecond leaves a file that was not yet its presence.
+  // One that was killed within its first millisecond leaves a file that was not yet its heartbeat.
   assert.deepEqual(
     names(b.layout.runners()).filter((name) => !name.startsWith(".")),
     [],

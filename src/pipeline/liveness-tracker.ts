@@ -2,7 +2,7 @@
  * Since when, on this process's own clock, things have stood as they stand. Clocks of other
  * hosts and of file servers are never compared with it.
  */
-export class Standstill {
+export class LivenessTracker {
   readonly #seen = new Map<string, { readonly sign: string; readonly since: number }>();
 
   /**

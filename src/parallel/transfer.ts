@@ -1,7 +1,7 @@
 import { Piscina } from "piscina";
 
 /** Hand a task's result over with its buffers moved, not copied. */
-export function moved<T>(value: T, arrays: readonly ArrayBufferView[]): T {
+export function transfer<T>(value: T, arrays: readonly ArrayBufferView[]): T {
   const buffers = arrays.map((array) => array.buffer as ArrayBuffer);
   return Piscina.move({
     get [Piscina.transferableSymbol]() {

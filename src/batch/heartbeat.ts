@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Holder, holderNow, parseHolder } from "../pipeline/holder.js";
-import type { Standstill } from "../pipeline/standstill.js";
+import type { LivenessTracker } from "../pipeline/liveness-tracker.js";
 import type { BatchLayout } from "./layout.js";
 import { listNames } from "./records.js";
 import type { SlurmJob } from "./slurm.js";
@@ -71,7 +71,11 @@ const STARTUP_FILE = /^\.(.+)-(\d+)-[0-9a-f]{12}$/;
  *
  * @param standstill  remembers what was seen before; without one the hour alone counts.
  */
-export async function removeStartupFiles(folder: string, staleMs = Infinity, standstill?: Standstill): Promise<void> {
+export async function removeStartupFiles(
+  folder: string,
+  staleMs = Infinity,
+  standstill?: LivenessTracker,
+): Promise<void> {
   for (const name of await listNames(folder)) {
     const [, host, pid] = STARTUP_FILE.exec(name) ?? [];
     if (host === undefined) continue;
@@ -87,13 +91,13 @@ export async function removeStartupFiles(folder: string, staleMs = Infinity, sta
 }
 
 /**
- * A runner's presence: its file with a heartbeat. Every claim of the runner is good as long as
+ * A runner's heartbeat: a file that it renews. Every claim of the runner is good as long as
  * this file stands. Whoever takes the runner for dead removes the file first, and the runner
  * then ends everything and changes nothing any more.
  *
  * Beats are written in place, never by a rename: a file that was removed is not brought back.
  */
-export class Presence {
+export class Heartbeat {
   readonly #lost = new AbortController();
   #beats = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -117,17 +121,17 @@ export class Presence {
     fixed: Pick<RunnerFile, "workers" | "staleMs" | "slurm">,
     sign: () => Sign,
     onBeat: () => void,
-  ): Promise<Presence> {
-    const presence = await Presence.#create(layout, name, fixed, sign);
+  ): Promise<Heartbeat> {
+    const heartbeat = await Heartbeat.#create(layout, name, fixed, sign);
     let under = false;
-    presence.#timer = setInterval(() => {
+    heartbeat.#timer = setInterval(() => {
       if (under) return; // A file system that stalls: no beat, and the guard knows what that means.
       under = true;
-      void presence.#beat(onBeat).finally(() => {
+      void heartbeat.#beat(onBeat).finally(() => {
         under = false;
       });
     }, beatMs(fixed.staleMs));
-    return presence;
+    return heartbeat;
   }
 
   static async #create(
@@ -135,21 +139,21 @@ export class Presence {
     name: string,
     fixed: Pick<RunnerFile, "workers" | "staleMs" | "slurm">,
     sign: () => Sign,
-  ): Promise<Presence> {
+  ): Promise<Heartbeat> {
     const path = join(layout.runners(), name);
     const partial = join(layout.runners(), `.${name}`);
     const handle = await open(partial, "w");
     const { ino } = await handle.stat({ bigint: true });
-    const presence = new Presence(name, path, handle, ino, fixed, sign);
-    await presence.#write();
+    const heartbeat = new Heartbeat(name, path, handle, ino, fixed, sign);
+    await heartbeat.#write();
     try {
       await rename(partial, path);
-      return presence;
+      return heartbeat;
     } catch (error) {
       await handle.close();
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       // Another, which does not see this process, took the file for one of the dead; it is about to be gone itself.
-      return await Presence.#create(layout, name, fixed, sign);
+      return await Heartbeat.#create(layout, name, fixed, sign);
     }
   }
 

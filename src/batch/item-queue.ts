@@ -43,7 +43,7 @@ export interface Redone {
  * Runners begin at different places and walk through the shards in order, so each works in
  * folders of its own until little is left.
  */
-export class Board {
+export class ItemQueue {
   readonly #items: readonly Item[];
   readonly #index = new Map<string, number>();
   readonly #state: Uint8Array;

@@ -6,7 +6,7 @@ const MOST = 16;
  * starts slow and some of them fail. One at first, one more with each that succeeds, half
  * after one that fails.
  */
-export class StartRamp {
+export class SlowStart {
   #limit = 1;
   #starting = 0;
   #failures = 0;
