@@ -13,7 +13,7 @@ const tasks = readdirSync(DIST, { withFileTypes: true })
 test("every stage with work for workers has its tasks, and no module loads those of two", () => {
   assert.deepEqual(
     tasks.toSorted(),
-    ["archive", "fields", "lookup", "tiles", "zonal", "zones"].map((folder) => `${folder}/tasks.js`),
+    ["archive", "export", "fields", "lookup", "tiles", "zonal", "zones"].map((folder) => `${folder}/tasks.js`),
   );
   for (const path of tasks) {
     const others = loadedWith(path).filter((name) => name.endsWith("tasks.js") && name !== path);
