@@ -1,3 +1,4 @@
+import { freemem } from "node:os";
 import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
 import { forEachBounded } from "../parallel/map-ordered.js";
@@ -15,6 +16,8 @@ import { type PlacedRaster, ScanTarget } from "./scan-target.js";
 
 /** Windows in memory beyond those being counted: one is read while another waits for a worker. */
 const AHEAD = 2;
+/** Of the memory that is free, what windows may take together. */
+const MEMORY_SHARE = 0.5;
 
 /**
  * Count every field under one or several rasters in one scan, in the block order of the
@@ -113,7 +116,7 @@ class Scan {
     // What GDAL is to read; all else waits in the queue from the beginning.
     const read = [...items.keys()].filter((item) => !items[item]?.target.direct);
     const bytes = read.reduce((most, item) => Math.max(most, bytesOf(items[item] as Item)), 0);
-    const workers = Math.min(this.pool.threads, items.length);
+    const workers = Math.min(this.pool.threads, items.length, workersInMemory(items));
     const slots = Array.from({ length: Math.min(workers + AHEAD, read.length) }, () => new SharedArrayBuffer(bytes));
     const queue = newScanQueue(items.length);
     for (const [item, { target }] of items.entries()) if (target.direct) pushItem(queue, { item, slot: NO_SLOT });
@@ -184,6 +187,12 @@ class Scan {
       end: () => progress.end(),
     };
   }
+}
+
+/** Each worker holds a window: of a wide raster in strips, 512 whole rows. */
+function workersInMemory(items: readonly Item[]): number {
+  const largest = items.reduce((most, item) => Math.max(most, bytesOf(item)), 1);
+  return Math.max(1, Math.floor((MEMORY_SHARE * freemem()) / largest));
 }
 
 function bytesOf({ pixels, target }: Item): number {
