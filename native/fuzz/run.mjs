@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const NATIVE = fileURLToPath(new URL("..", import.meta.url));
-const BUILD = join(NATIVE, "build", "fuzz");
+/** Not in native/build, which node-gyp clears. */
+const BUILD = join(NATIVE, "..", "dist-test", "fuzz");
 const FLAGS = [
   "-std=c++17",
   "-O1",
