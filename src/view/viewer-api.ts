@@ -5,7 +5,7 @@ import type { LegendEntry } from "../legend/cdl-legend.js";
 /** `api/years`: what there is to see. */
 export interface ViewerYears {
   readonly region: string;
-  /** Ascending, without gaps: a year in between that is not published is missing. */
+  /** Those that are listed, ascending. */
   readonly years: readonly ViewerYear[];
   readonly legend: readonly LegendEntry[];
   /** Tag of the files behind `api/areas` and `api/fields/`; null where there is no history. */

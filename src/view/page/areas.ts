@@ -150,7 +150,9 @@ function table({ years }: ViewerAreas, bands: readonly Band[], open: boolean): H
       "tr",
       {},
       heading(name, "row"),
-      ...years.map((year) => make("td", {}, Math.round(hectares(year)).toLocaleString("en"))),
+      ...years.map((year) =>
+        make("td", {}, sum(bands, year) > 0 ? Math.round(hectares(year)).toLocaleString("en") : "–"),
+      ),
     ),
   );
   const content = make(

@@ -95,6 +95,8 @@ export function rotationText(rotation: Rotation, nameOf: (code: number) => strin
       return `Rotation: ${sequence}, ${exact ? "without exception" : `in ${rotation.agreeing} of ${rotation.years} years`}.`;
     }
     case "mixed":
-      return `No fixed rotation: ${rotation.crops} crops in ${rotation.years} years, most often ${nameOf(rotation.most)} (${rotation.times} times).`;
+      return rotation.times === 1
+        ? `No fixed rotation: another crop in each of ${rotation.years} years.`
+        : `No fixed rotation: ${rotation.crops} crops in ${rotation.years} years, most often ${nameOf(rotation.most)} (${rotation.times} times).`;
   }
 }

@@ -23,7 +23,7 @@ export class Timeline {
     private readonly state: StateStore,
     private readonly ready: () => Promise<unknown>,
   ) {
-    this.#slider.addEventListener("input", () => state.set({ year: Number(this.#slider.value), playing: false }));
+    this.#slider.addEventListener("input", () => state.set({ year: this.#snapped(), playing: false }));
     this.#play.addEventListener("click", () => this.toggle());
     new ResizeObserver(() => this.#drawTicks()).observe(this.#slider);
     state.onChange((now, before) => {
@@ -41,6 +41,14 @@ export class Timeline {
     this.state.set({ playing: !this.state.now.playing });
   }
 
+  /** The year that the slider was moved to; the next one in its direction where that has no data. */
+  #snapped(): number {
+    const [wanted, now] = [Number(this.#slider.value), this.state.now.year];
+    const years = this.#years.map(({ year }) => year);
+    const next = wanted > now ? years.find((year) => year >= wanted) : years.findLast((year) => year <= wanted);
+    return next ?? wanted;
+  }
+
   #draw(): void {
     const { year, playing } = this.state.now;
     const entry = this.#years.find((candidate) => candidate.year === year);
@@ -48,7 +56,7 @@ export class Timeline {
     this.#slider.min = String(this.#years[0]?.year ?? year);
     this.#slider.max = String(this.#years.at(-1)?.year ?? year);
     this.#slider.value = String(year);
-    this.#slider.setAttribute("aria-valuetext", missing ? `${year}, not published` : String(year));
+    this.#slider.setAttribute("aria-valuetext", missing ? `${year}, no data` : String(year));
     const label = byId<HTMLOutputElement>("year");
     label.value = String(year);
     label.classList.toggle("missing", missing);

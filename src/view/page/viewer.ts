@@ -21,6 +21,8 @@ import { type Shown, YearMap } from "./year-map.js";
 const POLL_MS = 10_000;
 const LEAST_POLL_MS = 1_500;
 const RING_ZOOM = 12;
+/** Said of a year that is not listed. */
+const NOT_THERE = "no data";
 
 interface LngLat {
   readonly lng: number;
@@ -58,8 +60,9 @@ export class Viewer {
   constructor(years: ViewerYears) {
     this.#years = years;
     const place = parsePlace(location.hash);
-    const known = years.years.some(({ year }) => year === place?.year);
-    const year = known ? (place?.year as number) : (published(years).at(-1)?.year as number);
+    const [first, last] = [years.years[0]?.year ?? 0, years.years.at(-1)?.year ?? 0];
+    const within = place !== undefined && place.year >= first && place.year <= last;
+    const year = within ? place.year : (published(years).at(-1)?.year as number);
     const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
     this.#state = new StateStore({ ...none, year, row: place?.row });
     this.#colours = this.#newColours();
@@ -140,7 +143,7 @@ export class Viewer {
 
   #entry(year: number): ViewerYear {
     const entry = this.#years.years.find((candidate) => candidate.year === year);
-    return entry ?? { year, missing: "This year is not published" };
+    return entry ?? { year, missing: NOT_THERE };
   }
 
   /** Of a missing year, the fields of the nearest one without their crops. */
@@ -161,7 +164,7 @@ export class Viewer {
     const notice = byId("notice");
     notice.hidden = "archive" in entry;
     if ("missing" in entry)
-      notice.textContent = `${year} is missing: ${entry.missing.replace(/^This year is /, "it is ")}.`;
+      notice.textContent = `No data for ${year}${entry.missing === NOT_THERE ? "" : `: ${entry.missing}`}`;
     this.#shown = this.#map.show(this.#toShow(year), neighbours);
     this.#settled = this.#settle();
   }

@@ -122,6 +122,10 @@ export class YearMap {
   async show(shown: Shown, neighbours: readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
+    // No other year's crops stand for one without data, not even while its fields are loading.
+    if (shown.blank && this.#current !== undefined && this.#current.key !== slot.key) {
+      this.#setOpacity(this.#current, 0, 0);
+    }
     await this.#loaded(slot.source);
     if (wish !== this.#wish) return false;
     const before = this.#current;

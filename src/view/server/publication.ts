@@ -8,8 +8,6 @@ import type { Store, StoredArchive } from "./store.js";
 
 /** How long one look at the store answers for the next ones. */
 const FRESH_MS = 1_000;
-/** Years between the first and the last that are shown as missing; more than that is a mistake in the list. */
-const LONGEST_SPAN = 200;
 
 type Entry = Pick<ArchiveEntry, "url" | "key"> & Partial<ArchiveEntry>;
 
@@ -56,7 +54,7 @@ export class Publication {
     );
     const years = {
       region: this.region,
-      years: withGaps(known),
+      years: known,
       legend: readLegend(manifest?.legend),
     };
     this.#last = { years, until: performance.now() + FRESH_MS };
@@ -120,16 +118,6 @@ export class Publication {
     this.#told.set(what, error.message);
     this.log.warn(error.message, what === "manifest" ? {} : { year: what });
   }
-}
-
-function withGaps(known: readonly ViewerYear[]): ViewerYear[] {
-  const [first, last] = [known[0]?.year ?? 0, known.at(-1)?.year ?? -1];
-  if (last - first > LONGEST_SPAN) return [...known];
-  const byYear = new Map(known.map((year) => [year.year, year]));
-  return Array.from({ length: last - first + 1 }, (_, i) => {
-    const year = first + i;
-    return byYear.get(year) ?? { year, missing: "This year is not published" };
-  });
 }
 
 /** USDA's where the manifest has none, or one that is no legend. */
