@@ -23,8 +23,8 @@ export interface Conversion<R extends PackedTiles> {
   readonly target: ArchiveWriter;
   readonly metadata: Metadata;
   /** Convert some contents in a worker. */
-  convert(task: ContentsTask): Promise<R>;
-  onBatch?(result: R): void;
+  readonly convert: (task: ContentsTask) => Promise<R>;
+  readonly onBatch?: (result: R) => void;
   /** For the progress. */
   readonly title: string;
   readonly threads: number;

@@ -53,7 +53,7 @@ after(() => {
 /** A context in which something happens once the tiles are begun: all fields lie in the scratch file then. */
 function contextWhenTiling(act) {
   const context = testContext();
-  const { start } = context.progress;
+  const start = context.progress.start.bind(context.progress);
   context.progress.start = (label, total) => {
     if (label === "regions tiled") act();
     return start(label, total);
