@@ -26,7 +26,7 @@ import { noTippecanoe } from "../support/tippecanoe.mjs";
 
 const YEAR = 2019;
 const YEARS = [2017, 2018, 2019, 2020];
-const ARGS = ["--max-dirty", "0.05"];
+const ARGS = ["--max-dirty", "0.05", "--tiler", "tippecanoe"];
 
 let world;
 let server;
@@ -54,27 +54,27 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
   const said = (step, words) => (root, pid) =>
     logLines(root, YEAR).some((line) => line.pid === pid && line.step === step && line.msg.startsWith(words));
   const MOMENTS = [
-    { name: "download", when: said("download", "begins"), withinMs: 150 },
-    { name: "zones", when: said("zones", "begins"), withinMs: 60 },
+    { name: "download", when: said("download", "started"), withinMs: 150 },
+    { name: "zones", when: said("zones", "started"), withinMs: 60 },
     { name: "zonal", when: isCounting, withinMs: 30 },
     { name: "release", when: said("zonal", "done"), withinMs: 4 },
-    { name: "base", when: said("base", "begins"), withinMs: 250 },
+    { name: "base", when: said("base", "started"), withinMs: 250 },
     { name: "tippecanoe", when: said("base", "tippecanoe"), withinMs: 600 },
     { name: "precompress", when: isPrecompressing, withinMs: 60 },
     { name: "compare", when: said("base", "tiles are precompressed"), withinMs: 60 },
     { name: "tiles", when: said("base", "done"), withinMs: 60 },
-    { name: "attributes", when: said("tiles", "attributes go"), withinMs: 60 },
-    { name: "publish", when: said("publish", "begins"), withinMs: 25 },
+    { name: "attributes", when: said("tiles", "writing crops into tiles"), withinMs: 60 },
+    { name: "publish", when: said("publish", "started"), withinMs: 25 },
   ];
 
   /** The zonal step is under way and the index is there, made by this run or an earlier one. */
   function isCounting(root, pid) {
     const folder = join(root, "data/zones");
-    if (!said("zonal", "begins")(root, pid) || !existsSync(folder)) return false;
+    if (!said("zonal", "started")(root, pid) || !existsSync(folder)) return false;
     return readdirSync(folder).some((name) => name.endsWith(".zones") && !name.startsWith("."));
   }
 
-  /** Its metadata are being replaced. */
+  /** The base is being written. */
   function isPrecompressing(root) {
     const folder = join(root, "data/base");
     if (!existsSync(folder)) return false;
@@ -104,7 +104,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const run = await running;
     const own = logLines(root, YEAR).filter(({ pid }) => pid === child.pid);
     const open = own.filter(
-      ({ msg, step }) => msg.startsWith("begins") && !own.some((l) => l.step === step && l.msg.startsWith("done")),
+      ({ msg, step }) => msg.startsWith("started") && !own.some((l) => l.step === step && l.msg.startsWith("done")),
     );
     return { ...run, step: open.at(-1)?.step };
   }
@@ -247,7 +247,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const root = newRoot(world, "same-year");
     let first;
     const working = year(root, { onStart: (child) => (first = child) });
-    while (!said("download", "begins")(root, first.pid)) await sleep(2);
+    while (!said("download", "started")(root, first.pid)) await sleep(2);
     const second = await year(root);
     assert.equal(second.code, 6, second.stderr);
     assert.match(second.stderr, /^ERROR Another process works on this .*us_2019\.lock/m);
@@ -280,7 +280,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     const children = {};
     const running = [2018, 2020].map((which) => year(root, { onStart: (child) => (children[which] = child) }, which));
     const makes = (which) =>
-      logLines(root, which).some(({ step, msg }) => step === "zones" && msg.startsWith("begins"));
+      logLines(root, which).some(({ step, msg }) => step === "zones" && msg.startsWith("started"));
     while (!makes(2018) && !makes(2020)) await sleep(2);
     const maker = makes(2018) ? 2018 : 2020;
     children[maker].kill("SIGKILL");
