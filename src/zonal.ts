@@ -64,7 +64,7 @@ await main(
       classes: { type: "boolean", help: "also every field's whole histogram: class_codes and class_pixels, lists" },
       stats: {
         type: "string",
-        help: "also these, by exactextract's definitions: minority,variety,mean,stdev,variance,min,max,sum,median,q25,count_5",
+        help: "more statistics, by exactextract's definitions, separated by commas: minority, variety, mean, stdev, variance, min, max, sum, median, q25 (a quantile), count_5 (pixels of class 5)",
       },
       band: { type: "string", help: "band of the raster [1]" },
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },

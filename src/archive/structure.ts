@@ -53,7 +53,8 @@ class Check {
 
 function checkHeader({ header }: Archive, expected: Expectations, check: Check): void {
   const { tileType = TILE_TYPE.mvt } = expected;
-  check.equal("Tiles are of another type", header.tileType, tileType);
+  const problem = tileType === TILE_TYPE.mvt ? "Tiles are not vector tiles" : "Tiles are of another type";
+  check.equal(problem, header.tileType, tileType);
   check.equal("Lowest zoom is not the expected one", header.minZoom, expected.minZoom);
   check.equal("Highest zoom is not the expected one", header.maxZoom, expected.maxZoom);
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { Log } from "../pipeline/log.js";
 import { writeJsonAtomic } from "../pipeline/record.js";
 import { checkValue } from "./config.js";
@@ -90,6 +90,7 @@ function chooseRegion(known: readonly string[], root: string): string | undefine
  * Keep what was given for later commands on this root. An option that changes is reported in the log.
  *
  * @param given  from the command line and the configuration file.
+ * @throws {PipelineError} space or failed, naming ROOT/fields.json.
  */
 export function keepRootOptions(options: Options, given: Partial<Options>, log: Log): void {
   const { root, region } = options;
@@ -111,7 +112,11 @@ export function keepRootOptions(options: Options, given: Partial<Options>, log: 
   }
   if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return;
   const next: RootFile = { version: 1, regions: { ...file?.regions, [region]: now } };
-  writeJsonAtomic(pathOf(root), next);
+  try {
+    writeJsonAtomic(pathOf(root), next);
+  } catch (error) {
+    throw asPipelineError(error, "failed", "The root's options cannot be written", { path: pathOf(root) });
+  }
 }
 
 /** As `--cdl-source /data/cdl --max-zoom 12`, for people to read. */

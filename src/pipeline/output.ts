@@ -28,9 +28,6 @@ export const SCRATCH_OWNER = ".owner.json";
 /** Its name once the owner has left the folder to a later run: a rename needs no space on a full disk. */
 const SCRATCH_ENDED = ".ended.json";
 
-/** A scratch folder is without an owner for a moment as it is made; for longer after a kill in that moment. */
-const UNOWNED_MS = 60_000;
-
 /** A scratch folder's owner; `ended` when that process has left it to others on purpose. */
 type Owner = Holder & { readonly ended?: boolean };
 
@@ -166,7 +163,8 @@ function abandoned(target: string): Abandoned[] {
     const changed = /^[0-9a-f]{12}$/.test(token) ? timeOfOwn(path) : undefined;
     if (changed === undefined) return [];
     const owner = readOwner(path);
-    if (owner === undefined && Date.now() - changed > UNOWNED_MS) removeEmpty(path);
+    // Killed as it was made: who holds the lock is alone here, so nobody is about to write the owner's note.
+    if (owner === undefined) removeEmpty(path);
     const lives = owner !== undefined && !owner.ended && isHere(owner) && isAlive(owner);
     return owner === undefined || lives ? [] : [{ path, owner, changed }];
   });
@@ -180,8 +178,11 @@ function timeOfOwn(path: string): number | undefined {
   return found.mtimeMs;
 }
 
+/** Remove a folder with nothing in it but, at most, an empty note of its owner. */
 function removeEmpty(path: string): void {
   try {
+    const note = lstatSync(join(path, SCRATCH_OWNER), { throwIfNoEntry: false });
+    if (note?.isFile() && note.size === 0) rmSync(join(path, SCRATCH_OWNER));
     rmdirSync(path);
   } catch {
     // Something is in it: nobody knows whose.

@@ -164,7 +164,6 @@ test("a rewritten archive has every tile of tippecanoe's, and only its metadata 
     "minLat",
     "maxLon",
     "maxLat",
-    "centerZoom",
     "numAddressedTiles",
     "tileType",
   ]) {

@@ -34,7 +34,7 @@ describe("status of real runs", () => {
 
     const live = layoutOf(resolveOptions({ root }), 2019).live;
     let child;
-    const ended = runYear(root, 2019, world.source, ["--quiet"], {
+    const ended = runYear(root, 2019, world.source, ["--quiet", "--tiler", "tippecanoe"], {
       onStart: (started) => {
         child = started;
       },
@@ -67,13 +67,13 @@ describe("status of real runs", () => {
     assert.equal(silent.state, "silent");
     assert.equal(silent.stage, "tiles");
 
-    const failed = await runYear(root, 2019, world.source, ["--quiet", "--tippecanoe", "/no/such/tippecanoe"]);
+    const failed = await runYear(root, 2019, world.source, ["--quiet", "--tiler", "tippecanoe", "--tippecanoe", "/no/such/tippecanoe"]);
     assert.equal(failed.code, 8);
     const text = await command("status", ["--root", root]);
     assert.match(text.stdout, /^2019 +failed +tiles/m);
     assert.match(text.stdout, /^(2019| {4}) error: .*tippecanoe not found/m);
 
-    assert.equal((await runYear(root, 2019, world.source, ["--quiet"])).code, 0);
+    assert.equal((await runYear(root, 2019, world.source, ["--quiet", "--tiler", "tippecanoe"])).code, 0);
     const before = snapshot(root);
     const done = only(await statusOf(root));
     assert.equal(done.state, "done");
