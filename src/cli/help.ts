@@ -168,7 +168,7 @@ export function helpText(command: Command, all: boolean, width: number): string 
     [
       ...wrap(asTyped(command.summary), lines),
       "",
-      `usage: ${command.name} ${command.positionals ? `${command.positionals} ` : ""}[options]`,
+      ...usageLines(command, lines),
       "",
       ...command.examples.map((example) => `  ${example}`),
       ...sections.flatMap(([title, rows]) =>
@@ -183,6 +183,12 @@ export function helpText(command: Command, all: boolean, width: number): string 
       "",
     ].join("\n"),
   );
+}
+
+function usageLines(command: Command, width: number): string[] {
+  const title = "usage: ";
+  const text = asTyped(`${command.name} ${command.positionals ? `${command.positionals} ` : ""}[options]`);
+  return wrap(text, width - title.length).map((line, i) => (i === 0 ? title : " ".repeat(title.length)) + line);
 }
 
 function optionRow(command: Command, name: OptionName): Row {

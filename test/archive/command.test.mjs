@@ -157,16 +157,7 @@ test("a rewritten archive has every tile of tippecanoe's, and only its metadata 
   const { name, generator_options: options, vector_layers: layers } = await after.getMetadata();
   assert.deepEqual([name, options, layers], ["new", undefined, (await before.getMetadata()).vector_layers]);
   const [old, fresh] = [await before.getHeader(), await after.getHeader()];
-  for (const key of [
-    "minZoom",
-    "maxZoom",
-    "minLon",
-    "minLat",
-    "maxLon",
-    "maxLat",
-    "numAddressedTiles",
-    "tileType",
-  ]) {
+  for (const key of ["minZoom", "maxZoom", "minLon", "minLat", "maxLon", "maxLat", "numAddressedTiles", "tileType"]) {
     assert.equal(fresh[key], old[key], key);
   }
   assert.equal(done[1], old.numTileEntries);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { GROUPS } from "../../dist/cli/help.js";
 import { COMMANDS } from "../../dist/cli/program.js";
 import { OPTIONS } from "../../dist/config/options.js";
+import { tempFolder } from "../support/temp-folder.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/fields-pipeline.js", import.meta.url));
@@ -99,7 +100,9 @@ for (const shell of ["bash", "zsh", "fish"]) {
   test(`${shell} takes its completion script`, async (t) => {
     if (spawnSync(shell, ["--version"]).error) return t.skip(`${shell} is not installed`);
     const { stdout } = await run(["completion", shell]);
-    const checked = spawnSync(shell, ["-n"], { input: stdout, encoding: "utf8" });
+    const script = join(tempFolder(t), "completion");
+    writeFileSync(script, stdout);
+    const checked = spawnSync(shell, ["-n", script], { encoding: "utf8" });
     assert.equal(checked.status, 0, checked.stderr);
   });
 }

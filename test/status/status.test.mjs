@@ -67,7 +67,13 @@ describe("status of real runs", () => {
     assert.equal(silent.state, "silent");
     assert.equal(silent.stage, "tiles");
 
-    const failed = await runYear(root, 2019, world.source, ["--quiet", "--tiler", "tippecanoe", "--tippecanoe", "/no/such/tippecanoe"]);
+    const failed = await runYear(root, 2019, world.source, [
+      "--quiet",
+      "--tiler",
+      "tippecanoe",
+      "--tippecanoe",
+      "/no/such/tippecanoe",
+    ]);
     assert.equal(failed.code, 8);
     const text = await command("status", ["--root", root]);
     assert.match(text.stdout, /^2019 +failed +tiles/m);
