@@ -49,7 +49,10 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
     config: { type: "string" },
   };
   for (const name of command.options) {
-    config[flagName(name)] = { type: (OPTIONS[name] as OptionSpec).type === "boolean" ? "boolean" : "string" };
+    const isBoolean = (OPTIONS[name] as OptionSpec).type === "boolean";
+    config[flagName(name)] = { type: isBoolean ? "boolean" : "string" };
+    // Takes back what the root remembers.
+    if (isBoolean) config[`no-${flagName(name)}`] = { type: "boolean" };
   }
   if (config.quiet !== undefined) config.quiet = { ...config.quiet, short: "q" };
   for (const [flag, spec] of Object.entries(command.own ?? {})) {
@@ -72,6 +75,7 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   for (const name of command.options) {
     const text = values[flagName(name)];
     if (text !== undefined) given[name] = checkValue(name, fromText(name, text), "command line");
+    else if (values[`no-${flagName(name)}`] === true) given[name] = false;
   }
   const own = Object.fromEntries(Object.keys(command.own ?? {}).map((flag) => [flag, values[flag]]));
   const file = values.config === undefined ? {} : readConfigFile(values.config as string);

@@ -167,7 +167,7 @@ test("broken geometries have a status each", () => {
     ["empty geometry", code(6)],
     ["not a polygon", code(1)],
     ["not a polygon", code(2)],
-    ["not a polygon", code(7)],
+    ["empty geometry", code(7)],
     ["not a polygon", code(1001)],
     ["not a polygon", code(4003)],
     ["not a polygon", code(0x1fffffff)],

@@ -150,9 +150,9 @@ test("a byte that the samples of a large input's digest do not see makes the ste
   const reason = async () => {
     const ctx = testContext();
     await runStep(step(), ctx);
-    return ctx.lines.find(({ message }) => message.startsWith("begins: "))?.message.slice("begins: ".length);
+    return ctx.lines.map(({ message }) => /^started \((.*)\)$/.exec(message)?.[1]).find((text) => text !== undefined);
   };
-  assert.equal(await reason(), "not made yet");
+  assert.equal(await reason(), "no output yet");
   const { inputs, files } = JSON.parse(readFileSync(step().record, "utf8"));
   assert.equal(Object.keys(files)[0], path);
   assert.equal(await reason(), undefined);

@@ -79,7 +79,7 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     assert.ok(lines.some(({ msg }) => msg.startsWith("Ended early by SIGUSR1")));
     // What was under way was finished, not done over again.
     for (const year of [2016, 2017]) {
-      const tilings = logLines(root, year).filter(({ step, msg }) => step === "tiles" && msg.startsWith("begins"));
+      const tilings = logLines(root, year).filter(({ step, msg }) => step === "tiles" && msg.startsWith("started"));
       assert.equal(tilings.length, 1, `year ${year} was tiled ${tilings.length} times`);
     }
     await cluster.assertAllDone(root, [2016, 2017]);
