@@ -127,7 +127,12 @@ describe("everything is looked at before the download", () => {
 
   test("areas, tiler, target", async () => {
     await refused("no-areas", ["--area-column", "acres"], 4, /acres/);
-    await refused("no-tiler", ["--tippecanoe", "/nowhere/tippecanoe"], 8, /tippecanoe not found/);
+    await refused(
+      "no-tiler",
+      ["--tiler", "tippecanoe", "--tippecanoe", "/nowhere/tippecanoe"],
+      8,
+      /tippecanoe not found/,
+    );
     await refused(
       "no-target",
       ["--target", "file:/proc/nowhere"],
