@@ -4,9 +4,9 @@
  */
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseYears } from "../dist/cli/arguments.js";
 import { main } from "../dist/cli/main.js";
 import { layoutOf, resolveOptions } from "../dist/config/config.js";
+import { parseYears } from "../dist/config/years.js";
 import type { HistoryLegend } from "../dist/history/format.js";
 import { historyFiles } from "../dist/history/format.js";
 import { HistoryReader } from "../dist/history/history-reader.js";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Arguments, Command } from "../dist/cli/arguments.js";
+import type { Arguments, Command } from "../dist/cli/command.js";
 import { physicalCores } from "../dist/parallel/threads.js";
 import { PipelineError } from "../dist/pipeline/errors.js";
 

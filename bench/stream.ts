@@ -3,7 +3,7 @@ import { copyFileSync, createWriteStream, mkdirSync, rmSync, statSync, writeFile
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { convertMbtiles } from "../dist/archive/convert.js";
-import type { Command } from "../dist/cli/arguments.js";
+import type { Command } from "../dist/cli/command.js";
 import { main } from "../dist/cli/main.js";
 import { resolveOptions } from "../dist/config/config.js";
 import { openFields } from "../dist/fields/fields-file.js";

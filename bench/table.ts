@@ -1,6 +1,6 @@
-import { openParquet } from "../dist/fields/fields-file.js";
 import { columnData, readSlice } from "../dist/fields/read-slice.js";
 import { planSlices } from "../dist/fields/slice.js";
+import { openParquet } from "../dist/table/parquet-file.js";
 
 const BATCH = 65_536;
 

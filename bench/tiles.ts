@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { Archive } from "../dist/archive/reader.js";
-import type { Arguments, Command } from "../dist/cli/arguments.js";
+import type { Arguments, Command } from "../dist/cli/command.js";
 import { main } from "../dist/cli/main.js";
 import type { Context } from "../dist/pipeline/context.js";
 import { PipelineError } from "../dist/pipeline/errors.js";

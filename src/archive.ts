@@ -1,6 +1,6 @@
 import type { Archive } from "./archive/reader.js";
 import { MAX_ZOOM } from "./archive/tile-id.js";
-import type { Arguments, Command } from "./cli/arguments.js";
+import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";

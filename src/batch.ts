@@ -8,7 +8,7 @@ import { type RunOptions, runBatch } from "./batch/run-batch.js";
 import { slurmEnd, slurmJob } from "./batch/slurm.js";
 import { batchStatus, itemLines, statusText, tsvHeader, tsvLine, writeSummary } from "./batch/status.js";
 import { splitCommand } from "./batch/template.js";
-import type { Arguments, Command } from "./cli/arguments.js";
+import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";

@@ -1,8 +1,9 @@
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import type { Directives } from "./cluster/job-script.js";
 import { JOBS, type JobName, planSubmission, submit } from "./cluster/submit.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { type Stage, stageOf } from "./year/stages.js";

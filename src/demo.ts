@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { asTyped } from "./cli/program.js";
 import { layoutOf } from "./config/config.js";
 import { keepRootOptions } from "./config/root-options.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { runStep } from "./pipeline/step.js";

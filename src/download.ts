@@ -1,6 +1,6 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
-import { eachYear } from "./year/each-year.js";
+import { eachYear } from "./config/each-year.js";
 
 await main(
   {

@@ -1,7 +1,8 @@
 import { join, resolve } from "node:path";
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { parseYears } from "./config/years.js";
 import type { ExportFormat, ExportRequest } from "./export/export-fields.js";
 import type { Box } from "./export/spatial-order.js";
 import type { Context } from "./pipeline/context.js";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { DataType } from "apache-arrow";
-import type { Arguments } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import type { HistoryReader } from "./history/history-reader.js";

@@ -1,6 +1,7 @@
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 

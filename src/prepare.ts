@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Arguments } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import { keepRootOptions } from "./config/root-options.js";

@@ -1,7 +1,8 @@
 import type { Bounds } from "./archive/header.js";
-import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
+import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { checkOutput } from "./pipeline/output-origin.js";

@@ -1,7 +1,7 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { eachYear } from "./config/each-year.js";
 import { runStep } from "./pipeline/step.js";
-import { eachYear } from "./year/each-year.js";
 
 await main(
   {

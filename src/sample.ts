@@ -1,5 +1,6 @@
-import { type Arguments, type Command, parseYears } from "./cli/arguments.js";
+import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { parseYears } from "./config/years.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { SampleOptions, SampleResult } from "./sample/make-sample.js";
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Arguments } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import type { Context } from "./pipeline/context.js";

@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { rootOptionsText } from "./config/root-options.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { reportText, type StatusReport } from "./status/report.js";

@@ -1,5 +1,6 @@
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
@@ -13,7 +14,7 @@ async function tiles({ options, positionals, own }: Arguments, ctx: Context): Pr
   if (single && options.tiles === "full") {
     throw new PipelineError("usage", "--single-archive goes through the base; --tiles=full tiles one year");
   }
-  const { tileYears, tileYearsTogether } = await import("./year/tile-years.js");
+  const { tileYears, tileYearsTogether } = await import("./tiles/tile-years.js");
   return single ? tileYearsTogether(years, options, force, ctx) : tileYears(years, options, force, ctx);
 }
 

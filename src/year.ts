@@ -1,7 +1,8 @@
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { type CommandTools, main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
+import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { asPipelineError, PipelineError } from "./pipeline/errors.js";
 import { settledYears } from "./pipeline/settled-years.js";

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { type Arguments, parseYears } from "./cli/arguments.js";
+import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { parseYears } from "./config/years.js";
 import { PipelineError } from "./pipeline/errors.js";
 import { isRemote } from "./raster/remote-url.js";
 import type { Job } from "./zonal/command.js";

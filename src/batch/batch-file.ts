@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
-import { writeJsonAtomic } from "../pipeline/record.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 import type { BatchLayout } from "./layout.js";
 
 /** What a batch is, as its folder tells. */

@@ -84,7 +84,7 @@ function tooSmall(bytes: number, least: number): string | undefined {
 
 /** The footer is read by a library that few batches need: loaded when it is. */
 async function parquetProblem(path: string, rows: number | undefined): Promise<string | undefined> {
-  const { openParquet } = await import("../fields/fields-file.js");
+  const { openParquet } = await import("../table/parquet-file.js");
   try {
     const shape = await openParquet(path);
     return rows === undefined || shape.rows === rows ? undefined : `${shape.rows} rows, expected ${rows}`;

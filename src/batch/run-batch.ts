@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { makeFolder } from "../pipeline/folder.js";
-import { writeJsonAtomic } from "../pipeline/record.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { type BatchFile, type Changed, joinBatch } from "./batch-file.js";
 import { readChecks } from "./checks.js";

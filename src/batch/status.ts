@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { clock } from "../cli/progress.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import { isAlive, isHere } from "../pipeline/holder.js";
-import { writeJsonAtomic } from "../pipeline/record.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 import { readBatchFile } from "./batch-file.js";
 import { type RunnerFile, readRunner } from "./heartbeat.js";
 import { type BatchLayout, SHARDS } from "./layout.js";

@@ -3,37 +3,9 @@ import { checkValue, readConfigFile, resolveOptions, suggestion } from "../confi
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "../config/options.js";
 import { readRootOptions } from "../config/root-options.js";
 import { PipelineError } from "../pipeline/errors.js";
+import type { Arguments, Command } from "./command.js";
 import { COMPLETE_FLAG } from "./completion.js";
 import { helpText } from "./help.js";
-
-/** What one command takes. */
-export interface Command {
-  /** As typed: `node dist/year.js`. */
-  readonly name: string;
-  readonly summary: string;
-  /** Positional arguments, for the usage line: `YEAR`. */
-  readonly positionals?: string;
-  /** Options out of the common table that mean something here. */
-  readonly options: readonly OptionName[];
-  /** Defaults of this command that differ from the common table. */
-  readonly defaults?: Partial<Options>;
-  /** Takes the options that the root was made with; `keep`: and keeps those that it is given. */
-  readonly rootOptions?: "use" | "keep";
-  /** Options of this command alone, by flag. */
-  readonly own?: Readonly<
-    Record<string, { readonly type: "string" | "boolean"; readonly multiple?: boolean; readonly help: string }>
-  >;
-  readonly examples: readonly string[];
-}
-
-export interface Arguments {
-  readonly options: Options;
-  /** Options of the command line and of the configuration file alone. */
-  readonly given: Partial<Options>;
-  readonly positionals: readonly string[];
-  /** The command's own options, as typed; lists where `multiple`. */
-  readonly own: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
-}
 
 /**
  * Read a command line.
@@ -135,18 +107,4 @@ function fromText(name: OptionName, text: unknown): unknown {
 function numberOr(text: string): number | string {
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
-}
-
-/** Years as people write them: `2020`, `2018,2020`, `2008-2024`. */
-export function parseYears(text: string): number[] {
-  const years = text.split(",").flatMap((part) => {
-    const match = /^(\d{4})(?:-(\d{4}))?$/.exec(part.trim());
-    const first = Number(match?.[1]);
-    const last = Number(match?.[2] ?? match?.[1]);
-    if (!match || last < first) {
-      throw new PipelineError("usage", `Not a year: ${JSON.stringify(text)}; use 2020, 2018,2020 or 2008-2024`);
-    }
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-  return [...new Set(years)];
 }

@@ -1,5 +1,5 @@
 import { flagName, OPTIONS, type OptionName, type OptionSpec } from "../config/options.js";
-import type { Command } from "./arguments.js";
+import type { Command } from "./command.js";
 import { asTyped } from "./program.js";
 
 /** The options by what they are about; `rare` ones are left to `--help-all`. */

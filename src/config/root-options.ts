@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 import type { Log } from "../pipeline/log.js";
-import { writeJsonAtomic } from "../pipeline/record.js";
 import { checkValue } from "./config.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "./options.js";
 

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { writeJsonAtomic } from "../pipeline/record.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 
 /** What a server said about a file's version; a part is only continued with more of the same. */
 export interface Version {

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
-import { idsOfRows } from "./ids.js";
+import { idsOfRows } from "./row-ids.js";
 
 /** A row that is broken, and how. */
 export interface DirtyRow {

@@ -4,8 +4,9 @@ import type { Pool } from "../parallel/pool.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { type FieldId, hash64 } from "./field-id.js";
 import type { FieldsFile } from "./fields-file.js";
-import { idReader, idsOfRows } from "./ids.js";
+import { idReader } from "./ids.js";
 import { columnData, readSlice } from "./read-slice.js";
+import { idsOfRows } from "./row-ids.js";
 import { planSlices } from "./slice.js";
 import { findRepeatedIds } from "./tasks.js";
 

@@ -1,9 +1,6 @@
 import { type Data, type DataType, type Decimal, Int64, makeData, Type } from "apache-arrow";
 import type { IdColumn, IdOrder, IntegerArray } from "../kernel/parquet.js";
 import { compareIds, type FieldId } from "./field-id.js";
-import type { FieldsFile } from "./fields-file.js";
-import { columnData, readSlice } from "./read-slice.js";
-import { planSlices } from "./slice.js";
 
 /** Ids are texts or whole numbers, whatever type the numbers have. */
 const ID_TYPES: readonly Type[] = [Type.Int, Type.Float, Type.Decimal, Type.Utf8, Type.LargeUtf8];
@@ -135,23 +132,4 @@ function stringIds(values: Uint8Array, offsets: Int32Array | BigInt64Array): IdC
     Number((offsets[row + 1] as number) - (offsets[row] as number)),
   );
   return { values: values.slice(begin, end), lengths };
-}
-
-/** Ids of rows, in the order asked, null where a row has none; rows ascending. */
-export async function idsOfRows(
-  fields: FieldsFile,
-  rows: readonly number[],
-  batch: number,
-): Promise<(FieldId | null)[]> {
-  const ids: (FieldId | null)[] = [];
-  let at = 0;
-  for (const slice of planSlices(fields, batch)) {
-    if (at >= rows.length) break;
-    const end = slice.firstRow + slice.rows;
-    if ((rows[at] as number) >= end) continue;
-    const table = await readSlice(fields.path, slice, [fields.idColumn]);
-    const id = idReader(columnData(table, fields.idColumn), fields.idColumn);
-    for (; at < rows.length && (rows[at] as number) < end; at++) ids.push(id((rows[at] as number) - slice.firstRow));
-  }
-  return ids;
 }

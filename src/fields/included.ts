@@ -1,6 +1,6 @@
 import { PipelineError } from "../pipeline/errors.js";
 import { addColumns, canAdd } from "../table/add-columns.js";
-import { openParquet, type ParquetShape } from "./fields-file.js";
+import { openParquet, type ParquetShape } from "../table/parquet-file.js";
 import { streamColumns } from "./stream-column.js";
 
 /** Column names of `--include`, with commas between. */

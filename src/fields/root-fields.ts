@@ -9,7 +9,7 @@ import { fingerprint } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import type { Step } from "../pipeline/step.js";
-import { openParquet } from "./fields-file.js";
+import { openParquet } from "../table/parquet-file.js";
 import { filesOf, importFields, isReadInPlace } from "./vector-source.js";
 
 type ImportFacts = { readonly rows: number };

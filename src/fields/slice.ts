@@ -1,4 +1,4 @@
-import type { ParquetShape } from "./fields-file.js";
+import type { ParquetShape } from "../table/parquet-file.js";
 
 /** Rows that one task reads: a piece of one row group. */
 export interface Slice {

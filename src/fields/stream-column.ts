@@ -1,5 +1,5 @@
 import type { Data } from "apache-arrow";
-import type { ParquetShape } from "./fields-file.js";
+import type { ParquetShape } from "../table/parquet-file.js";
 import { columnData, readSlice } from "./read-slice.js";
 import { planSlices } from "./slice.js";
 

@@ -1,10 +1,10 @@
 import type { Table } from "apache-arrow";
 import type { FieldId } from "../fields/field-id.js";
-import { openParquet, type ParquetShape } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import { columnData } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { ParquetDecoder } from "../table/parquet-decoder.js";
+import { openParquet, type ParquetShape } from "../table/parquet-file.js";
 import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";
 
 /** Row groups kept decoded; one is about 2 MB. */

@@ -1,9 +1,9 @@
 import { type Data, type DataType, Type } from "apache-arrow";
-import { openParquet, type ParquetShape } from "../fields/fields-file.js";
 import { columnData } from "../fields/read-slice.js";
 import { planSlices, type Slice } from "../fields/slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { ParquetDecoder } from "../table/parquet-decoder.js";
+import { openParquet, type ParquetShape } from "../table/parquet-file.js";
 
 /** Rows decoded at a time; the zonal tables' own row groups are a little smaller. */
 const PIECE_ROWS = 131_072;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { WHOLE_BYTES } from "./fingerprint.js";
-import { readJson, writeJsonAtomic } from "./record.js";
+import { readJson, writeJsonAtomic } from "./json-file.js";
 
 /** What was read of a file, and how it stood then. */
 export interface FullDigest {

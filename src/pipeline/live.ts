@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { Progress, Task } from "../pipeline/progress.js";
 import type { Context } from "./context.js";
 import { PipelineError } from "./errors.js";
-import { readJson, writeJsonAtomic } from "./record.js";
+import { readJson, writeJsonAtomic } from "./json-file.js";
 
 /** How a year's run stands, for others to read; one small JSON file beside its log. */
 export interface LiveState {

@@ -14,7 +14,7 @@ import {
 } from "@aws-sdk/client-s3";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { writeJsonAtomic } from "../pipeline/record.js";
+import { writeJsonAtomic } from "../pipeline/json-file.js";
 import { awsCode } from "./aws-errors.js";
 import type { PutFileOptions, SourceFile } from "./target.js";
 

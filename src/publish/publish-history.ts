@@ -1,6 +1,5 @@
 import { basename, join, resolve } from "node:path";
 import type { Layout, Options } from "../config/config.js";
-import type { HistoryFiles } from "../history/format.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
@@ -23,7 +22,7 @@ export interface PublishedHistory extends HistoryEntry {
  * @throws {PipelineError} as publishStep.
  */
 export async function publishHistory(
-  files: HistoryFiles,
+  files: { readonly history: string; readonly legend: string },
   years: readonly number[],
   options: Options,
   layout: Layout,

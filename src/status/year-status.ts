@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { layoutOf, type Options } from "../config/config.js";
 import { isAlive, isHere, parseHolder } from "../pipeline/holder.js";
+import { readJson } from "../pipeline/json-file.js";
 import { type LiveState, type LiveTask, readLive } from "../pipeline/live.js";
-import { readJson, readRecord, recordPath } from "../pipeline/record.js";
+import { readRecord, recordPath } from "../pipeline/record.js";
 import { STAGES, type Stage } from "../year/stages.js";
 import { type LogLine, readLogTail } from "./log-tail.js";
 

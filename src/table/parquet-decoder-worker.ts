@@ -1,30 +1,16 @@
 import { parentPort } from "node:worker_threads";
 import { ParquetFile } from "parquet-wasm";
-import { type DecodeOptions, fileState } from "./parquet-decoder.js";
+import { type DecodeReply, type DecodeRequest, fileState } from "./parquet-decoder.js";
 import { openAsPlainParquet } from "./read-footer.js";
 
 /** Files kept open; a history reads one a year in step. */
 const KEPT_FILES = 64;
 
-export interface Asked extends DecodeOptions {
-  readonly id: number;
-  readonly path: string;
-  /** `fileState` of the file that is meant. */
-  readonly state: string;
-}
-
-export interface Told {
-  readonly id: number;
-  /** Arrow's IPC stream. */
-  readonly stream?: Uint8Array;
-  readonly error?: string;
-}
-
 const files = new Map<string, Promise<ParquetFile>>();
 
-parentPort?.on("message", (asked: Asked) => void answer(asked));
+parentPort?.on("message", (request: DecodeRequest) => void answer(request));
 
-async function answer({ id, path, state, rowGroups, columns, ...range }: Asked): Promise<void> {
+async function answer({ id, path, state, rowGroups, columns, ...range }: DecodeRequest): Promise<void> {
   try {
     const file = await opened(path, state);
     const table = await file.read({
@@ -35,11 +21,14 @@ async function answer({ id, path, state, rowGroups, columns, ...range }: Asked):
       batchSize: range.limit ?? 2 ** 31 - 1,
     });
     const stream = table.intoIPCStream();
-    parentPort?.postMessage({ id, stream } satisfies Told, [stream.buffer as ArrayBuffer]);
+    parentPort?.postMessage({ id, stream } satisfies DecodeReply, [stream.buffer as ArrayBuffer]);
   } catch (error) {
     // After a panic nothing in its memory can be relied on.
     if ((error as Error).name === "RuntimeError") throw error;
-    parentPort?.postMessage({ id, error: error instanceof Error ? error.message : String(error) } satisfies Told);
+    parentPort?.postMessage({
+      id,
+      error: error instanceof Error ? error.message : String(error),
+    } satisfies DecodeReply);
   }
 }
 

@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { type Table, tableFromIPC } from "apache-arrow";
-import type { Asked, Told } from "./parquet-decoder-worker.js";
 
 /** A row group is decoded in milliseconds; a file system that stalls gets its time. */
 const LIMIT_MS = 60_000;
@@ -12,6 +11,22 @@ export interface DecodeOptions {
   readonly limit?: number;
   /** All by default. */
   readonly columns?: readonly string[];
+}
+
+/** The message to the decoder's thread. */
+export interface DecodeRequest extends DecodeOptions {
+  readonly id: number;
+  readonly path: string;
+  /** `fileState` of the file that is meant. */
+  readonly state: string;
+}
+
+/** The message back: a stream or an error. */
+export interface DecodeReply {
+  readonly id: number;
+  /** Arrow's IPC stream. */
+  readonly stream?: Uint8Array;
+  readonly error?: string;
 }
 
 interface Pending {
@@ -58,20 +73,20 @@ class DecoderThread {
   readonly #pending = new Map<number, Pending>();
   #last = 0;
 
-  ask(read: Omit<Asked, "id">, limitMs: number): Promise<Uint8Array> {
+  ask(read: Omit<DecodeRequest, "id">, limitMs: number): Promise<Uint8Array> {
     const worker = this.#worker ?? this.#start();
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#end(worker, `it takes more than ${limitMs / 1000} s`), limitMs);
       this.#pending.set(id, { resolve, reject, timer });
       worker.ref();
-      worker.postMessage({ id, ...read } satisfies Asked);
+      worker.postMessage({ id, ...read } satisfies DecodeRequest);
     });
   }
 
   #start(): Worker {
     const worker = new Worker(new URL("./parquet-decoder-worker.js", import.meta.url));
-    worker.on("message", ({ id, stream, error }: Told) => {
+    worker.on("message", ({ id, stream, error }: DecodeReply) => {
       const pending = this.#pending.get(id);
       if (pending === undefined || this.#worker !== worker) return;
       clearTimeout(pending.timer);

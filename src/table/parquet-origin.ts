@@ -1,6 +1,6 @@
-import { openParquet } from "../fields/fields-file.js";
 import type { Origin } from "../pipeline/output-origin.js";
 import { CREATED_BY } from "./created-by.js";
+import { openParquet } from "./parquet-file.js";
 
 /** Who made a parquet file, by its footer. */
 export async function parquetOrigin(path: string, createdBy: string = CREATED_BY): Promise<Origin> {

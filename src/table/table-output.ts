@@ -9,12 +9,12 @@ import {
   type Table,
   tableFromIPC,
 } from "apache-arrow";
-import { openParquet } from "../fields/fields-file.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type OriginOf, unknownOrigin } from "../pipeline/output-origin.js";
 import { CREATED_BY } from "./created-by.js";
 import { type CsvValue, CsvWriter } from "./csv.js";
+import { openParquet } from "./parquet-file.js";
 import { parquetOrigin } from "./parquet-origin.js";
 
 /** Formats that a table is written in, by the extension of its file. */

@@ -19,7 +19,7 @@ import type { CellZooms } from "./archive-metadata.js";
 import { recordPlan, recordWriter } from "./precompress.js";
 import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
-import { tilestatsOf } from "./tiler-stats.js";
+import { type TilerAttributes, tilestatsOf } from "./tiler-stats.js";
 import {
   mergeCells,
   type Piece,
@@ -52,13 +52,6 @@ export interface TilerOptions {
   readonly records?: boolean;
   /** For tests: see LIMIT_BYTES. */
   readonly limitBytes?: number;
-}
-
-export interface TilerAttributes {
-  /** Shared; hectares as floats by row, NaN where unknown. */
-  readonly area: SharedArrayBuffer;
-  /** Features carry `field_id`. */
-  readonly fieldId: boolean;
 }
 
 /** A bucket: the fields that meet one tile, in pieces by slice. */

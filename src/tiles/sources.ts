@@ -3,11 +3,12 @@ import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
 import { type AreaTable, computeAreas, findAreas, joinAreas } from "../fields/field-areas.js";
-import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
+import { type FieldsFile, openFields } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import { type Joined, joinColumn } from "../fields/join.js";
 import { streamColumns } from "../fields/stream-column.js";
 import type { Context } from "../pipeline/context.js";
+import { openParquet } from "../table/parquet-file.js";
 
 /** Polygons, and the table of their areas; without one, areas are computed. */
 export interface FieldSources {

@@ -6,13 +6,13 @@ import { attributeStats, type Tilestats, withAttributes } from "../archive/tiles
 import { verifyArchive } from "../archive/verify.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
-import { openParquet } from "../fields/fields-file.js";
 import { cropName } from "../legend/cdl-legend.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
+import { openParquet } from "../table/parquet-file.js";
 import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { YearAttributes } from "./attribute-plan.js";
 import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base.js";

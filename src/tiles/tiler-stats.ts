@@ -4,7 +4,13 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { idReader } from "../fields/ids.js";
 import { streamColumns } from "../fields/stream-column.js";
 import { STATUS_OK } from "../kernel/geometry.js";
-import type { TilerAttributes } from "./native-tiler.js";
+
+export interface TilerAttributes {
+  /** Shared; hectares as floats by row, NaN where unknown. */
+  readonly area: SharedArrayBuffer;
+  /** Features carry `field_id`. */
+  readonly fieldId: boolean;
+}
 
 /** Different values that statistics are made of: the format counts no more. */
 const MOST_VALUES = 1000;

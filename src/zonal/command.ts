@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "node:path";
-import type { Arguments } from "../cli/arguments.js";
+import type { Arguments } from "../cli/command.js";
 import { type Run, withRun } from "../config/run.js";
 import { rasterFiles } from "../download/raster-file.js";
 import { openFields } from "../fields/fields-file.js";

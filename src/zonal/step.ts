@@ -10,7 +10,7 @@ import {
   dirtyRows,
   writeDirtyRows,
 } from "../fields/dirty.js";
-import { type FieldsFile, openFields, openParquet } from "../fields/fields-file.js";
+import { type FieldsFile, openFields } from "../fields/fields-file.js";
 import { checkIncluded, includeColumns, includedNames } from "../fields/included.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -21,6 +21,7 @@ import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { nodataClasses, openRaster, type Raster } from "../raster/raster.js";
+import { openParquet } from "../table/parquet-file.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
 import { tableExtension } from "../table/table-output.js";
 import { fitRaster } from "../zones/fit.js";

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, 
 import { join } from "node:path";
 import { test } from "node:test";
 import gdal from "gdal-async";
-import { openParquet } from "../../dist/fields/fields-file.js";
 import { importVector } from "../../dist/fields/vector-source.js";
+import { openParquet } from "../../dist/table/parquet-file.js";
 import { command } from "../support/command.mjs";
 import { testContext } from "../support/context.mjs";
 import { query } from "../support/duck.mjs";

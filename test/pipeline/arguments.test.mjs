@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { parseYears, readArguments } from "../../dist/cli/arguments.js";
+import { readArguments } from "../../dist/cli/arguments.js";
+import { parseYears } from "../../dist/config/years.js";
 import { tempFolder } from "../support/temp-folder.mjs";
 
 const COMMAND = {

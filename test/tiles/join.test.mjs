@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { openFields, openParquet } from "../../dist/fields/fields-file.js";
+import { openFields } from "../../dist/fields/fields-file.js";
 import { joinColumn } from "../../dist/fields/join.js";
+import { openParquet } from "../../dist/table/parquet-file.js";
 import { testContext } from "../support/context.mjs";
 import { query } from "../support/duck.mjs";
 

@@ -27,7 +27,7 @@ import { indexCrops } from "../../dist/tiles/crop-index.js";
 import { rewriteAttributes } from "../../dist/tiles/rewrite-attributes.js";
 import { checkSample } from "../../dist/tiles/rewrite-check.js";
 import { tilesStep } from "../../dist/tiles/step.js";
-import { tileYears, tileYearsTogether } from "../../dist/year/tile-years.js";
+import { tileYears, tileYearsTogether } from "../../dist/tiles/tile-years.js";
 import { decodeArchive, featuresOf, readArchive } from "../support/archive-features.mjs";
 import { command } from "../support/command.mjs";
 import { testContext } from "../support/context.mjs";

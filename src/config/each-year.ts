@@ -1,10 +1,10 @@
-import { parseYears } from "../cli/arguments.js";
-import type { Options } from "../config/config.js";
-import { layoutOf } from "../config/config.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLock } from "../pipeline/lock.js";
 import { settledYears } from "../pipeline/settled-years.js";
+import type { Options } from "./config.js";
+import { layoutOf } from "./config.js";
+import { parseYears } from "./years.js";
 
 /**
  * Do one thing for each of several years, each under its year's lock. A year that fails

@@ -8,8 +8,8 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { withLock } from "../pipeline/lock.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
-import { type PassMember, RewritePass } from "../tiles/rewrite-pass.js";
-import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "../tiles/step.js";
+import { type PassMember, RewritePass } from "./rewrite-pass.js";
+import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "./step.js";
 
 /**
  * Tile several years, whose zonal tables are there. All that are not valid yet
