@@ -85,16 +85,16 @@ async function verify(file: string, args: Arguments, ctx: Context): Promise<unkn
   const sample = typeof text === "string" ? wholeNumber(text, "--sample must be a number of tiles") : undefined;
   const { verifyArchive } = await import("./archive/verify.js");
   const task = ctx.progress.start("tiles checked", sample);
-  const census = await verifyArchive(
+  const audit = await verifyArchive(
     file,
     {},
     { signal: ctx.signal, onProgress: (done) => task.update(done), ...(sample !== undefined && { sample }) },
   );
   task.end();
-  const opened = `${census.entries.toLocaleString("en")} tiles opened`;
+  const opened = `${audit.entries.toLocaleString("en")} tiles opened`;
   if (!args.options.json)
     process.stdout.write(`${file}: valid (${opened}${sample === undefined ? "" : ", a sample"})\n`);
-  return { path: file, valid: true, opened: census.entries };
+  return { path: file, valid: true, opened: audit.entries };
 }
 
 async function convert(source: string, out: string | undefined, args: Arguments, ctx: Context): Promise<unknown> {

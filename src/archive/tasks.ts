@@ -2,34 +2,34 @@ import { statSync } from "node:fs";
 import { threadId } from "node:worker_threads";
 import { transfer } from "../parallel/transfer.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { addToCensus, type Census, type CensusPlan, newCensus } from "./census.js";
+import { type Audit, type AuditPlan, auditTiles, newAudit } from "./audit.js";
 import { gunzip, TILE_LIMIT } from "./gunzip.js";
 import { addLayers, type SeenLayer } from "./layer-summary.js";
 import type { Mbtiles, MbtilesKeys } from "./mbtiles.js";
 import { Archive } from "./reader.js";
 import { tileName, tileOf } from "./tile-id.js";
 
-export interface CensusTask {
+export interface AuditTask {
   readonly path: string;
-  readonly plan: CensusPlan;
+  readonly plan: AuditPlan;
   /** Directory entries [from, to). */
   readonly from: number;
   readonly to: number;
 }
 
 /** Open a range of an archive's tiles and count what is in them. */
-export function censusRange({ path, plan, from, to }: CensusTask): Census {
+export function auditRange({ path, plan, from, to }: AuditTask): Audit {
   const version = versionOf(path);
   if (archive?.version !== version) {
     archive?.file.close();
     archive = undefined;
     archive = { version, file: new Archive(path) };
   }
-  const census = newCensus(plan);
-  addToCensus(census, archive.file, plan, from, to);
-  return census;
+  const audit = newAudit(plan);
+  auditTiles(audit, archive.file, plan, from, to);
+  return audit;
 }
-censusRange.module = import.meta.url;
+auditRange.module = import.meta.url;
 
 /** The archive opened last in this thread: its directories are read once. */
 let archive: { readonly version: string; readonly file: Archive } | undefined;
@@ -47,7 +47,7 @@ export type MbtilesSlice = ReturnType<Mbtiles["tiles"]> & { readonly layers: rea
 
 /** Read some tiles of MBTiles, as gzip. */
 export async function mbtilesSlice({ path, folder, keys, describe }: MbtilesTask): Promise<MbtilesSlice> {
-  // SQLite, which a census does not need.
+  // SQLite, which an audit does not need.
   const { Mbtiles } = await import("./mbtiles.js");
   const version = `${versionOf(path)} ${versionOf(folder)}`;
   if (mbtiles?.version !== version) {

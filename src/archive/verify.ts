@@ -1,6 +1,6 @@
 import { setImmediate as breathe } from "node:timers/promises";
 import { type ErrorKind, PipelineError } from "../pipeline/errors.js";
-import { addToCensus, type Census, type CensusPlan, missingRows, newCensus } from "./census.js";
+import { type Audit, type AuditPlan, auditTiles, missingRows, newAudit } from "./audit.js";
 import { GENERATOR } from "./metadata.js";
 import { Archive } from "./reader.js";
 import { checkStructure, type Expectations } from "./structure.js";
@@ -13,8 +13,8 @@ export const OWN_BUFFER = 6 / 256;
 const ANY_BUFFER = 1 / 16;
 
 export interface ArchiveExpectations extends Expectations {
-  /** Each layer's geometry type and the rows that every layer must have; see CensusPlan. */
-  readonly census?: Omit<CensusPlan, "maxZoom">;
+  /** Each layer's geometry type and the rows that every layer must have; see AuditPlan. */
+  readonly audit?: Omit<AuditPlan, "maxZoom">;
 }
 
 export interface VerifyOptions {
@@ -38,22 +38,22 @@ export async function verifyArchive(
   path: string,
   expected: ArchiveExpectations = {},
   options: VerifyOptions = {},
-): Promise<Census> {
+): Promise<Audit> {
   let archive: Archive | undefined;
   try {
     archive = new Archive(path);
     checkStructure(archive, expected);
-    const plan = planOf(archive, expected.census);
-    const census = newCensus(plan);
+    const plan = planOf(archive, expected.audit);
+    const audit = newAudit(plan);
     const turns = options.sample === undefined ? allEntries(archive) : sampleEntries(archive, options.sample);
     for (const { from, to } of turns) {
       await breathe();
       options.signal?.throwIfAborted();
-      addToCensus(census, archive, plan, from, to);
-      options.onProgress?.(census.entries, options.sample ?? archive.entries.count);
+      auditTiles(audit, archive, plan, from, to);
+      options.onProgress?.(audit.entries, options.sample ?? archive.entries.count);
     }
-    if (options.sample === undefined) requireEveryRow(census, plan, path);
-    return census;
+    if (options.sample === undefined) requireEveryRow(audit, plan, path);
+    return audit;
   } catch (error) {
     if (!(error instanceof PipelineError) || error.kind !== "input" || options.kind === undefined) throw error;
     throw new PipelineError(options.kind, error.sentence, error.where, { cause: error.cause });
@@ -63,7 +63,7 @@ export async function verifyArchive(
 }
 
 /** What is expected, and what the archive's own metadata announce. */
-function planOf(archive: Archive, expected: ArchiveExpectations["census"] = { layers: [] }): CensusPlan {
+function planOf(archive: Archive, expected: ArchiveExpectations["audit"] = { layers: [] }): AuditPlan {
   const metadata = archive.metadata();
   const announced = metadata.vector_layers ?? [];
   const layers = announced.map(({ id, fields, minzoom, maxzoom }) => ({
@@ -78,11 +78,11 @@ function planOf(archive: Archive, expected: ArchiveExpectations["census"] = { la
 }
 
 /** @throws {PipelineError} input, when a layer lacks rows: how many, and the first twenty. */
-export function requireEveryRow(census: Census, plan: CensusPlan, path: string): void {
+export function requireEveryRow(audit: Audit, plan: AuditPlan, path: string): void {
   const { rows } = plan;
   if (rows === undefined) return;
   plan.layers.forEach(({ name }, i) => {
-    const layer = census.layers[i];
+    const layer = audit.layers[i];
     const missing = layer === undefined ? { count: rows, first: [] } : missingRows(layer, rows);
     if (missing.count === 0) return;
     throw new PipelineError("input", "Features are missing at the highest zoom", {

@@ -1,14 +1,14 @@
-import { addToCensus, type Census, newCensus } from "../archive/census.js";
-import type { CensusTask } from "../archive/tasks.js";
+import { type Audit, auditTiles, newAudit } from "../archive/audit.js";
+import type { AuditTask } from "../archive/tasks.js";
 import { BaseTiles } from "./base-tiles.js";
 
-/** The same as censusRange, of precompressed tiles. */
-export function auditBaseRange({ path, plan, from, to }: CensusTask): Census {
+/** The same as auditRange, of precompressed tiles. */
+export function auditBaseRange({ path, plan, from, to }: AuditTask): Audit {
   const tiles = new BaseTiles(path, plan.rows ?? 0);
   try {
-    const census = newCensus(plan);
-    addToCensus(census, tiles, plan, from, to);
-    return census;
+    const audit = newAudit(plan);
+    auditTiles(audit, tiles, plan, from, to);
+    return audit;
   } finally {
     tiles.close();
   }

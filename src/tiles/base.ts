@@ -19,8 +19,8 @@ import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
+import { auditArchive, type LeftOut } from "./audit.js";
 import { exportBaseTiles } from "./base-tiles.js";
-import { type LeftOut, takeCensus } from "./census.js";
 import { tileNatively } from "./native-tiler.js";
 import { precompressArchive, RECORD_VERSION } from "./precompress.js";
 import { checkBaseTiles } from "./rewrite-check.js";
@@ -202,7 +202,7 @@ function baseStep(
         options.tiler === "native"
           ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, recordOptions, pool(), ctx)
           : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
-      const census = await takeCensus(
+      const audit = await auditArchive(
         tiled.path,
         tiled.status,
         undefined,
@@ -211,23 +211,23 @@ function baseStep(
         ctx,
         options.tiler === "native",
       );
-      if (census.thin > 0)
-        ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
-          firstRows: census.firstThin.join(" "),
+      if (audit.thin > 0)
+        ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {
+          firstRows: audit.firstThin.join(" "),
         });
       const facts: Omit<BaseFacts, "seen"> = {
         records: RECORD_VERSION,
         fields: print,
         rows: fields.rows,
-        featureCounts: { fields: census.fields, centroids: census.centroids },
+        featureCounts: { fields: audit.fields, centroids: audit.centroids },
         notDrawn: fields.rows - tiled.drawn,
-        tooThin: census.thin,
-        leftOut: census.leftOut,
+        tooThin: audit.thin,
+        leftOut: audit.leftOut,
         noArea: area.missing.rows,
         areaOnly: area.extra.rows,
         idType,
       };
-      const seen = LAYERS.map((layer, i) => [layer, gzipSync(census.seen[i] as Uint8Array).toString("base64")]);
+      const seen = LAYERS.map((layer, i) => [layer, gzipSync(audit.seen[i] as Uint8Array).toString("base64")]);
       const metadata = archiveMetadata({
         region,
         years: [],

@@ -15,8 +15,8 @@ import type { Step } from "../pipeline/step.js";
 import { openParquet } from "../table/parquet-file.js";
 import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
 import type { YearAttributes } from "./attribute-plan.js";
+import { auditArchive } from "./audit.js";
 import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base.js";
-import { takeCensus } from "./census.js";
 import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
 import { checkSample } from "./rewrite-check.js";
 import { type PassMember, RewritePass } from "./rewrite-pass.js";
@@ -229,16 +229,16 @@ async function tileYear(zonal: YearTable, inputs: Inputs, partial: string, run: 
   // tippecanoe's statistics are of this very year's features.
   const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }) });
   await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
-  const census = await takeCensus(partial, tiled.status, crop.values, maxZoom, pool(), ctx);
-  if (census.thin > 0)
-    ctx.log.warn(`${census.thin} fields are too thin to draw at zoom ${maxZoom}`, {
-      firstRows: census.firstThin.join(" "),
+  const audit = await auditArchive(partial, tiled.status, crop.values, maxZoom, pool(), ctx);
+  if (audit.thin > 0)
+    ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {
+      firstRows: audit.firstThin.join(" "),
     });
   return {
     rows: fields.rows,
-    featureCounts: { fields: census.fields, centroids: census.centroids },
+    featureCounts: { fields: audit.fields, centroids: audit.centroids },
     notDrawn: fields.rows - tiled.drawn,
-    tooThin: census.thin,
+    tooThin: audit.thin,
     withoutCrop,
     unmatched: {
       noArea: area.missing.rows,

@@ -19,7 +19,7 @@ const EXPECTED = { minZoom: 6, maxZoom: 9, layers: LAYERS, bounds: BOUNDS };
 const INDEX_OF_TILE = 5;
 
 /** What an archive of `rows` fields must hold, crops included. */
-function census(rows) {
+function audit(rows) {
   const values = Int16Array.from({ length: rows }, (_, row) => cropOf(row));
   const layers = [
     { name: "fields", geometryType: 3 },
@@ -31,7 +31,7 @@ function census(rows) {
 test("a sound archive passes, and every row is counted", async (t) => {
   const path = join(tempFolder(t), "a.pmtiles");
   const rows = writeFields(path);
-  const counted = await verifyArchive(path, { ...EXPECTED, census: census(rows) });
+  const counted = await verifyArchive(path, { ...EXPECTED, audit: audit(rows) });
   const archive = new Archive(path);
   t.after(() => archive.close());
   assert.equal(counted.entries, archive.entries.count);
@@ -48,7 +48,7 @@ test("a sample opens as many tiles as it says, the same every time", async (t) =
   assert.ok(rows > 100);
   const counts = [];
   for (const sample of [0, 20, 20, 1e9]) {
-    counts.push((await verifyArchive(path, { census: { rows, layers: census(rows).layers } }, { sample })).entries);
+    counts.push((await verifyArchive(path, { audit: { rows, layers: audit(rows).layers } }, { sample })).entries);
   }
   const archive = new Archive(path);
   t.after(() => archive.close());
@@ -473,7 +473,7 @@ for (const [what, options, damage, sentence, keys] of DAMAGES) {
     const path = join(tempFolder(t), "a.pmtiles");
     const rows = writeFields(path, options);
     damage?.(path);
-    await assert.rejects(verifyArchive(path, { ...EXPECTED, census: census(rows) }), (error) => {
+    await assert.rejects(verifyArchive(path, { ...EXPECTED, audit: audit(rows) }), (error) => {
       assert.equal(error.kind, "input", error.stack);
       assert.match(error.sentence, sentence);
       assert.equal(error.where.path, path);

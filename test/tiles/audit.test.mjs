@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openPool } from "../../dist/parallel/pool.js";
-import { takeCensus } from "../../dist/tiles/census.js";
+import { auditArchive } from "../../dist/tiles/audit.js";
 import { testContext } from "../support/context.mjs";
 import { writeFields } from "../support/field-tiles.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
@@ -16,10 +16,10 @@ test("fields that are missing at zoom 9 are told, with their rows", async (t) =>
   t.after(() => pool.close());
   const context = testContext();
   const status = new Uint8Array(rows);
-  const census = await takeCensus(path, status, undefined, 10, pool, context);
-  assert.deepEqual(census.leftOut, [{ zoom: 9, fields: rows - 1, centroids: rows - 1 }]);
-  assert.equal(census.fields, rows);
-  await assert.rejects(takeCensus(path, status, undefined, 10, pool, context, true), {
+  const audit = await auditArchive(path, status, undefined, 10, pool, context);
+  assert.deepEqual(audit.leftOut, [{ zoom: 9, fields: rows - 1, centroids: rows - 1 }]);
+  assert.equal(audit.fields, rows);
+  await assert.rejects(auditArchive(path, status, undefined, 10, pool, context, true), {
     kind: "tool",
     message: /Fields are missing from a zoom .*zoom=9.*firstRows=1 2 3/,
   });
@@ -32,8 +32,8 @@ test("a field that could not be drawn is not missed, and must not be there", asy
   t.after(() => pool.close());
   const status = new Uint8Array(rows + 1);
   status[rows] = 3;
-  const census = await takeCensus(path, status, undefined, 9, pool, testContext(), true);
-  assert.deepEqual([census.fields, census.leftOut], [rows, []]);
+  const audit = await auditArchive(path, status, undefined, 9, pool, testContext(), true);
+  assert.deepEqual([audit.fields, audit.leftOut], [rows, []]);
   status[1] = 3;
-  await assert.rejects(takeCensus(path, status, undefined, 9, pool, testContext(), true), /never written .*row=1/);
+  await assert.rejects(auditArchive(path, status, undefined, 9, pool, testContext(), true), /never written .*row=1/);
 });

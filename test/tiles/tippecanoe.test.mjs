@@ -74,7 +74,7 @@ test("fields become a sound archive: both layers, every field at z14 with its cr
   // So few fields are all there at the lowest zoom too, as polygons or as what is left of them.
   assert.equal(decodeZoom(run.output, 4).centroids.size, 300);
   const values = Int16Array.from({ length: 300 }, (_, id) => cropOf(id));
-  const census = {
+  const audit = {
     rows: 300,
     layers: [
       { name: "fields", geometryType: 3 },
@@ -82,7 +82,7 @@ test("fields become a sound archive: both layers, every field at z14 with its cr
     ],
     attribute: { key: "crop_code", values },
   };
-  await verifyArchive(run.output, { minZoom: 4, maxZoom: 14, layers: ["fields", "centroids"], census });
+  await verifyArchive(run.output, { minZoom: 4, maxZoom: 14, layers: ["fields", "centroids"], audit });
   assert.equal(existsSync(run.tempDir), false);
   assert.ok(progress.every((percent) => percent >= 0 && percent <= 100));
 });

@@ -1,8 +1,8 @@
-import { type Census, type CensusPlan, mergeCensus, missingRows, newCensus } from "../archive/census.js";
+import { type Audit, type AuditPlan, mergeAudit, missingRows, newAudit } from "../archive/audit.js";
 import { TILE_TYPE } from "../archive/header.js";
 import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
-import { censusRange } from "../archive/tasks.js";
+import { auditRange } from "../archive/tasks.js";
 import { OWN_BUFFER } from "../archive/verify.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
@@ -14,14 +14,14 @@ import { auditBaseRange } from "./audit-base.js";
 /** Tiles that a worker opens at a time; each answer carries two bits a field. */
 const RANGE = 16_384;
 const FIRST_ROWS = 20;
-/** Largest class that fits the census's table of attributes. */
+/** Largest class that fits the audit's table of attributes. */
 const MAX_CODE = 0x7fff;
 
 /** From this zoom on every field is to be in the tiles that it meets. */
 export const FIELD_ZOOM = 9;
 
 /** What of the fields is in an archive. */
-export interface FieldCensus {
+export interface FieldAudit {
   /** Fields with a polygon, and with a centroid, at the highest zoom. */
   readonly fields: number;
   readonly centroids: number;
@@ -47,7 +47,7 @@ export type LeftOut = { readonly zoom: number; readonly fields: number; readonly
  * @throws {PipelineError} tool, naming rows and zoom, when a centroid is missing at the highest zoom, a field at another
  *   one, or another crop is in a tile.
  */
-export async function takeCensus(
+export async function auditArchive(
   path: string,
   status: Uint8Array,
   crop: ArrayLike<number> | undefined,
@@ -55,9 +55,9 @@ export async function takeCensus(
   pool: Pool,
   ctx: Context,
   everyZoom = false,
-): Promise<FieldCensus> {
+): Promise<FieldAudit> {
   const rows = status.length;
-  const plan: CensusPlan = {
+  const plan: AuditPlan = {
     layers: [
       { name: "fields", geometryType: GEOMETRY_TYPE.polygon },
       { name: "centroids", geometryType: GEOMETRY_TYPE.point },
@@ -69,12 +69,12 @@ export async function takeCensus(
     buffer: OWN_BUFFER,
     ...(crop && { attribute: { key: "crop_code", values: attributeValues(crop) } }),
   };
-  const census = newCensus(plan);
+  const audit = newAudit(plan);
   const archive = new Archive(path);
   const entries = archive.entries.count;
   const { minZoom, tileType } = archive.header;
   archive.close();
-  const audit = tileType === TILE_TYPE.unknown ? auditBaseRange : censusRange;
+  const auditPart = tileType === TILE_TYPE.unknown ? auditBaseRange : auditRange;
   const ranges = Array.from({ length: Math.ceil(entries / RANGE) }, (_, i) => ({
     from: i * RANGE,
     to: Math.min(entries, (i + 1) * RANGE),
@@ -82,11 +82,11 @@ export async function takeCensus(
   const task = ctx.progress.start("tiles checked", entries);
   try {
     for await (const part of mapOrdered(ranges, pool.threads + 1, (range) =>
-      pool.run(audit, { path, plan, ...range }),
+      pool.run(auditPart, { path, plan, ...range }),
     )) {
       ctx.signal.throwIfAborted();
-      mergeCensus(census, part);
-      task.update(census.entries);
+      mergeAudit(audit, part);
+      task.update(audit.entries);
     }
   } catch (error) {
     throw asPipelineError(error, "tool", "Archive is not what was tiled", { path });
@@ -95,7 +95,7 @@ export async function takeCensus(
   }
   const leftOut: LeftOut[] = [];
   for (let zoom = Math.max(minZoom, FIELD_ZOOM); zoom < maxZoom; zoom++) {
-    const [fields, centroids] = census.layers.map((layer) => lacking(layer.seenBelow[zoom], status, path));
+    const [fields, centroids] = audit.layers.map((layer) => lacking(layer.seenBelow[zoom], status, path));
     if (fields === undefined || centroids === undefined || fields.count + centroids.count === 0) continue;
     const firstRows = (fields.count > 0 ? fields : centroids).first.join(" ");
     const where = { zoom, fields: fields.count, centroids: centroids.count, of: rows, firstRows };
@@ -103,7 +103,7 @@ export async function takeCensus(
     leftOut.push({ zoom, fields: fields.count, centroids: centroids.count });
     ctx.log.warn(`zoom ${zoom} lacks ${fields.count} fields, and ${centroids.count} centroids`, where);
   }
-  return { ...summarise(census, status, path), leftOut };
+  return { ...summarise(audit, status, path), leftOut };
 }
 
 /** Fields that were drawn and are not there: how many, and the first few. */
@@ -120,10 +120,10 @@ function lacking(seen: Uint8Array | undefined, status: Uint8Array, path: string)
   return { count, first };
 }
 
-function summarise(census: Census, status: Uint8Array, path: string): Omit<FieldCensus, "leftOut"> {
+function summarise(audit: Audit, status: Uint8Array, path: string): Omit<FieldAudit, "leftOut"> {
   const rows = status.length;
-  const [polygons, points] = census.layers as [Census["layers"][0], Census["layers"][0]];
-  const has = (layer: Census["layers"][0], row: number) => ((layer.seen[row >> 3] as number) >> (row & 7)) & 1;
+  const [polygons, points] = audit.layers as [Audit["layers"][0], Audit["layers"][0]];
+  const has = (layer: Audit["layers"][0], row: number) => ((layer.seen[row >> 3] as number) >> (row & 7)) & 1;
   const lost: number[] = [];
   const firstThin: number[] = [];
   let [drawn, lostCount, thin] = [0, 0, 0];

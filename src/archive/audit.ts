@@ -5,7 +5,7 @@ import type { Archive } from "./reader.js";
 import { tileName, tileOf } from "./tile-id.js";
 
 /** What to count, and what every feature must be like. */
-export interface CensusPlan {
+export interface AuditPlan {
   readonly layers: readonly LayerPlan[];
   /**
    * Feature ids are row numbers 0 .. rows − 1, and are ticked off at the highest zoom;
@@ -40,13 +40,13 @@ export interface LayerPlan {
 }
 
 /** Counts of a range of entries; ranges add up in any order. Plain data, to be sent between threads. */
-export interface Census {
+export interface Audit {
   entries: number;
   /** In the plan's order. */
-  readonly layers: LayerCensus[];
+  readonly layers: LayerAudit[];
 }
 
-export interface LayerCensus {
+export interface LayerAudit {
   /** At all zooms; a feature counts in every tile it reaches. */
   features: number;
   /** Bit r is set when row r was seen at the highest zoom; empty without rows. */
@@ -55,7 +55,7 @@ export interface LayerCensus {
   readonly seenBelow: Record<number, Uint8Array>;
 }
 
-export function newCensus(plan: CensusPlan): Census {
+export function newAudit(plan: AuditPlan): Audit {
   const layers = plan.layers.map(() => ({ features: 0, seen: rowBits(plan.rows ?? 0), seenBelow: {} }));
   return { entries: 0, layers };
 }
@@ -72,10 +72,10 @@ function rowBits(rows: number): Uint8Array {
  * @throws {PipelineError} input, naming the tile: it cannot be read, or a feature in it has no id, an id
  *   that is no row, the wrong geometry type, or another value of the attribute than its row.
  */
-export function addToCensus(
-  census: Census,
+export function auditTiles(
+  audit: Audit,
   archive: Pick<Archive, "path" | "entries" | "tile">,
-  plan: CensusPlan,
+  plan: AuditPlan,
   from: number,
   to: number,
 ): void {
@@ -88,21 +88,21 @@ export function addToCensus(
       const layers = readLayers(tile);
       if (layers.length === 0) throw new RangeError("tile holds no layer");
       if (new Set(layers.map(({ name }) => name)).size < layers.length) throw new RangeError("tile has a layer twice");
-      for (const layer of layers) countLayer(census, plan, layer, tileOf(id).z, view);
+      for (const layer of layers) countLayer(audit, plan, layer, tileOf(id).z, view);
     } catch (error) {
       if (error instanceof PipelineError) throw error.at(where);
       throw new PipelineError("input", "Tile cannot be read", where, { cause: error });
     }
-    census.entries++;
+    audit.entries++;
   }
 }
 
-function countLayer(census: Census, plan: CensusPlan, layer: MvtLayer, zoom: number, view: FeatureView): void {
+function countLayer(audit: Audit, plan: AuditPlan, layer: MvtLayer, zoom: number, view: FeatureView): void {
   const number = plan.layers.findIndex(({ name }) => name === layer.name);
   const fail: (sentence: string, where: Where) => never = (sentence, where) => {
     throw new PipelineError("input", sentence, { layer: layer.name, ...where });
   };
-  const [counts, wanted] = [census.layers[number], plan.layers[number]];
+  const [counts, wanted] = [audit.layers[number], plan.layers[number]];
   if (counts === undefined || wanted === undefined) {
     fail("Tile has a layer that was not announced", { expected: plan.layers.map(({ name }) => name).join(" ") });
   }
@@ -205,10 +205,10 @@ function attributeReader(layer: MvtLayer, key: string): (view: FeatureView) => n
   };
 }
 
-export function mergeCensus(into: Census, other: Census): void {
+export function mergeAudit(into: Audit, other: Audit): void {
   into.entries += other.entries;
   into.layers.forEach((layer, i) => {
-    const { features, seen, seenBelow } = other.layers[i] as LayerCensus;
+    const { features, seen, seenBelow } = other.layers[i] as LayerAudit;
     layer.features += features;
     addBits(layer.seen, seen);
     for (const [zoom, bits] of Object.entries(seenBelow)) {
