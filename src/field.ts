@@ -4,9 +4,9 @@ import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import type { HistoryReader } from "./history/history-reader.js";
+import type { LngLat } from "./lookup/coordinates.js";
 import type { FieldAnswer } from "./lookup/describe.js";
 import type { FieldIndex, FoundField } from "./lookup/field-index.js";
-import type { LngLat } from "./lookup/place.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 

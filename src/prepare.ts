@@ -103,8 +103,8 @@ async function makeIndex(
   const { ZoneReader } = await import("./zones/zone-reader.js");
   const files = new Inputs(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
-  const print = fieldsFingerprint(fields, options);
-  const before = await ZoneReader.open(out, print).catch(() => undefined);
+  const fieldsDigest = fieldsFingerprint(fields, options);
+  const before = await ZoneReader.open(out, fieldsDigest).catch(() => undefined);
   await before?.close();
   if (before !== undefined && fitRaster(before.header, grid) !== undefined) {
     ctx.log.info(`valid, nothing to do: ${out}`);
@@ -116,7 +116,7 @@ async function makeIndex(
     const { rows, runs } = await withRun(options, undefined, ctx, ({ pool }) =>
       buildZones(fields, grid, scratch.partial, options, pool(), ctx),
     );
-    await (await ZoneReader.open(scratch.partial, print)).close();
+    await (await ZoneReader.open(scratch.partial, fieldsDigest)).close();
     for (const inputs of [files, rasters]) inputs.requireUnchanged();
     requireHeld(ctx);
     publishFile(scratch.partial, out);

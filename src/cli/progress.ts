@@ -10,9 +10,9 @@ const PERCENT = " %";
 export class TerminalProgress implements Progress {
   #line = "";
 
-  /** @param print  where lines go when there is no terminal; the log, as a rule. */
+  /** @param write  where lines go when there is no terminal; the log, as a rule. */
   constructor(
-    private readonly print: (line: string) => void,
+    private readonly write: (line: string) => void,
     private readonly bar: boolean = process.stderr.isTTY === true && process.env.TERM !== "dumb",
   ) {}
 
@@ -26,7 +26,7 @@ export class TerminalProgress implements Progress {
       last = now;
       const text = progressText(label, done, total, (now - began) / 1000, from);
       if (this.bar) this.#draw(text);
-      else this.print(text);
+      else this.write(text);
     };
     return {
       update: (done) => show(done, false),

@@ -11,7 +11,7 @@ import { type Areas, tableAreas } from "../history/areas.js";
 import { CropClasses } from "../history/crop-classes.js";
 import { type MergedRows, mergeYears } from "../history/merge.js";
 import { YearTable } from "../history/year-table.js";
-import { placeOf } from "../lookup/place.js";
+import { coordinatesOf } from "../lookup/coordinates.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { type CsvValue, CsvWriter } from "../table/csv.js";
@@ -282,15 +282,15 @@ async function writeCsv(
 
 /** A box around a box of degrees in the fields' own coordinates: its sides may bend. */
 async function boxInFields([west, south, east, north]: Box, crs: string): Promise<Box> {
-  const place = await placeOf(crs);
+  const coordinates = await coordinatesOf(crs);
   const steps = Array.from({ length: 21 }, (_, i) => i / 20);
   const sides = steps.flatMap((t) => {
     const [x, y] = [west + t * (east - west), south + t * (north - south)];
     return [
-      place.toFields([x, south]),
-      place.toFields([x, north]),
-      place.toFields([west, y]),
-      place.toFields([east, y]),
+      coordinates.toFields([x, south]),
+      coordinates.toFields([x, north]),
+      coordinates.toFields([west, y]),
+      coordinates.toFields([east, y]),
     ];
   });
   const [xs, ys] = [sides.map(([x]) => x), sides.map(([, y]) => y)];

@@ -17,31 +17,31 @@ type LookupFacts = { readonly rows: number; readonly withoutPolygon: number };
 export async function ensureLookup(fields: FieldsFile, run: Run): Promise<LookupFile> {
   const { options, layout, ctx } = run;
   const files = new InputFiles(fields.path);
-  const print = lookupFingerprint(fields);
-  const name = `${options.region}_${print.slice(0, 12)}`;
+  const fieldsDigest = lookupFingerprint(fields);
+  const name = `${options.region}_${fieldsDigest.slice(0, 12)}`;
   const path = join(layout.root, "data", "zones", `${name}.lookup`);
-  const lock = join(layout.state, `lookup_${print.slice(0, 12)}.lock`);
+  const lock = join(layout.state, `lookup_${fieldsDigest.slice(0, 12)}.lock`);
   return ensureMade(
     lock,
     ctx,
-    () => openIfWhole(path, print),
+    () => openIfWhole(path, fieldsDigest),
     async (own) => {
       const record = join(layout.state, `lookup_${name}.json`);
-      await runStep(lookupStep(fields, files, print, path, record, run), own, { force: true });
-      return LookupFile.open(path, print);
+      await runStep(lookupStep(fields, files, fieldsDigest, path, record, run), own, { force: true });
+      return LookupFile.open(path, fieldsDigest);
     },
   );
 }
 
 /** Undefined where there is none, or one of another version or cut short, to be made anew. */
-async function openIfWhole(path: string, print: string): Promise<LookupFile | undefined> {
-  return existsSync(path) ? LookupFile.open(path, print).catch(() => undefined) : undefined;
+async function openIfWhole(path: string, fieldsDigest: string): Promise<LookupFile | undefined> {
+  return existsSync(path) ? LookupFile.open(path, fieldsDigest).catch(() => undefined) : undefined;
 }
 
 function lookupStep(
   fields: FieldsFile,
   files: InputFiles,
-  print: string,
+  fieldsDigest: string,
   target: string,
   record: string,
   { options, pool }: Run,
@@ -54,14 +54,14 @@ function lookupStep(
     record,
     errorKind: "failed",
     files,
-    inputs: { fields: print },
+    inputs: { fields: fieldsDigest },
     async validate() {},
     async run(partial, ctx) {
       const { rows, withoutPolygon } = await buildLookup(fields, partial, options.batch, pool(), ctx);
       return { rows, withoutPolygon };
     },
     async verify(partial) {
-      const file = await LookupFile.open(partial, print);
+      const file = await LookupFile.open(partial, fieldsDigest);
       try {
         await file.verify();
       } finally {

@@ -3,10 +3,10 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { sideOf } from "./contains.js";
+import { type Coordinates, coordinatesOf, type LngLat, metresPerDegree } from "./coordinates.js";
 import { type FieldRow, FieldRows } from "./field-rows.js";
 import { idHash } from "./id-order.js";
 import type { LookupFile } from "./lookup-file.js";
-import { type LngLat, metresPerDegree, type Place, placeOf } from "./place.js";
 
 /** A field that was found. */
 export interface FoundField {
@@ -37,12 +37,12 @@ export class FieldIndex {
   private constructor(
     private readonly lookup: LookupFile,
     private readonly rows: FieldRows,
-    private readonly place: Place,
+    private readonly coordinates: Coordinates,
   ) {}
 
   /** @param lookup  of these very fields; closed with the index. */
   static async open(fields: FieldsFile, lookup: LookupFile): Promise<FieldIndex> {
-    return new FieldIndex(lookup, new FieldRows(fields), await placeOf(fields.crs));
+    return new FieldIndex(lookup, new FieldRows(fields), await coordinatesOf(fields.crs));
   }
 
   /**
@@ -50,7 +50,7 @@ export class FieldIndex {
    * or share the edge. Exact for the coordinates in the file.
    */
   async at(lng: number, lat: number): Promise<FoundField[]> {
-    const [x, y] = this.place.toFields([lng, lat]);
+    const [x, y] = this.coordinates.toFields([lng, lat]);
     const tree = await this.lookup.tree();
     const found: FoundField[] = [];
     for (const row of await this.rows.read(tree.search(x, y, x, y))) {
@@ -69,9 +69,9 @@ export class FieldIndex {
 
   /** The nearest field within about `limit` metres, by its edge; undefined where there is none. */
   async nearest(lng: number, lat: number, limit: number): Promise<NearestField | undefined> {
-    const [x, y] = this.place.toFields([lng, lat]);
+    const [x, y] = this.coordinates.toFields([lng, lat]);
     const tree = await this.lookup.tree();
-    const boxes = tree.neighbors(x, y, NEAREST_BOXES, this.place.unitsFor(limit, lat));
+    const boxes = tree.neighbors(x, y, NEAREST_BOXES, this.coordinates.unitsFor(limit, lat));
     let nearest: NearestField | undefined;
     for (const row of await this.rows.read(boxes)) {
       if (!this.#load(row)) continue;
@@ -94,10 +94,10 @@ export class FieldIndex {
     if (extent === null) return null;
     const [west, south, east, north] = extent;
     const corners = [
-      this.place.toDegrees([west, south]),
-      this.place.toDegrees([west, north]),
-      this.place.toDegrees([east, south]),
-      this.place.toDegrees([east, north]),
+      this.coordinates.toDegrees([west, south]),
+      this.coordinates.toDegrees([west, north]),
+      this.coordinates.toDegrees([east, south]),
+      this.coordinates.toDegrees([east, north]),
     ];
     return boundsOf(corners);
   }
@@ -114,7 +114,8 @@ export class FieldIndex {
     const { x, y } = this.#polygons;
     if (readWkb(wkb, this.#polygons) !== STATUS.ok) return { row, id, bounds: null, onEdge };
     const points: LngLat[] = [];
-    for (let i = 0; i < x.length; i++) points.push(this.place.toDegrees([x.data[i] as number, y.data[i] as number]));
+    for (let i = 0; i < x.length; i++)
+      points.push(this.coordinates.toDegrees([x.data[i] as number, y.data[i] as number]));
     return { row, id, bounds: boundsOf(points), onEdge };
   }
 
@@ -128,7 +129,7 @@ export class FieldIndex {
       const end = ringEnd.data[ring] as number;
       let before: LngLat | undefined;
       for (; vertex < end; vertex++) {
-        const [vx, vy] = this.place.toDegrees([x.data[vertex] as number, y.data[vertex] as number]);
+        const [vx, vy] = this.coordinates.toDegrees([x.data[vertex] as number, y.data[vertex] as number]);
         const point: LngLat = [(vx - lng) * east, (vy - lat) * north];
         if (before !== undefined) least = Math.min(least, distanceToSegment(before, point));
         before = point;

@@ -51,7 +51,7 @@ export async function withLock<T>(
   const token = randomUUID();
   while (!tryCreate(path, token)) {
     try {
-      await evictIfDead(path, staleMs, ctx);
+      await reclaimIfDead(path, staleMs, ctx);
     } catch (error) {
       if (!(options.wait && error instanceof PipelineError && error.kind === "locked")) throw error;
       await pause(WAIT_MS, ctx);
@@ -131,7 +131,7 @@ function readState(path: string): State | undefined | "unreadable" {
   }
 }
 
-async function evictIfDead(path: string, staleMs: number, ctx: Context): Promise<void> {
+async function reclaimIfDead(path: string, staleMs: number, ctx: Context): Promise<void> {
   const seen = readState(path);
   if (seen === undefined) return;
   if (seen === "unreadable")
@@ -155,7 +155,7 @@ async function evictIfDead(path: string, staleMs: number, ctx: Context): Promise
       if (now !== "unreadable" && now.sign !== seen.sign) throw lockedBy(path, parseHolder(now.text) ?? owner);
     }
   }
-  await evict(path, seen, owner, staleMs, ctx);
+  await reclaim(path, seen, owner, staleMs, ctx);
 }
 
 /**
@@ -163,7 +163,7 @@ async function evictIfDead(path: string, staleMs: number, ctx: Context): Promise
  * that very lock, under a name made from its content: one process gets it, and
  * what it holds in hand shows whether a newer lock has slipped into its place.
  */
-async function evict(
+async function reclaim(
   path: string,
   seen: State,
   owner: Holder | undefined,

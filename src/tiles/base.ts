@@ -94,18 +94,18 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
   const { options, layout, ctx } = run;
   const files = new InputFiles();
   const inputs = baseInputs(layout, options, files);
-  const print = fingerprint(inputs);
+  const inputsDigest = fingerprint(inputs);
   if (options.base !== undefined) {
     // Whichever tiler made it.
-    const prints = (["native", "tippecanoe"] as const).map((tiler) => fingerprint({ ...inputs, tiler }));
-    return openBase(resolve(options.base), print, prints);
+    const accepted = (["native", "tippecanoe"] as const).map((tiler) => fingerprint({ ...inputs, tiler }));
+    return openBase(resolve(options.base), inputsDigest, accepted);
   }
   const step = baseStep(year, inputs, files, run);
-  const lock = join(layout.state, `base_${options.region}_${print.slice(0, 12)}.lock`);
+  const lock = join(layout.state, `base_${options.region}_${inputsDigest.slice(0, 12)}.lock`);
   await ensureStep(step, lock, ctx);
   const forget = () => rmSync(step.record, { force: true });
   try {
-    return { ...openBase(step.target, print), forget };
+    return { ...openBase(step.target, inputsDigest), forget };
   } catch (error) {
     forget();
     throw error;
@@ -121,11 +121,11 @@ export async function lacksBase(run: Run): Promise<boolean> {
 }
 
 /**
- * @param print     of the fields it is wanted for.
+ * @param inputsDigest     of the fields it is wanted for.
  * @param accepted  others that will do.
  * @throws {PipelineError} input, when it is no base, or one of other fields or options.
  */
-export function openBase(path: string, print: string, accepted: readonly string[] = [print]): Base {
+export function openBase(path: string, inputsDigest: string, accepted: readonly string[] = [inputsDigest]): Base {
   if (!existsSync(path)) throw new PipelineError("input", "Base not found", { path });
   const archive = new Archive(path);
   try {
@@ -143,7 +143,7 @@ export function openBase(path: string, print: string, accepted: readonly string[
     if (!accepted.includes(base.fields)) {
       throw new PipelineError("input", "Base was made from other fields, or with other options", {
         path,
-        expected: print.slice(0, 12),
+        expected: inputsDigest.slice(0, 12),
         received: base.fields.slice(0, 12),
       });
     }
@@ -171,9 +171,9 @@ function baseStep(
   run: Run,
 ): Step<Omit<BaseFacts, "seen"> & { engine: string }> {
   const { options, layout, pool } = run;
-  const print = fingerprint(inputs);
+  const inputsDigest = fingerprint(inputs);
   const { region, minZoom, maxZoom } = options;
-  const name = `${region}_${print.slice(0, 12)}`;
+  const name = `${region}_${inputsDigest.slice(0, 12)}`;
   return {
     name: "base",
     year,
@@ -217,7 +217,7 @@ function baseStep(
         });
       const facts: Omit<BaseFacts, "seen"> = {
         records: RECORD_VERSION,
-        fields: print,
+        fields: inputsDigest,
         rows: fields.rows,
         featureCounts: { fields: audit.fields, centroids: audit.centroids },
         notDrawn: fields.rows - tiled.drawn,
@@ -231,7 +231,7 @@ function baseStep(
       const metadata = archiveMetadata({
         region,
         years: [],
-        inputs: print,
+        inputs: inputsDigest,
         minZoom,
         maxZoom,
         engine: tiled.engine,

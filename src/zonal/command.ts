@@ -86,7 +86,7 @@ async function countJobs(
   const { options, pool, ctx } = run;
   const fieldsFile = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
-  const print = fieldsFingerprint(fields, options);
+  const fieldsDigest = fieldsFingerprint(fields, options);
   const targets: Target[] = [];
   try {
     for (const job of jobs) {
@@ -99,9 +99,9 @@ async function countJobs(
     const build: ZoneSource = async (set, grid) => {
       const index = join(folder, `zones-${made++}`);
       await buildZones(set, grid, index, options, pool(), ctx);
-      return ZoneReader.open(index, print);
+      return ZoneReader.open(index, fieldsDigest);
     };
-    const given = (path: string) => async () => ZoneReader.open(path, print);
+    const given = (path: string) => async () => ZoneReader.open(path, fieldsDigest);
     const zones: ZoneSource = indexPath === undefined ? build : given(indexPath);
     const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, run);
     const { sound, facts, failed } = await countSound(targets, count, ctx);

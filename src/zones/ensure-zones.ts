@@ -28,14 +28,14 @@ export async function ensureZones(fields: FieldsFile, grid: Grid, year: number, 
   const folder = join(layout.root, "data", "zones");
   makeFolder(folder);
   const files = new InputFiles(fields.path);
-  const print = fieldsFingerprint(fields, options);
-  const lock = join(layout.state, `zones_${print.slice(0, 12)}.lock`);
+  const fieldsDigest = fieldsFingerprint(fields, options);
+  const lock = join(layout.state, `zones_${fieldsDigest.slice(0, 12)}.lock`);
   return ensureMade(
     lock,
     ctx,
-    () => findZones(folder, print, grid),
+    () => findZones(folder, fieldsDigest, grid),
     async (own) => {
-      const step = zonesStep(fields, files, print, grid, folder, year, run);
+      const step = zonesStep(fields, files, fieldsDigest, grid, folder, year, run);
       try {
         await runStep(step, own, { force: true });
       } catch (error) {
@@ -43,17 +43,17 @@ export async function ensureZones(fields: FieldsFile, grid: Grid, year: number, 
         if (error instanceof PipelineError && error.kind === "input") clearScratch(step.target);
         throw error;
       }
-      return ZoneReader.open(step.target, print);
+      return ZoneReader.open(step.target, fieldsDigest);
     },
   );
 }
 
-async function findZones(folder: string, print: string, grid: Grid): Promise<ZoneReader | undefined> {
+async function findZones(folder: string, fieldsDigest: string, grid: Grid): Promise<ZoneReader | undefined> {
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith(".zones")) continue;
     const path = join(folder, name);
     try {
-      const zones = await ZoneReader.open(path, print);
+      const zones = await ZoneReader.open(path, fieldsDigest);
       if (fitRaster(zones.header, grid) !== undefined) {
         // A kill between the rename and the clean-up leaves it.
         clearScratch(path);
@@ -70,13 +70,13 @@ async function findZones(folder: string, print: string, grid: Grid): Promise<Zon
 function zonesStep(
   fields: FieldsFile,
   files: InputFiles,
-  print: string,
+  fieldsDigest: string,
   grid: Grid,
   folder: string,
   year: number,
   { options, layout, pool }: Run,
 ): Step<ZoneFacts> {
-  const name = `${options.region}_${fingerprint({ print, grid: { ...grid } }).slice(0, 12)}`;
+  const name = `${options.region}_${fingerprint({ print: fieldsDigest, grid: { ...grid } }).slice(0, 12)}`;
   return {
     name: "zones",
     year,
@@ -86,14 +86,14 @@ function zonesStep(
     errorKind: "failed",
     resumable: true,
     files,
-    inputs: { fields: print, grid: { ...grid } },
+    inputs: { fields: fieldsDigest, grid: { ...grid } },
     async validate() {},
     async run(partial, ctx) {
       const { rows, runs } = await buildZones(fields, grid, partial, options, pool(), ctx);
       return { rows, runs };
     },
     async verify(partial) {
-      await (await ZoneReader.open(partial, print)).close();
+      await (await ZoneReader.open(partial, fieldsDigest)).close();
     },
   };
 }

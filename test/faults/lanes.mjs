@@ -21,7 +21,7 @@ import { ELSEWHERE } from "../support/elsewhere.mjs";
 import { Random } from "../support/random.mjs";
 import { makeWorld, processesAt, runYear, sha256 } from "../support/sample-world.mjs";
 
-const WORKER = fileURLToPath(new URL("../support/evicted-worker.mjs", import.meta.url));
+const WORKER = fileURLToPath(new URL("../support/lapsed-worker.mjs", import.meta.url));
 const MUTATOR = fileURLToPath(new URL("mutants.mjs", import.meta.url));
 
 /** A small world, one year of it made, and what each command makes of it when nothing goes wrong. */

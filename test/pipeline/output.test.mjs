@@ -24,7 +24,7 @@ import { asNobody, notRoot } from "../support/other-user.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 
-const WORKER = fileURLToPath(new URL("../support/evicted-worker.mjs", import.meta.url));
+const WORKER = fileURLToPath(new URL("../support/lapsed-worker.mjs", import.meta.url));
 
 /** Scratch of a process that is no more (or of another host, asleep or dead), with a file in it. */
 function left(target, { owner = { startTicks: "1" }, name = "part", text = "half" } = {}) {

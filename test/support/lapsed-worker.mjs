@@ -1,5 +1,5 @@
 // A text step under a lock that is stale after 300 ms. It says `working PID` with its output half made, and goes
-// on at a line on stdin. node evicted-worker.mjs FOLDER TEXT RESUMABLE
+// on at a line on stdin. node lapsed-worker.mjs FOLDER TEXT RESUMABLE
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

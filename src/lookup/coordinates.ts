@@ -2,7 +2,7 @@
 export type LngLat = readonly [number, number];
 
 /** The way between longitude and latitude and the fields' own coordinates. */
-export interface Place {
+export interface Coordinates {
   toFields(point: LngLat): LngLat;
   toDegrees(point: LngLat): LngLat;
   /** A length in the fields' units, not less than it is at a latitude. */
@@ -15,7 +15,7 @@ export function metresPerDegree(lat: number): [number, number] {
   return [north * Math.cos((lat * Math.PI) / 180), north];
 }
 
-const DEGREES: Place = {
+const DEGREES: Coordinates = {
   toFields: (point) => point,
   toDegrees: (point) => point,
   unitsFor: (metres, lat) => metres / Math.min(...metresPerDegree(Math.min(Math.abs(lat), 89))),
@@ -25,7 +25,7 @@ const DEGREES: Place = {
  * Fields in longitude and latitude, which is what GeoParquet holds as a rule, are looked up as
  * they are; PROJ is loaded for others alone.
  */
-export async function placeOf(crs: string): Promise<Place> {
+export async function coordinatesOf(crs: string): Promise<Coordinates> {
   if (isPlainDegrees(crs)) return DEGREES;
   const { planProjection, pointProjection } = await import("../fields/projection.js");
   if (planProjection(crs, "OGC:CRS84").kind === "same") return DEGREES;
