@@ -41,7 +41,7 @@ async function demo(args: Arguments, ctx: Context) {
     },
     ctx,
   );
-  keepRootOptions(options, { cdlSource: options.cdlSource, keepCdl: true }, ctx.log);
+  await keepRootOptions(options, { cdlSource: options.cdlSource, keepCdl: true }, ctx);
   const results = [];
   for (const year of years) {
     const selection = { force: new Set<never>(), until: undefined };

@@ -15,7 +15,7 @@ import type { Base } from "./tiles/base.js";
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
   if (args.own.base === true) {
-    keepRootOptions(args.options, args.given, ctx.log);
+    await keepRootOptions(args.options, args.given, ctx);
     return prepareBase(args, ctx);
   }
   if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles goes with --base");

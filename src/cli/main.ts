@@ -62,10 +62,10 @@ export async function main(
     report = (message) => log.error(message);
     signal = signalOnTermination();
     const drain = drainOnNotice(() => log.warn("SIGUSR1: what is under way is finished, nothing new is begun"));
-    if (command.rootOptions === "keep" && args.own["dry-run"] !== true) {
-      keepRootOptions(args.options, args.given, log);
-    }
-    const result = await body(args, { signal, drain, log, progress }, { logTo });
+    let kept: Promise<void> | undefined;
+    const keepOptions = (held: Context) => (kept ??= keepRootOptions(args.options, args.given, held));
+    const ctx = { signal, drain, log, progress, ...(command.rootOptions === "keep" && { keepOptions }) };
+    const result = await body(args, ctx, { logTo });
     if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
   } catch (error) {
     const known = endedBy(signal, asPipelineError(error, "failed", "Unexpected error"));

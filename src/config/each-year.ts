@@ -1,9 +1,8 @@
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { withLock } from "../pipeline/lock.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import type { Options } from "./config.js";
-import { layoutOf } from "./config.js";
+import { withYearLock } from "./year-lock.js";
 import { parseYears } from "./years.js";
 
 /**
@@ -26,7 +25,7 @@ export async function eachYear<T>(
   const errors = new Map<number, PipelineError>();
   for (const year of years) {
     try {
-      results[year] = await withLock(layoutOf(options, year).lock, ctx, (own) => task(year, own));
+      results[year] = await withYearLock(year, options, ctx, (own) => task(year, own));
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (error instanceof PipelineError && error.kind === "paused") throw error;

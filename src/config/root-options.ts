@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
+import { withLock } from "../pipeline/lock.js";
 import type { Log } from "../pipeline/log.js";
 import { checkValue } from "./config.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "./options.js";
@@ -87,36 +89,59 @@ function chooseRegion(known: readonly string[], root: string): string | undefine
 }
 
 /**
- * Keep what was given for later commands on this root. An option that changes is reported in the log.
+ * Keep what was given for later commands on this root. An option that changes is reported in the log. Commands on
+ * other years and regions of the root may do so at the same time: the file is changed under a lock of its own.
  *
  * @param given  from the command line and the configuration file.
  * @throws {PipelineError} space or failed, naming ROOT/fields.json.
  */
-export function keepRootOptions(options: Options, given: Partial<Options>, log: Log): void {
+export async function keepRootOptions(options: Options, given: Partial<Options>, ctx: Context): Promise<void> {
   const { root, region } = options;
-  const file = readRootFile(root);
-  const before = file?.regions[region];
-  const now: Given = { ...before };
+  const kept = keepable(given, ctx.log);
+  if (changed(readRootFile(root), region, kept) === undefined) return;
+  const path = pathOf(root);
+  await withLock(
+    join(dirname(path), ".fields.json.lock"),
+    ctx,
+    async () => {
+      const next = changed(readRootFile(root), region, kept, ctx.log);
+      if (next === undefined) return;
+      try {
+        writeJsonAtomic(path, next);
+      } catch (error) {
+        throw asPipelineError(error, "failed", "The root's options cannot be written", { path });
+      }
+    },
+    { wait: true },
+  );
+}
+
+/** What of the given options is kept, as it is kept. */
+function keepable(given: Partial<Options>, log: Log): Given {
+  const kept: Given = {};
   for (const name of KEPT) {
     if (!(name in given)) continue;
     const value = absolute(name, given[name]);
-    if (typeof value === "string" && hasPassword(value)) {
-      log.warn(`--${flagName(name)} holds a password and is not kept in ${pathOf(root)}`);
-      continue;
-    }
+    if (typeof value === "string" && hasPassword(value))
+      log.warn(`--${flagName(name)} holds a password and is not kept in fields.json`);
+    else kept[name] = value;
+  }
+  return kept;
+}
+
+/** The file with what was given; undefined where it says so already. */
+function changed(file: RootFile | undefined, region: string, given: Given, log?: Log): RootFile | undefined {
+  const before = file?.regions[region];
+  const now: Given = { ...before };
+  for (const [name, value] of Object.entries(given) as [OptionName, unknown][]) {
     const was = before?.[name] ?? (OPTIONS[name] as OptionSpec).default;
     if (before !== undefined && JSON.stringify(was) !== JSON.stringify(value)) {
-      log.warn(`--${flagName(name)} of this root changes from ${text(was)} to ${text(value)}`);
+      log?.warn(`--${flagName(name)} of this root changes from ${text(was)} to ${text(value)}`);
     }
     now[name] = value;
   }
-  if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return;
-  const next: RootFile = { version: 1, regions: { ...file?.regions, [region]: now } };
-  try {
-    writeJsonAtomic(pathOf(root), next);
-  } catch (error) {
-    throw asPipelineError(error, "failed", "The root's options cannot be written", { path: pathOf(root) });
-  }
+  if (before !== undefined && JSON.stringify(before) === JSON.stringify(now)) return undefined;
+  return { version: 1, regions: { ...file?.regions, [region]: now } };
 }
 
 /** As `--cdl-source /data/cdl --max-zoom 12`, for people to read. */

@@ -12,6 +12,8 @@ export interface Context {
   readonly drain?: AbortSignal;
   /** Whether the locks that this is done under are still this process's own, by a look now; true without any. */
   readonly held?: () => boolean;
+  /** Keep the command's options for later commands on its root; called once its first lock is held. */
+  readonly keepOptions?: (ctx: Context) => Promise<void>;
   readonly log: Log;
   readonly progress: Progress;
 }

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { layoutOf, type Options } from "../config/config.js";
 import { type Run, runOfYear, withRun } from "../config/run.js";
+import { withYearLock } from "../config/year-lock.js";
 import { withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
-import { withLock } from "../pipeline/lock.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
 import { type PassMember, RewritePass } from "./rewrite-pass.js";
@@ -80,7 +80,7 @@ function withYears<T>(
   const locked = (left: readonly number[], own: Context): Promise<T> => {
     const [year, ...others] = left;
     if (year === undefined) return withRun(options, years[0], own, async (run) => body(await withRootFields(run)));
-    return withLock(layoutOf(options, year).lock, own, (held) => locked(others, held));
+    return withYearLock(year, options, own, (held) => locked(others, held));
   };
   return locked(
     years.toSorted((a, b) => a - b),

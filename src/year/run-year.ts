@@ -1,12 +1,12 @@
 import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { type Run, withRun } from "../config/run.js";
+import { withYearLock } from "../config/year-lock.js";
 import { type DownloadFacts, downloadStep, releaseCdl } from "../download/step.js";
 import { fieldsFileLayout, withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
-import { withLock } from "../pipeline/lock.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/step.js";
@@ -63,7 +63,7 @@ export async function runYear(year: number, options: Options, selection: Selecti
     return { year, archive: layout.archive, manifest: layout.manifest, ...facts };
   };
   try {
-    return await withLock(layout.lock, ctx, (held) =>
+    return await withYearLock(year, options, ctx, (held) =>
       withLiveState(layout.live, year, held, (own, begin) => withRun(options, year, own, (run) => make(run, begin))),
     );
   } catch (error) {

@@ -174,21 +174,22 @@ describe("downloads by way of a web proxy", () => {
     assert.deepEqual(bytes, ZIP);
     assert.equal(proxy.requests.length, 4);
     const start = Number(/^bytes=(\d+)-$/.exec(server.requests.at(-1).range)[1]);
-    assert.ok(start > 0 && start < ZIP.length, `${start}`);
+    // A break may drop what was received last: the client's, not the proxy's doing.
+    assert.ok(start > 0 && start <= 200_000, `${start}`);
     assert.equal(server.requests.at(-1).ifRange, '"v1"');
     assert.equal(proxy.connections, 2, "the broken one, and one for all others");
     assert.ok(ctx.lines.every(({ proxy: name }) => name === proxy.name));
   });
 
   test("a proxy that is silent, breaks off, or cannot reach the server is tried again", async (t) => {
-    for (const [fault, received] of [
-      ["stall", /no byte for 0.3 s/],
+    for (const [fault, received, timing] of [
+      ["stall", /no byte for 0.3 s/, { stallMs: 300 }],
       ["reset", /other side closed|ECONNRESET/],
       [502, /HTTP 502/],
     ]) {
       const server = await startFileServer(t, ZIP);
       const proxy = await proxyTo(t, server, { plan: ({ index }) => (index === 0 ? fault : undefined) });
-      const { bytes, ctx } = await fetched(t, proxy, { timing: { stallMs: 300 } });
+      const { bytes, ctx } = await fetched(t, proxy, { timing });
       assert.deepEqual(bytes, ZIP, String(fault));
       assert.match(ctx.lines.find(({ level }) => level === "warn").received, received);
     }

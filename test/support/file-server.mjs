@@ -5,7 +5,7 @@ import https from "node:https";
  * A real HTTP server of one file, which knows Range and If-Range, and misbehaves
  * on request: `plan[i]` is what goes wrong with the i-th request (undefined: nothing).
  *
- *   cut: n          end the connection after n bytes of the body
+ *   cut: n          end the connection after n bytes of the body; a client may lose the last piece, of up to 64 KiB
  *   status, headers answer that, without the file
  *   noRange         answer 200 with everything, whatever was asked
  *   stallAfter: n   send n bytes, then nothing more
@@ -80,8 +80,8 @@ function answer(state, fault, entry, response) {
   const part = body.subarray(0, fault.cut ?? fault.stallAfter ?? fault.length ?? body.length);
   entry.sent = part.length;
   response.write(part, () => {
-    // Give the bytes time to leave before the connection is torn down.
-    if (fault.cut !== undefined) setTimeout(() => response.destroy(), 20);
+    // Its last byte is followed by the connection's end: all n bytes arrive, and no more.
+    if (fault.cut !== undefined) response.socket.end();
     else if (fault.stallAfter === undefined) response.end();
   });
 }

@@ -15,7 +15,7 @@ const CUT_BYTES = 200_000;
  *   a number   answer that status, and do nothing
  *   `stall`    never answer
  *   `reset`    break the connection
- *   `cut`      break it once some of the answer is through; of a tunnel 200 kB
+ *   `cut`      end it after 200 kB of the answer (of a tunnel: of what comes back through it)
  * @returns `url`, `requests` ({method, target, headers, fault}), `connections` (how many came), `bytes` (of answers), `stop`.
  */
 export async function startWebProxy({ hosts = {}, tls, user, plan = () => undefined } = {}) {
@@ -32,9 +32,23 @@ export async function startWebProxy({ hosts = {}, tls, user, plan = () => undefi
     return fault;
   }
   const place = (name) => (hosts[name] ?? name).split(":");
-  const count = (chunk) => {
-    state.bytes += chunk.length;
-  };
+
+  /** All of an answer, or its first 200 kB, whatever pieces it comes in, and then `cut`. */
+  function pass(from, to, cut) {
+    let left = cut === undefined ? Infinity : CUT_BYTES;
+    from.on("data", (chunk) => {
+      if (left === 0) return;
+      const part = chunk.subarray(0, left);
+      left -= part.length;
+      state.bytes += part.length;
+      if (!to.write(part)) {
+        from.pause();
+        to.once("drain", () => from.resume());
+      }
+      if (left === 0) cut();
+    });
+    from.on("end", () => left > 0 && to.end());
+  }
 
   const server = (tls ? https : http).createServer(tls ?? {}, (request, response) => {
     const fault = judge(request);
@@ -50,10 +64,9 @@ export async function startWebProxy({ hosts = {}, tls, user, plan = () => undefi
     onward.on("error", () => (response.headersSent ? response.end() : response.writeHead(502).end("bad gateway")));
     onward.on("response", (answer) => {
       response.writeHead(answer.statusCode, answer.rawHeaders);
-      answer.on("data", count);
-      if (fault === "cut") answer.once("data", () => setTimeout(() => request.socket.destroy(), 20));
       answer.on("error", () => response.destroy());
-      answer.pipe(response);
+      response.on("close", () => onward.destroy());
+      pass(answer, response, fault === "cut" ? () => request.socket.end() : undefined);
     });
     return undefined;
   });
@@ -67,11 +80,9 @@ export async function startWebProxy({ hosts = {}, tls, user, plan = () => undefi
     const onward = net.connect(Number(port), host);
     onward.on("connect", () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"));
     onward.on("error", () => (onward.connecting ? socket.destroy() : socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")));
-    onward.on("data", count);
-    const from = state.bytes;
-    if (fault === "cut") onward.on("data", () => state.bytes > from + CUT_BYTES && socket.destroy());
     socket.on("close", () => onward.destroy());
-    socket.pipe(onward).pipe(socket);
+    socket.pipe(onward);
+    pass(onward, socket, fault === "cut" ? () => socket.end() : undefined);
     return undefined;
   });
   server.on(tls ? "secureConnection" : "connection", (socket) => {

@@ -1,9 +1,14 @@
 // Several years by one command, what a root remembers, and what is looked at before anything is downloaded.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { layoutOf, resolveOptions } from "../../dist/config/config.js";
+import { withLock } from "../../dist/pipeline/lock.js";
 import { command } from "../support/command.mjs";
+import { testContext } from "../support/context.mjs";
 import { logLines, makeWorld, newRoot, stagesOf } from "../support/sample-world.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
 
@@ -149,5 +154,38 @@ describe("everything is looked at before the download", () => {
     const run = await command("year", ["1890", "--root", root]);
     assert.equal(run.code, 2, run.stderr);
     assert.match(run.stderr, /The Cropland Data Layer has no such year/);
+  });
+});
+
+describe("what a root remembers is changed by one command at a time", () => {
+  test("a command that is refused because of another changes nothing", async () => {
+    const root = newRoot(world, "refused");
+    const year = (...args) => command("year", ["2018", "--root", root, "--until", "download", ...args]);
+    assert.equal((await year("--cdl-source", world.source)).code, 0);
+    const kept = fieldsJson(root);
+    await withLock(layoutOf(resolveOptions({ root }), 2018).lock, testContext(), async () => {
+      const refused = await year("--max-zoom", "9");
+      assert.equal(refused.code, 6, refused.stderr);
+      assert.doesNotMatch(refused.stderr, /of this root changes/);
+    });
+    assert.deepEqual(fieldsJson(root), kept);
+    assert.equal((await year("--max-zoom", "9")).code, 0);
+    assert.equal(fieldsJson(root).us.maxZoom, 9);
+  });
+
+  test("several at once lose nothing of each other's", async () => {
+    const root = newRoot(world, "at-once");
+    const text = `
+      import { keepRootOptions } from ${JSON.stringify(new URL("../../dist/config/root-options.js", import.meta.url))};
+      const quiet = { info() {}, warn() {}, error() {} };
+      const ctx = { signal: new AbortController().signal, log: quiet };
+      for (let i = 0; i < 20; i++)
+        await keepRootOptions({ root: process.argv[1], region: process.argv[2] + i }, { maxZoom: i }, ctx);`;
+    const runs = ["a", "b", "c", "d"].map((name) =>
+      promisify(execFile)(process.execPath, ["--input-type=module", "-e", text, root, name]),
+    );
+    await Promise.all(runs);
+    assert.equal(Object.keys(fieldsJson(root)).length, 80);
+    assert.deepEqual(readdirSync(root).sort(), ["data", "fields.json"]);
   });
 });
