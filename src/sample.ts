@@ -7,7 +7,7 @@ import type { SampleOptions, SampleResult } from "./sample/make-sample.js";
 const COMMAND: Command = {
   name: "node dist/sample.js",
   summary: "Make a small world to try everything on: fields, their true crops, and a CDL raster per year. No download.",
-  options: ["root", "json", "quiet"],
+  options: ["root", "threads", "json", "quiet"],
   defaults: { root: "./work/sample" },
   own: {
     fields: { type: "string", help: "number of fields; millions are made in flat memory [2000]" },
@@ -17,6 +17,8 @@ const COMMAND: Command = {
       type: "string",
       help: "drawn, or csb: traced from pixels as USDA's crop sequence boundaries, with about 32 vertices [drawn]",
     },
+    like: { type: "string", help: "where fields lie: even, or us: dense in the Midwest, few in the West [even]" },
+    national: { type: "boolean", help: "rasters as large as the national one, 153,811 x 96,523 pixels" },
     tiled: { type: "boolean", help: "GeoTIFF of square tiles (the default)" },
     strips: { type: "boolean", help: "GeoTIFF of strips as wide as the raster" },
     block: { type: "string", help: "side of a tile in pixels [512; 64 for img], or rows of a strip [8]" },
@@ -51,6 +53,10 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
   if (shapes !== "drawn" && shapes !== "csb") {
     throw new PipelineError("usage", "Option shapes is wrong", { expected: "drawn or csb", received: shapes });
   }
+  const like = flag("like") ?? "even";
+  if (like !== "even" && like !== "us") {
+    throw new PipelineError("usage", "Option like is wrong", { expected: "even or us", received: like });
+  }
   if (own.tiled && own.strips) throw new PipelineError("usage", "--tiled and --strips exclude each other");
   if (format === "img" && own.strips)
     throw new PipelineError("usage", "An .img is always tiled: --strips does not go with it");
@@ -61,6 +67,9 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
     years: parseYears(flag("years") ?? "2018-2020"),
     seed: wholeNumber("seed", flag("seed"), 1, 0, 2 ** 31 - 1),
     shapes,
+    like,
+    national: own.national === true,
+    threads: options.threads,
     format,
     layout,
     block: readBlock(flag("block"), format, layout),

@@ -3,10 +3,10 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import gdal from "gdal-async";
 import { CDL_LEGEND } from "../legend/cdl-legend.js";
+import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { RASTER_MARK_KEY, SAMPLE_MARK } from "./mark.js";
-import { Painter } from "./painter.js";
 import { PIXEL_M, type World } from "./world.js";
 
 export interface RasterFormat {
@@ -23,73 +23,107 @@ const BAND_ROWS = 64;
 const FULL_BYTES = 2 ** 16;
 const CONUS_ALBERS = 5070;
 
-/**
- * Paint one year as NASS publishes it: EPSG:5070, 30 m, uint8 with a palette.
- *
- * GDAL says nothing when the disk is full, so the file is read back and its pixels
- * compared.
- *
- * @throws {PipelineError} space or failed, naming file and year.
- */
-export async function writeRaster(
-  path: string,
-  world: World,
-  year: number,
-  format: RasterFormat,
-  ctx: Context,
-): Promise<void> {
-  const where = { path, year };
-  try {
-    const painted = await paintRaster(path, world, year, format, ctx);
-    if ((await digestOf(path, format.block, ctx)) === painted) return;
-  } catch (cause) {
-    if (ctx.signal.aborted) throw ctx.signal.reason;
-    if (!isFull(path)) throw asPipelineError(cause, "failed", "Cannot write the sample raster", where);
-  }
-  if (isFull(path)) throw new PipelineError("space", "No space left on device", where);
-  throw new PipelineError("failed", "The sample raster does not read back as it was written", where);
-}
+/** Paints rows `from` up to but not including `to` of all years, wherever it does. */
+export type PaintRows = (from: number, to: number) => Promise<readonly Uint8Array[]>;
 
 /**
- * The next band of rows is painted while the last one is compressed; two are in
- * memory.
+ * Write some years' rasters as NASS publishes them: EPSG:5070, 30 m, uint8 with a palette.
  *
- * @returns SHA-256 of all pixels, row by row.
+ * GDAL says nothing when the disk is full, so the files are read back and their pixels
+ * compared.
+ *
+ * @param paths  by year, like `years`.
+ * @param ahead  bands that are painted while others are written; a band of every year is in memory for each.
+ * @throws {PipelineError} space or failed, naming file and year.
  */
-async function paintRaster(
-  path: string,
+export async function writeRasters(
+  paths: readonly string[],
+  years: readonly number[],
   world: World,
-  year: number,
   format: RasterFormat,
+  paint: PaintRows,
+  ahead: number,
   ctx: Context,
-): Promise<string> {
-  const { width, height } = world;
-  const dataset = createRaster(path, world, format);
-  const painter = new Painter(world, year);
-  const task = ctx.progress.start(`rows painted of ${year}`, height);
-  const hash = createHash("sha256");
-  const rows = bandRows(format.block);
-  const buffers = [new Uint8Array(width * rows), new Uint8Array(width * rows)] as const;
-  let written: Promise<void> = Promise.resolve();
+): Promise<void> {
+  const writers = years.map((year, i) => new RasterWriter(paths[i] as string, year, world, format));
+  const task = ctx.progress.start(`rows painted of ${years.join(", ")}`, world.height);
   try {
-    for (let row = 0, turn = 0; row < height; row += rows, turn = 1 - turn) {
+    for await (const { from, to, codes } of paintedBands(world.height, bandRows(format.block), paint, ahead)) {
       ctx.signal.throwIfAborted();
-      const count = Math.min(rows, height - row);
-      const codes = buffers[turn as 0 | 1].subarray(0, width * count);
-      for (let i = 0; i < count; i++) painter.paintRow(row + i, codes, i * width);
-      hash.update(codes);
-      await written;
-      written = writeRows(dataset, row, count, codes);
-      written.catch(() => {}); // Reported where it is awaited.
-      task.update(row + count);
+      await settled(writers.map((writer, i) => writer.write(from, to, codes[i] as Uint8Array, ctx)));
+      task.update(to);
     }
-    await written;
+    await settled(writers.map((writer) => writer.verify(format.block, ctx)));
   } finally {
-    await written.catch(() => {});
     task.end();
-    dataset.close();
+    for (const writer of writers) writer.close();
   }
-  return hash.digest("hex");
+}
+
+function paintedBands(height: number, rows: number, paint: PaintRows, ahead: number) {
+  const bands = Array.from({ length: Math.ceil(height / rows) }, (_, i) => ({
+    from: i * rows,
+    to: Math.min(height, (i + 1) * rows),
+  }));
+  return mapOrdered(bands, ahead, async ({ from, to }) => ({ from, to, codes: await paint(from, to) }));
+}
+
+/** Wait for all, then throw the first error: nothing writes to a file that is closed. */
+async function settled(promises: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(promises);
+  const rejected = results.find((result) => result.status === "rejected");
+  if (rejected) throw rejected.reason;
+}
+
+/** One year's raster while it is written. */
+class RasterWriter {
+  readonly #hash = createHash("sha256");
+  #dataset: gdal.Dataset | undefined;
+
+  constructor(
+    private readonly path: string,
+    private readonly year: number,
+    private readonly world: World,
+    private readonly format: RasterFormat,
+  ) {}
+
+  write(from: number, to: number, codes: Uint8Array, ctx: Context): Promise<void> {
+    return this.#guarded(ctx, async () => {
+      this.#dataset ??= createRaster(this.path, this.world, this.format);
+      const written = writeRows(this.#dataset, from, to - from, codes);
+      this.#hash.update(codes);
+      await written;
+    });
+  }
+
+  /** Compare what the file holds with what was written. */
+  async verify(block: number, ctx: Context): Promise<void> {
+    const { path, year } = this;
+    const painted = this.#hash.digest("hex");
+    const read = await this.#guarded(ctx, () => {
+      this.close();
+      return digestOf(path, block, ctx);
+    });
+    if (read === painted) return;
+    if (isFull(path)) throw new PipelineError("space", "No space left on device", { path, year });
+    throw new PipelineError("failed", "The sample raster does not read back as it was written", { path, year });
+  }
+
+  close(): void {
+    this.#dataset?.close();
+    this.#dataset = undefined;
+  }
+
+  async #guarded<T>(ctx: Context, body: () => Promise<T>): Promise<T> {
+    const where = { path: this.path, year: this.year };
+    try {
+      return await body();
+    } catch (cause) {
+      if (ctx.signal.aborted) throw ctx.signal.reason;
+      if (isFull(this.path)) throw new PipelineError("space", "No space left on device", where);
+      throw asPipelineError(cause, "failed", "Cannot write the sample raster", where);
+    }
+  }
 }
 
 /** SHA-256 of a raster's pixels, row by row, as the file has them. */

@@ -1,10 +1,10 @@
 import { type FieldTruth, Places } from "./place.js";
 import type { Rotation } from "./rotation.js";
 import { areaOf } from "./shapes.js";
-import { COUNTY } from "./survey.js";
+import { COUNTY, countiesAcross, countyOf } from "./survey.js";
 import { TracedLand } from "./traced-land.js";
 import type { WkbBuffer } from "./wkb.js";
-import { PIXEL_M, sectionOf, settledSections, type World } from "./world.js";
+import { type Part, PIXEL_M, sectionOf, settledSections, type World, wholeWorld } from "./world.js";
 
 /** A field as the files have it. */
 export interface FieldRow {
@@ -25,18 +25,17 @@ const FIRST_COUNTY = 20_001;
 const IDS_PER_COUNTY = 1_000_000;
 
 /**
- * All fields in the order of the files, county by county. Ids rise within a county,
+ * All fields of a part in the order of the files, county by county. Ids rise within a county,
  * with gaps; counties follow each other in no order of their numbers.
  */
-export function* fieldRows(world: World): Generator<FieldRow> {
-  const across = Math.ceil(world.columns / COUNTY);
-  const counties = across * Math.ceil(world.rows / COUNTY);
+export function* fieldRows(world: World, part: Part = wholeWorld(world)): Generator<FieldRow> {
+  const counties = countiesAcross(world.columns) * Math.ceil(world.rows / COUNTY);
   const stride = coprimeNear(Math.floor(0.618 * counties), counties);
   const fieldsOf = world.shapes === "csb" ? tracedFields(world) : drawnFields(world);
   let county = -1;
   let next = 0n;
-  for (const [sx, sy] of settledSections(world)) {
-    const current = Math.floor(sy / COUNTY) * across + Math.floor(sx / COUNTY);
+  for (const [sx, sy] of settledSections(world, part)) {
+    const current = countyOf(sx, sy, world.columns);
     if (current !== county) {
       county = current;
       next = BigInt(FIRST_COUNTY + 2 * ((county * stride) % counties)) * BigInt(IDS_PER_COUNTY) + 10n;

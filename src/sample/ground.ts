@@ -13,8 +13,11 @@ export interface Ground {
   row(row: number): Uint8Array;
 }
 
-export function groundOf(world: World, year: number): Ground {
-  return world.shapes === "csb" ? new TracedGround(world, year) : new DrawnGround(world, year);
+/** The ground of several years, which share what does not change. */
+export function groundsOf(world: World, years: readonly number[]): Ground[] {
+  if (world.shapes === "drawn") return years.map((year) => new DrawnGround(world, year));
+  const rows = new TracedRows(world, years);
+  return years.map((_, i) => ({ row: (row) => rows.row(row, i) }));
 }
 
 /** No code yet; the CDL has no 255. */
@@ -62,48 +65,73 @@ class DrawnGround implements Ground {
   }
 }
 
-/** Pixels have their fields' crops; two rows of sections are kept, painted. */
-class TracedGround implements Ground {
-  readonly #rows = new Map<number, Uint8Array>();
+/** Pixels have their fields' crops; two rows of sections are kept, painted for every year. */
+class TracedRows {
+  readonly #rows = new Map<number, readonly Uint8Array[]>();
   readonly #land: TracedLand;
 
   constructor(
     private readonly world: World,
-    private readonly year: number,
+    private readonly years: readonly number[],
   ) {
     this.#land = new TracedLand(world);
   }
 
-  row(row: number): Uint8Array {
-    const { width, originX, originY, landX, landY } = this.world;
+  /** Codes of a row of pixels in the year of that place. */
+  row(row: number, year: number): Uint8Array {
+    const { width, originX, originY, landX, landY, columns } = this.world;
     const [west, north] = [Math.round((originX - landX) / PIXEL_M), Math.round((landY - originY) / PIXEL_M)];
     const sy = Math.floor((row + north) / SECTION_PIXELS);
-    const wide = (this.world.columns + 1) * SECTION_PIXELS;
+    const wide = (columns + 1) * SECTION_PIXELS;
     const start = (row + north - sy * SECTION_PIXELS) * wide + west;
-    return this.#sectionsOf(sy, wide).subarray(start, start + width);
+    return (this.#sectionsOf(sy, wide)[year] as Uint8Array).subarray(start, start + width);
   }
 
   /** Codes of a row of sections, up to one beyond the raster's eastern edge. */
-  #sectionsOf(sy: number, wide: number): Uint8Array {
+  #sectionsOf(sy: number, wide: number): readonly Uint8Array[] {
     const known = this.#rows.get(sy);
     if (known) return known;
     for (const kept of this.#rows.keys()) if (Math.abs(kept - sy) > 1) this.#rows.delete(kept);
-    const codes = new Uint8Array(wide * SECTION_PIXELS);
-    const crops = new Uint8Array(256);
+    const painted = this.years.map(() => new Uint8Array(wide * SECTION_PIXELS));
+    const crops = this.years.map(() => new Uint8Array(256));
     for (let sx = 0; sx <= this.world.columns; sx++) {
       const { labels, fields } = this.#land.section(sx, sy);
-      for (const [i, field] of fields.entries()) crops[i + 1] = cropOf(field.rotation, field.phase, this.year);
-      for (let y = 0, from = 0; y < SECTION_PIXELS; y++) {
-        const to = y * wide + sx * SECTION_PIXELS;
-        for (let x = 0; x < SECTION_PIXELS; x++, from++) {
-          const label = labels[from] as number;
-          const [pixelX, pixelY] = [sx * SECTION_PIXELS + x, sy * SECTION_PIXELS + y];
-          codes[to + x] = label === 0 ? tracedLandAt(this.world.seed, pixelX, pixelY) : (crops[label] as number);
+      for (const [k, year] of this.years.entries()) {
+        const own = crops[k] as Uint8Array;
+        for (const [i, field] of fields.entries()) own[i + 1] = cropOf(field.rotation, field.phase, year);
+      }
+      this.#paint(labels, crops, sx, sy, painted);
+    }
+    this.#rows.set(sy, painted);
+    return painted;
+  }
+
+  #paint(
+    labels: Uint8Array,
+    crops: readonly Uint8Array[],
+    sx: number,
+    sy: number,
+    painted: readonly Uint8Array[],
+  ): void {
+    const { seed, columns } = this.world;
+    for (let y = 0, at = 0; y < SECTION_PIXELS; y++) {
+      const shift = (y * (columns + 1) + sx) * SECTION_PIXELS - y * SECTION_PIXELS;
+      for (const end = at + SECTION_PIXELS; at < end; ) {
+        const label = labels[at] as number;
+        const start = at;
+        while (at < end && labels[at] === label) at++;
+        if (label !== 0) {
+          for (const [k, codes] of painted.entries())
+            codes.fill(crops[k]?.[label] as number, shift + start, shift + at);
+          continue;
+        }
+        for (let pixel = start; pixel < at; pixel++) {
+          const x = sx * SECTION_PIXELS + pixel - y * SECTION_PIXELS;
+          const code = tracedLandAt(seed, x, sy * SECTION_PIXELS + y);
+          for (const codes of painted) codes[shift + pixel] = code;
         }
       }
     }
-    this.#rows.set(sy, codes);
-    return codes;
   }
 }
 

@@ -1,39 +1,5 @@
-import { closeSync, fstatSync, readSync } from "node:fs";
-import gdal from "gdal-async";
-import { openInput } from "../pipeline/input-file.js";
-import type { Origin } from "../pipeline/output-origin.js";
-import { parquetOrigin } from "../table/parquet-origin.js";
-
 /** What files of a sample say of their maker: `created_by` of parquet, a zip's comment, metadata of a raster. */
 export const SAMPLE_MARK = "fields-pipeline sample";
 
 /** The raster's metadata item that holds the mark; a tag of its own in TIFF. */
 export const RASTER_MARK_KEY = "TIFFTAG_SOFTWARE";
-
-/** Whether a file is one of a sample's. */
-export async function sampleOrigin(path: string): Promise<Origin> {
-  if (path.endsWith(".parquet")) return parquetOrigin(path, SAMPLE_MARK);
-  if (path.endsWith(".zip")) return lastBytes(path, SAMPLE_MARK.length) === SAMPLE_MARK ? "ours" : "other";
-  try {
-    const dataset = gdal.open(path);
-    try {
-      return dataset.getMetadata()[RASTER_MARK_KEY] === SAMPLE_MARK ? "ours" : "other";
-    } finally {
-      dataset.close();
-    }
-  } catch {
-    return "unreadable";
-  }
-}
-
-function lastBytes(path: string, length: number): string {
-  const fd = openInput(path);
-  try {
-    const { size } = fstatSync(fd);
-    const bytes = Buffer.alloc(Math.min(length, size));
-    readSync(fd, bytes, 0, bytes.length, size - bytes.length);
-    return bytes.toString("latin1");
-  } finally {
-    closeSync(fd);
-  }
-}

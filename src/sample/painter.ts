@@ -1,4 +1,4 @@
-import { type Ground, groundOf } from "./ground.js";
+import { type Ground, groundsOf } from "./ground.js";
 import { BACKGROUND } from "./land.js";
 import { hash } from "./random.js";
 import { borderOf, PIXEL_M, type World } from "./world.js";
@@ -19,15 +19,14 @@ const MISTAKES = [1, 4, 5, 24, 36, 37, 61, 176, 121, 152, 59, 27, 28, 195, 29, 2
  * are kept at a time.
  */
 export class Painter {
-  readonly #ground: Ground;
   readonly #pure = new Map<number, Uint8Array>();
   readonly #border: ((y: number) => number) | undefined;
 
   constructor(
     private readonly world: World,
     private readonly year: number,
+    private readonly ground: Ground = groundsOf(world, [year])[0] as Ground,
   ) {
-    this.#ground = groundOf(world, year);
     this.#border = borderOf(world);
   }
 
@@ -72,7 +71,7 @@ export class Painter {
   #pureRow(row: number): Uint8Array {
     const known = this.#pure.get(row);
     if (known) return known;
-    const codes = this.#ground.row(row);
+    const codes = this.ground.row(row);
     this.#pure.set(row, codes);
     return codes;
   }

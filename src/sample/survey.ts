@@ -15,11 +15,29 @@ export function rankOf(sx: number, sy: number, columns: number, rows: number): n
 
 /** All sections by rank. */
 export function* sectionsByRank(columns: number, rows: number): Generator<readonly [sx: number, sy: number]> {
-  for (let north = 0; north < rows; north += COUNTY) {
-    for (let west = 0; west < columns; west += COUNTY) {
-      for (let sy = north; sy < Math.min(rows, north + COUNTY); sy++) {
-        for (let sx = west; sx < Math.min(columns, west + COUNTY); sx++) yield [sx, sy];
-      }
-    }
+  const counties = countiesAcross(columns) * Math.ceil(rows / COUNTY);
+  for (let county = 0; county < counties; county++) yield* sectionsOfCounty(county, columns, rows);
+}
+
+/** A county's number: row by row. */
+export function countyOf(sx: number, sy: number, columns: number): number {
+  return Math.floor(sy / COUNTY) * countiesAcross(columns) + Math.floor(sx / COUNTY);
+}
+
+export function countiesAcross(columns: number): number {
+  return Math.ceil(columns / COUNTY);
+}
+
+/** A county's sections by rank. */
+export function* sectionsOfCounty(
+  county: number,
+  columns: number,
+  rows: number,
+): Generator<readonly [sx: number, sy: number]> {
+  const across = countiesAcross(columns);
+  const west = (county % across) * COUNTY;
+  const north = Math.floor(county / across) * COUNTY;
+  for (let sy = north; sy < Math.min(rows, north + COUNTY); sy++) {
+    for (let sx = west; sx < Math.min(columns, west + COUNTY); sx++) yield [sx, sy];
   }
 }

@@ -18,7 +18,7 @@ import { type DirtyRow, dirtyRows } from "./dirty.js";
 import { type FieldRow, fieldRows } from "./field-rows.js";
 import { cropOf } from "./rotation.js";
 import { WkbBuffer } from "./wkb.js";
-import type { World } from "./world.js";
+import type { Part, World } from "./world.js";
 
 /** Rows of a batch. */
 const BATCH_ROWS = 16_384;
@@ -69,11 +69,16 @@ export interface TableBatch {
   readonly truth: RecordBatch;
 }
 
-/** The tables in one pass over the land, batch by batch. */
-export function* tableBatches(world: World, years: readonly number[], dirty: boolean): Generator<TableBatch> {
+/** A part's rows of all tables in one pass over its land, batch by batch. The last part has the broken rows, if any. */
+export function* tableBatches(
+  world: World,
+  part: Part,
+  years: readonly number[],
+  dirty: boolean,
+): Generator<TableBatch> {
   const truth = truthSchema(years);
   const wkb = new WkbBuffer();
-  for (const rows of chunks(allRows(world, dirty))) {
+  for (const rows of chunks(allRows(world, part, dirty))) {
     // Every field's polygon, and its clean rows' too; they differ in broken rows alone.
     const raw = fieldBatch(rows, "raw", wkb);
     const broken = rows.some((row) => "fault" in row);
@@ -143,13 +148,13 @@ function faultTruth({ fault }: DirtyRow) {
   return { shape: null, place: null, sure: false, centres: null, area: null, fault };
 }
 
-function* allRows(world: World, dirty: boolean): Generator<FieldRow | DirtyRow> {
-  let firstId: bigint | undefined;
-  for (const row of fieldRows(world)) {
-    firstId ??= row.id;
-    yield row;
+function* allRows(world: World, part: Part, dirty: boolean): Generator<FieldRow | DirtyRow> {
+  yield* fieldRows(world, part);
+  if (!dirty || part.to !== world.parts.at(-1)?.to) return;
+  for (const { id } of fieldRows(world)) {
+    yield* dirtyRows(world, id);
+    return;
   }
-  if (dirty && firstId !== undefined) yield* dirtyRows(world, firstId);
 }
 
 function* chunks<T>(rows: Iterable<T>): Generator<T[]> {

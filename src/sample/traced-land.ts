@@ -17,6 +17,9 @@ export class TracedLand {
   readonly #tracer = new RingTracer();
   readonly #projection: LatticeProjection;
   readonly #border: ((y: number) => number) | undefined;
+  /** Per pixel: its label where its neighbors in the row have it too; 1 where all neighbors have. Edges stay 0. */
+  readonly #inRow = new Uint8Array(SECTION_PIXELS ** 2);
+  readonly #inner = new Uint8Array(SECTION_PIXELS ** 2);
   #traced: { section: TracedSection; rings: TracedRings } | undefined;
   #told: { section: TracedSection; truths: FieldTruth[] } | undefined;
 
@@ -60,33 +63,49 @@ export class TracedLand {
     const west = Math.round((landX - originX) / PIXEL_M) + sx * SECTION_PIXELS;
     const north = Math.round((originY - landY) / PIXEL_M) + sy * SECTION_PIXELS;
     const tallies = fields.map(() => new Tally());
+    const inner = this.#innerPixels(labels);
     for (let y = 0, at = 0; y < SECTION_PIXELS; y++) {
       const row = north + y;
       const abroadFrom = this.#border
         ? Math.ceil((this.#border(originY - (row + 0.5) * PIXEL_M) - originX) / PIXEL_M - 0.5)
         : Number.POSITIVE_INFINITY;
-      for (let x = 0; x < SECTION_PIXELS; x++, at++) {
+      const seen = row >= 0 && row < height;
+      for (let x = 0; x < SECTION_PIXELS; ) {
         const label = labels[at] as number;
+        const first = x;
+        let within = 0;
+        do {
+          within += inner[at++] as number;
+          x++;
+        } while (x < SECTION_PIXELS && labels[at] === label);
         if (label === 0) continue;
-        const col = west + x;
+        const [from, to] = [west + first, west + x];
         const tally = tallies[label - 1] as Tally;
-        tally.add(col, row, isInner(labels, at, x, y, label));
-        if (col < 0 || row < 0 || col >= width || row >= height) continue;
-        tally.centers++;
-        if (col >= abroadFrom) tally.abroad++;
+        tally.add(from, to, row, within);
+        if (!seen) continue;
+        const [left, right] = [Math.max(0, from), Math.min(width, to)];
+        tally.centers += Math.max(0, right - left);
+        tally.abroad += Math.max(0, right - Math.max(left, abroadFrom));
       }
     }
     return tallies.map((tally) => tally.truth(width, height));
   }
-}
 
-/** Whether all neighbors of a pixel belong to its field; those of other sections do not. */
-function isInner(labels: Uint8Array, at: number, x: number, y: number, label: number): boolean {
-  if (x === 0 || y === 0 || x === SECTION_PIXELS - 1 || y === SECTION_PIXELS - 1) return false;
-  for (const row of [at - SECTION_PIXELS, at, at + SECTION_PIXELS]) {
-    if (labels[row - 1] !== label || labels[row] !== label || labels[row + 1] !== label) return false;
+  /** 1 where all neighbors of a pixel belong to its field; those of other sections do not. */
+  #innerPixels(labels: Uint8Array): Uint8Array {
+    const [inRow, inner] = [this.#inRow, this.#inner];
+    for (let at = 1; at < labels.length - 1; at++) {
+      const label = labels[at] as number;
+      inRow[at] = labels[at - 1] === label && labels[at + 1] === label ? label : 0;
+    }
+    for (let y = 1; y < SECTION_PIXELS - 1; y++) {
+      for (let at = y * SECTION_PIXELS + 1, end = at + SECTION_PIXELS - 2; at < end; at++) {
+        const label = inRow[at] as number;
+        inner[at] = label !== 0 && inRow[at - SECTION_PIXELS] === label && inRow[at + SECTION_PIXELS] === label ? 1 : 0;
+      }
+    }
+    return inner;
   }
-  return true;
 }
 
 /** What is counted of one field. */
@@ -100,11 +119,12 @@ class Tally {
   #north = Number.POSITIVE_INFINITY;
   #south = Number.NEGATIVE_INFINITY;
 
-  add(col: number, row: number, inner: boolean): void {
-    this.#pixels++;
-    if (inner) this.#inner++;
-    this.#west = Math.min(this.#west, col);
-    this.#east = Math.max(this.#east, col + 1);
+  /** Pixels `from` up to but not including `to` of a row. */
+  add(from: number, to: number, row: number, inner: number): void {
+    this.#pixels += to - from;
+    this.#inner += inner;
+    this.#west = Math.min(this.#west, from);
+    this.#east = Math.max(this.#east, to);
     this.#north = Math.min(this.#north, row);
     this.#south = Math.max(this.#south, row + 1);
   }

@@ -52,11 +52,18 @@ const JAGGED_REACH = 2;
 const LAYOUTS = { quarters: 860, halves: 90, whole: 50 };
 const QUARTERS = { quarter: 220, pivot: 110, eighties: 270, forties: 260, strips: 140 };
 
+const NO_LABELS = new Uint8Array(AREA);
+
+/** A section in which nothing is farmed. */
+export function emptySection(sx: number, sy: number): TracedSection {
+  return { sx, sy, labels: NO_LABELS, fields: [] };
+}
+
 /** The section's fields, as a classifier that looks at single pixels would find them. */
 export function planTracedSection(seed: number, sx: number, sy: number): TracedSection {
   const random = new Random(hash(seed, sx, sy, PLAN));
   const use = random.next() * 1000;
-  if (use < IDLE) return { sx, sy, labels: new Uint8Array(AREA), fields: [] };
+  if (use < IDLE) return emptySection(sx, sy);
   const canvas = new Canvas(random);
   if (use < IDLE + RANGE) canvas.range();
   else canvas.farm();
@@ -84,6 +91,15 @@ interface Box {
   readonly x1: number;
   readonly y1: number;
 }
+
+/** Room for a section's runs of pixels, used again: to make it anew costs as much as to fill it. */
+const RUNS = {
+  starts: new Uint16Array(AREA),
+  ends: new Uint16Array(AREA),
+  parent: new Uint16Array(AREA),
+  pixels: new Uint16Array(AREA),
+  label: new Uint8Array(AREA),
+};
 
 /** The pixels of a section while it is divided. */
 class Canvas {
@@ -131,58 +147,54 @@ class Canvas {
   /** Fields as 4-connected pieces, those that are too small left out. */
   pieces(): { labels: Uint8Array; pieces: Piece[] } {
     const owner = this.#owner;
-    const part = new Uint16Array(AREA);
-    // Union-find over the parts of rows; the lowest number stands for all.
-    const parent = new Uint16Array(AREA / 2 + 1);
-    const pixels = new Uint16Array(AREA / 2 + 1);
+    // Runs of pixels of one owner within a row: their start, end, and the lowest run that they hang together with.
+    const { starts, ends, parent, pixels, label } = RUNS;
     const root = (of: number): number => {
       let at = of;
       while (parent[at] !== at) at = parent[at] as number;
       return at;
     };
-    let parts = 0;
-    for (let y = 0, at = 0; y < SECTION_PIXELS; y++) {
-      // What the pixel to the west is, and its part.
-      let [before, mine] = [0, 0];
-      for (let x = 0; x < SECTION_PIXELS; x++, at++) {
+    let runs = 0;
+    for (let y = 0, before = 0; y < SECTION_PIXELS; y++) {
+      const [first, rowEnd] = [runs, (y + 1) * SECTION_PIXELS];
+      for (let at = y * SECTION_PIXELS; at < rowEnd; ) {
         const own = owner[at] as number;
-        const same = own === before;
-        before = own;
+        const start = at;
+        while (at < rowEnd && owner[at] === own) at++;
         if (own === 0) continue;
-        const north = y > 0 && owner[at - SECTION_PIXELS] === own ? (part[at - SECTION_PIXELS] as number) : 0;
-        if (!same) {
-          if (north === 0) parent[++parts] = parts;
-          mine = north || parts;
-        } else if (north !== 0 && north !== mine) {
-          const [a, b] = [root(mine), root(north)];
+        starts[runs] = start;
+        ends[runs] = at;
+        parent[runs] = runs;
+        // The row above has its runs in order, and both rows are gone through once.
+        while (before < first && (ends[before] as number) + SECTION_PIXELS <= start) before++;
+        for (let above = before; above < first && (starts[above] as number) + SECTION_PIXELS < at; above++) {
+          if (owner[starts[above] as number] !== own) continue;
+          const [a, b] = [root(runs), root(above)];
           parent[Math.max(a, b)] = Math.min(a, b);
-          mine = north;
         }
-        part[at] = mine;
-        pixels[mine] = (pixels[mine] as number) + 1;
+        runs++;
       }
+      before = first;
     }
-    // A part's parent has a lower number, so one pass downwards adds up, and one upwards gives labels.
-    for (let i = parts; i > 0; i--) {
-      const of = parent[i] as number;
-      if (of !== i) pixels[of] = (pixels[of] as number) + (pixels[i] as number);
+    pixels.fill(0, 0, runs);
+    for (let run = runs - 1; run >= 0; run--) {
+      const here = (pixels[run] as number) + (ends[run] as number) - (starts[run] as number);
+      pixels[run] = here;
+      const of = parent[run] as number;
+      if (of !== run) pixels[of] = (pixels[of] as number) + here;
     }
     const labels = new Uint8Array(AREA);
-    const label = new Uint8Array(parts + 1);
+    label.fill(0, 0, runs);
     const pieces: Piece[] = [];
-    for (let at = 0, last = 0; at < AREA; at++) {
-      const mine = part[at] as number;
-      if (mine === 0) continue;
-      if (mine !== last) {
-        const of = parent[mine] as number;
-        if (of !== mine) label[mine] = label[of] as number;
-        else if (label[mine] === 0 && (pixels[mine] as number) >= MIN_PIXELS && pieces.length < MAX_FIELDS) {
-          pieces.push({ kind: this.#kinds[owner[at] as number] as TracedKind, pixels: pixels[mine] as number });
-          label[mine] = pieces.length;
-        }
-        last = mine;
+    for (let run = 0; run < runs; run++) {
+      const of = parent[run] as number;
+      if (of !== run) label[run] = label[of] as number;
+      else if ((pixels[run] as number) >= MIN_PIXELS && pieces.length < MAX_FIELDS) {
+        const kind = this.#kinds[owner[starts[run] as number] as number] as TracedKind;
+        pieces.push({ kind, pixels: pixels[run] as number });
+        label[run] = pieces.length;
       }
-      labels[at] = label[mine] as number;
+      if (label[run] !== 0) labels.fill(label[run] as number, starts[run], ends[run]);
     }
     return { labels, pieces };
   }

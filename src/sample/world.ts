@@ -1,9 +1,17 @@
+import { mapOrdered } from "../parallel/map-ordered.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { isFarmed, planSpread, type Spread, type Spreading } from "./density.js";
 import { hash } from "./random.js";
 import { WindingLine } from "./river.js";
 import { FIELDS_PER_SECTION, planSection, type Section } from "./section.js";
-import { rankOf, SECTION_M, sectionsByRank } from "./survey.js";
-import { planTracedSection, SECTION_PIXELS, TRACED_FIELDS_PER_SECTION, type TracedSection } from "./traced-section.js";
+import { COUNTY, countiesAcross, countyOf, rankOf, SECTION_M, sectionsByRank, sectionsOfCounty } from "./survey.js";
+import {
+  emptySection,
+  planTracedSection,
+  SECTION_PIXELS,
+  TRACED_FIELDS_PER_SECTION,
+  type TracedSection,
+} from "./traced-section.js";
 
 export const PIXEL_M = 30;
 /** Middle of the world in EPSG:5070: central Kansas. */
@@ -16,6 +24,11 @@ const WEST_LIMIT = -2_356_095;
 const NORTH_LIMIT = 3_172_605;
 const SOUTH_LIMIT = 276_915;
 const EAST_LIMIT = 2_258_235;
+/** The real CDL's raster in pixels. */
+const NATIONAL_WIDTH = 153_811;
+const NATIONAL_HEIGHT = 96_523;
+/** Fewest fields of a part, which one worker makes the tables of; whole counties. */
+const PART_FIELDS = 32_000;
 /** Land of the western- and northernmost sections that lies outside the raster: drawn, and traced from pixels. */
 const CUT_M = { drawn: 163.27, csb: 9 * PIXEL_M };
 /** A section's side in meters, and how many fields it has on average. */
@@ -55,65 +68,198 @@ export interface World {
   /** Rank of the last section with fields, and how many it has. */
   readonly lastRank: number;
   readonly lastFields: number;
+  /** Where sections are farmed; absent where all may be. */
+  readonly spreading?: Spreading;
+  /** What workers make one by one; in the order of the field files. */
+  readonly parts: readonly Part[];
+}
+
+/** Counties `from` up to but not including `to`. */
+export interface Part {
+  readonly from: number;
+  readonly to: number;
+  readonly fields: number;
+}
+
+/** What a world is planned from. */
+export interface WorldOptions {
+  readonly seed: number;
+  readonly fields: number;
+  readonly shapes: Shapes;
+  /** Even: every section may be farmed. Us: most of the Midwest is, little of the West. */
+  readonly like?: Spread;
+  /** The raster is as large as the national one, whatever the number of fields. */
+  readonly national?: boolean;
 }
 
 /** A world of exactly `fields` fields, about as wide as high. */
 export function planWorld(seed: number, fields: number, shapes: Shapes = "drawn"): World {
-  const { columns, rows, counts } = layOut(seed, fields, shapes);
-  const cut = countTo(fields, columns, rows, counts);
-  const [sectionM, cutM] = [SECTIONS_M[shapes], CUT_M[shapes]];
-  const width = Math.ceil((columns * sectionM - cutM + MARGIN_M) / PIXEL_M);
-  const height = Math.ceil((rows * sectionM - cutM + MARGIN_M) / PIXEL_M);
-  const originX = onGrid(CENTRE_X - (width * PIXEL_M) / 2, WEST_LIMIT, EAST_LIMIT - width * PIXEL_M);
-  const originY = onGrid(CENTRE_Y + (height * PIXEL_M) / 2, SOUTH_LIMIT + height * PIXEL_M, NORTH_LIMIT);
-  const [landX, landY] = [originX - cutM, originY + cutM];
-  return { seed, shapes, sectionM, fields, columns, rows, originX, originY, width, height, landX, landY, ...cut };
+  return planWorldOf({ seed, fields, shapes });
 }
 
-interface LandLayout {
+/** A world as asked for, planned by this thread alone. */
+export function planWorldOf(options: WorldOptions): World {
+  for (let attempt = 0; ; attempt++) {
+    const land = new Land(options, attempt);
+    while (land.wantsMore) land.add(countSections(land.nextRows()));
+    if (land.isComplete) return land.world();
+  }
+}
+
+/**
+ * A world as asked for, its sections counted by workers.
+ *
+ * @param count  runs `countSections` in a worker.
+ */
+export async function planWorldWith(
+  options: WorldOptions,
+  threads: number,
+  count: (rows: SectionRows) => Promise<Uint8Array>,
+): Promise<World> {
+  for (let attempt = 0; ; attempt++) {
+    const land = new Land(options, attempt);
+    for await (const counts of mapOrdered(land.allRows(), 2 * threads, count)) {
+      land.add(counts);
+      if (!land.wantsMore) break;
+    }
+    if (land.isComplete) return land.world();
+  }
+}
+
+/** Rows of sections whose fields are to be counted. */
+export interface SectionRows {
+  readonly seed: number;
+  readonly shapes: Shapes;
+  readonly spreading?: Spreading;
   readonly columns: number;
-  readonly rows: number;
-  /** Fields of every section, row by row. */
-  readonly counts: Uint8Array;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** Fewest rows of sections that hold all fields. */
-function layOut(seed: number, fields: number, shapes: Shapes): LandLayout {
-  const sections = Math.max(1, fields / FIELDS_PER[shapes]);
-  const rowsFor = (columns: number) => Math.ceil(sections / columns);
-  const square = Math.max(1, Math.round(Math.sqrt(sections)));
-  const columns = rowsFor(square) <= MAX_ROWS ? square : Math.ceil(sections / (MAX_ROWS - 20));
-  const counts = new Uint8Array(Math.min(columns, MAX_COLUMNS) * MAX_ROWS);
-  let rows = 0;
-  for (let count = 0; count < fields; rows++) {
-    if (rows === MAX_ROWS || columns > MAX_COLUMNS) {
-      const expected = `at most about ${Math.floor((MAX_COLUMNS * MAX_ROWS * FIELDS_PER[shapes]) / 1e6)} million`;
+/** @returns fields of every section, row by row. */
+export function countSections({ seed, shapes, spreading, columns, from, to }: SectionRows): Uint8Array {
+  const counts = new Uint8Array(columns * (to - from));
+  for (let sy = from, at = 0; sy < to; sy++) {
+    for (let sx = 0; sx < columns; sx++, at++) {
+      if (isFarmed(spreading, seed, sx, sy)) counts[at] = PLANS[shapes](seed, sx, sy).fields.length;
+    }
+  }
+  return counts;
+}
+
+/** The land while it is laid out: sections in rows, from north to south, until all fields have a place. */
+class Land {
+  readonly #columns: number;
+  readonly #maxRows: number;
+  readonly #spreading: Spreading | undefined;
+  readonly #counts: Uint8Array;
+  #rows = 0;
+  #asked = 0;
+  #fields = 0;
+
+  constructor(
+    private readonly options: WorldOptions,
+    attempt: number,
+  ) {
+    const { fields, shapes, like = "even", national = false } = options;
+    const sectionM = SECTIONS_M[shapes];
+    const limits = national
+      ? {
+          columns: sectionsAlong(NATIONAL_WIDTH, sectionM, CUT_M[shapes]),
+          rows: sectionsAlong(NATIONAL_HEIGHT, sectionM, CUT_M[shapes]),
+        }
+      : { columns: MAX_COLUMNS, rows: MAX_ROWS };
+    const sections = Math.max(1, fields / FIELDS_PER[shapes]);
+    const spread = planSpread({ like, national, sections, limits, attempt });
+    if (spread === undefined) {
+      const expected = `at most about ${Math.floor((limits.columns * limits.rows * FIELDS_PER[shapes]) / 1e6)} million`;
       throw new PipelineError("usage", "So many fields do not fit into the country", { expected, received: fields });
     }
-    for (let sx = 0; sx < columns; sx++) {
-      const here = PLANS[shapes](seed, sx, rows).fields.length;
-      counts[rows * columns + sx] = here;
-      count += here;
+    this.#spreading = spread.spreading;
+    this.#columns = spread.columns;
+    this.#maxRows = spread.rows;
+    this.#counts = new Uint8Array(this.#columns * this.#maxRows);
+  }
+
+  get isComplete(): boolean {
+    return this.#fields >= this.options.fields;
+  }
+
+  get wantsMore(): boolean {
+    return !this.isComplete && this.#rows < this.#maxRows;
+  }
+
+  nextRows(): SectionRows {
+    const { seed, shapes } = this.options;
+    const [from, to] = [this.#asked, Math.min(this.#maxRows, this.#asked + COUNTY)];
+    this.#asked = to;
+    const spreading = this.#spreading;
+    return { seed, shapes, ...(spreading && { spreading }), columns: this.#columns, from, to };
+  }
+
+  *allRows(): Generator<SectionRows> {
+    while (this.#asked < this.#maxRows) yield this.nextRows();
+  }
+
+  /** Take the counts of the next rows: a row of counties; of an even land only those that are needed. */
+  add(counts: Uint8Array): void {
+    const columns = this.#columns;
+    for (let at = 0; at < counts.length && (this.#spreading || this.wantsMore); at += columns) {
+      const row = counts.subarray(at, at + columns);
+      this.#counts.set(row, this.#rows++ * columns);
+      for (const count of row) this.#fields += count;
     }
   }
-  return { columns, rows, counts };
+
+  world(): World {
+    const { seed, fields, shapes, national = false } = this.options;
+    const [columns, spreading] = [this.#columns, this.#spreading];
+    // A country has its whole size, even where the last fields lie north of its end.
+    const rows = spreading ? this.#maxRows : this.#rows;
+    const cut = this.#cut(rows);
+    const [sectionM, cutM] = [SECTIONS_M[shapes], CUT_M[shapes]];
+    const pixels = (sections: number) => Math.ceil((sections * sectionM - cutM + MARGIN_M) / PIXEL_M);
+    const [width, height] = national ? [NATIONAL_WIDTH, NATIONAL_HEIGHT] : [pixels(columns), pixels(rows)];
+    const [originX, originY] = national
+      ? [WEST_LIMIT, NORTH_LIMIT]
+      : [
+          onGrid(CENTRE_X - (width * PIXEL_M) / 2, WEST_LIMIT, EAST_LIMIT - width * PIXEL_M),
+          onGrid(CENTRE_Y + (height * PIXEL_M) / 2, SOUTH_LIMIT + height * PIXEL_M, NORTH_LIMIT),
+        ];
+    const [landX, landY] = [originX - cutM, originY + cutM];
+    const place = { originX, originY, width, height, landX, landY };
+    return { seed, shapes, sectionM, fields, columns, rows, ...place, ...cut, ...(spreading && { spreading }) };
+  }
+
+  /** The section and its field after which the world has all its fields, and the parts up to there. */
+  #cut(rows: number): { lastRank: number; lastFields: number; parts: Part[] } {
+    const [columns, counts] = [this.#columns, this.#counts];
+    const parts: Part[] = [];
+    let left = this.options.fields;
+    let [rank, from, inPart, county] = [0, 0, 0, 0];
+    for (const [sx, sy] of sectionsByRank(columns, rows)) {
+      const here = countyOf(sx, sy, columns);
+      if (here !== county && inPart >= PART_FIELDS) {
+        parts.push({ from, to: here, fields: inPart });
+        [from, inPart] = [here, 0];
+      }
+      county = here;
+      const count = counts[sy * columns + sx] as number;
+      if (count >= left) {
+        parts.push({ from, to: here + 1, fields: inPart + left });
+        return { lastRank: rank, lastFields: left, parts };
+      }
+      left -= count;
+      inPart += count;
+      rank++;
+    }
+    throw new Error(`${left} fields have no place`);
+  }
 }
 
-function countTo(
-  fields: number,
-  columns: number,
-  rows: number,
-  counts: Uint8Array,
-): { lastRank: number; lastFields: number } {
-  let left = fields;
-  let rank = 0;
-  for (const [sx, sy] of sectionsByRank(columns, rows)) {
-    const count = counts[sy * columns + sx] as number;
-    if (count >= left) return { lastRank: rank, lastFields: left };
-    left -= count;
-    rank++;
-  }
-  throw new Error(`${left} fields have no place`);
+/** Sections that fit along so many pixels. */
+function sectionsAlong(pixels: number, sectionM: number, cutM: number): number {
+  return Math.floor((pixels * PIXEL_M - MARGIN_M + cutM) / sectionM);
 }
 
 const PLANS = { drawn: planSection, csb: planTracedSection };
@@ -139,27 +285,38 @@ export function sectionOf(world: World, sx: number, sy: number): Section {
 
 /** The same for traced fields: pixels of no field outside, and beyond the last. */
 export function tracedSectionOf(world: World, sx: number, sy: number): TracedSection {
-  const section = planTracedSection(world.seed, sx, sy);
   const kept = fieldsKept(world, sx, sy);
+  if (kept === 0) return emptySection(sx, sy);
+  const section = planTracedSection(world.seed, sx, sy);
   if (kept >= section.fields.length) return section;
   const labels = section.labels.map((label) => (label > kept ? 0 : label));
   return { ...section, labels, fields: section.fields.slice(0, kept) };
 }
 
 /** How many of a section's fields the world has: none outside, those up to the last field in the last section. */
-function fieldsKept({ columns, rows, lastRank, lastFields }: World, sx: number, sy: number): number {
-  if (sx < 0 || sy < 0 || sx >= columns || sy >= rows) return 0;
+function fieldsKept(world: World, sx: number, sy: number): number {
+  const { seed, columns, rows, lastRank, lastFields, spreading } = world;
+  if (sx < 0 || sy < 0 || sx >= columns || sy >= rows || !isFarmed(spreading, seed, sx, sy)) return 0;
   const rank = rankOf(sx, sy, columns, rows);
   return rank < lastRank ? Number.POSITIVE_INFINITY : rank === lastRank ? lastFields : 0;
 }
 
-/** Places of all sections that may have fields, in the order of the field files. */
-export function* settledSections(world: World): Generator<readonly [sx: number, sy: number]> {
-  let rank = 0;
-  for (const place of sectionsByRank(world.columns, world.rows)) {
-    if (rank++ > world.lastRank) return;
-    yield place;
+/** Places of a part's sections that may have fields, in the order of the field files. */
+export function* settledSections(
+  { columns, rows, lastRank }: World,
+  { from, to }: Pick<Part, "from" | "to">,
+): Generator<readonly [sx: number, sy: number]> {
+  for (let county = from; county < to; county++) {
+    for (const [sx, sy] of sectionsOfCounty(county, columns, rows)) {
+      if (rankOf(sx, sy, columns, rows) > lastRank) return;
+      yield [sx, sy];
+    }
   }
+}
+
+/** Every county of a world. */
+export function wholeWorld({ columns, rows }: World): Part {
+  return { from: 0, to: countiesAcross(columns) * Math.ceil(rows / COUNTY), fields: Number.NaN };
 }
 
 /**

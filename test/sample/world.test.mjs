@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fieldRows } from "../../dist/sample/field-rows.js";
 import { Painter } from "../../dist/sample/painter.js";
 import { rankOf, sectionsByRank } from "../../dist/sample/survey.js";
-import { planWorld } from "../../dist/sample/world.js";
+import { planWorld, planWorldOf, sectionOf, tracedSectionOf } from "../../dist/sample/world.js";
 
 const SHAPES = ["drawn", "csb"];
 
@@ -80,4 +80,52 @@ test("years differ in crops, not in land", () => {
   }
   assert.ok(changed > 0.3 * a.length, `${changed} of ${a.length} pixels changed`);
   assert.ok(moved < 0.1 * a.length, `${moved} of ${a.length} pixels became land or field`);
+});
+
+test("fields spread as in the United States lie in the Midwest, few in the West", () => {
+  for (const shapes of SHAPES) {
+    const world = planWorldOf({ seed: 7, fields: 40_000, shapes, like: "us" });
+    assert.equal(
+      world.parts.reduce((sum, part) => sum + part.fields, 0),
+      40_000,
+    );
+    assert.ok(Math.abs(world.width / world.height / (153_811 / 96_523) - 1) < 0.1, `${world.width} x ${world.height}`);
+    let [west, middle, rows] = [0, 0, 0];
+    for (let sy = 0; sy < world.rows; sy++) {
+      for (let sx = 0; sx < world.columns; sx++) {
+        const { length } = (shapes === "csb" ? tracedSectionOf : sectionOf)(world, sx, sy).fields;
+        rows += length;
+        if (sx < 0.3 * world.columns) west += length;
+        if (Math.abs(sx / world.columns - 0.6) < 0.15) middle += length;
+      }
+    }
+    assert.equal(rows, 40_000);
+    assert.ok(middle > 5 * west && west > 0, `${middle} in the middle, ${west} in the west`);
+  }
+});
+
+test("a national raster has the size and place of the CDL's, however few the fields", () => {
+  for (const like of ["even", "us"]) {
+    const world = planWorldOf({ seed: 7, fields: 3000, shapes: "csb", like, national: true });
+    const { width, height, originX, originY } = world;
+    assert.deepEqual([width, height, originX, originY], [153_811, 96_523, -2_356_095, 3_172_605]);
+    let fields = 0;
+    for (const { id } of fieldRows(world)) if (id > 0n) fields++;
+    assert.equal(fields, 3000);
+    const south = Math.floor((world.parts.at(-1).to - 1) / Math.ceil(world.columns / 12)) * 12;
+    assert.ok(south > 1000, `the last fields lie in row ${south} of ${world.rows}`);
+  }
+  assert.throws(() => planWorldOf({ seed: 7, fields: 5e7, shapes: "csb", national: true }), { kind: "usage" });
+});
+
+test("parts are whole counties and have all fields in order", () => {
+  const world = planWorld(7, 150_000, "csb");
+  assert.ok(world.parts.length > 3);
+  const all = Array.from(fieldRows(world), (row) => row.id);
+  const byPart = world.parts.flatMap((part) => {
+    const ids = Array.from(fieldRows(world, part), (row) => row.id);
+    assert.equal(ids.length, part.fields);
+    return ids;
+  });
+  assert.deepEqual(byPart, all);
 });
