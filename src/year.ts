@@ -32,6 +32,8 @@ async function year(args: Arguments, ctx: Context, { logTo }: CommandTools) {
   if (args.own.check === true) return check(args, ctx);
   const years = yearsOf(args);
   const selection = selectionOf(args);
+  if (args.own.port !== undefined && args.own.serve !== true)
+    throw new PipelineError("usage", "--port goes with --serve");
   if (args.own["dry-run"] === true) return plan(years, selection, args, ctx);
   if (years.length > 1) return severalYears(years, selection, args, ctx, logTo);
   const { runYear } = await import("./year/run-year.js");
@@ -53,6 +55,21 @@ async function check({ positionals, options, own }: Arguments, ctx: Context) {
   if (changed.length > 0) process.exitCode = EXIT_CODES.input;
   if (!options.json) process.stdout.write(`${files} files read in full, ${changed.length} not as recorded\n`);
   return checked;
+}
+
+/** The map of all years that are there, once these are made. */
+async function thenServe(args: Arguments, ctx: Context, tools: CommandTools): Promise<void> {
+  if (args.own.check === true) throw new PipelineError("usage", "--check and --serve exclude each other");
+  const selection = selectionOf(args);
+  if (!isSelected("publish", selection))
+    throw new PipelineError("usage", "--serve shows what is published: leave --only and --until out");
+  const { readPort, serveMap } = await import("./view/server/serve-map.js");
+  const port = readPort(args.own.port as string | undefined);
+  await year({ ...args, options: { ...args.options, json: false } }, ctx, tools);
+  const { runHistory } = await import("./history/run-history.js");
+  const { yearsThere } = await import("./history/step.js");
+  await runHistory(args.options, { years: yearsThere(args.options), csv: false }, false, ctx);
+  await serveMap(args.options, { port }, ctx);
 }
 
 async function plan(years: readonly number[], selection: Selection, { options }: Arguments, ctx: Context) {
@@ -137,10 +154,13 @@ await main(
         type: "boolean",
         help: "read all files of the years, or of all years, in full and compare them with the records; change nothing",
       },
+      serve: { type: "boolean", help: "then show the map in the browser, until Ctrl-C" },
+      port: { type: "string", help: "with --serve: port to listen on; 0 for any free one [8080]" },
     },
     examples: ["node dist/year.js 2018-2020 --root work/demo", "node dist/year.js 2020 --root work/demo --dry-run"],
   },
-  year,
+  (args, ctx, tools) =>
+    args.own.serve === true && args.own["dry-run"] !== true ? thenServe(args, ctx, tools) : year(args, ctx, tools),
   { logFile },
 );
 
