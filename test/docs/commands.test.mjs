@@ -132,7 +132,7 @@ describe("the commands of", () => {
       let variables = "";
       for (const line of lines) {
         // Folders of the cluster are this world's.
-        if (/^ROOT=/.test(line)) variables += "ROOT=work; ";
+        if (line.startsWith("ROOT=")) variables += "ROOT=work; ";
         else if (/^(export )?\w+=\S*( \w+=\S*)*$/.test(line)) variables += `${line}; `;
         else if (!ELSEWHERE.some(([pattern]) => pattern.test(line))) {
           const { code, stdout, stderr } = await run(own, line, variables);

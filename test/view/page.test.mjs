@@ -575,7 +575,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.equal(await page.locator("#areas thead th").first().textContent(), "hectares");
     const [field] = every(await visible(page), 1);
     await page.mouse.move(field.left, field.top);
-    await page.waitForFunction(() => / ha$/.test(document.querySelector("#tip .value")?.textContent ?? ""));
+    await page.waitForFunction(() => document.querySelector("#tip .value")?.textContent.endsWith(" ha"));
     await page.mouse.click(field.left, field.top);
     await page.waitForSelector("#field .history");
     assert.match(await page.locator("#field h2 small").textContent(), / ha · .* acres$/);
@@ -615,7 +615,10 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     const header = fetched.filter((range) => range.startsWith("0-"));
     assert.equal(header.length, 1);
     assert.equal(new Set(fetched).size, fetched.length, "each once");
-    assert.deepEqual(new Set(fetched.filter((range) => !range.startsWith("0-"))), new Set(inView.map(([range]) => range)));
+    assert.deepEqual(
+      new Set(fetched.filter((range) => !range.startsWith("0-"))),
+      new Set(inView.map(([range]) => range)),
+    );
     // Whoever turns to the timeline is likely to want the years beside it.
     await page.hover("#year-slider");
     const near = new URL(years.find(({ year }) => year === 2017).archive.url, viewer.url).href;
@@ -696,14 +699,16 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.equal(await page.locator("#notice").textContent(), "No data for 2019");
     assert.doesNotMatch(await page.locator("#crops").textContent(), /%/, "nor its shares");
     await page.waitForTimeout(200);
-    const known = new Set([LIGHT.ground, LIGHT.fabric]);
-    const { checked } = await checkColours(page, 2018, () => LIGHT.fabric).catch(async () => {
-      const png = readPng(join(world.folder, "page.png"));
-      const seen = await visible(page);
-      for (const { left, top } of seen) assert.ok(known.has(png.at(left, top)), png.at(left, top));
-      return { checked: seen.length };
-    });
-    assert.ok(checked > 100);
+    const path = join(world.folder, "page.png");
+    await page.screenshot({ path });
+    const png = readPng(path);
+    const places = await visible(page);
+    assert.ok(places.length > 100);
+    for (const { left, top } of places) {
+      const color = png.at(left, top);
+      const channels = [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16));
+      assert.ok(Math.max(...channels) - Math.min(...channels) < 16, `${color} is no gray`);
+    }
   });
 
   test("over a bucket's URL the page talks to this server alone", async (t) => {

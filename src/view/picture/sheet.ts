@@ -124,7 +124,10 @@ function stripLegends(
       columns: columnsOf(mapWidth),
     }));
   }
-  const names = legendRows(palette, areas, STRIP_LEGEND_CROPS).map(({ share: _, ...row }) => row);
+  const names = legendRows(palette, areas, STRIP_LEGEND_CROPS).map(({ name, color }) => ({
+    name,
+    ...(color !== undefined && { color }),
+  }));
   const room = width - 2 * PADDING * unit;
   return [{ rows: names, x: PADDING * unit, width: room, columns: columnsOf(room) }];
 }
