@@ -17,5 +17,6 @@ export type { Window } from "./kernel/raster.js";
 export { type ErrorKind, EXIT_CODES, PipelineError } from "./pipeline/errors.js";
 export type { Grid } from "./raster/grid.js";
 export { openRaster, type Raster } from "./raster/raster.js";
+export { openRemoteRaster } from "./raster/remote-raster.js";
 export { type EngineOptions, type ZonalColumns, ZonalEngine, type ZonalOptions } from "./zonal/engine.js";
 export type { PixelOptions } from "./zones/pixel-rule.js";

@@ -1,15 +1,15 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import type { Options } from "./config/options.js";
 import { keepRootOptions } from "./config/root-options.js";
 import type { Run } from "./config/run.js";
+import { isRemote, type RemoteAccess } from "./network/remote-access.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { InputFiles } from "./pipeline/input-files.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Grid } from "./raster/grid.js";
-import { isRemote } from "./raster/remote-url.js";
 import type { Base } from "./tiles/base.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
@@ -72,18 +72,37 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const { openRaster } = await import("./raster/raster.js");
   const { withFieldsParquet } = await import("./fields/vector-source.js");
   const { zonesOrigin } = await import("./zones/zone-reader.js");
-  const { rasterFiles } = await import("./download/raster-file.js");
+  const { rasterFiles } = await import("./raster/raster-file.js");
   const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
-  const rasters = new Inputs(...rasterFiles(rasterPath));
-  const { grid } = openRaster(rasterPath);
+  const { remoteAccess } = await import("./network/remote-access.js");
+  const { withLocalFields } = await import("./fields/remote-fields.js");
+  const access = remoteAccess(options);
+  const rasters = isRemote(rasterPath) ? new Inputs() : new Inputs(...rasterFiles(rasterPath));
+  const grid = isRemote(rasterPath) ? await remoteGrid(rasterPath, access, ctx) : openRaster(rasterPath).grid;
   await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
   const vector = { layer: options.layer, idColumn: options.idColumn };
   const { withOutputLocks } = await import("./pipeline/output.js");
   return withOutputLocks([out], ctx, (locked) =>
-    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) =>
-      makeIndex(parquet, grid, rasters, out, options, locked),
+    withLocalFields(fieldsPath, out, access, locked, (local) =>
+      withFieldsParquet(local, vector, out, locked, (parquet) =>
+        makeIndex(parquet, grid, rasters, out, options, locked),
+      ),
     ),
   );
+}
+
+/** Of a raster at a URL, of which the header alone is read where that is possible. */
+async function remoteGrid(url: string, access: RemoteAccess, ctx: Context): Promise<Grid> {
+  const { mkdtempSync } = await import("node:fs");
+  const { tmpdir } = await import("node:os");
+  const { RemoteRaster } = await import("./raster/remote-raster.js");
+  const { removeTree } = await import("./pipeline/remove-tree.js");
+  const folder = mkdtempSync(join(tmpdir(), "fields-pipeline-raster-"));
+  try {
+    return (await RemoteRaster.open(url, join(folder, "raster"), access, ctx)).raster().grid;
+  } finally {
+    removeTree(folder);
+  }
 }
 
 async function makeIndex(
@@ -158,6 +177,11 @@ await main(
       "coverage",
       "batch",
       "threads",
+      "retries",
+      "proxy",
+      "endpoint",
+      "s3Region",
+      "profile",
       "json",
       "quiet",
     ],

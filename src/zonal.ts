@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { parseYears } from "./config/years.js";
+import { isRemote } from "./network/remote-access.js";
 import { PipelineError } from "./pipeline/errors.js";
-import { isRemote } from "./raster/remote-url.js";
 import type { Job } from "./zonal/command.js";
 
 /** One raster and one table, or, with --years, one of each a year. */
@@ -50,6 +50,11 @@ await main(
       "weights",
       "batch",
       "threads",
+      "retries",
+      "proxy",
+      "endpoint",
+      "s3Region",
+      "profile",
       "json",
       "quiet",
     ],

@@ -2,7 +2,9 @@ import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, stat
 import { dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import { fetchFile } from "../network/fetch-file.js";
 import { ProxyRules } from "../network/proxy.js";
+import type { FetchTiming } from "../network/retry.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
@@ -12,8 +14,7 @@ import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/re
 import { redact, redactedIdentity } from "../pipeline/redact.js";
 import { removeTree } from "../pipeline/remove-tree.js";
 import type { Step } from "../pipeline/step.js";
-import { type FetchTiming, fetchFile } from "./fetch.js";
-import { rasterDigest, rasterFiles, rasterFormat } from "./raster-file.js";
+import { rasterDigest, rasterFiles, rasterFormat } from "../raster/raster-file.js";
 import { checkFolder, putFolder, removeDownloaded } from "./raster-folder.js";
 import { locateSource, type Source } from "./source.js";
 import { chooseRaster, extractRaster } from "./zip.js";
@@ -72,7 +73,6 @@ export function downloadStep(
     record,
     errorKind: "network",
     files,
-    inFull: options.verifyInputs === "full",
     inputs,
     resumable: true,
     async validate() {
@@ -164,7 +164,7 @@ function readSource(
 ): { source: Source; inputs: Inputs } {
   try {
     const source = locateSource(template, year);
-    if (source.place === "local") for (const path of rasterFiles(source.file)) files.recordSource(path);
+    if (source.place === "local") for (const path of rasterFiles(source.file)) files.watch(path);
     return { source, inputs: inputsOf(source, record) };
   } catch (error) {
     throw asPipelineError(error, "input", "Cannot read the CDL source", { year });

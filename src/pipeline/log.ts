@@ -9,3 +9,6 @@ export interface Log {
   /** The same log with these fields on every line. */
   with(fields: LogFields): Log;
 }
+
+/** A log that says nothing; for library use. */
+export const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT_LOG };

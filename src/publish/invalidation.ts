@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CloudFrontClient, CreateInvalidationCommand, GetInvalidationCommand } from "@aws-sdk/client-cloudfront";
+import { type AwsAccess, awsClientConfig } from "../network/aws-client.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { type AwsAccess, awsClientConfig } from "./aws-client.js";
 
 /** CloudFront is one service for the world, signed for this region. */
 const CLOUDFRONT_REGION = "us-east-1";

@@ -12,10 +12,10 @@ import {
   type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
+import { awsCode } from "../network/aws-errors.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
-import { awsCode } from "./aws-errors.js";
 import type { PutFileOptions, SourceFile } from "./target.js";
 
 /** S3's own limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */

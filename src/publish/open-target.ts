@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Layout, Options } from "../config/config.js";
+import { checkEndpoint } from "../network/aws-client.js";
 import { ProxyRules } from "../network/proxy.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { Target } from "./target.js";
@@ -45,18 +46,6 @@ function folderOf(text: string): string {
   } catch {
     throw badTarget(text);
   }
-}
-
-function checkEndpoint(endpoint: string | undefined): string | undefined {
-  if (endpoint === undefined) return undefined;
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  // A password in the URL would end up in logs and records.
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
-    throw new PipelineError("usage", "Option endpoint must be an http:// or https:// URL without user and password", {
-      received: url === undefined ? endpoint : `${url.protocol}//${url.host}`,
-    });
-  }
-  return endpoint.replace(/\/+$/, "");
 }
 
 function badTarget(received: string): PipelineError {

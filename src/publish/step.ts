@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Layout, Options } from "../config/config.js";
+import { awsCode, firstLine } from "../network/aws-errors.js";
 import { ProxyRules } from "../network/proxy.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
@@ -11,7 +12,6 @@ import { SILENT } from "../pipeline/progress.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
-import { awsCode, firstLine } from "./aws-errors.js";
 import { invalidate, invalidationDone, invalidationPaths } from "./invalidation.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
@@ -91,7 +91,6 @@ export function publishStep(
     // An upload that was cut off leaves a note of its parts there.
     resumable: true,
     files,
-    inFull: options.verifyInputs === "full",
     inputs: {
       archive: archive.digest,
       target: target.name,
@@ -160,11 +159,6 @@ export function publishStep(
       const receipt = { year, target: target.name, url, key, manifest: manifest.key, bytes: facts.bytes, checksum };
       writeFileSync(partial, `${JSON.stringify({ ...receipt, invalidation: facts.invalidation }, null, 2)}\n`);
       return facts;
-    },
-
-    sideFiles({ checksum }) {
-      const copy = localPath(target, key);
-      return copy === undefined ? {} : { [copy]: checksum.replace("sha256:", "") };
     },
 
     async verify(partial, facts, ctx) {

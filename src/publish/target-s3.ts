@@ -9,9 +9,10 @@ import {
   paginateListObjectsV2,
   S3Client,
 } from "@aws-sdk/client-s3";
+import { type AwsAccess, awsClientConfig } from "../network/aws-client.js";
+import { asS3Error, awsCode, httpStatus, mayRefuseChecksums } from "../network/aws-errors.js";
+import { regionOf } from "../network/s3-region.js";
 import type { Context } from "../pipeline/context.js";
-import { type AwsAccess, awsClientConfig } from "./aws-client.js";
-import { asS3Error, awsCode, httpStatus, mayRefuseChecksums } from "./aws-errors.js";
 import { type ClaimStore, withLockObject } from "./lock-object.js";
 import { partBytesFor, type UploadTuning, uploadInParts } from "./multipart.js";
 import type {
@@ -43,8 +44,6 @@ export interface S3Tuning extends UploadTuning {
   /** After how long a silent writer's lock object is taken for dead. */
   readonly leaseMs?: number;
 }
-
-const DEFAULT_REGION = "us-east-1";
 
 /** A bucket at AWS or at any server that speaks S3. */
 export class S3Target implements Target {
@@ -256,15 +255,5 @@ export class S3Target implements Target {
       const where = { target: this.name, endpoint, proxy: this.#proxy, bucket, key: this.#object(key).Key, profile };
       throw asS3Error(error, what, where);
     }
-  }
-}
-
-/** The region as given, else as the AWS configuration has it, else the default: other servers seldom care. */
-async function regionOf(options: S3TargetOptions): Promise<string> {
-  if (options.region !== undefined) return options.region;
-  try {
-    return await new S3Client(awsClientConfig(options)).config.region();
-  } catch {
-    return DEFAULT_REGION;
   }
 }

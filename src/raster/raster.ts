@@ -1,11 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import gdal from "gdal-async";
 import type { Pixels, Window } from "../kernel/raster.js";
+import { isRemote } from "../network/remote-access.js";
+import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
-import { remoteName } from "./remote-raster.js";
-import { isRemote } from "./remote-url.js";
 
 /** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */
 gdal.config.set("GDAL_CACHEMAX", "16");
@@ -29,6 +29,16 @@ export interface Raster {
    * NODATA_VALUES, a nodata that the type does not hold. Then that mask says which pixels count, and nodata does not.
    */
   readonly masked: boolean;
+  /** Where the file's blocks come from, when they are not all in it. */
+  readonly remote?: BlockSource;
+}
+
+export interface BlockSource {
+  readonly url: string;
+  /** An error of the file as one of the URL. */
+  named(error: unknown): unknown;
+  /** Bring the blocks of windows into the file. */
+  bring(raster: Raster, windows: readonly Window[], ctx: Context): Promise<void>;
 }
 
 /** The whole world at 10 m has half as many; what is kept for every chunk of a larger one would not fit in memory. */
@@ -37,7 +47,6 @@ const MOST_PIXELS = 2 ** 44;
 /**
  * Open a raster and check that its band can be counted.
  *
- * @param path    a file, or the http(s):// or s3:// URL of one, of which only the blocks that are needed are read.
  * @param number  of the band, from 1.
  * @throws {PipelineError} input: missing, not a raster that GDAL reads, no CRS, rotated, wrong band type.
  */
@@ -114,15 +123,13 @@ export function nodataClasses({ nodata, masked }: Raster): readonly number[] {
 }
 
 function openDataset(path: string): gdal.Dataset {
-  const name = isRemote(path) ? remoteName(path) : path;
-  if (name === path) {
-    if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
-    const file = statSync(path);
-    // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
-    if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
-  }
+  if (isRemote(path)) throw new PipelineError("usage", "Raster is a URL; open it with openRemoteRaster", { url: path });
+  if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
+  const file = statSync(path);
+  // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
+  if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
   try {
-    return gdal.open(name);
+    return gdal.open(path);
   } catch (cause) {
     throw new PipelineError("input", "Raster cannot be opened", { path }, { cause });
   }

@@ -182,7 +182,6 @@ function baseStep(
     record: join(layout.state, `base_${name}.json`),
     errorKind: "failed",
     files,
-    inFull: options.verifyInputs === "full",
     inputs,
     async validate() {
       await openFieldSources(layout, options);

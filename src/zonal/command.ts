@@ -1,9 +1,10 @@
 import { basename, dirname, join } from "node:path";
 import type { Arguments } from "../cli/command.js";
 import { type Run, withRun } from "../config/run.js";
-import { rasterFiles } from "../download/raster-file.js";
 import { openFields } from "../fields/fields-file.js";
+import { withLocalFields } from "../fields/remote-fields.js";
 import { withFieldsParquet } from "../fields/vector-source.js";
+import { isRemote, type RemoteAccess, remoteAccess } from "../network/remote-access.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { InputFiles } from "../pipeline/input-files.js";
@@ -18,6 +19,8 @@ import {
 import { checkOutput } from "../pipeline/output-origin.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { openRaster, type Raster } from "../raster/raster.js";
+import { rasterFiles } from "../raster/raster-file.js";
+import { RemoteRaster } from "../raster/remote-raster.js";
 import { convertTable, type TableExtension, tableExtension, tableOrigin } from "../table/table-output.js";
 import { buildZones, fieldsFingerprint } from "../zones/build-zones.js";
 import { ZoneReader } from "../zones/zone-reader.js";
@@ -31,7 +34,13 @@ export interface Job {
   readonly out: string;
 }
 
-type OpenJob = Job & { readonly raster: Raster; readonly extension: TableExtension; readonly files: InputFiles };
+/** The raster is undefined where it lies at a URL. */
+type OpenJob = Job & {
+  readonly raster: Raster | undefined;
+  readonly band: number;
+  readonly extension: TableExtension;
+  readonly files: InputFiles;
+};
 
 function bandNumber(text: unknown): number {
   const band = Number(text ?? 1);
@@ -57,8 +66,9 @@ export async function zonal(
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
     .map((job): OpenJob => {
+      if (isRemote(job.rasterPath)) return { ...job, band, files: new InputFiles(), raster: undefined };
       const files = new InputFiles(...rasterFiles(job.rasterPath));
-      return { ...job, files, raster: openRaster(job.rasterPath, band) };
+      return { ...job, band, files, raster: openRaster(job.rasterPath, band) };
     });
   const attributes = options.include !== undefined;
   const vector = { layer: options.layer, idColumn: options.idColumn, attributes };
@@ -69,9 +79,12 @@ export async function zonal(
     await checkOutput(job.out, { inputs, originOf: tableOrigin(job.extension), force: own.force === true });
     await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
   }
+  const access = remoteAccess(options);
   return withOutputLocks(outs, ctx, (locked) =>
-    withFieldsParquet(fieldsPath, vector, out, locked, (parquet) =>
-      withRun(options, undefined, locked, (run) => countJobs(parquet, index, jobs, rule, run)),
+    withLocalFields(fieldsPath, out, access, locked, (local) =>
+      withFieldsParquet(local, vector, out, locked, (parquet) =>
+        withRun(options, undefined, locked, (run) => countJobs(parquet, index, jobs, rule, access, run)),
+      ),
     ),
   );
 }
@@ -81,20 +94,24 @@ async function countJobs(
   indexPath: string | undefined,
   jobs: readonly OpenJob[],
   rule: ZonalRule,
+  access: RemoteAccess,
   run: Run,
 ) {
   const { options, pool, ctx } = run;
   const fieldsFile = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const fieldsDigest = fieldsFingerprint(fields, options);
-  const targets: Target[] = [];
+  const targets: Omit<Target, "raster">[] = [];
+  const opened: Target[] = [];
   try {
     for (const job of jobs) {
       const scratch = openScratch(job.out);
       const name = `${basename(job.out, job.extension)}.parquet`;
-      targets.push({ job, raster: job.raster, scratch, out: join(scratch.path, name) });
+      const target = { job, scratch, out: join(scratch.path, name) };
+      targets.push(target);
+      opened.push({ ...target, raster: job.raster ?? (await openRemote(job, scratch, access, ctx)) });
     }
-    const folder = (targets[0] as Target).scratch.path;
+    const folder = (opened[0] as Target).scratch.path;
     let made = 0;
     const build: ZoneSource = async (set, grid) => {
       const index = join(folder, `zones-${made++}`);
@@ -104,7 +121,7 @@ async function countJobs(
     const given = (path: string) => async () => ZoneReader.open(path, fieldsDigest);
     const zones: ZoneSource = indexPath === undefined ? build : given(indexPath);
     const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, run);
-    const { sound, facts, failed } = await countSound(targets, count, ctx);
+    const { sound, facts, failed } = await countSound(opened, count, ctx);
     const results: Record<string, unknown> = {};
     for (const [i, { job, scratch, out: partial }] of sound.entries()) {
       const { out, year, files } = job;
@@ -124,6 +141,11 @@ async function countJobs(
   } finally {
     for (const { scratch } of targets) endScratch(scratch, false, ctx);
   }
+}
+
+function openRemote({ rasterPath, band }: OpenJob, scratch: Scratch, access: RemoteAccess, ctx: Context) {
+  const name = basename(rasterPath.replace(/[?#].*$/, "")) || "raster";
+  return RemoteRaster.open(rasterPath, join(scratch.path, name), access, ctx).then((remote) => remote.raster(band));
 }
 
 /** The table in the format that its name asks for, in scratch. */
@@ -153,14 +175,21 @@ async function countSound<T>(
     try {
       return { sound, facts: await count(sound), failed };
     } catch (error) {
-      const broken = (target: Target) => error instanceof PipelineError && error.where.path === target.raster.path;
+      const broken = ({ raster }: Target) => isOf(error, raster);
       const left = sound.filter((target) => !broken(target));
-      if (ctx.signal.aborted || left.length === sound.length || left.length === 0) throw error;
+      const { remote } = sound.find(broken)?.raster ?? {};
+      const named = (remote?.named(error) ?? error) as PipelineError;
+      if (ctx.signal.aborted || left.length === sound.length || left.length === 0) throw named;
       for (const { job } of sound.filter(broken)) {
-        failed.set(job.year as number, error as PipelineError);
-        ctx.log.error((error as PipelineError).message, { year: job.year });
+        failed.set(job.year as number, named);
+        ctx.log.error(named.message, { year: job.year });
       }
       sound = left;
     }
   }
+}
+
+function isOf(error: unknown, { path, remote }: Raster): boolean {
+  if (!(error instanceof PipelineError)) return false;
+  return error.where.path === path || (remote !== undefined && error.where.url === remote.url);
 }

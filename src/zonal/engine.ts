@@ -10,7 +10,7 @@ import { nativeKernel } from "../kernel/native.js";
 import { openPool, type Pool } from "../parallel/pool.js";
 import { availableThreads } from "../parallel/threads.js";
 import type { Context } from "../pipeline/context.js";
-import type { Log } from "../pipeline/log.js";
+import { type Log, SILENT_LOG } from "../pipeline/log.js";
 import { makeOutput, type Scratch } from "../pipeline/output.js";
 import { type Progress, SILENT } from "../pipeline/progress.js";
 import type { Grid } from "../raster/grid.js";
@@ -72,8 +72,6 @@ export type ZonalColumns = {
   class_area_ha: List<Float64>;
 };
 
-const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => QUIET };
-
 /**
  * Zonal majorities as a library: any categorical raster, any polygons.
  *
@@ -87,7 +85,11 @@ export class ZonalEngine {
   constructor(options: EngineOptions = {}) {
     const { batch, signal, log, progress } = options;
     this.#pool = openPool(availableThreads(options.threads));
-    this.#ctx = { signal: signal ?? new AbortController().signal, log: log ?? QUIET, progress: progress ?? SILENT };
+    this.#ctx = {
+      signal: signal ?? new AbortController().signal,
+      log: log ?? SILENT_LOG,
+      progress: progress ?? SILENT,
+    };
     this.#given = { ...(batch && { batch }) };
   }
 

@@ -44,9 +44,7 @@ export class ScanTarget {
     const { grid, rows } = zones.header;
     this.raster = raster;
     this.answers = new Answers(rows, raster.type, kernel, rule);
-    this.windows = planWindows(raster, grid, shift)
-      .map(({ window, chunks }, order) => ({ window, order, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
-      .filter(({ chunks }) => chunks.length > 0);
+    this.windows = windowsWithFields(raster, zones, shift);
     // Chunks that the raster's edge cuts have runs outside of it.
     const clip =
       shift.col !== 0 || shift.row !== 0 || raster.grid.width !== grid.width || raster.grid.height !== grid.height;
@@ -84,4 +82,11 @@ export class ScanTarget {
     this.#reader?.close();
     if (this.lane.band !== undefined) closeSync(this.lane.band.fd);
   }
+}
+
+/** A raster's windows that are not empty, with their places among all of them. */
+export function windowsWithFields(raster: Raster, zones: ZoneReader, shift: PlacedRaster["shift"]) {
+  return planWindows(raster, zones.header.grid, shift)
+    .map(({ window, chunks }, order) => ({ window, order, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))
+    .filter(({ chunks }) => chunks.length > 0);
 }

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Run } from "../config/run.js";
-import { rasterDigest, rasterFiles } from "../download/raster-file.js";
 import {
   checkDirtyShare,
   countProblems,
@@ -21,6 +20,7 @@ import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { nodataClasses, openRaster, type Raster } from "../raster/raster.js";
+import { rasterDigest, rasterFiles } from "../raster/raster-file.js";
 import { openParquet } from "../table/parquet-file.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
 import { tableExtension } from "../table/table-output.js";
@@ -29,6 +29,7 @@ import type { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { columnNames, needsHistogramColumns, rowWeights, type ZonalRule, zonalRule } from "./rule.js";
 import { scanRasters } from "./scan.js";
+import { windowsWithFields } from "./scan-target.js";
 import { type TableFacts, tableFacts, writeTable } from "./write-table.js";
 import { writeZonalTable } from "./zonal-table.js";
 
@@ -164,6 +165,10 @@ export async function countRasters(
     const skip = [...options.nodata, ...nodataClasses(raster)];
     return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
+  for (const { raster, shift } of placed) {
+    const windows = windowsWithFields(raster, zones, shift).map(({ window }) => window);
+    await raster.remote?.bring(raster, windows, ctx);
+  }
   return { status, dirty, answers: await scanRasters(placed, zones, rule, pool(), ctx) };
 }
 
@@ -220,7 +225,7 @@ export function dirtyOrigin(path: string): Origin {
 /** The year's zonal step. `raster` and its digest come from the download step's facts. */
 export function zonalStep(
   year: number,
-  raster: { readonly path: string; readonly digest: string; readonly kept: boolean },
+  raster: { readonly path: string; readonly digest: string },
   zoneSource: ZoneSource,
   run: Run,
 ): Step<ZonalFacts> {
@@ -229,7 +234,6 @@ export function zonalStep(
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
   const files = new InputFiles(...rasterFiles(raster.path));
-  if (raster.kept) for (const path of rasterFiles(raster.path)) files.recordSource(path);
   return {
     name: "zonal",
     year,
@@ -239,7 +243,6 @@ export function zonalStep(
     originOf: parquetOrigin,
     errorKind: "failed",
     files,
-    inFull: options.verifyInputs === "full",
     inputs: {
       fields: existsSync(fieldsPath) ? files.digest(fieldsPath) : "missing",
       idColumn: idColumn ?? null,
@@ -270,7 +273,6 @@ export function zonalStep(
     async finish(_facts, _ctx, scratch) {
       publishDirtyRows(layout.zonal, scratch);
     },
-    sideFiles: ({ dirtyRows }) => (dirtyRows > 0 ? { [dirtyPath(layout.zonal)]: undefined } : {}),
     recheck(record) {
       const facts = record.facts as ZonalFacts;
       if (facts.dirtyRows > 0 && !existsSync(dirtyPath(layout.zonal))) return "the list of dirty rows is gone";

@@ -1,11 +1,11 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { firstBytes } from "../download/raster-file.js";
 import type { EncodedChunk } from "../kernel/parquet.js";
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { Origin } from "../pipeline/output-origin.js";
+import { firstBytes } from "../raster/raster-file.js";
 import {
   DIRECTORY_ENTRY_BYTES,
   type IdGroup,

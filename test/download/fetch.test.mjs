@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fetchFile } from "../../dist/download/fetch.js";
+import { fetchFile } from "../../dist/network/fetch-file.js";
 import { testContext } from "../support/context.mjs";
 import { startFileServer } from "../support/file-server.mjs";
 import { randomBytes } from "../support/random-bytes.mjs";

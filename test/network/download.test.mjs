@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { fetchFile } from "../../dist/download/fetch.js";
+import { fetchFile } from "../../dist/network/fetch-file.js";
 import { ProxyRules } from "../../dist/network/proxy.js";
 import { makeCertificate } from "../support/certificate.mjs";
 import { command } from "../support/command.mjs";

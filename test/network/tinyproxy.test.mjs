@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
-import { fetchFile } from "../../dist/download/fetch.js";
+import { fetchFile } from "../../dist/network/fetch-file.js";
 import { ProxyRules } from "../../dist/network/proxy.js";
 import { runStep } from "../../dist/pipeline/step.js";
 import { makeCertificate } from "../support/certificate.mjs";

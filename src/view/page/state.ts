@@ -1,5 +1,3 @@
-import type { AreaUnit } from "./numbers.js";
-
 /** What the page shows; every part of it draws itself from this. */
 export interface State {
   readonly year: number;
@@ -9,7 +7,6 @@ export interface State {
   readonly isolated: number | undefined;
   readonly hidden: ReadonlySet<number>;
   readonly safe: boolean;
-  readonly unit: AreaUnit;
   readonly playing: boolean;
 }
 

@@ -1,5 +1,5 @@
-import { ProxyError } from "../network/proxy-error.js";
-import { PipelineError, type Where } from "../pipeline/errors.js";
+import { type ErrorKind, PipelineError, type Where } from "../pipeline/errors.js";
+import { ProxyError } from "./proxy-error.js";
 
 /** The parts of an SDK error that say what happened; its request and response are never shown. */
 interface SdkError extends Error {
@@ -40,18 +40,18 @@ export function firstLine(error: unknown): string {
  * What went wrong at an S3 server, in words that say what to check.
  *
  * @param where  names the target and the endpoint; never credentials.
+ * @param kind   network for what is read, publish for what is written.
  */
-export function asS3Error(error: unknown, what: string, where: Where): PipelineError {
+export function asS3Error(error: unknown, what: string, where: Where, kind: ErrorKind = "publish"): PipelineError {
   if (error instanceof PipelineError) return error;
   const status = httpStatus(error);
   const code = (error as SdkError).code ?? awsCode(error);
   const at = { ...where, status, code: code === "Error" ? undefined : code };
   // Not the error itself: it carries the whole signed request along.
   const cause = firstLine(error) === "" ? undefined : new Error(firstLine(error));
-  const say = (sentence: string) => new PipelineError("publish", sentence, at, { cause });
+  const say = (sentence: string) => new PipelineError(kind, sentence, at, { cause });
 
-  if (error instanceof ProxyError)
-    return new PipelineError("publish", what, where, { cause: new Error(error.message) });
+  if (error instanceof ProxyError) return new PipelineError(kind, what, where, { cause: new Error(error.message) });
   if (UNREACHABLE.test(code)) {
     const way = where.proxy === undefined ? "" : " by way of the proxy";
     return say(`Cannot reach the S3 server${way}; is it up, and the endpoint right?`);
@@ -63,13 +63,16 @@ export function asS3Error(error: unknown, what: string, where: Where): PipelineE
     return say("The server refuses the credentials; check the profile, its keys and their expiry, and the region");
   }
   if (code === "RequestTimeTooSkewed") return say("The server refuses the request's time; check this machine's clock");
-  if (code === "NoSuchBucket") return say("There is no such bucket; make it, or correct the target");
+  if (code === "NoSuchBucket")
+    return say(
+      `There is no such bucket; ${kind === "publish" ? "make it, or correct the target" : "correct its name"}`,
+    );
   if (code === "PermanentRedirect" || status === 301)
     return say("The bucket lies in another region; pass it as --s3-region");
   if (code === "AccessDenied" || status === 401 || status === 403) {
-    return say(
-      "The server denies access; the credentials must be right and allow s3:GetObject, s3:PutObject and s3:ListBucket there",
-    );
+    const actions =
+      kind === "publish" ? "s3:GetObject, s3:PutObject and s3:ListBucket" : "s3:GetObject and s3:ListBucket";
+    return say(`The server denies access; the credentials must be right and allow ${actions} there`);
   }
   if (status === 429 || status === 503) return say(`${what}: the server stayed too busy`);
   return say(what);

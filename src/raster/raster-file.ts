@@ -2,6 +2,7 @@ import { closeSync, existsSync, readFileSync, readSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { openInput } from "../pipeline/input-file.js";
+import { readJson } from "../pipeline/json-file.js";
 
 const HFA_MAGIC = "EHFA_HEADER_TAG";
 /** Classic TIFF and BigTIFF, either byte order. */
@@ -24,12 +25,17 @@ export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
   });
 }
 
+/** Ending of the file next to a raster that holds only parts of a remote one; see RemoteRaster. */
+export const STANDIN = ".remote.json";
+
 /**
- * The raster's identity by content. An .img may keep its pixels in an .ige, a TIFF its place on
+ * The raster's identity by content, or by what the server said of a remote one. An .img may keep its pixels in an .ige, a TIFF its place on
  * earth in a .tfw, and any raster its mask in a .msk: they count too. So does what an .aux.xml says of
  * nodata and georeferencing. Statistics and overviews that viewers leave next to it do not.
  */
 export function rasterDigest(path: string): string {
+  const remote = readJson(path + STANDIN) as { readonly identity: string } | undefined;
+  if (remote !== undefined) return remote.identity;
   const aux = `${path}.aux.xml`;
   const files = rasterFiles(path).filter((file) => file === path || (file !== aux && existsSync(file)));
   const said = existsSync(aux) ? readFileSync(aux, "utf8").match(GDAL_OVERRIDES) : null;

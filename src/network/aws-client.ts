@@ -1,5 +1,6 @@
-import type { ProxyRules } from "../network/proxy.js";
-import { ProxyHandler } from "../network/proxy-handler.js";
+import { PipelineError } from "../pipeline/errors.js";
+import type { ProxyRules } from "./proxy.js";
+import { ProxyHandler } from "./proxy-handler.js";
 
 /** A server that is silent for so long is taken for gone; completing a large upload may take a minute. */
 const SILENCE_MS = 180_000;
@@ -29,4 +30,17 @@ export function awsClientConfig({ profile, retries, proxies }: AwsAccess) {
 function handlerOf(proxies: ProxyRules) {
   const timeouts = { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS };
   return proxies.proxies.length === 0 ? timeouts : new ProxyHandler(proxies, timeouts);
+}
+
+/** @throws {PipelineError} usage, when the endpoint is no URL, or carries a user or password. */
+export function checkEndpoint(endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined) return undefined;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  // A password in the URL would end up in logs and records.
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new PipelineError("usage", "Option endpoint must be an http:// or https:// URL without user and password", {
+      received: url === undefined ? endpoint : `${url.protocol}//${url.host}`,
+    });
+  }
+  return endpoint.replace(/\/+$/, "");
 }
