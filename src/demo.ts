@@ -18,7 +18,7 @@ async function demo(args: Arguments, ctx: Context) {
   if (!Number.isInteger(fields) || fields < 1)
     throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
   const years = parseYears(typeof args.own.years === "string" ? args.own.years : "2018-2020");
-  const root = join(args.options.root, "demo");
+  const { root } = args.options;
   // The rasters stay, for the other commands to be tried on.
   const options = { ...args.options, root, cdlSource: join(root, "cdl-source"), keepCdl: true };
   ctx.log.info(`sample world of ${fields} fields and ${years.length} years under ${root}`);
@@ -75,6 +75,7 @@ await main(
   {
     name: "node dist/demo.js",
     summary: "The main job on sample data: a small world, three years, every stage.",
+    defaults: { root: "work/demo" },
     options: ["root", "region", "tiler", "tippecanoe", "scratch", "threads", "json", "quiet"],
     own: {
       fields: { type: "string", help: "fields of the sample world [2000]" },

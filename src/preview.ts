@@ -8,6 +8,7 @@ import { PipelineError } from "./pipeline/errors.js";
 import { checkOutput } from "./pipeline/output-origin.js";
 import type { Chart } from "./view/picture/crop-chart.js";
 import type { Picture } from "./view/picture/picture.js";
+import type { ThemeName } from "./view/picture/theme.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 
@@ -28,12 +29,13 @@ const COMMAND: Command = {
     bbox: { type: "string", help: "what to show, as WEST,SOUTH,EAST,NORTH in degrees [all fields]" },
     zoom: { type: "string", help: "zoom of the tiles to draw [as detailed as the picture]" },
     title: { type: "string", help: "heading [Majority crop of every field]" },
+    theme: { type: "string", help: "colors around the fields: dark or light [dark]" },
     chart: { type: "boolean", help: "a chart of crop areas by year, from the history, instead of maps" },
     top: { type: "string", help: `with --chart: crops with a colour of their own [${CROPS.usual}]` },
   },
   examples: [
     "node dist/preview.js 2018-2020 --root work/demo --out years.png",
-    "node dist/preview.js --chart --root work/demo --out crops.png",
+    "node dist/preview.js --chart --theme light --root work/demo --out crops.png",
   ],
 };
 
@@ -69,11 +71,12 @@ async function chart(
   const { historyFiles } = await import("./history/format.js");
   const { readLegend } = await import("./history/read-legend.js");
   const { drawChart } = await import("./view/picture/crop-chart.js");
+  const theme = readTheme(own.theme as string | undefined);
   const legend = readLegend(historyFiles(layoutOf(options, 0).history, options.region).legend);
   const asked = positionals.flatMap((years) => parseYears(years));
   const years = asked.length > 0 ? asked.sort((a, b) => a - b) : legend.years;
   const top = wholeNumber("--top", own.top as string | undefined, CROPS.least, CROPS.most) ?? CROPS.usual;
-  return drawChart(legend, { out, width, top, years, title: own.title as string | undefined }, ctx);
+  return drawChart(legend, { out, width, top, years, title: own.title as string | undefined, theme }, ctx);
 }
 
 async function map(args: Arguments, out: string, width: number, ctx: Context): Promise<Picture> {
@@ -88,6 +91,7 @@ async function map(args: Arguments, out: string, width: number, ctx: Context): P
       zoom: wholeNumber("--zoom", text("zoom"), 0, 26),
       bounds: readBox(text("bbox")),
       title: text("title"),
+      theme: readTheme(text("theme")),
     },
     ctx,
   );
@@ -101,6 +105,11 @@ function chooseArchives({ positionals, options }: Arguments, archive: string | u
     });
   }
   return archive === undefined ? years.map((year) => layoutOf(options, year).archive) : [archive];
+}
+
+function readTheme(text = "dark"): ThemeName {
+  if (text === "dark" || text === "light") return text;
+  throw new PipelineError("usage", "--theme must be dark or light", { received: text });
 }
 
 function wholeNumber(flag: string, text: string | undefined, least: number, most: number): number | undefined {

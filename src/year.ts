@@ -4,7 +4,7 @@ import { layoutOf } from "./config/config.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
-import { asPipelineError, PipelineError } from "./pipeline/errors.js";
+import { asPipelineError, EXIT_CODES, PipelineError } from "./pipeline/errors.js";
 import { settledYears } from "./pipeline/settled-years.js";
 import type { YearResult } from "./year/run-year.js";
 import { isSelected, type Selection, STAGES, stageOf } from "./year/stages.js";
@@ -29,14 +29,47 @@ function selectionOf({ own }: Arguments): Selection {
 }
 
 async function year(args: Arguments, ctx: Context, { logTo }: CommandTools) {
+  if (args.own.check === true) return check(args, ctx);
   const years = yearsOf(args);
   const selection = selectionOf(args);
+  if (args.own.port !== undefined && args.own.serve !== true)
+    throw new PipelineError("usage", "--port goes with --serve");
   if (args.own["dry-run"] === true) return plan(years, selection, args, ctx);
   if (years.length > 1) return severalYears(years, selection, args, ctx, logTo);
   const { runYear } = await import("./year/run-year.js");
   const result = await runYear(years[0] as number, args.options, selection, ctx);
   logDone(result, selection, ctx);
   return result;
+}
+
+/** Read all files of the years in full, and compare them with the records. */
+async function check({ positionals, options, own }: Arguments, ctx: Context) {
+  const other = ["force", "only", "until", "dry-run"].find((name) => own[name] !== undefined && own[name] !== false);
+  if (other !== undefined) throw new PipelineError("usage", `--check and --${other} exclude each other`);
+  const { checkFiles } = await import("./year/check-files.js");
+  const checked = await checkFiles([...new Set(positionals.flatMap(parseYears))], options, ctx);
+  for (const { path, problem, step, year, role } of checked.changed) {
+    ctx.log.error(`${path} ${problem}`, { year, step, role });
+  }
+  const { files, changed } = checked;
+  if (changed.length > 0) process.exitCode = EXIT_CODES.input;
+  if (!options.json) process.stdout.write(`${files} files read in full, ${changed.length} not as recorded\n`);
+  return checked;
+}
+
+/** The map of all years that are there, once these are made. */
+async function thenServe(args: Arguments, ctx: Context, tools: CommandTools): Promise<void> {
+  if (args.own.check === true) throw new PipelineError("usage", "--check and --serve exclude each other");
+  const selection = selectionOf(args);
+  if (!isSelected("publish", selection))
+    throw new PipelineError("usage", "--serve shows what is published: leave --only and --until out");
+  const { readPort, serveMap } = await import("./view/server/serve-map.js");
+  const port = readPort(args.own.port as string | undefined);
+  await year({ ...args, options: { ...args.options, json: false } }, ctx, tools);
+  const { runHistory } = await import("./history/run-history.js");
+  const { yearsThere } = await import("./history/step.js");
+  await runHistory(args.options, { years: yearsThere(args.options), csv: false }, false, ctx);
+  await serveMap(args.options, { port }, ctx);
 }
 
 async function plan(years: readonly number[], selection: Selection, { options }: Arguments, ctx: Context) {
@@ -117,15 +150,23 @@ await main(
       only: { type: "string", help: "do this stage alone" },
       until: { type: "string", help: "the last stage to do" },
       "dry-run": { type: "boolean", help: "say what would run, and why" },
+      check: {
+        type: "boolean",
+        help: "read all files of the years, or of all years, in full and compare them with the records; change nothing",
+      },
+      serve: { type: "boolean", help: "then show the map in the browser, until Ctrl-C" },
+      port: { type: "string", help: "with --serve: port to listen on; 0 for any free one [8080]" },
     },
     examples: ["node dist/year.js 2018-2020 --root work/demo", "node dist/year.js 2020 --root work/demo --dry-run"],
   },
-  year,
+  (args, ctx, tools) =>
+    args.own.serve === true && args.own["dry-run"] !== true ? thenServe(args, ctx, tools) : year(args, ctx, tools),
   { logFile },
 );
 
 /** A single year's; several open theirs in turn. */
 function logFile(args: Arguments): string | undefined {
+  if (args.own.check === true) return undefined;
   const years = yearsOf(args);
   return args.own["dry-run"] === true || years.length > 1 ? undefined : layoutOf(args.options, years[0] as number).log;
 }

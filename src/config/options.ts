@@ -71,6 +71,12 @@ export const OPTIONS = {
     max: 1,
     help: "share of dirty rows above which the zonal step fails",
   },
+  verifyInputs: {
+    type: "string",
+    default: "quick",
+    choices: ["quick", "full"],
+    help: "how files are compared with their records: quick (inode, size, time, samples of large files) or full (every byte)",
+  },
   // Zonal
   nodata: {
     type: "numbers",

@@ -73,6 +73,7 @@ export function downloadStep(
     record,
     errorKind: "network",
     files,
+    inFull: options.verifyInputs === "full",
     inputs,
     resumable: true,
     async validate() {
@@ -164,7 +165,7 @@ function readSource(
 ): { source: Source; inputs: Inputs } {
   try {
     const source = locateSource(template, year);
-    if (source.place === "local") for (const path of rasterFiles(source.file)) files.watch(path);
+    if (source.place === "local") for (const path of rasterFiles(source.file)) files.recordSource(path);
     return { source, inputs: inputsOf(source, record) };
   } catch (error) {
     throw asPipelineError(error, "input", "Cannot read the CDL source", { year });

@@ -57,6 +57,7 @@ function importStep(options: Options, layout: Layout): Step<ImportFacts> | undef
     record: join(layout.state, `fields_${name}.json`),
     errorKind: "failed",
     files,
+    inFull: options.verifyInputs === "full",
     inputs,
     async validate() {},
     async run(partial, ctx) {

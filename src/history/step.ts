@@ -104,6 +104,7 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
     originOf: parquetOrigin,
     errorKind: "failed",
     files: inputs,
+    inFull: options.verifyInputs === "full",
     inputs: {
       zonal: Object.fromEntries(zonal.map(({ year, path }) => [year, inputs.digest(path)])),
       missing,
@@ -133,6 +134,8 @@ export async function historyStep(options: Options, own: HistoryOptions): Promis
       });
       if (!own.csv) removeFile(files.historyCsv);
     },
+    sideFiles: (facts) =>
+      Object.fromEntries(Object.keys(facts.files).map((name) => [join(files.folder, name), undefined])),
     recheck: (record: StepRecord) => {
       for (const [name, digest] of Object.entries((record.facts as HistoryFacts).files)) {
         const path = join(files.folder, name);

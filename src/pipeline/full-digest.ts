@@ -10,6 +10,8 @@ export interface FullDigest {
   readonly standing: string;
   /** Of every byte. */
   readonly sha256: string;
+  /** It may be removed once it has been read: a year's raster. */
+  readonly mayGo?: true;
 }
 
 /** Files that are known, by path. */
@@ -36,12 +38,17 @@ export async function fullDigest(path: string, folder: string, signal?: AbortSig
   const standing = standingOf(path);
   const before = known(store)[path];
   if (before?.standing === standing) return before;
+  const now = { standing, sha256: await hashFile(path, signal) };
+  writeJsonAtomic(store, { ...known(store), [path]: now });
+  return now;
+}
+
+/** SHA-256 of all of a file, read now. */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20, ...(signal && { signal }) }))
     hash.update(chunk as Buffer);
-  const now = { standing, sha256: hash.digest("hex") };
-  writeJsonAtomic(store, { ...known(store), [path]: now });
-  return now;
+  return hash.digest("hex");
 }
 
 function known(store: string): Known {

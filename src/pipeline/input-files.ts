@@ -1,7 +1,7 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { PipelineError } from "./errors.js";
 import { fileDigest } from "./fingerprint.js";
-import { isSampled } from "./full-digest.js";
+import { type FullDigest, fullDigest, hashFile, isSampled, standingOf } from "./full-digest.js";
 
 /**
  * Files that an output is made from, and how they stood when they were first looked at. Before
@@ -10,7 +10,8 @@ import { isSampled } from "./full-digest.js";
  */
 export class InputFiles {
   readonly #before = new Map<string, BigIntStats | undefined>();
-  readonly #digested = new Set<string>();
+  readonly #recorded = new Set<string>();
+  readonly #mayGo = new Set<string>();
 
   /** @param paths  to watch from now on. */
   constructor(...paths: readonly string[]) {
@@ -29,13 +30,32 @@ export class InputFiles {
    */
   digest(path: string, isOwn = false): string {
     this.watch(path);
-    if (!isOwn) this.#digested.add(path);
+    if (!isOwn) this.#recorded.add(path);
     return fileDigest(path);
   }
 
-  /** Files of which `digest` has seen only samples. */
-  get sampled(): string[] {
-    return [...this.#digested].filter(isSampled);
+  /** Put the digest of all of a year's raster or zip on record, which the user may remove after use. */
+  recordSource(path: string): void {
+    this.watch(path);
+    if (this.#before.get(path) === undefined) return;
+    this.#recorded.add(path);
+    this.#mayGo.add(path);
+  }
+
+  /**
+   * Digests of all bytes of the recorded files.
+   *
+   * @param folder  of records, where those of large files are remembered.
+   */
+  async fullDigests(folder: string, signal: AbortSignal): Promise<Record<string, FullDigest>> {
+    const digests: Record<string, FullDigest> = {};
+    for (const path of this.#recorded) {
+      const digest = isSampled(path)
+        ? await fullDigest(path, folder, signal)
+        : { standing: standingOf(path), sha256: await hashFile(path, signal) };
+      digests[path] = { ...digest, ...(this.#mayGo.has(path) && { mayGo: true }) };
+    }
+    return digests;
   }
 
   /** @throws {PipelineError} input, naming the first file that is not as it was. */

@@ -13,9 +13,16 @@ export interface StepRecord {
   /** The step's own version when the output was made. */
   readonly version: number;
   readonly inputs: Inputs;
-  /** Inputs that are too large to be looked at in full each time, by path. */
+  /** Inputs by path. */
   readonly files?: Readonly<Record<string, FullDigest>>;
-  readonly output: { readonly path: string; readonly digest: string };
+  readonly output: {
+    readonly path: string;
+    readonly digest: string;
+    /** SHA-256 of every byte. */
+    readonly sha256?: string;
+  };
+  /** Files next to the output, or copies of it: SHA-256 by path. */
+  readonly sideFiles?: Readonly<Record<string, string>>;
   readonly facts: Facts;
   readonly finishedAt: string;
   readonly seconds: number;

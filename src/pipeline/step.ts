@@ -4,11 +4,12 @@ import { dirname } from "node:path";
 import type { Context } from "./context.js";
 import { asPipelineError, type ErrorKind, PipelineError } from "./errors.js";
 import { fileDigest, fingerprint } from "./fingerprint.js";
-import { type FullDigest, fullDigest, standingOf } from "./full-digest.js";
+import { fullDigest, hashFile, isSampled, standingOf } from "./full-digest.js";
 import type { InputFiles } from "./input-files.js";
 import { clearScratch, endScratch, openScratch, publishFile, requireHeld } from "./output.js";
 import { checkStepOutput, type OriginOf } from "./output-origin.js";
 import { type Facts, type Inputs, readRecord, type StepRecord, writeRecord } from "./record.js";
+import { changedInputs, changedOutputs, DAMAGED } from "./recorded-files.js";
 
 /**
  * One arrow of the data's way: files in, one file out. `runStep` owns skipping,
@@ -30,6 +31,8 @@ export interface Step<F extends Facts = Facts> {
   readonly inputs: Inputs;
   /** The files that it reads, watched since before `inputs` were taken; a change while it runs fails it. */
   readonly files?: InputFiles;
+  /** Judge by every byte of the inputs and the output, not by samples: `--verify-inputs full`. */
+  readonly inFull?: boolean;
   /** Cheap checks before any work, with errors that name what is wrong. */
   validate(ctx: Context): Promise<void>;
   /** Make the output as `partial`; other files may lie beside it (same scratch folder) until the end. */
@@ -53,6 +56,8 @@ export interface Step<F extends Facts = Facts> {
    * @param scratch  the folder that the output was made in.
    */
   finish?(facts: F, ctx: Context, scratch: string): Promise<void>;
+  /** What `finish` or `run` put elsewhere: paths, and SHA-256 where it is known. */
+  sideFiles?(facts: F): Readonly<Record<string, string | undefined>>;
 }
 
 /** What `runStep` would do, and why. */
@@ -70,6 +75,7 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
   if (record === undefined) return no(existsSync(step.target) ? "output has no record" : "no output yet");
   if (record.version !== step.version)
     return no(`made by version ${record.version} of this step, now ${step.version}`, record);
+  if (step.inFull) await requireSound(record);
   const change = firstChange(record.inputs, step.inputs);
   if (change !== undefined) return no(change, record);
   const hidden = await hiddenChange(step, record);
@@ -79,6 +85,10 @@ export async function judgeStep(step: Step, force: boolean): Promise<Verdict> {
   if (step.recheck === undefined) {
     const missing = outputProblem(step.target, record);
     if (missing !== undefined) return no(missing, record);
+  }
+  if (step.inFull) {
+    const [changed] = await changedOutputs(record, step.target);
+    if (changed !== undefined) return no(`${changed.path} ${changed.problem}`, record);
   }
   return { skip: true, reason: "valid", record };
 }
@@ -91,9 +101,8 @@ export function outputProblem(path: string, record: StepRecord): string | undefi
 
 /** A file that was replaced or written to since may differ where the samples of its digest do not look. */
 async function hiddenChange(step: Step, record: StepRecord): Promise<string | undefined> {
-  for (const path of step.files?.sampled ?? []) {
-    const before = record.files?.[path];
-    if (before === undefined || before.standing === standingOf(path)) continue;
+  for (const [path, before] of Object.entries(record.files ?? {})) {
+    if (!existsSync(path) || !isSampled(path) || before.standing === standingOf(path)) continue;
     const now = await fullDigest(path, dirname(step.record));
     if (now.sha256 !== before.sha256) return `${path} was changed since it was read`;
   }
@@ -154,10 +163,18 @@ export async function runStep<F extends Facts>(
   }
 }
 
-async function readInFull(step: Step, ctx: Context): Promise<Record<string, FullDigest>> {
-  const files: Record<string, FullDigest> = {};
-  for (const path of step.files?.sampled ?? []) files[path] = await fullDigest(path, dirname(step.record), ctx.signal);
-  return files;
+/** @throws {PipelineError} input, when an input has other bytes though nobody seems to have written to it. */
+async function requireSound(record: StepRecord): Promise<void> {
+  for (const { path, problem } of await changedInputs(record)) {
+    if (problem === DAMAGED)
+      throw new PipelineError("input", "Input is damaged: restore it from a copy, or replace it", { path, problem });
+  }
+}
+
+async function digestsOf(files: Readonly<Record<string, string | undefined>>, signal: AbortSignal) {
+  const digests: Record<string, string> = {};
+  for (const [path, known] of Object.entries(files)) digests[path] = known ?? (await hashFile(path, signal));
+  return digests;
 }
 
 async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
@@ -167,13 +184,13 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
   let keep = false;
   try {
     // Read while the workers read it too.
-    const reading = readInFull(step, ctx);
-    reading.catch(() => {});
+    const reading = step.files?.fullDigests(dirname(step.record), ctx.signal);
+    reading?.catch(() => {});
     const facts = await step.run(partial, ctx);
     ctx.signal.throwIfAborted();
     await step.verify(partial, facts, ctx);
     ctx.signal.throwIfAborted();
-    const digest = fileDigest(partial);
+    const [digest, sha256] = [fileDigest(partial), await hashFile(partial, ctx.signal)];
     const files = await reading;
     step.files?.requireUnchanged();
     requireHeld(ctx);
@@ -181,14 +198,16 @@ async function make<F extends Facts>(step: Step<F>, ctx: Context): Promise<F> {
     rmSync(step.record, { force: true });
     publishFile(partial, step.target);
     await step.finish?.(facts, ctx, scratch.path);
+    const sideFiles = await digestsOf(step.sideFiles?.(facts) ?? {}, ctx.signal);
     requireHeld(ctx);
     const seconds = Math.round((performance.now() - began) / 10) / 100;
     writeRecord(step.record, {
       step: step.name,
       version: step.version,
       inputs: step.inputs,
-      ...(Object.keys(files).length > 0 && { files }),
-      output: { path: step.target, digest },
+      ...(files && Object.keys(files).length > 0 && { files }),
+      output: { path: step.target, digest, sha256 },
+      ...(Object.keys(sideFiles).length > 0 && { sideFiles }),
       facts,
       finishedAt: new Date().toISOString(),
       seconds,

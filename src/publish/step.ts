@@ -91,6 +91,7 @@ export function publishStep(
     // An upload that was cut off leaves a note of its parts there.
     resumable: true,
     files,
+    inFull: options.verifyInputs === "full",
     inputs: {
       archive: archive.digest,
       target: target.name,
@@ -159,6 +160,11 @@ export function publishStep(
       const receipt = { year, target: target.name, url, key, manifest: manifest.key, bytes: facts.bytes, checksum };
       writeFileSync(partial, `${JSON.stringify({ ...receipt, invalidation: facts.invalidation }, null, 2)}\n`);
       return facts;
+    },
+
+    sideFiles({ checksum }) {
+      const copy = localPath(target, key);
+      return copy === undefined ? {} : { [copy]: checksum.replace("sha256:", "") };
     },
 
     async verify(partial, facts, ctx) {

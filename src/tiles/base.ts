@@ -182,6 +182,7 @@ function baseStep(
     record: join(layout.state, `base_${name}.json`),
     errorKind: "failed",
     files,
+    inFull: options.verifyInputs === "full",
     inputs,
     async validate() {
       await openFieldSources(layout, options);

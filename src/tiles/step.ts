@@ -104,6 +104,7 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
     originOf: archiveOrigin,
     errorKind: "failed",
     files,
+    inFull: options.verifyInputs === "full",
     inputs,
     async validate() {
       await openFieldSources(layout, options);

@@ -8,6 +8,7 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
 import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
+import { changedOutputs } from "../pipeline/recorded-files.js";
 import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
 import { publishStep } from "../publish/step.js";
 import { tilesStep } from "../tiles/step.js";
@@ -113,8 +114,9 @@ async function planStages(year: number, selection: Selection, run: Run): Promise
 function stepMakers(year: number, selection: Selection, run: Run): Record<Stage, StepMaker> {
   const { options, layout } = run;
   const zonal: StepMaker = ({ download }) => {
-    const { raster, digest } = (download as StepRecord).facts as unknown as DownloadFacts;
-    return zonalStep(year, { path: raster, digest }, (fields, grid) => ensureZones(fields, grid, year, run), run);
+    const { raster, digest, owned } = (download as StepRecord).facts as unknown as DownloadFacts;
+    const kept = !owned || options.keepCdl;
+    return zonalStep(year, { path: raster, digest, kept }, (fields, grid) => ensureZones(fields, grid, year, run), run);
   };
   return {
     download: () =>
@@ -147,12 +149,19 @@ function logWhere(year: number, ctx: Context): void {
 /** The record of a stage that is not selected but whose output the next one, which is, takes. */
 async function standing(step: Step): Promise<StepRecord> {
   const record = recordOf(step);
-  const problem = await (step.recheck === undefined ? outputProblem(step.target, record) : step.recheck(record));
+  const problem = await standingProblem(step, record);
   if (problem === undefined) return record;
   throw new PipelineError("input", `The ${step.name} stage must be done again: ${problem}`, {
     year: step.year,
     path: step.target,
   });
+}
+
+async function standingProblem(step: Step, record: StepRecord): Promise<string | undefined> {
+  const problem = await (step.recheck === undefined ? outputProblem(step.target, record) : step.recheck(record));
+  if (problem !== undefined || !step.inFull) return problem;
+  const [changed] = await changedOutputs(record, step.target);
+  return changed && `${changed.path} ${changed.problem}`;
 }
 
 function outputOf(record: StepRecord | undefined, stage: Stage): StepRecord["output"] {

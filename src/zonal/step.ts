@@ -225,7 +225,7 @@ export function dirtyOrigin(path: string): Origin {
 /** The year's zonal step. `raster` and its digest come from the download step's facts. */
 export function zonalStep(
   year: number,
-  raster: { readonly path: string; readonly digest: string },
+  raster: { readonly path: string; readonly digest: string; readonly kept: boolean },
   zoneSource: ZoneSource,
   run: Run,
 ): Step<ZonalFacts> {
@@ -234,6 +234,7 @@ export function zonalStep(
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
   const files = new InputFiles(...rasterFiles(raster.path));
+  if (raster.kept) for (const path of rasterFiles(raster.path)) files.recordSource(path);
   return {
     name: "zonal",
     year,
@@ -243,6 +244,7 @@ export function zonalStep(
     originOf: parquetOrigin,
     errorKind: "failed",
     files,
+    inFull: options.verifyInputs === "full",
     inputs: {
       fields: existsSync(fieldsPath) ? files.digest(fieldsPath) : "missing",
       idColumn: idColumn ?? null,
@@ -273,6 +275,7 @@ export function zonalStep(
     async finish(_facts, _ctx, scratch) {
       publishDirtyRows(layout.zonal, scratch);
     },
+    sideFiles: ({ dirtyRows }) => (dirtyRows > 0 ? { [dirtyPath(layout.zonal)]: undefined } : {}),
     recheck(record) {
       const facts = record.facts as ZonalFacts;
       if (facts.dirtyRows > 0 && !existsSync(dirtyPath(layout.zonal))) return "the list of dirty rows is gone";

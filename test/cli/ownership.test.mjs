@@ -72,8 +72,8 @@ for (const [format, file, args] of [
 
 test("demo keeps a user's fields under its root", async (t) => {
   const root = tempFolder(t);
-  mkdirSync(join(root, "demo", "data"), { recursive: true });
-  const raw = join(root, "demo", "data", "fields_raw.parquet");
+  mkdirSync(join(root, "data"), { recursive: true });
+  const raw = join(root, "data", "fields_raw.parquet");
   copyFileSync(foreign, raw);
   const run = await command("demo", ["--root", root, "--fields", "60", "--years", "2020"]);
   assert.equal(run.code, 2, run.stderr);

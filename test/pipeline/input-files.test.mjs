@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
+  closeSync,
   copyFileSync,
   existsSync,
   linkSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,11 +12,12 @@ import {
   statSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { InputFiles } from "../../dist/pipeline/input-files.js";
-import { runStep } from "../../dist/pipeline/step.js";
+import { judgeStep, runStep } from "../../dist/pipeline/step.js";
 import { testContext } from "../support/context.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { textStep } from "../support/text-step.mjs";
@@ -165,4 +168,40 @@ test("a byte that the samples of a large input's digest do not see makes the ste
   assert.equal(step().inputs.large, inputs.large, "the samples do not see it");
   assert.equal(await reason(), `${path} was changed since it was read`);
   assert.equal(await reason(), undefined);
+});
+
+test("in full, a byte that no sample sees is found though size and time are as they were: an input's and an output's", async (t) => {
+  const folder = tempFolder(t);
+  const path = join(folder, "large");
+  const bytes = Buffer.alloc(17 * 2 ** 20, 7);
+  writeFileSync(path, bytes);
+  const step = (inFull) => {
+    const files = new InputFiles();
+    const inputs = { large: files.digest(path) };
+    const run = async (partial) => {
+      writeFileSync(partial, bytes);
+      return { letters: bytes.length };
+    };
+    return textStep(folder, "corn", { files, inputs, inFull, run, verify: async () => {} });
+  };
+  const flip = (file) => {
+    const at = new Date("2020-01-01");
+    utimesSync(file, at, at);
+    const fd = openSync(file, "r+");
+    writeSync(fd, Buffer.of(8), 0, 1, 2 ** 20 + 100_000);
+    closeSync(fd);
+    utimesSync(file, at, at);
+  };
+  utimesSync(path, new Date("2020-01-01"), new Date("2020-01-01"));
+  await runStep(step(false), testContext());
+  const { target } = step(false);
+  assert.deepEqual(await judgeStep(step(true), false).then(({ skip }) => skip), true);
+  flip(target);
+  assert.equal((await judgeStep(step(false), false)).skip, true, "the samples do not see it");
+  assert.equal((await judgeStep(step(true), false)).reason, `${target} was changed since`);
+  await runStep(step(true), testContext());
+  assert.deepEqual(readFileSync(target), bytes);
+  flip(path);
+  assert.equal((await judgeStep(step(false), false)).skip, true, "nobody seems to have written to it");
+  await assert.rejects(runStep(step(true), testContext()), { kind: "input", message: /Input is damaged.*large/ });
 });

@@ -100,4 +100,17 @@ test("the legend lists crops by area and sums up what it has no room for", () =>
     { name: "2 more", share: 0.15 },
   ]);
   assert.equal(legendRows(palette, new Float64Array(256), 3).length, 0);
+  // One of several maps: its own shares of the crops of all, in the order of all.
+  const own = new Float64Array(256);
+  own[palette.classOf(5)] = 30;
+  own[palette.classOf(1)] = 10;
+  const rows = legendRows(palette, own, 10, areas);
+  assert.deepEqual(
+    rows.map(({ name }) => name),
+    legendRows(palette, areas, 10).map(({ name }) => name),
+  );
+  assert.deepEqual(Object.fromEntries(rows.map(({ name, share }) => [name, share]).filter(([, share]) => share > 0)), {
+    Soybeans: 0.75,
+    Corn: 0.25,
+  });
 });

@@ -6,8 +6,9 @@ import fc from "fast-check";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
 import { CropColours, GREY, isDoubleCrop, SAFE, UNNAMED } from "../../dist/view/page/crop-colours.js";
 import { graticule } from "../../dist/view/page/graticule.js";
-import { acresText, hectaresText, percentText } from "../../dist/view/page/numbers.js";
+import { areaText, percentText } from "../../dist/view/page/numbers.js";
 import { formatPlace, parsePlace } from "../../dist/view/page/place.js";
+import { besidePointer } from "../../dist/view/page/pointer.js";
 import { rotationOf, rotationText } from "../../dist/view/page/rotation.js";
 import { niceScale } from "../../dist/view/page/scale.js";
 
@@ -172,15 +173,23 @@ test("numbers as people read them", () => {
     "4.3 %",
     "< 0.1 %",
   ]);
-  assert.deepEqual([0.123, 31.66, 115.2, 9120.25, 61671.9, 1_234_567].map(hectaresText), [
-    "0.12 ha",
-    "31.7 ha",
-    "115 ha",
-    "9,120 ha",
-    "61,700 ha",
-    "1.23 M ha",
-  ]);
-  assert.equal(acresText(40.4686), "100 acres");
+  assert.deepEqual(
+    [0.123, 31.66, 115.2, 9120.25, 61671.9, 1_234_567].map((area) => areaText(area, "ha")),
+    ["0.12 ha", "31.7 ha", "115 ha", "9,120 ha", "61,700 ha", "1.23 M ha"],
+  );
+  assert.deepEqual(
+    [0.123, 40.4686, 500_000].map((area) => areaText(area, "acres")),
+    ["0.3 acres", "100 acres", "1.24 M acres"],
+  );
+});
+
+test("the name at the pointer stays on the map, wherever the pointer is", () => {
+  for (const room of [120, 360, 1280]) {
+    for (let pointer = 0; pointer <= room; pointer++) {
+      const start = besidePointer(pointer, 100, room);
+      assert.ok(start >= 8 && start + 100 <= Math.max(room - 8, 108), `${pointer} of ${room}: ${start}`);
+    }
+  }
 });
 
 test("axes end on round values above the largest, and the graticule's lines are few and named", () => {

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import gdal from "gdal-async";
+import { Archive } from "../../dist/archive/reader.js";
+import { tileOf } from "../../dist/archive/tile-id.js";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
 import { SAFE } from "../../dist/view/page/crop-colours.js";
 import { browserMissing, drawn, settled, startBrowser } from "../support/browser.mjs";
@@ -20,6 +22,8 @@ import { archiveName, startTestViewer, writeManifest } from "../support/viewer.m
 const YEARS = [2017, 2018, 2020];
 const MISSING = 2019;
 const LIGHT = { ground: "#e4e8ec", fabric: "#cdd3da" };
+/** Acres in a hectare. */
+const ACRES = 2.4710538146717;
 const DARK = { ground: "#20242a" };
 const COLOURS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
 const NAMES = new Map(CDL_LEGEND.map(({ code, name }) => [code, name]));
@@ -89,7 +93,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     const covers = await page.evaluate(() =>
       [
         ...document.querySelectorAll(
-          ".timeline, .maplibregl-ctrl, #field:not([hidden]), .notice:not([hidden]), .tip:not([hidden]), .ring",
+          ".timeline, .loading, .maplibregl-ctrl, #field:not([hidden]), .notice:not([hidden]), .tip:not([hidden]), .ring",
         ),
       ].map((element) => {
         const { left, right, top, bottom } = element.getBoundingClientRect();
@@ -180,7 +184,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
-  /** The card's table as text: [year, crop, confidence]. */
+  /** The card's table as text: [year, crop, share]. */
   function cardRows(page) {
     return page.evaluate(() =>
       [...document.querySelectorAll("#field tbody tr")].map((row) =>
@@ -212,7 +216,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       assert.deepEqual(await cardRows(page), expected, `field ${id}`);
       assert.match(
         await page.locator("#field h2 small").textContent(),
-        new RegExp(`^${area >= 1 ? String(Number(area.toPrecision(3))).replace(".", "\\.") : ""}.* ha`),
+        new RegExp(`acres · ${area >= 1 ? String(Number(area.toPrecision(3))).replace(".", "\\.") : ""}.* ha$`),
       );
       assert.deepEqual(placeText(page), before);
       assert.equal(new URL(page.url()).hash.split("/")[4], String(row));
@@ -308,7 +312,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       expected.map(({ crop }) => crop),
     );
     const value = await page.locator(`#crops [data-code="${expected[0].crop}"] .value`).textContent();
-    assert.equal(value, `${Number(expected[0].area.toPrecision(3)).toLocaleString("en")} ha`);
+    assert.equal(value, `${Number((expected[0].area * ACRES).toPrecision(3)).toLocaleString("en")} acres`);
 
     await page.fill("#crop-search", "WHEAT");
     const names = await page.locator("#crops .name").allTextContents();
@@ -354,7 +358,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     const table = await page.evaluate(() =>
       [...document.querySelectorAll("#areas table tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
     );
-    assert.deepEqual(table[0], ["hectares", "2017", "2018", "2019", "2020"]);
+    assert.deepEqual(table[0], ["acres", "2017", "2018", "2019", "2020"]);
     const all = await areasOf(root);
     for (const [i, { crop }] of all.slice(0, 5).entries()) {
       const byYear = await Promise.all(
@@ -365,7 +369,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       const numbers = cells.map((text) => Number(text.replaceAll(",", "")));
       assert.equal(cells[2], "–");
       for (const [j, column] of [0, 1, 3].entries())
-        assert.ok(Math.abs(numbers[column] - byYear[j]) <= 1, `${name} ${cells} ${byYear}`);
+        assert.ok(Math.abs(numbers[column] - ACRES * byYear[j]) <= 1, `${name} ${cells} ${byYear}`);
     }
     assert.match(await page.locator("#areas").textContent(), /not official acreage/);
     assert.equal(await page.locator("#areas .absent").count(), 1);
@@ -554,6 +558,159 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
+  test("areas in acres or hectares: chosen once, the same everywhere, remembered", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    assert.equal(await page.locator("#area-unit").inputValue(), "acres", "of fields in the United States");
+    assert.match(await page.locator(".maplibregl-ctrl-scale").textContent(), /(mi|ft)$/);
+    await page.selectOption("#area-unit", "ha");
+    await page.selectOption("#crop-order", "area");
+    const [largest] = await areasOf(root, 2018);
+    const shown = () => page.locator(`#crops [data-code="${largest.crop}"] .value`).textContent();
+    const hectares = `${Number(largest.area.toPrecision(3)).toLocaleString("en")} ha`;
+    assert.equal(await shown(), hectares);
+    assert.match(await page.locator("#crops-note").textContent(), /^Hectares /);
+    assert.match(await page.locator(".maplibregl-ctrl-scale").textContent(), /\bk?m$/);
+    await page.click("#tab-areas");
+    assert.equal(await page.locator("#areas thead th").first().textContent(), "hectares");
+    const [field] = every(await visible(page), 1);
+    await page.mouse.move(field.left, field.top);
+    await page.waitForFunction(() => document.querySelector("#tip .value")?.textContent.endsWith(" ha"));
+    await page.mouse.click(field.left, field.top);
+    await page.waitForSelector("#field .history");
+    assert.match(await page.locator("#field h2 small").textContent(), / ha · .* acres$/);
+    await page.reload();
+    await settled(page, 2018);
+    assert.equal(await page.locator("#area-unit").inputValue(), "ha");
+    await page.selectOption("#crop-order", "area");
+    assert.equal(await shown(), hectares);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("the first view fetches the tiles that it shows, once each, of its year alone", async (t) => {
+    const viewer = await startTestViewer(t, `file:${web}`);
+    const { years } = await viewer.years();
+    const page = await browser.open("about:blank");
+    t.after(() => page.context().close());
+    const asked = [];
+    page.on("request", (request) => {
+      const { range } = request.headers();
+      if (range !== undefined) asked.push({ url: request.url(), range });
+    });
+    await page.goto(`${viewer.url}${placeOf(2018)}`);
+    await settled(page, 2018);
+    const url = new URL(years.find(({ year }) => year === 2018).archive.url, viewer.url).href;
+    const tiles = tilesOf(join(web, archiveName(2018)));
+    const { at, box } = await screen(page);
+    const inView = [...tiles].filter(([, { z, x, y }]) => {
+      if (z !== 12) return false;
+      const [left, top] = at(...cornerOf(z, x, y));
+      const [right, bottom] = at(...cornerOf(z, x + 1, y + 1));
+      return right > box.x && left < box.x + box.width && bottom > box.y && top < box.y + box.height;
+    });
+    const fetched = asked.map(({ url: from, range }) => {
+      assert.equal(from, url, "no other year's archive");
+      return range.slice("bytes=".length);
+    });
+    const header = fetched.filter((range) => range.startsWith("0-"));
+    assert.equal(header.length, 1);
+    assert.equal(new Set(fetched).size, fetched.length, "each once");
+    assert.deepEqual(
+      new Set(fetched.filter((range) => !range.startsWith("0-"))),
+      new Set(inView.map(([range]) => range)),
+    );
+    // Whoever turns to the timeline is likely to want the years beside it.
+    await page.hover("#year-slider");
+    const near = new URL(years.find(({ year }) => year === 2017).archive.url, viewer.url).href;
+    while (asked.filter(({ url: from }) => from === near).length < 1 + inView.length) await page.waitForTimeout(50);
+  });
+
+  test("the first tiles that come are shown, while a sign says that more are loading", async (t) => {
+    const viewer = await startTestViewer(t, `file:${web}`);
+    const page = await browser.open("about:blank");
+    t.after(() => page.context().close());
+    const held = [];
+    let [count, script] = [0, undefined];
+    await page.route("**/main.js", (route) => {
+      script = route;
+    });
+    // One tile comes, the others do not until they are let through.
+    await page.route("**/archives/*", (route) => {
+      const isTile = !route.request().headers().range?.startsWith("bytes=0-");
+      if (isTile && count++ > 0) held.push(route);
+      else void route.continue();
+    });
+    await page.goto(`${viewer.url}${placeOf(2018)}`, { waitUntil: "commit" });
+    await page.waitForSelector("#loading", { state: "visible" });
+    while (script === undefined) await page.waitForTimeout(20);
+    await script.continue();
+    const path = join(world.folder, "loading.png");
+    const colored = async () => {
+      await page.screenshot({ path });
+      const png = readPng(path);
+      return (await visible(page)).filter(
+        ({ crops, left, top }) => crops[2018] !== null && png.at(left, top) === COLOURS.get(crops[2018]),
+      ).length;
+    };
+    await page.waitForFunction(() => location.hash.split("/").length >= 4 && document.querySelector("canvas"));
+    while ((await colored()) < 10) await page.waitForTimeout(100);
+    assert.equal(await page.locator("#map").getAttribute("aria-busy"), "true");
+    assert.ok(await page.locator("#loading").isVisible());
+    assert.ok(held.length > 0);
+    await page.unroute("**/archives/*");
+    for (const route of held) await route.continue();
+    await settled(page, 2018);
+    await page.waitForSelector("#loading", { state: "hidden" });
+    assert.deepEqual(
+      page.complaints.filter((text) => !text.startsWith("asked another server")),
+      [],
+    );
+  });
+
+  test("'Fit to data' shows all fields again, and the skip link leads past the panel", async (t) => {
+    const bounds = extent(fields);
+    const page = await openPage(t, placeOf(2018, { ...view, zoom: 16 }));
+    await settled(page, 2018);
+    await page.getByRole("button", { name: "Fit to data" }).click();
+    await page.waitForFunction(() => Number(location.hash.split("/")[1]) < 13);
+    const { at, box } = await screen(page);
+    const [[left, top], [right, bottom]] = [at(bounds.west, bounds.north), at(bounds.east, bounds.south)];
+    assert.ok(left >= box.x && top >= box.y && right <= box.x + box.width && bottom <= box.y + box.height);
+    await page.reload();
+    await settled(page, 2018);
+    const hash = new URL(page.url()).hash;
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the map");
+    const link = await page.locator("#skip").boundingBox();
+    assert.ok(link.width > 60 && link.height > 20, "it is seen once it has the focus");
+    await page.keyboard.press("Enter");
+    assert.ok(await page.evaluate(() => document.activeElement.matches(".maplibregl-canvas")));
+    assert.equal(new URL(page.url()).hash, hash);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("a year without data says so at once and shows no other year's colors, though its tiles do not come", async (t) => {
+    const page = await openPage(t, placeOf(2018));
+    await settled(page, 2018);
+    await page.waitForFunction(() => /%/.test(document.querySelector("#crops").textContent));
+    await page.route("**/archives/*", () => {});
+    await page.evaluate((hash) => (location.hash = hash), placeOf(MISSING));
+    await page.waitForSelector("#notice:not([hidden])");
+    assert.equal(await page.locator("#notice").textContent(), "No data for 2019");
+    assert.doesNotMatch(await page.locator("#crops").textContent(), /%/, "nor its shares");
+    await page.waitForTimeout(200);
+    const path = join(world.folder, "page.png");
+    await page.screenshot({ path });
+    const png = readPng(path);
+    const places = await visible(page);
+    assert.ok(places.length > 100);
+    for (const { left, top } of places) {
+      const color = png.at(left, top);
+      const channels = [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16));
+      assert.ok(Math.max(...channels) - Math.min(...channels) < 16, `${color} is no gray`);
+    }
+  });
+
   test("over a bucket's URL the page talks to this server alone", async (t) => {
     const bucket = await startBucket(web);
     t.after(() => bucket.close());
@@ -580,9 +737,11 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
         `${selector} ${JSON.stringify(box)}`,
       );
     }
-    const [field] = every(await visible(page), 1);
+    // At the very side of the screen, where there is no room for a name beside the finger.
+    const field = (await visible(page)).reduce((a, b) => (b.left > a.left ? b : a));
     await page.touchscreen.tap(field.left, field.top);
     await page.waitForSelector("#field .history");
+    assert.ok(await page.locator("#tip").isHidden(), "the name at the pointer goes after a tap");
     assert.match(await page.locator("#field h2").textContent(), new RegExp(`Field ${field.id}`));
     const card = await page.locator("#field").boundingBox();
     assert.ok(card.x >= 0 && card.x + card.width <= 360 && card.y + card.height <= 741);
@@ -645,6 +804,24 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.deepEqual(page.complaints, []);
   });
 });
+
+/** Range of bytes by which a tile is asked for, and its address. */
+function tilesOf(path) {
+  const archive = new Archive(path);
+  const { entries, header } = archive;
+  const tiles = new Map();
+  for (let i = 0; i < entries.count; i++) {
+    const start = header.tiles.offset + entries.offset(i);
+    tiles.set(`${start}-${start + entries.length(i) - 1}`, tileOf(entries.tileId(i)));
+  }
+  archive.close();
+  return tiles;
+}
+
+/** Longitude and latitude of a tile's north-west corner. */
+function cornerOf(z, x, y) {
+  return [(x / 2 ** z) * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - (2 * y) / 2 ** z))) * 180) / Math.PI];
+}
 
 /** Every field: its row, id, area, polygon, a point surely inside or its centroid, crops and shares by year. */
 async function fieldsOf(root) {

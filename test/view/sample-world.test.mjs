@@ -35,7 +35,7 @@ async function fieldsOf(year) {
 }
 
 /** Compare the pixels at fields' centroids; only where the field covers the pixel and its neighbours for sure. */
-function checkPixels(png, map, fields, scaleBar) {
+function checkPixels(png, map, fields, scaleBar, ground = GROUND) {
   const seen = new Set();
   let checked = 0;
   const degreesAPixel = (map.bounds.east - map.bounds.west) / map.width;
@@ -45,7 +45,7 @@ function checkPixels(png, map, fields, scaleBar) {
     const [x, y] = pixelOf(map, centre.x, centre.y).map(Math.floor);
     const inside = x >= map.x && x < map.x + map.width && y >= map.y && y < map.y + map.height;
     if (!inside || (x - map.x < scaleBar && map.y + map.height - y < scaleBar)) continue;
-    assert.equal(png.at(x, y), crop === null ? GROUND : COLOURS.get(Number(crop)), `${crop} at ${x}, ${y}`);
+    assert.equal(png.at(x, y), crop === null ? ground : COLOURS.get(Number(crop)), `${crop} at ${x}, ${y}`);
     seen.add(crop);
     checked++;
   }
@@ -68,6 +68,17 @@ test("every field large enough to see has its crop's colour, at every zoom that 
     assert.ok(checked > (width > 1000 ? 250 : 100), `${checked} fields checked`);
     assert.ok(seen.size >= 6, [...seen].join(" "));
   }
+});
+
+test("a light picture has a light ground and the same crops", async () => {
+  const out = join(world.folder, "light.png");
+  const run = await command("preview", ["2020", "--root", root, "--out", out, "--theme", "light", "--json"]);
+  assert.equal(run.code, 0, run.stderr);
+  const { checked } = checkPixels(readPng(out), run.json.maps[0], await fieldsOf(2020), 300, "#e4e8ec");
+  assert.ok(checked > 250, `${checked} fields checked`);
+  const wrong = await command("preview", ["2020", "--root", root, "--out", out, "--theme", "sepia"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /--theme must be dark or light/);
 });
 
 test("drawn areas are the fields' areas", async () => {
@@ -94,6 +105,19 @@ test("years side by side are each their own year, at one scale", async () => {
   assert.equal(run.code, 0, run.stderr);
   const png = readPng(out);
   const [first, second] = run.json.maps;
+  assert.deepEqual(
+    run.json.maps.map(({ year }) => year),
+    YEARS,
+  );
+  for (const map of run.json.maps) {
+    const letters = new Set();
+    for (let y = map.y - 40; y < map.y; y++) for (let x = map.x; x < map.x + 80; x++) letters.add(png.at(x, y));
+    assert.ok(letters.has("#f4f1ea"), "each map has its year above it");
+    letters.clear();
+    for (let y = map.y + map.height; y < png.height; y++)
+      for (let x = map.x + map.width - 60; x < map.x + map.width; x++) letters.add(png.at(x, y));
+    assert.ok(letters.size > 3, "and its own shares below it");
+  }
   assert.deepEqual([png.width, png.height], [1600, run.json.height]);
   assert.ok(first.x + first.width < second.x && first.y === second.y);
   assert.deepEqual(first.bounds, second.bounds);

@@ -1,7 +1,7 @@
 import type { ViewerAreas, ViewerCropArea } from "../viewer-api.js";
 import type { CropColours } from "./crop-colours.js";
 import { byId, chip, make, makeSvg } from "./dom.js";
-import { hectaresText } from "./numbers.js";
+import { type AreaUnit, inUnit, UNIT_NAMES } from "./numbers.js";
 import { niceScale } from "./scale.js";
 import type { StateStore } from "./state.js";
 
@@ -14,7 +14,8 @@ const NOTE = "Areas of the fields with this majority crop, from all fields. Coun
 interface Band {
   readonly name: string;
   readonly colour: string;
-  readonly hectares: (year: number) => number;
+  /** In the unit that was chosen. */
+  readonly area: (year: number) => number;
 }
 
 /** Crop areas by year: a chart, and the same as a table. */
@@ -24,7 +25,7 @@ export class AreasPanel {
 
   constructor(private readonly state: StateStore) {
     state.onChange((now, before) => {
-      if (now.year !== before.year || now.isolated !== before.isolated) this.#draw();
+      if (now.year !== before.year || now.isolated !== before.isolated || now.unit !== before.unit) this.#draw();
     });
   }
 
@@ -42,17 +43,18 @@ export class AreasPanel {
       this.#panel.replaceChildren(make("p", {}, text));
       return;
     }
-    const { isolated } = this.state.now;
+    const { isolated, unit } = this.state.now;
+    const heading = `${UNIT_NAMES[unit][0]?.toUpperCase()}${UNIT_NAMES[unit].slice(1)}`;
     const open = this.#panel.querySelector("details")?.open ?? false;
     const alone = isolated === undefined ? undefined : areas.crops.find(({ code }) => code === isolated);
-    const bands = alone === undefined ? stack(areas, colours) : [band(alone, colours)];
-    const title = alone === undefined ? "Hectares by crop and year" : `Hectares of ${alone.name} by year`;
+    const bands = alone === undefined ? stack(areas, unit, colours) : [band(alone, unit, colours)];
+    const title = alone === undefined ? `${heading} by crop and year` : `${heading} of ${alone.name} by year`;
     this.#panel.replaceChildren(
       make("h2", {}, title),
       this.#chart(areas, bands, title),
       key(bands),
       make("p", {}, NOTE),
-      table(areas, bands, open),
+      table(areas, bands, unit, open),
     );
   }
 
@@ -60,7 +62,7 @@ export class AreasPanel {
     const { width, height, left, bottom, top } = SIZE;
     const totals = years.map((year) => sum(bands, year));
     const scale = niceScale(Math.max(...totals));
-    const y = (hectares: number) => height - bottom - (hectares / scale.end) * (height - bottom - top);
+    const y = (area: number) => height - bottom - (area / scale.end) * (height - bottom - top);
     const step = (width - left) / years.length;
     const svg = makeSvg("svg", {
       class: "chart",
@@ -80,8 +82,8 @@ export class AreasPanel {
       const column = makeSvg("g", { class: `column${year === this.state.now.year ? " now" : ""}` });
       column.append(makeSvg("rect", { class: "back", x, y: 0, width: step, height: height - bottom }));
       let base = 0;
-      for (const { colour, hectares } of bands) {
-        const value = hectares(year);
+      for (const { colour, area } of bands) {
+        const value = area(year);
         const [from, to] = [y(base), y(base + value)];
         base += value;
         if (from - to > 0.05)
@@ -104,7 +106,11 @@ export class AreasPanel {
         );
       }
       column.append(
-        makeSvg("title", {}, missing ? `${year}: not there` : `${year}: ${hectaresText(totals[i] as number)}`),
+        makeSvg(
+          "title",
+          {},
+          missing ? `${year}: not there` : `${year}: ${shortArea(totals[i] as number)} ${this.state.now.unit}`,
+        ),
       );
       column.addEventListener("click", () => this.state.set({ year, playing: false }));
       svg.append(column);
@@ -113,18 +119,22 @@ export class AreasPanel {
   }
 }
 
-function band({ code, name, hectares }: ViewerCropArea, colours: CropColours): Band {
-  return { name, colour: colours.colourOf(code), hectares: (year) => hectares[year] ?? 0 };
+function band({ code, name, hectares }: ViewerCropArea, unit: AreaUnit, colours: CropColours): Band {
+  return { name, colour: colours.colourOf(code), area: (year) => inUnit(hectares[year] ?? 0, unit) };
 }
 
 /** The crops with most area over all years, largest first, and all others as one. */
-function stack({ crops }: ViewerAreas, colours: CropColours): Band[] {
+function stack({ crops }: ViewerAreas, unit: AreaUnit, colours: CropColours): Band[] {
   const all = ranked(crops);
-  const bands = all.slice(0, CROPS).map((crop) => band(crop, colours));
+  const bands = all.slice(0, CROPS).map((crop) => band(crop, unit, colours));
   const rest = all.slice(CROPS);
   if (rest.length === 0) return bands;
-  const hectares = (year: number) => rest.reduce((total, crop) => total + (crop.hectares[year] ?? 0), 0);
-  return [...bands, { name: `${rest.length} others`, colour: OTHERS, hectares }];
+  const area = (year: number) =>
+    inUnit(
+      rest.reduce((total, crop) => total + (crop.hectares[year] ?? 0), 0),
+      unit,
+    );
+  return [...bands, { name: `${rest.length} others`, colour: OTHERS, area }];
 }
 
 /** Crops by their area over all years. */
@@ -134,7 +144,7 @@ export function ranked(crops: readonly ViewerCropArea[]): ViewerCropArea[] {
 }
 
 function sum(bands: readonly Band[], year: number): number {
-  return bands.reduce((total, { hectares }) => total + hectares(year), 0);
+  return bands.reduce((total, { area }) => total + area(year), 0);
 }
 
 function key(bands: readonly Band[]): HTMLElement {
@@ -142,17 +152,15 @@ function key(bands: readonly Band[]): HTMLElement {
   return make("ul", { class: "key", "aria-hidden": "true" }, ...entries);
 }
 
-function table({ years }: ViewerAreas, bands: readonly Band[], open: boolean): HTMLElement {
+function table({ years }: ViewerAreas, bands: readonly Band[], unit: AreaUnit, open: boolean): HTMLElement {
   const heading = (text: string, scope: string) => make("th", { scope }, text);
-  const head = make("tr", {}, heading("hectares", "col"), ...years.map((year) => heading(String(year), "col")));
-  const rows = bands.map(({ name, hectares }) =>
+  const head = make("tr", {}, heading(UNIT_NAMES[unit], "col"), ...years.map((year) => heading(String(year), "col")));
+  const rows = bands.map(({ name, area }) =>
     make(
       "tr",
       {},
       heading(name, "row"),
-      ...years.map((year) =>
-        make("td", {}, sum(bands, year) > 0 ? Math.round(hectares(year)).toLocaleString("en") : "–"),
-      ),
+      ...years.map((year) => make("td", {}, sum(bands, year) > 0 ? Math.round(area(year)).toLocaleString("en") : "–")),
     ),
   );
   const content = make(
@@ -166,7 +174,7 @@ function table({ years }: ViewerAreas, bands: readonly Band[], open: boolean): H
   return make("details", open ? { open: true } : {}, make("summary", {}, "As a table"), wide);
 }
 
-function shortArea(hectares: number): string {
-  if (hectares >= 1e6) return `${Number((hectares / 1e6).toPrecision(3))} M`;
-  return hectares >= 1e3 ? `${Number((hectares / 1e3).toPrecision(3))} k` : String(Number(hectares.toPrecision(3)));
+function shortArea(area: number): string {
+  if (area >= 1e6) return `${Number((area / 1e6).toPrecision(3))} M`;
+  return area >= 1e3 ? `${Number((area / 1e3).toPrecision(3))} k` : String(Number(area.toPrecision(3)));
 }

@@ -1,7 +1,7 @@
 import type { ViewerFieldYear } from "../viewer-api.js";
 import { type CropColours, isDoubleCrop } from "./crop-colours.js";
 import { byId, chip, make } from "./dom.js";
-import { acresText, hectaresText } from "./numbers.js";
+import { type AreaUnit, areaText } from "./numbers.js";
 import { rotationOf, rotationText } from "./rotation.js";
 
 /** What is known of a field. */
@@ -23,7 +23,7 @@ export interface FieldCardActions {
   readonly goTo: (year: number) => void;
 }
 
-/** The card of the field that was clicked: its crops by year, how sure they are, its rotation. */
+/** The card of the field that was clicked: its crops by year, their shares of its pixels, its rotation. */
 export class FieldCard {
   readonly #card = byId("field");
 
@@ -46,21 +46,26 @@ export class FieldCard {
     this.#card.replaceChildren(this.#header(title, ""), make("p", { class: "rotation" }, text));
   }
 
-  show(facts: FieldFacts, year: number, colours: CropColours): void {
+  show(facts: FieldFacts, year: number, unit: AreaUnit, colours: CropColours): void {
     const { id, areaHa, crops } = facts;
     const scrolled = this.#card.querySelector(".scroll")?.scrollTop;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.focus : undefined;
     this.#card.hidden = false;
     this.#card.removeAttribute("aria-busy");
-    const area = areaHa === null ? "area not known" : `${hectaresText(areaHa)} · ${acresText(areaHa)}`;
-    const sure = crops.some(({ share }) => share !== null);
+    const area =
+      areaHa === null
+        ? "area not known"
+        : units(unit)
+            .map((each) => areaText(areaHa, each))
+            .join(" · ");
+    const withShares = crops.some(({ share }) => share !== null);
     const table = make(
       "table",
       { class: "history" },
       make("caption", { class: "unseen" }, `Crops of field ${id} by year`),
-      make("thead", {}, make("tr", {}, ...headings(sure))),
+      make("thead", {}, make("tr", {}, ...headings(withShares))),
       // The latest year is what people look for first.
-      make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, sure, colours))),
+      make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, withShares, colours))),
     );
     const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Crops by year" }, table);
     this.#card.replaceChildren(
@@ -71,7 +76,7 @@ export class FieldCard {
         rotationText(rotationOf(crops), (code) => colours.nameOf(code)),
       ),
       scroll,
-      ...(sure ? [] : [make("p", { class: "note" }, "How sure the crops are is not known here: there is no history.")]),
+      ...(withShares ? [] : [make("p", { class: "note" }, "Shares are not known here: there is no history.")]),
     );
     if (scrolled !== undefined) scroll.scrollTop = scrolled;
     else scroll.querySelector("tr.now")?.scrollIntoView({ block: "nearest" });
@@ -98,7 +103,7 @@ export class FieldCard {
     return make("header", {}, make("h2", {}, title, make("small", {}, subtitle)), close);
   }
 
-  #row({ year, code, share, missing }: FieldCrop, now: number, sure: boolean, colours: CropColours): HTMLElement {
+  #row({ year, code, share, missing }: FieldCrop, now: number, withShares: boolean, colours: CropColours): HTMLElement {
     const button = make(
       "button",
       { type: "button", "aria-label": `Show ${year}`, "data-focus": `year-${year}` },
@@ -113,18 +118,23 @@ export class FieldCard {
       year === now ? { class: "now", "aria-current": "true" } : {},
       make("th", { scope: "row" }, button),
       make("td", {}, crop),
-      ...(sure ? [make("td", { class: "sure" }, ...confidence(share))] : []),
+      ...(withShares ? [make("td", { class: "share" }, ...shareCell(share))] : []),
     );
   }
 }
 
-function headings(sure: boolean): HTMLElement[] {
-  const names = ["Year", "Crop"].map((name) => make("th", { scope: "col" }, name));
-  const title = "Share of the field's pixels that are of this crop";
-  return sure ? [...names, make("th", { scope: "col", class: "sure", title }, "Confidence")] : names;
+/** Both, the chosen one first. */
+function units(chosen: AreaUnit): AreaUnit[] {
+  return chosen === "ha" ? ["ha", "acres"] : ["acres", "ha"];
 }
 
-function confidence(share: number | null): (HTMLElement | string)[] {
+function headings(withShares: boolean): HTMLElement[] {
+  const names = ["Year", "Crop"].map((name) => make("th", { scope: "col" }, name));
+  const title = "Share of the field's pixels that are of this crop";
+  return withShares ? [...names, make("th", { scope: "col", class: "share", title }, "Share")] : names;
+}
+
+function shareCell(share: number | null): (HTMLElement | string)[] {
   if (share === null) return ["–"];
   const meter = make("meter", {
     min: 0,

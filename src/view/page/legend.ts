@@ -1,7 +1,7 @@
 import type { ViewerAreas, ViewerYears } from "../viewer-api.js";
 import { type CropColours, isDoubleCrop } from "./crop-colours.js";
 import { announce, byId, chip, make } from "./dom.js";
-import { hectaresText, percentText } from "./numbers.js";
+import { areaText, percentText, UNIT_NAMES } from "./numbers.js";
 import { isShown, type StateStore } from "./state.js";
 import type { ViewSample } from "./view-sample.js";
 
@@ -73,7 +73,7 @@ export class Legend {
   }
 
   #rows({ years, areas, sample, colours }: LegendData): Row[] {
-    const { year } = this.state.now;
+    const { year, unit } = this.state.now;
     const order = this.#order.value;
     const total = [...(sample?.counts.values() ?? [])].reduce((sum, count) => sum + count, 0);
     const hectares = new Map(areas?.crops.map((crop) => [crop.code, crop.hectares[year]]));
@@ -81,7 +81,7 @@ export class Legend {
     const rows = [...codesThatOccur(years, areas, sample)].map((code): Row => {
       const [seen, area] = [sample?.counts.get(code) ?? 0, hectares.get(code) ?? 0];
       const name = colours.nameOf(code);
-      if (order === "area") return { code, name, weight: area, value: area > 0 ? hectaresText(area) : "" };
+      if (order === "area") return { code, name, weight: area, value: area > 0 ? areaText(area, unit) : "" };
       return { code, name, weight: order === "name" ? 0 : seen, value: seen > 0 ? percentText(seen / total) : "" };
     });
     return rows
@@ -91,7 +91,10 @@ export class Legend {
 
   #note(rows: number): string {
     if (this.#search.value.trim() !== "" && rows === 0) return "No crop of that name occurs.";
-    if (this.#order.value === "area") return "Hectares of the fields with this crop, all over.";
+    if (this.#order.value === "area") {
+      const unit = UNIT_NAMES[this.state.now.unit];
+      return `${unit[0]?.toUpperCase()}${unit.slice(1)} of all fields with this crop, on and off the screen.`;
+    }
     if (this.#data?.thinned) return "Zoom in to see shares: at low zooms these tiles hold few of the fields.";
     return "Share of the fields’ area in view, about.";
   }

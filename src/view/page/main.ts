@@ -8,6 +8,7 @@ const RETRY_MS = 2_000;
 /** The page may be opened before anything is published; it begins once there is something to see. */
 async function start(): Promise<void> {
   const years = await publishedYears();
+  byId("map").setAttribute("aria-busy", "true");
   try {
     await new Viewer(years).start();
   } catch (error) {
@@ -38,6 +39,7 @@ function tell(text: string): void {
   const notice = byId("notice");
   notice.textContent = text;
   notice.hidden = false;
+  byId("map").setAttribute("aria-busy", "false");
 }
 
 void start();

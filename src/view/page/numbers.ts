@@ -6,15 +6,19 @@ export function percentText(share: number): string {
   return share >= 0.0005 ? `${(share * 100).toFixed(1)} %` : "< 0.1 %";
 }
 
-/** Hectares as `64.8 ha`, `12,300 ha`, `1.2 M ha` */
-export function hectaresText(hectares: number): string {
-  if (hectares >= 999_500) return `${threeDigits(hectares / 1e6)} M ha`;
-  return `${threeDigits(hectares)} ha`;
+/** What areas are written in. */
+export type AreaUnit = "ha" | "acres";
+
+export const UNIT_NAMES: Readonly<Record<AreaUnit, string>> = { ha: "hectares", acres: "acres" };
+
+export function inUnit(hectares: number, unit: AreaUnit): number {
+  return unit === "acres" ? hectares * ACRES_PER_HECTARE : hectares;
 }
 
-export function acresText(hectares: number): string {
-  const acres = hectares * ACRES_PER_HECTARE;
-  return acres >= 999_500 ? `${threeDigits(acres / 1e6)} M acres` : `${threeDigits(acres)} acres`;
+/** An area in hectares as `64.8 ha`, `12,300 ha`, `1.2 M ha`; or as `160 acres` */
+export function areaText(hectares: number, unit: AreaUnit): string {
+  const area = inUnit(hectares, unit);
+  return area >= 999_500 ? `${threeDigits(area / 1e6)} M ${unit}` : `${threeDigits(area)} ${unit}`;
 }
 
 export function countText(count: number): string {

@@ -1,12 +1,14 @@
 import { type CropColours, isDoubleCrop } from "./crop-colours.js";
 import { byId, chip, make } from "./dom.js";
-import { hectaresText } from "./numbers.js";
+import { type AreaUnit, areaText } from "./numbers.js";
 import type { YearMap } from "./year-map.js";
 
 const OFFSET = 14;
+/** Pixels between the tip and the sides of the map. */
+const MARGIN = 8;
 
-/** Name of the crop at the pointer, and the field's outline. Fingers have no pointer: they tap. */
-export function followPointer(map: YearMap, colours: () => CropColours): void {
+/** Name of the crop at the pointer, and the field's outline. Fingers have no pointer: a tap opens the field. */
+export function followPointer(map: YearMap, colours: () => CropColours, unit: () => AreaUnit): void {
   const tip = byId("tip");
   let frame: number | undefined;
   const leave = () => {
@@ -15,7 +17,20 @@ export function followPointer(map: YearMap, colours: () => CropColours): void {
     map.mark("hover", undefined);
     map.view.getCanvas().style.cursor = "";
   };
+  // Browsers send mouse events after a tap, too, and none when the finger has gone.
+  let isTouch = false;
+  for (const type of ["pointerdown", "pointermove"] as const) {
+    map.view.getCanvasContainer().addEventListener(
+      type,
+      ({ pointerType }) => {
+        isTouch = pointerType === "touch";
+        if (isTouch) leave();
+      },
+      { capture: true },
+    );
+  }
   map.view.on("mousemove", ({ point, originalEvent }) => {
+    if (isTouch) return;
     if (frame !== undefined) cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
       const feature = originalEvent.buttons === 0 ? map.fieldAt(point) : undefined;
@@ -28,18 +43,22 @@ export function followPointer(map: YearMap, colours: () => CropColours): void {
       tip.replaceChildren(
         chip(code === undefined ? undefined : colours().colourOf(code), isDoubleCrop(name)),
         make("span", {}, name),
-        make("span", { class: "value" }, typeof area === "number" ? hectaresText(area) : ""),
+        make("span", { class: "value" }, typeof area === "number" ? areaText(area, unit()) : ""),
       );
       tip.hidden = false;
-      // Where there is no room it goes to the pointer's other side.
       const { clientWidth, clientHeight } = map.view.getContainer();
-      const left =
-        point.x + OFFSET + tip.offsetWidth > clientWidth ? point.x - OFFSET - tip.offsetWidth : point.x + OFFSET;
-      const top =
-        point.y + OFFSET + tip.offsetHeight > clientHeight ? point.y - OFFSET - tip.offsetHeight : point.y + OFFSET;
+      const left = besidePointer(point.x, tip.offsetWidth, clientWidth);
+      const top = besidePointer(point.y, tip.offsetHeight, clientHeight);
       tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
     });
   });
   map.view.on("mouseout", leave);
   map.view.on("movestart", leave);
+}
+
+/** Where the tip begins: after the pointer, before it where there is no room, and never outside of the map. */
+export function besidePointer(pointer: number, size: number, room: number): number {
+  const after = pointer + OFFSET;
+  const start = after + size + MARGIN > room ? pointer - OFFSET - size : after;
+  return Math.max(MARGIN, Math.min(start, room - size - MARGIN));
 }

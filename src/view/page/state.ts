@@ -1,3 +1,5 @@
+import type { AreaUnit } from "./numbers.js";
+
 /** What the page shows; every part of it draws itself from this. */
 export interface State {
   readonly year: number;
@@ -7,6 +9,7 @@ export interface State {
   readonly isolated: number | undefined;
   readonly hidden: ReadonlySet<number>;
   readonly safe: boolean;
+  readonly unit: AreaUnit;
   readonly playing: boolean;
 }
 

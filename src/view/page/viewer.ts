@@ -1,13 +1,14 @@
 import { Marker } from "maplibre-gl";
 import type { ViewerArchive, ViewerAreas, ViewerYear, ViewerYears } from "../viewer-api.js";
 import { FULL_ZOOM, readField } from "./archives.js";
+import { rememberedUnit, rememberUnit } from "./area-unit.js";
 import { AreasPanel, ranked } from "./areas.js";
 import { CropColours } from "./crop-colours.js";
 import { announce, byId, make } from "./dom.js";
 import { FieldCard, type FieldCrop, type FieldFacts } from "./field-card.js";
 import type { Box } from "./graticule.js";
 import { Legend } from "./legend.js";
-import { countText } from "./numbers.js";
+import { type AreaUnit, countText } from "./numbers.js";
 import { formatPlace, parsePlace } from "./place.js";
 import { followPointer } from "./pointer.js";
 import { fetchAreas, fetchField, fetchYears } from "./server-data.js";
@@ -44,6 +45,8 @@ export class Viewer {
   #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
   #sampling = new AbortController();
   #polling = false;
+  /** The years beside this one are loaded ahead: someone has turned to the timeline. */
+  #ahead = false;
   /** Counts the changes of what is drawn. */
   #settling = 0;
   #shown: Promise<boolean> = Promise.resolve(true);
@@ -62,9 +65,12 @@ export class Viewer {
     const place = parsePlace(location.hash);
     const [first, last] = [years.years[0]?.year ?? 0, years.years.at(-1)?.year ?? 0];
     const within = place !== undefined && place.year >= first && place.year <= last;
-    const year = within ? place.year : (published(years).at(-1)?.year as number);
+    // The page begins once some year is published.
+    const latest = published(years).at(-1) as Published;
+    const year = within ? place.year : latest.year;
     const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
-    this.#state = new StateStore({ ...none, year, row: place?.row });
+    const unit = rememberedUnit(latest.archive.center);
+    this.#state = new StateStore({ ...none, unit, year, row: place?.row });
     this.#colours = this.#newColours();
     this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#colouring());
     this.#legend = new Legend(this.#state);
@@ -78,20 +84,36 @@ export class Viewer {
 
   async start(): Promise<void> {
     startTabs();
+    this.#startUnit();
+    const skip = byId("skip");
+    skip.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#map.view.getCanvas().focus();
+    });
     this.#state.onChange((now, before) => this.#follow(now, before));
     const { view } = this.#map;
     view.on("error", ({ error }) => this.#problem(error));
     await new Promise<void>((resolve) => {
-      view.once("load", () => resolve());
+      view.once("style.load", () => resolve());
     });
     this.#map.addHatch();
     byId("notice").hidden = true;
-    followPointer(this.#map, () => this.#colours);
+    followPointer(
+      this.#map,
+      () => this.#colours,
+      () => this.#state.now.unit,
+    );
     view.on("click", ({ point, lngLat }) => this.#pick(point, lngLat));
     view.on("moveend", () => this.#writePlace());
     view.on("zoom", () => this.#showRing());
     this.#showRing();
     view.on("idle", () => void this.#lookAtView());
+    view.on("sourcedataloading", ({ sourceId }) => {
+      if (sourceId === this.#map.shownSource) byId("map").setAttribute("data-loading", "");
+    });
+    view.on("idle", () => byId("map").removeAttribute("data-loading"));
+    for (const turned of ["pointerenter", "focusin"])
+      document.querySelector(".timeline")?.addEventListener(turned, () => this.#loadAhead());
     onThemeChange(() => this.#map.recolour(this.#colouring()));
     addEventListener("hashchange", () => this.#readPlace());
     addEventListener("keydown", (event) => this.#key(event));
@@ -108,21 +130,37 @@ export class Viewer {
 
   #follow(now: State, before: State): void {
     if (now.year !== before.year) {
+      this.#ahead = true;
       this.#showYear();
       const entry = this.#entry(now.year);
       announce("missing" in entry ? `${now.year}: ${entry.missing}` : String(now.year));
-      if (this.#facts !== undefined) this.#card.show(this.#facts, now.year, this.#colours);
     }
     if (now.safe !== before.safe) {
       this.#colours = this.#newColours();
       this.#drawAround();
-      if (this.#facts !== undefined) this.#card.show(this.#facts, now.year, this.#colours);
     }
+    if (now.unit !== before.unit) {
+      rememberUnit(now.unit);
+      this.#map.setUnit(now.unit);
+    }
+    if (now.year !== before.year || now.safe !== before.safe || now.unit !== before.unit) this.#showFacts();
     if (now.safe !== before.safe || now.isolated !== before.isolated || now.hidden !== before.hidden) {
       this.#map.recolour(this.#colouring());
       void this.#settle();
     }
     if (now.row !== before.row || now.year !== before.year) this.#writePlace();
+  }
+
+  #showFacts(): void {
+    const { year, unit } = this.#state.now;
+    if (this.#facts !== undefined) this.#card.show(this.#facts, year, unit, this.#colours);
+  }
+
+  #startUnit(): void {
+    const select = byId<HTMLSelectElement>("area-unit");
+    select.value = this.#state.now.unit;
+    select.addEventListener("change", () => this.#state.set({ unit: select.value as AreaUnit }));
+    this.#map.setUnit(this.#state.now.unit);
   }
 
   #newColours(): CropColours {
@@ -158,15 +196,32 @@ export class Viewer {
   #showYear(): void {
     const { year } = this.#state.now;
     const entry = this.#entry(year);
-    const neighbours = [year + 1, year - 1]
-      .map((near) => this.#entry(near))
-      .flatMap((near) => ("archive" in near ? [near.archive] : []));
     const notice = byId("notice");
     notice.hidden = "archive" in entry;
-    if ("missing" in entry)
+    if ("missing" in entry) {
+      // Nor do another year's shares stand for it.
+      this.#sampling.abort();
+      this.#sample = undefined;
+      this.#drawAround();
       notice.textContent = `No data for ${year}${entry.missing === NOT_THERE ? "" : `: ${entry.missing}`}`;
-    this.#shown = this.#map.show(this.#toShow(year), neighbours);
+    }
+    this.#shown = this.#map.show(this.#toShow(year), () => this.#neighbours());
     this.#settled = this.#settle();
+  }
+
+  /** Whoever turns to the timeline will want another year. */
+  #loadAhead(): void {
+    if (this.#ahead) return;
+    this.#ahead = true;
+    this.#map.loadAhead(this.#neighbours());
+  }
+
+  /** The years beside the one that is shown, which are loaded ahead. */
+  #neighbours(): ViewerArchive[] {
+    const { year } = this.#state.now;
+    return (this.#ahead ? [year + 1, year - 1] : [])
+      .map((near) => this.#entry(near))
+      .flatMap((near) => ("archive" in near ? [near.archive] : []));
   }
 
   /** Tell, by attributes of the map, when the year is on it and nothing changes any more. */
@@ -260,7 +315,7 @@ export class Viewer {
       return;
     }
     this.#facts = facts;
-    card.show(facts, this.#state.now.year, this.#colours);
+    this.#showFacts();
     const now = facts.crops.find(({ year }) => year === this.#state.now.year)?.code ?? null;
     announce(`Field ${facts.id}, ${now === null ? "no crop" : this.#colours.nameOf(now)} in ${this.#state.now.year}`);
   }
@@ -400,7 +455,9 @@ export class Viewer {
   }
 }
 
-function published({ years }: ViewerYears): { year: number; archive: ViewerArchive }[] {
+type Published = Extract<ViewerYear, { readonly archive: unknown }>;
+
+function published({ years }: ViewerYears): Published[] {
   return years.filter((year) => "archive" in year);
 }
 

@@ -13,6 +13,7 @@ import type { ViewerArchive } from "../viewer-api.js";
 import { registerProtocol, sourceUrl } from "./archives.js";
 import type { CropColours } from "./crop-colours.js";
 import { type Box, graticule } from "./graticule.js";
+import type { AreaUnit } from "./numbers.js";
 import type { Place } from "./place.js";
 import { readTheme, type Theme } from "./theme.js";
 
@@ -69,6 +70,7 @@ function layerIds({ key }: Slot): string[] {
 export class YearMap {
   readonly view: MapView;
   readonly #slots = new Map<string, Slot>();
+  readonly #scale = new ScaleControl({ maxWidth: 110 });
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
   #coloring: Colouring;
@@ -109,9 +111,13 @@ export class YearMap {
       fitControl(() => this.fit(bounds)),
       "top-right",
     );
-    this.view.addControl(new ScaleControl({ maxWidth: 110, unit: "metric" }), "bottom-left");
+    this.view.addControl(this.#scale, "bottom-left");
     this.view.on("load", () => this.#drawGraticule());
     this.view.on("moveend", () => this.#drawGraticule());
+  }
+
+  setUnit(unit: AreaUnit): void {
+    this.#scale.setUnit(unit === "acres" ? "imperial" : "metric");
   }
 
   fit({ west, south, east, north }: Box): void {
@@ -119,26 +125,41 @@ export class YearMap {
   }
 
   /** Show a year; resolves to false when another one was asked for before it was ready. */
-  async show(shown: Shown, neighbours: readonly ViewerArchive[]): Promise<boolean> {
+  async show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
-    // No other year's crops stand for one without data, not even while its fields are loading.
-    if (shown.blank && this.#current !== undefined && this.#current.key !== slot.key) {
-      this.#setOpacity(this.#current, 0, 0);
-    }
+    // The first year's tiles are seen as they come. And no other year's crops stand for one without data,
+    // not even while its fields are loading.
+    if (this.#current === undefined || shown.blank) this.#putOnTop(slot, 0);
     await this.#loaded(slot.source);
     if (wish !== this.#wish) return false;
     const before = this.#current;
-    if (before?.key !== slot.key) {
-      this.#current = slot;
-      for (const id of layerIds(slot)) this.view.moveLayer(id);
-      const fade = before !== undefined && !matchMedia("(prefers-reduced-motion: reduce)").matches ? FADE_MS : 0;
-      this.#setOpacity(slot, 1, fade);
-      if (before !== undefined) setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
-    }
-    const near = neighbours.map((archive) => this.#slot(archive, false));
+    this.#putOnTop(slot, matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : FADE_MS);
+    const near = neighbours().map((archive) => this.#slot(archive, false));
     this.#keep([slot, ...(before === undefined ? [] : [before]), ...near]);
     return true;
+  }
+
+  /** Load archives unseen. */
+  loadAhead(archives: readonly ViewerArchive[]): void {
+    // While the first year is loading, `show` does so once it is there.
+    if (this.#current === undefined || !this.view.isSourceLoaded(this.#current.source)) return;
+    for (const archive of archives) this.#slot(archive, false);
+  }
+
+  get shownSource(): string | undefined {
+    return this.#current?.source;
+  }
+
+  #putOnTop(slot: Slot, fade: number): void {
+    const before = this.#current;
+    if (before?.key === slot.key) return;
+    this.#current = slot;
+    for (const id of layerIds(slot)) this.view.moveLayer(id);
+    this.#setOpacity(slot, 1, fade);
+    if (before === undefined) return;
+    if (slot.blank) this.#setOpacity(before, 0, 0);
+    else setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
   }
 
   recolour(colouring: Colouring): void {
@@ -385,8 +406,8 @@ function fitControl(fit: () => void) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "fit";
-  button.title = "Show all fields";
-  button.setAttribute("aria-label", "Show all fields");
+  button.title = "Fit to data";
+  button.setAttribute("aria-label", "Fit to data");
   button.addEventListener("click", fit);
   element.append(button);
   return { onAdd: () => element, onRemove: () => element.remove() };

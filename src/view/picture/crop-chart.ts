@@ -3,12 +3,10 @@ import type { HistoryLegend } from "../../history/format.js";
 import type { Context } from "../../pipeline/context.js";
 import { PipelineError } from "../../pipeline/errors.js";
 import { findFont } from "./font.js";
-import { INK, Lettering } from "./lettering.js";
+import { Lettering } from "./lettering.js";
 import { writePng } from "./png-file.js";
+import { THEMES, type ThemeName } from "./theme.js";
 
-const BACKGROUND = "#181b1f";
-const PLOT = "#20242a";
-const GRID = "rgba(255, 255, 255, 0.09)";
 /** All crops that get no colour of their own. */
 const REST = { name: "other crops", color: "#6b7178" };
 const NOTE = "Area of the fields of which it is the majority crop; no official acreage. USDA NASS Cropland Data Layer";
@@ -29,6 +27,7 @@ export interface ChartOptions {
   /** By default those of the legend. */
   readonly years: readonly number[];
   readonly title: string | undefined;
+  readonly theme: ThemeName;
 }
 
 /** A crop's band through the years. */
@@ -80,19 +79,23 @@ export async function drawChart(legend: HistoryLegend, options: ChartOptions, ct
   const unit = width / REFERENCE_WIDTH;
   const canvas = createCanvas(width, Math.round(HEIGHT * unit));
   const pen = canvas.getContext("2d");
-  const lettering = new Lettering(pen, font, unit);
-  pen.fillStyle = BACKGROUND;
+  const lettering = new Lettering(pen, font, unit, THEMES[options.theme]);
+  pen.fillStyle = lettering.theme.panel;
   pen.fillRect(0, 0, canvas.width, canvas.height);
   const plot = plotOf(canvas, unit);
-  pen.fillStyle = PLOT;
+  pen.fillStyle = lettering.theme.ground;
   pen.fillRect(plot.left, plot.top, plot.right - plot.left, plot.bottom - plot.top);
   const end = niceStep(most / GRID_LINES) * Math.ceil(most / niceStep(most / GRID_LINES));
   drawAxis(pen, lettering, plot, end, niceStep(most / GRID_LINES));
   const bars = drawBars(pen, lettering, plot, bands, years, end);
   drawLegend(pen, lettering, plot, bands, totals);
   const title = options.title ?? "Crop area by year";
-  lettering.write(title, plot.left, 46 * unit, { size: 24, color: INK.strong, room: canvas.width - 2 * plot.left });
-  lettering.write(NOTE, plot.left, canvas.height - 20 * unit, { size: 12, color: INK.faint });
+  lettering.write(title, plot.left, 46 * unit, {
+    size: 24,
+    color: lettering.theme.strong,
+    room: canvas.width - 2 * plot.left,
+  });
+  lettering.write(NOTE, plot.left, canvas.height - 20 * unit, { size: 12, color: lettering.theme.faint });
   await writePng(canvas, out, ctx);
   const axis = { y0: plot.bottom, y1: plot.top, hectares: end };
   return { out, width, height: canvas.height, font, bands, years, bars, axis };
@@ -140,13 +143,17 @@ function niceStep(least: number): number {
 function drawAxis(pen: SKRSContext2D, lettering: Lettering, plot: Plot, end: number, step: number): void {
   const { unit } = lettering;
   const [scale, name] = end >= 2e6 ? [1e6, "million ha"] : end >= 2e3 ? [1e3, "thousand ha"] : [1, "ha"];
-  lettering.write(name, plot.left, plot.top - 12 * unit, { size: 13, color: INK.faint });
+  lettering.write(name, plot.left, plot.top - 12 * unit, { size: 13, color: lettering.theme.faint });
   for (let value = 0; value <= end * 1.000001; value += step) {
     const y = plot.bottom - (value / end) * (plot.bottom - plot.top);
-    pen.fillStyle = GRID;
+    pen.fillStyle = lettering.theme.grid;
     pen.fillRect(plot.left, Math.round(y), plot.right - plot.left, Math.max(1, unit));
     const label = Number((value / scale).toPrecision(6)).toLocaleString("en");
-    lettering.write(label, plot.left - 10 * unit, y + 5 * unit, { size: 14, color: INK.faint, align: "right" });
+    lettering.write(label, plot.left - 10 * unit, y + 5 * unit, {
+      size: 14,
+      color: lettering.theme.faint,
+      align: "right",
+    });
   }
 }
 
@@ -179,16 +186,16 @@ function drawBars(
       pen.fillRect(x, y1, width, y0 - y1);
       // Crops share colours: a line parts those that lie upon each other.
       if (y0 - y1 > 3 * unit) {
-        pen.fillStyle = PLOT;
+        pen.fillStyle = lettering.theme.ground;
         pen.fillRect(x, y1, width, Math.max(1, unit));
       }
     }
     const isMissing = bands.every(({ hectares }) => hectares[i] === null);
     if (isMissing) {
-      lettering.write("–", middle, plot.bottom - 8 * unit, { size: 16, align: "center", color: INK.faint });
+      lettering.write("–", middle, plot.bottom - 8 * unit, { size: 16, align: "center", color: lettering.theme.faint });
     }
     if ((years.length - 1 - i) % every === 0) {
-      const color = isMissing ? INK.faint : INK.plain;
+      const color = isMissing ? lettering.theme.faint : lettering.theme.plain;
       lettering.write(String(year), middle, plot.bottom + 22 * unit, { ...label, color });
     }
     return { year, x, width };
@@ -209,7 +216,7 @@ function drawLegend(
   const right = plot.right + (FRAME.right - 26) * unit;
   lettering.write("% of the area, all years", right, plot.top - 12 * unit, {
     size: 12,
-    color: INK.faint,
+    color: lettering.theme.faint,
     align: "right",
   });
   const step = Math.min(ROW_HEIGHT * unit, (plot.bottom - plot.top) / bands.length);
@@ -223,6 +230,6 @@ function drawLegend(
     const percent = share >= 9.95 ? share.toFixed(0) : share >= 0.05 ? share.toFixed(1) : "< 0.1";
     const base = middle + 5.5 * unit;
     lettering.write(name, left + 26 * unit, base, { size: 15, room: right - left - 80 * unit });
-    lettering.write(percent, right, base, { size: 15, align: "right", color: INK.faint });
+    lettering.write(percent, right, base, { size: 15, align: "right", color: lettering.theme.faint });
   }
 }

@@ -1,13 +1,13 @@
 import type { SKRSContext2D } from "@napi-rs/canvas";
 import { type CropPalette, NO_CROP } from "./crop-palette.js";
-import { INK, type Lettering } from "./lettering.js";
+import type { Lettering } from "./lettering.js";
 
 export interface LegendRow {
   readonly name: string;
   /** `#rrggbb`; undefined for the row of all the other crops. */
   readonly color?: string;
-  /** Of the drawn area of all crops. */
-  readonly share: number;
+  /** Of the drawn area of all crops; undefined writes none. */
+  readonly share?: number;
 }
 
 /** Height of a row in pixels of a picture 1200 wide. */
@@ -18,13 +18,19 @@ const TEXT = { size: 15 } as const;
  * Crops by drawn area, largest first. Where there are more than `limit`, the last row
  * sums up the rest.
  *
- * @param areas  by class of the palette.
+ * @param areas    by class of the palette.
+ * @param ranking  areas that give crops and order; those of all maps, so that the lists of maps side by side agree.
  */
-export function legendRows(palette: CropPalette, areas: Float64Array, limit: number): LegendRow[] {
+export function legendRows(
+  palette: CropPalette,
+  areas: Float64Array,
+  limit: number,
+  ranking: Float64Array = areas,
+): LegendRow[] {
   const drawn = palette.crops
-    .map((crop, cropClass) => ({ crop, area: areas[cropClass] ?? 0 }))
-    .filter(({ area }, cropClass) => cropClass > NO_CROP && area > 0)
-    .sort((a, b) => b.area - a.area || a.crop.code - b.crop.code);
+    .map((crop, cropClass) => ({ crop, area: areas[cropClass] ?? 0, rank: ranking[cropClass] ?? 0 }))
+    .filter(({ rank }, cropClass) => cropClass > NO_CROP && rank > 0)
+    .sort((a, b) => b.rank - a.rank || a.crop.code - b.crop.code);
   const total = drawn.reduce((sum, { area }) => sum + area, 0);
   const shown = drawn.length > limit ? Math.max(0, limit - 1) : drawn.length;
   const rows: LegendRow[] = drawn
@@ -57,11 +63,20 @@ export function drawLegend(
       pen.roundRect(left, middle - 7.5 * unit, 15 * unit, 15 * unit, 3 * unit);
       pen.fill();
     }
-    const percent =
-      share >= 0.0995 ? `${Math.round(100 * share)} %` : share >= 0.0005 ? `${(100 * share).toFixed(1)} %` : "< 0.1 %";
+    const percent = share === undefined ? "" : percentText(share);
     const [text, base] = [left + 24 * unit, middle + 5.5 * unit];
     const room = columnWidth - (24 + 46) * unit;
-    lettering.write(name, text, base, { ...TEXT, room, color: color === undefined ? INK.faint : INK.plain });
-    lettering.write(percent, left + columnWidth, base, { ...TEXT, align: "right", color: INK.faint });
+    lettering.write(name, text, base, {
+      ...TEXT,
+      room,
+      color: color === undefined ? lettering.theme.faint : lettering.theme.plain,
+    });
+    lettering.write(percent, left + columnWidth, base, { ...TEXT, align: "right", color: lettering.theme.faint });
   }
+}
+
+function percentText(share: number): string {
+  if (share >= 0.0995) return `${Math.round(100 * share)} %`;
+  if (share >= 0.0005) return `${(100 * share).toFixed(1)} %`;
+  return share > 0 ? "< 0.1 %" : "–";
 }

@@ -1,6 +1,5 @@
 import type { SKRSContext2D } from "@napi-rs/canvas";
-
-export const INK = { strong: "#f4f1ea", plain: "#d5d3cd", faint: "#8d949c" } as const;
+import type { PictureTheme } from "./theme.js";
 
 export interface TextStyle {
   /** Height of the letters' line, in pixels of a picture 1200 wide. */
@@ -19,13 +18,14 @@ export class Lettering {
     private readonly family: string,
     /** Pixels of the picture for one of a picture 1200 wide. */
     readonly unit: number,
+    readonly theme: PictureTheme,
   ) {}
 
   /** @param y  the base line. */
   write(text: string, x: number, y: number, style: TextStyle): void {
     const { pen } = this;
     this.#use(style);
-    pen.fillStyle = style.color ?? INK.plain;
+    pen.fillStyle = style.color ?? this.theme.plain;
     pen.textAlign = style.align ?? "left";
     pen.textBaseline = "alphabetic";
     pen.fillText(this.#shortened(text, style.room), x, y);

@@ -8,6 +8,7 @@ import { findFont } from "./font.js";
 import { fitFrame, frameBounds, shapeOf, zoomFor } from "./frame.js";
 import { writePng } from "./png-file.js";
 import { drawSheet, planSheet } from "./sheet.js";
+import type { ThemeName } from "./theme.js";
 
 const ATTRIBUTION = "Crops: USDA NASS Cropland Data Layer";
 const TITLE = "Majority crop of every field";
@@ -25,6 +26,7 @@ export interface PictureOptions {
   /** What to show; by default all that the archives announce. */
   readonly bounds?: Bounds | undefined;
   readonly title?: string | undefined;
+  readonly theme?: ThemeName | undefined;
 }
 
 /** What was drawn, and where on the picture it lies. */
@@ -36,6 +38,8 @@ export interface Picture {
   readonly font: string | null;
   readonly maps: readonly {
     readonly archive: string;
+    /** As the archive's metadata says; null where it does not. */
+    readonly year: number | null;
     readonly zoom: number;
     readonly tiles: number;
     /** The map's rectangle on the picture, pixels, and what it shows, degrees. */
@@ -84,7 +88,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
   for (const archive of archives) {
     const metadata = archive.metadata();
     palette.addLegend(metadata, archive.path);
-    years.push(typeof metadata.year === "number" ? String(metadata.year) : "");
+    years.push(/^\d{4}$/.test(String(metadata.year)) ? String(metadata.year) : "");
     attributions.add(plainText(metadata.attribution) ?? ATTRIBUTION);
   }
   const maps: FieldMap[] = [];
@@ -96,6 +100,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
     attribution: [...attributions].join(", "),
     years,
     font,
+    theme: options.theme ?? "dark",
   });
   await writePng(canvas, out, ctx);
   return {
@@ -105,6 +110,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
     font: font ?? null,
     maps: maps.map(({ zoom, tiles, areas }, i) => ({
       archive: options.archives[i] as string,
+      year: years[i] === "" ? null : Number(years[i]),
       zoom,
       tiles,
       ...(sheet.maps[i] as { x: number; y: number }),

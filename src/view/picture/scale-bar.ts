@@ -1,6 +1,6 @@
 import type { SKRSContext2D } from "@napi-rs/canvas";
 import { type Frame, metresPerPixel } from "./frame.js";
-import { INK, type Lettering } from "./lettering.js";
+import type { Lettering } from "./lettering.js";
 
 /** A length that reads well: 1, 2 or 5 times a power of ten. */
 export interface ScaleLength {
@@ -26,15 +26,15 @@ export function drawScaleBar(
   const metresAPixel = metresPerPixel(frame, frame.height / 2);
   const { metres, label } = scaleLength((frame.width / 5) * metresAPixel);
   const length = metres / metresAPixel;
-  const style = { size: 13, color: INK.strong, align: "center" } as const;
+  const style = { size: 13, color: lettering.theme.strong, align: "center" } as const;
   const plate = { width: Math.max(length, lettering.width(label, style)) + 24 * unit, height: 36 * unit };
   const [x, y] = [map.x + 14 * unit, map.y + frame.height - 14 * unit - plate.height];
-  pen.fillStyle = "rgba(24, 27, 31, 0.82)";
+  pen.fillStyle = lettering.theme.plate;
   pen.beginPath();
   pen.roundRect(x, y, plate.width, plate.height, 4 * unit);
   pen.fill();
   const [middle, base] = [x + plate.width / 2, y + plate.height - 10 * unit];
-  pen.strokeStyle = INK.strong;
+  pen.strokeStyle = lettering.theme.strong;
   pen.lineWidth = 1.5 * unit;
   pen.beginPath();
   pen.moveTo(middle - length / 2, base - 5 * unit);

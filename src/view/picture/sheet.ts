@@ -3,12 +3,10 @@ import type { CropPalette } from "./crop-palette.js";
 import type { FieldMap } from "./field-map.js";
 import type { Frame } from "./frame.js";
 import { drawLegend, type LegendRow, legendRows, ROW_HEIGHT } from "./legend-list.js";
-import { INK, Lettering } from "./lettering.js";
+import { Lettering } from "./lettering.js";
 import { drawScaleBar } from "./scale-bar.js";
+import { THEMES, type ThemeName } from "./theme.js";
 
-/** Dark ground: every crop's colour stands out from it, while white swallows grass and hay. */
-const GROUND_COLOR = "#20242a";
-const PANEL_COLOR = "#181b1f";
 const SHARE_NOTE = "% of the area drawn";
 /** Widths and heights below are in pixels of a picture this wide. */
 const REFERENCE_WIDTH = 1200;
@@ -16,8 +14,10 @@ const PANEL_WIDTH = 320;
 const PADDING = 26;
 const GAP = 14;
 const STRIP_HEAD = 104;
-const STRIP_COLUMNS = 4;
-const STRIP_LEGEND_ROWS = 4;
+/** A legend below a map that is narrower than this has no room for names: one list for all maps has. */
+const LEAST_LEGEND_WIDTH = 140;
+const LEGEND_COLUMN_WIDTH = 230;
+const STRIP_LEGEND_CROPS = 16;
 /** A map is at least this high for its width, and at most. */
 const SHAPES = { least: 0.45, most: 1.3 } as const;
 
@@ -57,6 +57,7 @@ export interface Labels {
   readonly years: readonly string[];
   /** Family to write in; undefined leaves all text out. */
   readonly font: string | undefined;
+  readonly theme: ThemeName;
 }
 
 /** Put maps and their explanation together. */
@@ -68,29 +69,67 @@ export function drawSheet(
   labels: Labels,
 ): Canvas {
   const { width, mapWidth, mapHeight } = sheet;
+  const theme = THEMES[labels.theme];
   const unit = width / REFERENCE_WIDTH;
   const top = sheet.maps[0]?.y ?? 0;
   const areas = sumOfAreas(maps);
   const isStrip = maps.length > 1;
-  const rows = isStrip ? legendRows(palette, areas, STRIP_LEGEND_ROWS * STRIP_COLUMNS) : [];
-  const legendHeight = Math.ceil(rows.length / STRIP_COLUMNS) * ROW_HEIGHT + 2 * PADDING;
+  const legends = isStrip ? stripLegends(sheet, maps, palette, areas) : [];
+  const legendHeight = Math.max(0, ...legends.map(heightOf)) + 2 * PADDING;
   const foot = isStrip && labels.font !== undefined ? Math.round(legendHeight * unit) : 0;
   const canvas = createCanvas(width, top + mapHeight + foot);
   const pen = canvas.getContext("2d");
-  pen.fillStyle = PANEL_COLOR;
+  pen.fillStyle = theme.panel;
   pen.fillRect(0, 0, canvas.width, canvas.height);
   for (const [i, { x, y }] of sheet.maps.entries()) {
-    pen.fillStyle = GROUND_COLOR;
+    pen.fillStyle = theme.ground;
     pen.fillRect(x, y, mapWidth, mapHeight);
     const map = maps[i];
     if (map !== undefined) pen.drawImage(map.canvas, x, y);
   }
   if (labels.font === undefined) return canvas;
-  const lettering = new Lettering(pen, labels.font, unit);
-  if (isStrip) drawHeadAndFoot(pen, lettering, sheet, rows, labels);
+  const lettering = new Lettering(pen, labels.font, unit, theme);
+  if (isStrip) drawHeadAndFoot(pen, lettering, sheet, legends, labels);
   else drawPanel(pen, lettering, sheet, (limit) => legendRows(palette, areas, limit), labels);
   drawScaleBar(pen, lettering, frame, sheet.maps[0] ?? { x: 0, y: 0 });
   return canvas;
+}
+
+/** A list of crops below the maps; the widths are in pixels of the picture. */
+interface StripLegend {
+  readonly rows: readonly LegendRow[];
+  readonly x: number;
+  readonly width: number;
+  readonly columns: number;
+}
+
+function heightOf({ rows, columns }: StripLegend): number {
+  return Math.ceil(rows.length / columns) * ROW_HEIGHT;
+}
+
+/** Each map's own shares below it, of the same crops in the same order; where there is no room, one list of the crops. */
+function stripLegends(
+  { width, maps: places, mapWidth }: Sheet,
+  maps: readonly FieldMap[],
+  palette: CropPalette,
+  areas: Float64Array,
+): StripLegend[] {
+  const unit = width / REFERENCE_WIDTH;
+  const columnsOf = (room: number) => Math.max(1, Math.floor(room / unit / LEGEND_COLUMN_WIDTH));
+  if (mapWidth / unit >= LEAST_LEGEND_WIDTH) {
+    return places.map(({ x }, i) => ({
+      rows: legendRows(palette, (maps[i] as FieldMap).areas, STRIP_LEGEND_CROPS, areas),
+      x,
+      width: mapWidth,
+      columns: columnsOf(mapWidth),
+    }));
+  }
+  const names = legendRows(palette, areas, STRIP_LEGEND_CROPS).map(({ name, color }) => ({
+    name,
+    ...(color !== undefined && { color }),
+  }));
+  const room = width - 2 * PADDING * unit;
+  return [{ rows: names, x: PADDING * unit, width: room, columns: columnsOf(room) }];
 }
 
 function sumOfAreas(maps: readonly FieldMap[]): Float64Array {
@@ -115,16 +154,16 @@ function drawPanel(
   const year = years[0] ?? "";
   if (year !== "") {
     y += 36 * unit;
-    lettering.write(year, x, y, { size: 48, bold: true, color: INK.strong });
+    lettering.write(year, x, y, { size: 48, bold: true, color: lettering.theme.strong });
     y += 12 * unit;
   }
-  const heading = { size: 18, color: INK.plain };
+  const heading = { size: 18, color: lettering.theme.plain };
   for (const line of lettering.lines(title, heading, width)) {
     y += 22 * unit;
     lettering.write(line, x, y, heading);
   }
   y += 22 * unit;
-  const note = { size: 12, color: INK.faint };
+  const note = { size: 12, color: lettering.theme.faint };
   const notes = [SHARE_NOTE, ...lettering.lines(attribution, note, width)];
   const notesTop = mapHeight - PADDING * unit - (notes.length - 1) * 17 * unit;
   const limit = Math.floor((notesTop - PADDING * unit - y) / (ROW_HEIGHT * unit));
@@ -136,19 +175,20 @@ function drawHeadAndFoot(
   pen: SKRSContext2D,
   lettering: Lettering,
   { width: sheetWidth, maps, mapHeight }: Sheet,
-  rows: readonly LegendRow[],
+  legends: readonly StripLegend[],
   { title, years, attribution }: Labels,
 ): void {
   const { unit } = lettering;
   const [x, width] = [PADDING * unit, sheetWidth - 2 * PADDING * unit];
-  const note = { size: 12, color: INK.faint, align: "right" } as const;
-  const notes = `${SHARE_NOTE}, all years.  ${attribution}`;
+  const note = { size: 12, color: lettering.theme.faint, align: "right" } as const;
+  const withShares = legends.some(({ rows }) => rows.some(({ share }) => share !== undefined));
+  const notes = withShares ? `${SHARE_NOTE}, each year's own.  ${attribution}` : attribution;
   const room = width - lettering.width(notes, note) - PADDING * unit;
-  lettering.write(title, x, 46 * unit, { size: 22, color: INK.plain, room });
+  lettering.write(title, x, 46 * unit, { size: 22, color: lettering.theme.plain, room });
   lettering.write(notes, x + width, 46 * unit, note);
   for (const [i, map] of maps.entries()) {
-    lettering.write(years[i] ?? "", map.x, map.y - 12 * unit, { size: 28, bold: true, color: INK.strong });
+    lettering.write(years[i] ?? "", map.x, map.y - 12 * unit, { size: 28, bold: true, color: lettering.theme.strong });
   }
   const y = (maps[0]?.y ?? 0) + mapHeight + PADDING * unit;
-  drawLegend(pen, lettering, rows, { x, y, width, columns: STRIP_COLUMNS });
+  for (const { rows, ...place } of legends) drawLegend(pen, lettering, rows, { ...place, y });
 }

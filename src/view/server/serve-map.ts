@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import type { Options } from "../../config/options.js";
+import type { Context } from "../../pipeline/context.js";
+import { PipelineError } from "../../pipeline/errors.js";
+import { FieldHistory } from "./field-history.js";
+import { openStore } from "./open-store.js";
+import { Publication } from "./publication.js";
+import { startViewer } from "./viewer-server.js";
+
+export const PORT = 8080;
+
+export interface MapAddress {
+  /** Folder of the history, where it is not next to the target. */
+  readonly history?: string | undefined;
+  /** Address to listen on; this machine alone by default. */
+  readonly host?: string | undefined;
+  /** 8080 by default, 0 for any free one. */
+  readonly port?: number | undefined;
+}
+
+/**
+ * Serve the map of what a root has published, until a signal comes. The page's URL goes to stdout once it answers.
+ *
+ * @throws {PipelineError} usage, when the address or the port cannot be had, or the target cannot be looked at.
+ */
+export async function serveMap(options: Options, address: MapAddress, ctx: Context): Promise<void> {
+  const { log } = ctx;
+  const { store, histories } = openStore(served(options), address.history);
+  const publication = new Publication(store, options.region, log);
+  const history = new FieldHistory(histories, store, options.region, log);
+  const [{ years }, historyTag] = await Promise.all([publication.look(), history.tag()]);
+  const { host = "127.0.0.1", port = PORT } = address;
+  const viewer = await startViewer({ publication, history, log, host, port });
+  const published = years.flatMap((year) => ("archive" in year ? [year.year] : []));
+  log.info(`serving ${store.name}`, { years: published.join(" ") || "none yet", history: historyTag !== null });
+  if (years.length === 0)
+    log.warn(`there is no ${publication.manifestKey} yet: the page shows years once they are published`);
+  if (historyTag === null) log.info("no history found: areas and shares are shown once node dist/history.js was run");
+  process.stdout.write(options.json ? `${JSON.stringify({ url: viewer.url, years: published })}\n` : `${viewer.url}\n`);
+  if (!ctx.signal.aborted) await once(ctx.signal, "abort");
+  await viewer.close();
+  log.info("stopped");
+}
+
+/** A root that publishes to S3 is seen by the URL under which its target is served. */
+function served(options: Options): Options {
+  const { target, publicUrl } = options;
+  return target?.startsWith("s3://") && publicUrl !== undefined
+    ? { ...options, target: `${publicUrl.replace(/\/*$/, "")}/` }
+    : options;
+}
+
+/** @throws {PipelineError} usage, when it is no port. */
+export function readPort(text: string | undefined): number {
+  if (text === undefined) return PORT;
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  throw new PipelineError("usage", "--port must be a whole number from 0 to 65535", { received: text });
+}
