@@ -25,6 +25,8 @@
         "geometry/area.cc",
         "geometry/geojson.cc",
         "tiles/gzip.cc",
+        "tiles/audit/bucket_audit.cc",
+        "tiles/audit/tile_check.cc",
         "tiles/tiler/bucket.cc",
         "tiles/tiler/cells.cc",
         "tiles/tiler/clip.cc",

@@ -9,6 +9,7 @@
 #include "node/addon.h"
 #include "node/arguments.h"
 #include "node/parquet_slice.h"
+#include "tiles/audit/bucket_audit.h"
 #include "tiles/precompressed/record.h"
 #include "tiles/protobuf.h"
 #include "tiles/tiler/bucket.h"
@@ -23,12 +24,24 @@ constexpr int kMaxZoom = 16;
 // Precompressed, as a base has them.
 class RecordStore : public TileStore {
  public:
-  RecordStore(std::vector<std::string> layers, std::string key, uint64_t rows)
-      : maker_(std::move(layers), std::move(key), rows) {}
+  RecordStore(const std::vector<std::string>& layers, std::string key, uint64_t rows)
+      : maker_(layers, std::move(key), rows), filler_(std::vector<uint8_t*>(layers.size()), rows) {}
   void store(const uint8_t* tile, size_t size, Buffer& out) override { maker_.append(tile, size, out); }
+  // As a year without any crop would have it.
+  void read(const uint8_t* stored, size_t size, Buffer& out) override {
+    if (is_gzip_tile(stored, size)) return gzip_.inflate(stored, size, out);
+    filler_.open(stored, size);
+    const size_t capacity = filler_.max_bytes();
+    filled_.size = 0;
+    const size_t filled = filler_.fill({}, false, filled_.room(capacity), capacity);
+    gzip_.inflate(filled_.data(), filled, out);
+  }
 
  private:
   RecordMaker maker_;
+  RecordFiller filler_;
+  Gzip gzip_{1};
+  Buffer filled_;
 };
 
 TilerZooms zooms_of(const Napi::Object& from) {
@@ -191,6 +204,12 @@ Napi::Object object_of_tiles(Napi::Env env, int zoom, const StoredTiles& tiles) 
   result.Set("content", bytes_of(env, tiles.bytes));
   result.Set("tileIds", ids);
   result.Set("sizes", copy_of<Napi::Uint32Array>(env, tiles.sizes));
+  auto crcs = Napi::Uint32Array::New(env, tiles.sizes.size());
+  size_t begin = 0;
+  for (size_t i = 0; i < tiles.sizes.size(); begin += tiles.sizes[i++]) {
+    crcs[i] = crc32_of(0, tiles.bytes.data() + begin, tiles.sizes[i]);
+  }
+  result.Set("crcs", crcs);
   result.Set("polygons", static_cast<double>(tiles.features[0]));
   result.Set("points", static_cast<double>(tiles.features[1]));
   result.Set("largest", static_cast<double>(tiles.largest));
@@ -205,11 +224,16 @@ std::unique_ptr<TileStore> store_of(const Napi::Object& from) {
   std::vector<std::string> layers;
   for (uint32_t i = 0; i < list.Length(); i++) layers.push_back(text_of(list.Get(i), "layers"));
   const uint64_t rows = integer_of(plan.Get("rows"), "rows", 0, uint64_t{1} << 32);
-  return std::make_unique<RecordStore>(std::move(layers), text_of(plan.Get("key"), "key"), rows);
+  return std::make_unique<RecordStore>(layers, text_of(plan.Get("key"), "key"), rows);
 }
 
-// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit, records})
-//   -> {zooms: [{zoom, content, tileIds, sizes, polygons, points, largest}], summary, shapes}
+// Errors of finished tiles are RangeErrors.
+[[noreturn]] void throw_audit_error(Napi::Env env, const AuditError& error) {
+  throw Napi::RangeError::New(env, error.what());
+}
+
+// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit, records, seen})
+//   -> {zooms: [{zoom, content, tileIds, sizes, crcs, polygons, points, largest}], summary, shapes}
 Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = text_of(info[0], "path");
@@ -236,12 +260,24 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < offsets.ElementLength(); i++) {
     chunks.push_back({static_cast<uint64_t>(offsets[i]), bytes[i], crcs[i]});
   }
+  std::vector<uint8_t*> seen;
+  const auto seen_arrays = list_of(plan.Get("seen"), "seen");
+  for (uint32_t i = 0; i < seen_arrays.Length(); i++) {
+    const auto rows = array_of<Napi::Uint8Array>(seen_arrays.Get(i), "seen");
+    if (rows.ElementLength() < attributes.rows) fail(env, "seen: one a row was expected");
+    seen.push_back(elements_of<uint8_t>(rows));
+  }
+  if (seen.size() != tiler_layers().size()) fail(env, "seen: one a layer was expected");
   BucketTiles tiles;
   try {
     BucketReader reader(path, std::move(chunks));
-    tile_bucket(reader, bucket, zooms, attributes, *store_of(plan), limit, tiles);
+    const auto store = store_of(plan);
+    tile_bucket(reader, bucket, zooms, attributes, *store, limit, tiles);
+    BucketAudit(attributes.rows, std::move(seen)).check(reader, bucket, zooms, *store, tiles);
   } catch (const TileError& error) {
     throw Napi::Error::New(env, error.what());
+  } catch (const AuditError& error) {
+    throw_audit_error(env, error);
   }
   auto result = Napi::Object::New(env);
   auto list = Napi::Array::New(env);
@@ -265,7 +301,7 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// mergeCells(tile, children: four Uint8Array, {records}) -> {tiles: as a zoom of tileBucket, summary}
+// mergeCells(tile, children: four Uint8Array, {rows, records}) -> {tiles: as a zoom of tileBucket, summary}
 Napi::Value merge_cells(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const uint64_t id = integer_of(info[0], "tile", 0, first_tile_id(kMaxZoom));
@@ -277,14 +313,19 @@ Napi::Value merge_cells(const Napi::CallbackInfo& info) {
     const auto bytes = array_of<Napi::Uint8Array>(list.Get(i), "children");
     children[i] = {elements_of<uint8_t>(bytes), bytes.ElementLength()};
   }
+  const uint64_t rows = integer_of(plan.Get("rows"), "rows", 0, uint64_t{1} << 32);
   StoredTiles tiles;
   Buffer summary;
   try {
     CellTile cells;
     CellMerger().merge(tile_of(id), children, cells, summary);
-    store_cells(id, cells, *store_of(plan), tiles);
+    const auto store = store_of(plan);
+    store_cells(id, cells, *store, tiles);
+    BucketAudit(rows, {nullptr, nullptr}).check(tiles, *store);
   } catch (const TileError& error) {
     throw Napi::Error::New(env, error.what());
+  } catch (const AuditError& error) {
+    throw_audit_error(env, error);
   }
   auto result = Napi::Object::New(env);
   result.Set("tiles", object_of_tiles(env, tile_of(id).z, tiles));

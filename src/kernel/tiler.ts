@@ -35,6 +35,11 @@ export interface StorePlan {
   readonly records?: RecordPlan | undefined;
 }
 
+/** A tile of cells: which rows there are. */
+export interface CellPlan extends StorePlan {
+  readonly rows: number;
+}
+
 export interface TilePlan extends TilerZooms, StorePlan {
   /** Shared; hectares by row, not finite where unknown. */
   readonly area: Float32Array;
@@ -42,6 +47,11 @@ export interface TilePlan extends TilerZooms, StorePlan {
   readonly hasIds: boolean;
   /** Bytes that the tiles under one tile may take, uncompressed, before it is worked on in parts. */
   readonly limit: number;
+  /**
+   * By layer (fields, centroids), shared, a byte a row: bit z is set for each row that the audit finds in a tile of the
+   * zth zoom that shows every field.
+   */
+  readonly seen: readonly Uint8Array[];
 }
 
 /** The tiles of one zoom as archives hold them, one behind the other, by ascending id. */
@@ -50,6 +60,8 @@ export interface ZoomTiles {
   readonly content: Uint8Array;
   readonly tileIds: Float64Array;
   readonly sizes: Uint32Array;
+  /** CRC-32 of each tile as it is stored. */
+  readonly crcs: Uint32Array;
   readonly polygons: number;
   readonly points: number;
   /** Bytes of the largest tile, uncompressed. */
@@ -79,8 +91,9 @@ export interface TilerKernel {
   /** @param ids  messages `Value` of vector tiles by row; null where features carry none. */
   spillColumn(column: WkbColumn, ids: TextColumn | null, firstRow: number, zooms: TilerZooms): SpilledSlice;
   /**
-   * Make all tiles under a bucket's tile.
+   * Make all tiles under a bucket's tile, and audit them (native/tiles/audit/).
    *
+   * @throws {RangeError} naming tile and row, when a tile is no vector tile, or lacks a field.
    * @throws {Error} when the scratch file is damaged or ends too early.
    */
   tileBucket(
@@ -100,11 +113,12 @@ export interface TilerKernel {
    *
    * @param children  north-west, north-east, south-west, south-east; empty where there is no tile.
    * @returns no tile where there are no cells.
+   * @throws {RangeError} when the tile that comes out is no vector tile.
    * @throws {Error} when a summary is none.
    */
   mergeCells(
     tile: number,
     children: readonly Uint8Array[],
-    plan: StorePlan,
+    plan: CellPlan,
   ): { readonly tiles: ZoomTiles; readonly summary: Uint8Array };
 }

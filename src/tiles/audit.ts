@@ -1,5 +1,4 @@
-import { type Audit, type AuditPlan, mergeAudit, missingRows, newAudit } from "../archive/audit.js";
-import { TILE_TYPE } from "../archive/header.js";
+import { type Audit, type AuditPlan, type LayerAudit, mergeAudit, missingRows, newAudit } from "../archive/audit.js";
 import { GEOMETRY_TYPE } from "../archive/mvt.js";
 import { Archive } from "../archive/reader.js";
 import { auditRange } from "../archive/tasks.js";
@@ -9,7 +8,6 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { auditBaseRange } from "./audit-base.js";
 
 /** Tiles that a worker opens at a time; each answer carries two bits a field. */
 const RANGE = 16_384;
@@ -17,7 +15,7 @@ const FIRST_ROWS = 20;
 /** Largest class that fits the audit's table of attributes. */
 const MAX_CODE = 0x7fff;
 
-/** From this zoom on every field is to be in the tiles that it meets. */
+/** Below this zoom native tiles hold cells, from it on every field; native/tiles/tiler/world.h has it too. */
 export const FIELD_ZOOM = 9;
 
 /** What of the fields is in an archive. */
@@ -37,15 +35,13 @@ export interface FieldAudit {
 export type LeftOut = { readonly zoom: number; readonly fields: number; readonly centroids: number };
 
 /**
- * Open every tile and tick off every feature, at each zoom that is to have all fields: a
- * tiler's exit code says nothing of what it lost. Crop codes are compared row by row on the way.
+ * Open every tile of tippecanoe's and tick off every feature, at each zoom that is to have all fields: its exit code
+ * does not report lost fields. Crop codes are compared row by row on the way. Fields that it dropped below the highest
+ * zoom, where tiles got large, are reported.
  *
  * @param status     FIELD_STATUS code per row; rows that could not be drawn must not be there.
  * @param crop       CDL code per row, NaN where there is none; undefined for an archive without crops.
- * @param everyZoom  the tiler leaves out no field from FIELD_ZOOM on: one that does is an error. Of tippecanoe, which
- *   drops fields below the highest zoom where tiles get large, it is reported.
- * @throws {PipelineError} tool, naming rows and zoom, when a centroid is missing at the highest zoom, a field at another
- *   one, or another crop is in a tile.
+ * @throws {PipelineError} tool, naming rows, when a centroid is missing at the highest zoom, or another crop is in a tile.
  */
 export async function auditArchive(
   path: string,
@@ -54,7 +50,6 @@ export async function auditArchive(
   maxZoom: number,
   pool: Pool,
   ctx: Context,
-  everyZoom = false,
 ): Promise<FieldAudit> {
   const rows = status.length;
   const plan: AuditPlan = {
@@ -72,9 +67,8 @@ export async function auditArchive(
   const audit = newAudit(plan);
   const archive = new Archive(path);
   const entries = archive.entries.count;
-  const { minZoom, tileType } = archive.header;
+  const { minZoom } = archive.header;
   archive.close();
-  const auditPart = tileType === TILE_TYPE.unknown ? auditBaseRange : auditRange;
   const ranges = Array.from({ length: Math.ceil(entries / RANGE) }, (_, i) => ({
     from: i * RANGE,
     to: Math.min(entries, (i + 1) * RANGE),
@@ -82,7 +76,7 @@ export async function auditArchive(
   const task = ctx.progress.start("tiles checked", entries);
   try {
     for await (const part of mapOrdered(ranges, pool.threads + 1, (range) =>
-      pool.run(auditPart, { path, plan, ...range }),
+      pool.run(auditRange, { path, plan, ...range }),
     )) {
       ctx.signal.throwIfAborted();
       mergeAudit(audit, part);
@@ -94,16 +88,53 @@ export async function auditArchive(
     task.end();
   }
   const leftOut: LeftOut[] = [];
-  for (let zoom = Math.max(minZoom, FIELD_ZOOM); zoom < maxZoom; zoom++) {
-    const [fields, centroids] = audit.layers.map((layer) => lacking(layer.seenBelow[zoom], status, path));
+  for (const { firstRows, ...left } of leftOutOf(audit, Math.max(minZoom, FIELD_ZOOM), maxZoom, status, path)) {
+    leftOut.push(left);
+    const { zoom, fields, centroids } = left;
+    ctx.log.warn(`zoom ${zoom} lacks ${fields} fields, and ${centroids} centroids`, { ...left, of: rows, firstRows });
+  }
+  return { ...summarize(audit.layers, status, path), leftOut };
+}
+
+/**
+ * The same of native tiles, which the workers opened as they were made.
+ *
+ * @param seen  by layer, a byte a row: see TilePlan.
+ * @throws {PipelineError} tool, naming rows and zoom, when a field is missing at one of the zooms.
+ */
+export function auditRows(
+  seen: readonly Uint8Array[],
+  zooms: { readonly first: number; readonly last: number },
+  status: Uint8Array,
+  path: string,
+): FieldAudit {
+  const layers = seen.map((rows) => {
+    const bits = Array.from({ length: zooms.last - zooms.first + 1 }, (_, z) => bitsOf(rows, 1 << z));
+    const seenBelow = Object.fromEntries(bits.slice(0, -1).map((own, z) => [zooms.first + z, own]));
+    return { features: 0, seen: bits.at(-1) as Uint8Array, seenBelow };
+  });
+  for (const left of leftOutOf({ layers }, zooms.first, zooms.last, status, path)) {
+    throw new PipelineError("tool", "Fields are missing from a zoom", { path, ...left, of: status.length });
+  }
+  return { ...summarize(layers, status, path), leftOut: [] };
+}
+
+/** A bit a row, set where a bit of its byte is. */
+function bitsOf(rows: Uint8Array, bit: number): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(rows.length / 32) * 4);
+  for (let row = 0; row < rows.length; row++) {
+    if ((rows[row] as number) & bit) (bits[row >> 3] as number) |= 1 << (row & 7);
+  }
+  return bits;
+}
+
+function* leftOutOf({ layers }: Pick<Audit, "layers">, first: number, last: number, status: Uint8Array, path: string) {
+  for (let zoom = first; zoom < last; zoom++) {
+    const [fields, centroids] = layers.map((layer) => lacking(layer.seenBelow[zoom], status, path));
     if (fields === undefined || centroids === undefined || fields.count + centroids.count === 0) continue;
     const firstRows = (fields.count > 0 ? fields : centroids).first.join(" ");
-    const where = { zoom, fields: fields.count, centroids: centroids.count, of: rows, firstRows };
-    if (everyZoom) throw new PipelineError("tool", "Fields are missing from a zoom", { path, ...where });
-    leftOut.push({ zoom, fields: fields.count, centroids: centroids.count });
-    ctx.log.warn(`zoom ${zoom} lacks ${fields.count} fields, and ${centroids.count} centroids`, where);
+    yield { zoom, fields: fields.count, centroids: centroids.count, firstRows };
   }
-  return { ...summarise(audit, status, path), leftOut };
 }
 
 /** Fields that were drawn and are not there: how many, and the first few. */
@@ -120,10 +151,10 @@ function lacking(seen: Uint8Array | undefined, status: Uint8Array, path: string)
   return { count, first };
 }
 
-function summarise(audit: Audit, status: Uint8Array, path: string): Omit<FieldAudit, "leftOut"> {
+function summarize(layers: readonly LayerAudit[], status: Uint8Array, path: string): Omit<FieldAudit, "leftOut"> {
   const rows = status.length;
-  const [polygons, points] = audit.layers as [Audit["layers"][0], Audit["layers"][0]];
-  const has = (layer: Audit["layers"][0], row: number) => ((layer.seen[row >> 3] as number) >> (row & 7)) & 1;
+  const [polygons, points] = layers as [LayerAudit, LayerAudit];
+  const has = (layer: LayerAudit, row: number) => ((layer.seen[row >> 3] as number) >> (row & 7)) & 1;
   const lost: number[] = [];
   const firstThin: number[] = [];
   let [drawn, lostCount, thin] = [0, 0, 0];

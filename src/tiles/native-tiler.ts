@@ -1,21 +1,24 @@
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import type { Bounds, Header } from "../archive/header.js";
 import type { Metadata } from "../archive/metadata.js";
-import { tileId, tileOf } from "../archive/tile-id.js";
+import { Archive } from "../archive/reader.js";
+import { tileId, tileName, tileOf } from "../archive/tile-id.js";
 import { ArchiveWriter } from "../archive/writer.js";
 import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
 import type { FieldSlice } from "../fields/reader.js";
 import { STATUS_OK } from "../kernel/geometry.js";
-import type { BucketChunks, ShapeCounts, TilePlan } from "../kernel/tiler.js";
+import type { BucketChunks, CellPlan, ShapeCounts, TilePlan } from "../kernel/tiler.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import type { CellZooms } from "./archive-metadata.js";
+import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
+import { type CellZooms, LAYERS } from "./archive-metadata.js";
+import { auditRows, FIELD_ZOOM, type FieldAudit } from "./audit.js";
 import { recordPlan, recordWriter } from "./precompress.js";
 import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
@@ -40,8 +43,6 @@ const LIMIT_BYTES = 96 * 2 ** 20;
 const AHEAD = 1;
 /** Bytes of tiles that the writer reads at a time. */
 const READ_BYTES = 8 * 2 ** 20;
-/** Below this zoom tiles hold cells, not fields; native/tiles/tiler/world.h has it too. */
-const FIELD_ZOOM = 9;
 const WORLD = 2 ** 32;
 
 export interface TilerOptions {
@@ -65,7 +66,10 @@ interface Bucket {
 /**
  * Tile every field and its centroid beside `partial`, in two passes: fields are sorted into buckets, one for each tile
  * of the zoom above the first that shows every field; then each bucket becomes the tiles under it. Memory holds one
- * slice or bucket a worker; the same fields give the same bytes with any number of them.
+ * slice or bucket a worker; the same fields give the same bytes with any number of them. Workers audit each bucket's
+ * tiles as they are stored; the archive's are then compared with these.
+ *
+ * @throws {PipelineError} tool, naming tile and row, when a tile is no vector tile or lacks a field.
  */
 export async function tileNatively(
   fields: FieldsFile,
@@ -74,7 +78,7 @@ export async function tileNatively(
   options: TilerOptions,
   pool: Pool,
   ctx: Context,
-): Promise<Tiled> {
+): Promise<Tiled & { readonly audit: FieldAudit }> {
   const folder = join(dirname(partial), "tiler");
   const path = join(dirname(partial), "tiled.pmtiles");
   rmSync(folder, { recursive: true, force: true });
@@ -83,13 +87,17 @@ export async function tileNatively(
   const spilled = await spillFields(fields, attributes, spill, options, pool, ctx);
   const { buckets, status, bounds } = spilled;
   if (bounds === undefined) throw new PipelineError("input", "No field can be drawn", { path: fields.path });
-  const made = await tileBuckets(buckets, attributes, spill, folder, options, pool, ctx);
+  const seen = LAYERS.map(() => new Uint8Array(new SharedArrayBuffer(fields.rows)));
+  const zooms = await tileBuckets(buckets, { ...attributes, seen }, spill, folder, options, pool, ctx);
   rmSync(spill.path);
   const tilestats = await tilestatsOf(fields, attributes, status, options.batch);
-  await writeArchive(path, made, bounds, { tilestats }, options, ctx);
+  await writeArchive(path, zooms, bounds, { tilestats }, options, ctx);
+  await compareWritten(path, zooms, ctx);
   rmSync(folder, { recursive: true });
+  const { minZoom, maxZoom } = options;
+  const audit = auditRows(seen, { first: Math.max(minZoom, Math.min(FIELD_ZOOM, maxZoom)), last: maxZoom }, status, path);
   const drawn = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
-  return { path, engine: ENGINE, cells: cellZooms(options), status, drawn };
+  return { path, engine: ENGINE, cells: cellZooms(options), status, drawn, audit };
 }
 
 /** Zooms below the first that shows every field. */
@@ -166,23 +174,18 @@ interface ScratchZoom {
   readonly parts: StoredZoom[];
 }
 
-interface TiledBuckets {
-  /** From the lowest. */
-  readonly zooms: readonly ScratchZoom[];
-}
-
 async function tileBuckets(
   buckets: readonly Bucket[],
-  { area, fieldId }: TilerAttributes,
+  { area, fieldId, seen }: TilerAttributes & Pick<TilePlan, "seen">,
   spill: SpillFile,
   folder: string,
   { minZoom, maxZoom, records, limitBytes = LIMIT_BYTES }: TilerOptions,
   pool: Pool,
   ctx: Context,
-): Promise<TiledBuckets> {
+): Promise<ScratchZoom[]> {
   const hectares = new Float32Array(area);
   const store = records ? { records: recordPlan(hectares.length) } : {};
-  const plan: TilePlan = { minZoom, maxZoom, area: hectares, hasIds: fieldId, limit: limitBytes, ...store };
+  const plan: TilePlan = { minZoom, maxZoom, area: hectares, hasIds: fieldId, limit: limitBytes, seen, ...store };
   const zooms: ScratchZoom[] = Array.from({ length: maxZoom - minZoom + 1 }, (_, i) => ({
     zoom: minZoom + i,
     file: SpillFile.create(join(folder, `z${minZoom + i}`)),
@@ -201,7 +204,7 @@ async function tileBuckets(
       const task = { path: spill.path, chunks, tile: bucket.tile, plan, files, summaries: summaries.shared };
       return { tile: bucket.tile, ...(await pool.run(tileBucket, task)) };
     } catch (cause) {
-      throw asPipelineError(cause, "failed", "Tiles cannot be made", { bucket: bucket.tile });
+      throw tilerError(cause, { bucket: bucket.tile });
     }
   };
   const shapes: Record<keyof ShapeCounts, number> = {
@@ -229,11 +232,18 @@ async function tileBuckets(
   } finally {
     progress.end();
   }
-  await mergeUpwards(cells, zooms, summaries, plan, pool, ctx);
+  await mergeUpwards(cells, zooms, summaries, { minZoom, rows: hectares.length, ...store }, pool, ctx);
   rmSync(summaries.path);
   ctx.log.info("tiles made", { regions: buckets.length, largestBytes: largest, largestZoom });
   ctx.log.debug("shapes", shapes);
-  return { zooms };
+  return zooms;
+}
+
+/** What a worker throws of finished tiles is a RangeError. */
+function tilerError(cause: unknown, where: Where): PipelineError {
+  return cause instanceof RangeError
+    ? asPipelineError(cause, "tool", "Tiles fail the audit", where)
+    : asPipelineError(cause, "failed", "Tiles cannot be made", where);
 }
 
 /** Make the tiles of cells above the buckets' own, zoom after zoom. */
@@ -241,7 +251,7 @@ async function mergeUpwards(
   cells: ReadonlyMap<number, Piece>,
   zooms: readonly ScratchZoom[],
   summaries: SpillFile,
-  { minZoom, records }: Pick<TilePlan, "minZoom" | "records">,
+  { minZoom, ...plan }: CellPlan & Pick<TilePlan, "minZoom">,
   pool: Pool,
   ctx: Context,
 ): Promise<void> {
@@ -260,8 +270,12 @@ async function mergeUpwards(
     const merged = new Map<number, Piece>();
     const merge = async ([tile, four]: (typeof tiles)[0]) => {
       const { file } = zooms[tileOf(tile).z - minZoom] as ScratchZoom;
-      const task = { tile, plan: { records }, children: four, file: file.shared, summaries: summaries.shared };
-      return { tile, ...(await pool.run(mergeCells, task)) };
+      const task = { tile, plan, children: four, file: file.shared, summaries: summaries.shared };
+      try {
+        return { tile, ...(await pool.run(mergeCells, task)) };
+      } catch (cause) {
+        throw tilerError(cause, { tile: tileName(tile) });
+      }
     };
     for await (const { tile, zoom, summary } of mapOrdered(tiles, pool.threads + AHEAD, merge)) {
       ctx.signal.throwIfAborted();
@@ -275,7 +289,7 @@ async function mergeUpwards(
 /** All zooms' tiles in one file, in the order of their ids; each scratch file goes once it is copied. */
 async function writeArchive(
   path: string,
-  { zooms }: TiledBuckets,
+  zooms: readonly ScratchZoom[],
   bounds: Bounds,
   metadata: Metadata,
   { minZoom, maxZoom, records }: TilerOptions,
@@ -325,6 +339,38 @@ async function writeArchive(
   } finally {
     progress.end();
     writer.close();
+  }
+}
+
+/** Whether the archive holds the tiles that were audited, byte for byte. */
+async function compareWritten(path: string, zooms: readonly ScratchZoom[], ctx: Context): Promise<void> {
+  const archive = new Archive(path);
+  try {
+    const { entries } = archive;
+    let [entry, past, read] = [-1, 0, 0];
+    let crc = 0;
+    for (const { tileIds, crcs } of zooms.flatMap(({ parts }) => parts)) {
+      for (let i = 0; i < tileIds.length; i++) {
+        const id = tileIds[i] as number;
+        // Neighbors with the same content share an entry.
+        if (id >= past) {
+          entry++;
+          if (entry === entries.count || entries.tileId(entry) !== id) break;
+          past = id + entries.runLength(entry);
+          crc = crc32(archive.storedTile(entry));
+        }
+        if (crc !== crcs[i]) break;
+        read++;
+      }
+      await breathe();
+      ctx.signal.throwIfAborted();
+    }
+    const expected = zooms.reduce((sum, { parts }) => sum + parts.reduce((n, part) => n + part.sizes.length, 0), 0);
+    if (read !== expected || entry !== entries.count - 1) {
+      throw new PipelineError("failed", "Archive differs from the tiles that were made", { path, expected, received: read });
+    }
+  } finally {
+    archive.close();
   }
 }
 

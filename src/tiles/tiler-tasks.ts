@@ -5,9 +5,9 @@ import type { TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
 import type {
   BucketChunks,
+  CellPlan,
   ShapeCounts,
   SpilledSlice,
-  StorePlan,
   TilePlan,
   TilerZooms,
   ZoomTiles,
@@ -91,6 +91,8 @@ export interface StoredZoom {
   readonly offset: number;
   readonly tileIds: Float64Array;
   readonly sizes: Uint32Array;
+  /** CRC-32 of each, as it is stored. */
+  readonly crcs: Uint32Array;
   readonly polygons: number;
   readonly points: number;
   readonly largest: number;
@@ -121,7 +123,7 @@ tileBucket.module = import.meta.url;
 
 export interface CellsTask {
   readonly tile: number;
-  readonly plan: StorePlan;
+  readonly plan: CellPlan;
   /** Summaries of the four tiles under it; undefined where there is none. */
   readonly children: readonly (Piece | undefined)[];
   readonly file: SharedSpill;

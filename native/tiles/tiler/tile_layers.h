@@ -22,6 +22,8 @@ class TileStore {
   virtual ~TileStore() = default;
   // Appends what is stored for a plain tile.
   virtual void store(const uint8_t* tile, size_t size, Buffer& out) = 0;
+  // Puts the plain tile of what is stored in place of what is in `out`. Throws RecordError or TileError.
+  virtual void read(const uint8_t* stored, size_t size, Buffer& out) = 0;
 };
 
 // gzip, quickly: these tiles are precompressed for all years next, and go.
@@ -29,6 +31,7 @@ class GzipStore : public TileStore {
  public:
   GzipStore() : gzip_(kLevel) {}
   void store(const uint8_t* tile, size_t size, Buffer& out) override { gzip_.deflate(tile, size, out); }
+  void read(const uint8_t* stored, size_t size, Buffer& out) override { gzip_.inflate(stored, size, out); }
 
  private:
   static constexpr int kLevel = 1;
