@@ -356,6 +356,19 @@ Napi::Value read_pages(const Napi::CallbackInfo& info) {
   });
 }
 
+// readIds(path, name, part) -> ids and idColumn as of read_ids
+Napi::Value read_ids_alone(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = text_of(info[0], "path"), name = text_of(info[1], "name");
+  const ColumnPart part = part_of(object_of(info[2], "part"));
+  auto result = Napi::Object::New(env);
+  naming(env, name, [&] {
+    const File file(path);
+    read_ids(env, file, part, name, result);
+  });
+  return result;
+}
+
 // repeatedIds(path, name, parts, partition, partitions) -> {rows, first, nulls}; parts are whole chunks, all of them.
 Napi::Value repeated_ids(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -408,15 +421,20 @@ Napi::Value join_rows(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const WholeColumnArgument left(object_of(info[0], "leftIds")), ids(object_of(info[1], "ids")),
       numbers(object_of(info[2], "numbers"));
-  const auto out = array_of<Napi::Float64Array>(info[3], "out");
+  if (!info[3].IsTypedArray()) fail(env, "out: an array was expected");
+  const auto out = info[3].As<Napi::TypedArray>();
+  const napi_typedarray_type type = out.TypedArrayType();
+  if (type != napi_float64_array && type != napi_float32_array) fail(env, "out: floating-point numbers were expected");
   if (out.ElementLength() < left.rows) fail(env, "out: one a row was expected");
   for (const ColumnPart& part : numbers.parts) {
-    if (part.type == PhysicalType::kByteArray) fail(env, "numbers: integers were expected");
+    if (part.type == PhysicalType::kByteArray) fail(env, "numbers: numbers were expected");
   }
-  double* const to = elements_of<double>(out);
   const bool same = naming(env, left.name + ", " + ids.name + ", " + numbers.name, [&] {
     const File left_file(left.path), file(ids.path), number_file(numbers.path);
-    return join_in_step({left_file, left.parts}, {file, ids.parts}, {number_file, numbers.parts}, to, left.rows);
+    const auto join = [&](auto* to) {
+      return join_in_step({left_file, left.parts}, {file, ids.parts}, {number_file, numbers.parts}, to, left.rows);
+    };
+    return type == napi_float64_array ? join(elements_of<double>(out)) : join(elements_of<float>(out));
   });
   return Napi::Boolean::New(env, same);
 }
@@ -427,6 +445,7 @@ void export_burn(Napi::Env env, Napi::Object exports) {
   exports.Set("burn", Napi::Function::New(env, burn));
   exports.Set("burnPages", Napi::Function::New(env, burn_pages));
   exports.Set("readPages", Napi::Function::New(env, read_pages));
+  exports.Set("readIds", Napi::Function::New(env, read_ids_alone));
   exports.Set("repeatedIds", Napi::Function::New(env, repeated_ids));
   exports.Set("joinInStep", Napi::Function::New(env, join_rows));
   exports.Set("parquetColumns", Napi::Function::New(env, parquet_columns));

@@ -25,7 +25,7 @@ inline ColumnPart part_of(const Napi::Object& from) {
   part.chunk_values = number("chunkValues");
   if (part.rows > UINT32_MAX) fail(from.Env(), "rows: too many");
   const uint64_t type = number("type");
-  if (type != 1 && type != 2 && type != 6) fail(from.Env(), "type: a physical type that is not read");
+  if (type != 1 && type != 2 && type != 5 && type != 6) fail(from.Env(), "type: a physical type that is not read");
   part.type = static_cast<PhysicalType>(type);
   const uint64_t codec = number("codec");
   if (!can_decompress(static_cast<int64_t>(codec))) fail(from.Env(), "codec: a compression that is not read");

@@ -296,7 +296,7 @@ void ColumnReader::decode_values(uint8_t encoding, const uint8_t* at, size_t siz
     }
     return;
   }
-  if (encoding == kDeltaPacked && !text) {
+  if (encoding == kDeltaPacked && !text && part_.type != PhysicalType::kDouble) {
     read_deltas(at, end, count, integers_);
     if (part_.type == PhysicalType::kInt32) {
       // Sums wrap around in the column's own width.

@@ -31,9 +31,9 @@ struct Bytes {
 // Consecutive rows; arrays have one element a row, whatever a null row's holds.
 struct Rows {
   size_t count = 0;
-  const uint8_t* present = nullptr;  // 0 where a row is null; nullptr where none is
-  const Bytes* bytes = nullptr;      // of a byte array column
-  const int64_t* integers = nullptr;
+  const uint8_t* present = nullptr;   // 0 where a row is null; nullptr where none is
+  const Bytes* bytes = nullptr;       // of a byte array column
+  const int64_t* integers = nullptr;  // of a column of doubles, their bits
 };
 
 // Reads a part in order; memory holds one page, compressed and plain, and the dictionary.

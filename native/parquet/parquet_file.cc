@@ -175,7 +175,8 @@ Column read_column(const uint8_t* footer, size_t size, const std::string& name, 
       });
       leaf = find_leaf(schema, name);
       const int64_t kind = leaf.element.type;
-      if (kind != 1 && kind != 2 && kind != 6) throw UnsupportedParquet("physical type " + std::to_string(kind));
+      if (kind != 1 && kind != 2 && kind != 5 && kind != 6)
+        throw UnsupportedParquet("physical type " + std::to_string(kind));
       if (leaf.element.repetition != 0 && leaf.element.repetition != 1) throw UnsupportedParquet("repeated column");
       column.type = static_cast<PhysicalType>(kind);
       column.optional = leaf.element.repetition == 1;

@@ -35,7 +35,7 @@ class File {
 };
 
 // Numbers as in parquet.thrift; others are not read.
-enum class PhysicalType : uint8_t { kInt32 = 1, kInt64 = 2, kByteArray = 6 };
+enum class PhysicalType : uint8_t { kInt32 = 1, kInt64 = 2, kDouble = 5, kByteArray = 6 };
 
 // The values of one column in one row group.
 struct ColumnChunk {

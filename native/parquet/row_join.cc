@@ -30,6 +30,13 @@ class RowStream {
   void skip(size_t count) { at_ += count; }
   bool present(size_t i) const { return rows_.present == nullptr || rows_.present[at_ + i] != 0; }
   int64_t integer(size_t i) const { return rows_.integers[at_ + i]; }
+  double number(size_t i) const {
+    const int64_t value = integer(i);
+    if (column_.parts[part_ - 1].type != PhysicalType::kDouble) return static_cast<double>(value);
+    double number;
+    std::memcpy(&number, &value, sizeof number);
+    return number;
+  }
   bool is_text() const { return rows_.bytes != nullptr; }
   const Bytes& text(size_t i) const { return rows_.bytes[at_ + i]; }
 
@@ -51,7 +58,8 @@ bool same(const RowStream& a, const RowStream& b, size_t i) {
 
 }  // namespace
 
-bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, double* out,
+template <typename Number>
+bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, Number* out,
                   uint64_t rows) {
   RowStream left(left_ids), right(ids), values(numbers);
   uint64_t row = 0;
@@ -60,12 +68,15 @@ bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const Who
     if (n == 0 || n > rows - row) break;
     for (size_t i = 0; i < n; i++) {
       if (!same(left, right, i)) return false;
-      out[row + i] = values.present(i) ? static_cast<double>(values.integer(i)) : NAN;
+      out[row + i] = static_cast<Number>(values.present(i) ? values.number(i) : NAN);
     }
     for (RowStream* stream : {&left, &right, &values}) stream->skip(n);
     row += n;
   }
   return row == rows && left.left() == 0 && right.left() == 0 && values.left() == 0;
 }
+
+template bool join_in_step(const WholeColumn&, const WholeColumn&, const WholeColumn&, double*, uint64_t);
+template bool join_in_step(const WholeColumn&, const WholeColumn&, const WholeColumn&, float*, uint64_t);
 
 }  // namespace fields

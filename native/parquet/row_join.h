@@ -14,8 +14,9 @@ struct WholeColumn {
 };
 
 // Whether the ids of two tables agree row by row, of which there are `rows` in each; then `out` has the second table's
-// numbers, NaN where a row has none. Throws as ColumnReader does.
-bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, double* out,
+// numbers, integers or doubles, NaN where a row has none. `Number`: double or float. Throws as ColumnReader does.
+template <typename Number>
+bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, Number* out,
                   uint64_t rows);
 
 }  // namespace fields

@@ -90,6 +90,11 @@ export interface NativeColumns {
   readonly geometry: ColumnOfFields;
 }
 
+/** Whether the kernel reads ids of a type: decimals lie in a file as integers of another size, floats are rounded. */
+export function hasKernelIds(type: DataType | undefined): boolean {
+  return type !== undefined && !DataType.isDecimal(type) && !DataType.isFloat(type);
+}
+
 /**
  * Undefined for a file of a kind that the kernel does not read.
  *
@@ -97,8 +102,7 @@ export interface NativeColumns {
  */
 export function openColumns(fields: FieldsFile, ctx?: Pick<Context, "log">): NativeColumns | undefined {
   const { path, idColumn, geometryColumn, idType } = fields;
-  // Decimals lie in a file as integers of another size.
-  if (DataType.isDecimal(fields.columns.get(idColumn))) return undefined;
+  if (!hasKernelIds(fields.columns.get(idColumn))) return undefined;
   try {
     const [ids, geometry] = nativeKernel().parquetColumns(path, [idColumn, geometryColumn]);
     return {

@@ -1,4 +1,4 @@
-import { type Data, DataType, type Decimal, type Int, Type } from "apache-arrow";
+import { type Data, DataType, type Decimal, Precision, Type } from "apache-arrow";
 import type { Options } from "../config/options.js";
 import { nativeKernel } from "../kernel/native.js";
 import { isUnsupported, type WholeColumn } from "../kernel/parquet.js";
@@ -6,11 +6,12 @@ import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import type { ParquetShape } from "../table/parquet-file.js";
 import type { FieldId } from "./field-id.js";
-import { wholeChunk } from "./field-plan.js";
+import { hasKernelIds } from "./field-plan.js";
 import type { FieldsFile } from "./fields-file.js";
 import { IdTable } from "./id-table.js";
 import { decimalDigits, idReader, idTypeOf } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
+import { isUnsigned, wholeColumns } from "./whole-columns.js";
 
 /** A table with a row per field. */
 export type IdRows = ParquetShape & Pick<FieldsFile, "idColumn" | "idType">;
@@ -59,7 +60,7 @@ export async function joinColumn(
   try {
     if (
       fields.rows === table.rows &&
-      ((values instanceof Float64Array ? fillByKernel(fields, table, idColumn, valueColumn, values, ctx) : undefined) ??
+      (fillByKernel(fields, table, idColumn, valueColumn, values, ctx) ??
         (await fillInStep(fields, table, idColumn, valueColumn, values, batch, ctx)))
     ) {
       return { values, missing: { rows: 0, ids: [] }, extra: { rows: 0, ids: [] } };
@@ -97,14 +98,12 @@ function fillByKernel(
   table: ParquetShape,
   idColumn: string,
   valueColumn: string,
-  values: Float64Array,
+  values: Float32Array | Float64Array,
   ctx: Context,
 ): boolean | undefined {
   const type = table.columns.get(valueColumn);
-  if (type === undefined || !isInteger(type) || isUnsigned(type)) return undefined;
-  // Decimals lie in a file as integers of another size.
-  if ([fields.columns.get(fields.idColumn), table.columns.get(idColumn)].some((ids) => ids && DataType.isDecimal(ids)))
-    return undefined;
+  if (type === undefined || isUnsigned(type) || !(isInteger(type) || isDouble(type))) return undefined;
+  if (![fields.columns.get(fields.idColumn), table.columns.get(idColumn)].every(hasKernelIds)) return undefined;
   // Of 64 bits, the kernel looks at the bits alone.
   if (isUnsigned(fields.idType) !== isUnsigned(table.columns.get(idColumn))) return undefined;
   try {
@@ -119,18 +118,8 @@ function fillByKernel(
   }
 }
 
-function wholeColumns({ path, columns, rowGroups }: ParquetShape, names: readonly string[]): WholeColumn[] {
-  return nativeKernel()
-    .parquetColumns(path, names)
-    .map((chunks, i) => {
-      const name = names[i] as string;
-      const column = { chunks, unsigned: isUnsigned(columns.get(name)) };
-      return { path, name, parts: rowGroups.map((_, rowGroup) => wholeChunk(column, rowGroup)) };
-    });
-}
-
-function isUnsigned(type: DataType | undefined): boolean {
-  return type !== undefined && isInteger(type) && !(type as Int).isSigned;
+function isDouble(type: DataType): boolean {
+  return DataType.isFloat(type) && type.precision === Precision.DOUBLE;
 }
 
 /** False as soon as an id differs. */

@@ -138,9 +138,11 @@ export interface ParquetKernel {
   /**
    * Whether the ids of two tables agree row by row; then `out` has the numbers, NaN where a row has none.
    *
-   * @param numbers  whole ones, of the table that has `ids`.
+   * @param numbers  integers or doubles, of the table that has `ids`.
    */
-  joinInStep(leftIds: WholeColumn, ids: WholeColumn, numbers: WholeColumn, out: Float64Array): boolean;
+  joinInStep(leftIds: WholeColumn, ids: WholeColumn, numbers: WholeColumn, out: Float32Array | Float64Array): boolean;
+  /** Ids of some rows alone. */
+  readIds(path: string, name: string, part: ColumnPart): PagedIds;
   readPages(slice: PagedSlice): PagedIds & { readonly column: WkbColumn };
 
   /**

@@ -203,10 +203,7 @@ function baseStep(
         options.tiler === "native"
           ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, recordOptions, pool(), ctx)
           : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
-      const audit =
-        "audit" in tiled
-          ? tiled.audit
-          : await auditArchive(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx);
+      const audit = tiled.audit ?? (await auditArchive(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx));
       if (audit.thin > 0)
         ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {
           firstRows: audit.firstThin.join(" "),

@@ -18,7 +18,7 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
 import { type CellZooms, LAYERS } from "./archive-metadata.js";
-import { auditRows, FIELD_ZOOM, type FieldAudit } from "./audit.js";
+import { auditRows, FIELD_ZOOM } from "./audit.js";
 import { recordPlan, recordWriter } from "./precompress.js";
 import { readFully, SpillFile } from "./spill-file.js";
 import type { Tiled } from "./tile-fields.js";
@@ -78,7 +78,7 @@ export async function tileNatively(
   options: TilerOptions,
   pool: Pool,
   ctx: Context,
-): Promise<Tiled & { readonly audit: FieldAudit }> {
+): Promise<Tiled> {
   const folder = join(dirname(partial), "tiler");
   const path = join(dirname(partial), "tiled.pmtiles");
   rmSync(folder, { recursive: true, force: true });
@@ -95,7 +95,12 @@ export async function tileNatively(
   await compareWritten(path, zooms, ctx);
   rmSync(folder, { recursive: true });
   const { minZoom, maxZoom } = options;
-  const audit = auditRows(seen, { first: Math.max(minZoom, Math.min(FIELD_ZOOM, maxZoom)), last: maxZoom }, status, path);
+  const audit = auditRows(
+    seen,
+    { first: Math.max(minZoom, Math.min(FIELD_ZOOM, maxZoom)), last: maxZoom },
+    status,
+    path,
+  );
   const drawn = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
   return { path, engine: ENGINE, cells: cellZooms(options), status, drawn, audit };
 }
@@ -367,7 +372,11 @@ async function compareWritten(path: string, zooms: readonly ScratchZoom[], ctx: 
     }
     const expected = zooms.reduce((sum, { parts }) => sum + parts.reduce((n, part) => n + part.sizes.length, 0), 0);
     if (read !== expected || entry !== entries.count - 1) {
-      throw new PipelineError("failed", "Archive differs from the tiles that were made", { path, expected, received: read });
+      throw new PipelineError("failed", "Archive differs from the tiles that were made", {
+        path,
+        expected,
+        received: read,
+      });
     }
   } finally {
     archive.close();

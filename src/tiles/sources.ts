@@ -1,12 +1,10 @@
-import type { Data } from "apache-arrow";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
 import { type AreaTable, computeAreas, findAreas, joinAreas } from "../fields/field-areas.js";
 import { type FieldsFile, openFields } from "../fields/fields-file.js";
-import { idReader } from "../fields/ids.js";
 import { type Joined, joinColumn } from "../fields/join.js";
-import { streamColumns } from "../fields/stream-column.js";
+import { streamIds } from "../fields/stream-ids.js";
 import type { Context } from "../pipeline/context.js";
 import { openParquet } from "../table/parquet-file.js";
 
@@ -44,8 +42,7 @@ export async function joinCrop(fields: FieldsFile, zonalPath: string, options: O
 
 /** Whether every id is its row's number, so that features carry it anyway. */
 export async function idsAreRows(fields: FieldsFile, batch: number): Promise<boolean> {
-  for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
-    const id = idReader(data[0] as Data, fields.idColumn);
+  for await (const { firstRow, rows, id } of streamIds(fields, batch)) {
     for (let i = 0; i < rows; i++) if (id(i) !== BigInt(firstRow + i)) return false;
   }
   return true;

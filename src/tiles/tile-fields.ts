@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import type { CellZooms } from "./archive-metadata.js";
+import type { FieldAudit } from "./audit.js";
 import { type FeatureAttributes, FeatureStream } from "./feature-stream.js";
 import { preflight } from "./preflight.js";
 import { tempDirName } from "./temp-dir.js";
@@ -18,6 +19,8 @@ export interface Tiled {
   readonly status: Uint8Array;
   /** Rows whose geometry can be drawn. */
   readonly drawn: number;
+  /** Of a tiler that audits what it makes. */
+  readonly audit?: FieldAudit;
 }
 
 /**

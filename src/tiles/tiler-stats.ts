@@ -1,8 +1,6 @@
-import type { Data } from "apache-arrow";
 import { type AttributeStats, attributeStats, type LayerStats, type Tilestats } from "../archive/tilestats.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { idReader } from "../fields/ids.js";
-import { streamColumns } from "../fields/stream-column.js";
+import { streamIds } from "../fields/stream-ids.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 
 export interface TilerAttributes {
@@ -61,8 +59,7 @@ function areaStats(area: Float32Array, status: Uint8Array): AttributeStats | und
 async function idStats(fields: FieldsFile, status: Uint8Array, batch: number): Promise<AttributeStats | undefined> {
   const values = new Set<number | string>();
   let [min, max] = [Infinity, -Infinity];
-  for await (const { firstRow, rows, data } of streamColumns(fields, [fields.idColumn], batch)) {
-    const id = idReader(data[0] as Data, fields.idColumn);
+  for await (const { firstRow, rows, id } of streamIds(fields, batch)) {
     for (let i = 0; i < rows; i++) {
       const value = status[firstRow + i] === STATUS_OK ? id(i) : null;
       if (value === null) continue;

@@ -193,7 +193,7 @@ for (const [minZoom, maxZoom] of [
 test("a summary that is damaged is refused", () => {
   const kernel = nativeKernel();
   const none = new Uint8Array(0);
-  const merge = (bytes) => kernel.mergeCells(5, [Uint8Array.from(bytes), none, none, none], {});
+  const merge = (bytes) => kernel.mergeCells(5, [Uint8Array.from(bytes), none, none, none], { rows: 1 });
   assert.equal(merge([]).tiles.tileIds.length, 0);
   for (const bytes of [[0], [1], [1, 16], [1, 16, 0, 1], [1, 16, 34, 1, 2], [2, 16, 0, 128, 128, 1]]) {
     assert.throws(() => merge(bytes), /summary of cells is damaged/);

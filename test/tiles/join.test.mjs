@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openFields } from "../../dist/fields/fields-file.js";
 import { joinColumn } from "../../dist/fields/join.js";
+import { streamIds } from "../../dist/fields/stream-ids.js";
 import { openParquet } from "../../dist/table/parquet-file.js";
 import { testContext } from "../support/context.mjs";
 import { query } from "../support/duck.mjs";
@@ -61,6 +62,46 @@ test("rows in step, in row groups and batches of other sizes", async () => {
   const narrow = await joined({ make: "float32" });
   assert.ok(narrow.values instanceof Float32Array && narrow.values.buffer instanceof SharedArrayBuffer);
   assert.deepEqual([...narrow.values], right.map(Math.fround));
+});
+
+test("doubles by the kernel: nulls, repeated and special values, ids of 64 bits and texts", async () => {
+  const values = `case n % 7 when 0 then null when 1 then 'nan'::double when 2 then 'inf'::double when 3 then -0.1
+    else (n % 5) * 1e300 end`;
+  for (const id of ["n * 3", "(n + 4000000000000000000)::bigint", "'a' || n", "(n * 1e6)::decimal(18, 2)"]) {
+    await write("fields", fieldsOf(id));
+    await write("table", `select ${id} as field_id, ${values} as area from range(${ROWS}) t(n)`, 4096);
+    const right = await expected();
+    const { values: found, warned } = await joined();
+    assert.deepEqual([...found], right, id);
+    assert.equal(warned, false);
+    const narrow = await joined({ make: "float32" });
+    assert.deepEqual([...narrow.values], right.map(Math.fround), id);
+  }
+});
+
+test("streamed ids are the file's, whichever reader knows their type", async () => {
+  for (const [type, id] of [
+    ["bigint", "-n"],
+    ["uinteger", "4000000000 + n"],
+    ["varchar", "case n % 3 when 0 then null else 'ä' || n end"],
+    ["double", "n * 1e6"],
+    ["decimal(18, 0)", "n"],
+  ]) {
+    await write("fields", fieldsOf(`(${id})::${type}`));
+    const fields = await openFields(file("fields"), { fieldsCrs: "EPSG:4326" });
+    const found = [];
+    for await (const { firstRow, rows, id: read } of streamIds(fields, 700)) {
+      assert.equal(firstRow, found.length);
+      for (let i = 0; i < rows; i++) found.push(read(i));
+    }
+    const right = await query(`select field_id::varchar as id from read_parquet('${file("fields")}')`);
+    const text = (value) => (value === null ? null : String(value).replace(/\.0$/, ""));
+    assert.deepEqual(
+      found.map(text),
+      right.map(({ id }) => text(id)),
+      type,
+    );
+  }
 });
 
 test("rows shuffled: the same values, and the log says that ids were used", async () => {

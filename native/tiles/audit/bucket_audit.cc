@@ -228,8 +228,8 @@ void BucketAudit::demand_edge(const WorldField& field, WorldPoint a, WorldPoint 
   const auto tile = [&](uint32_t at) { return static_cast<int64_t>(uint64_t{at} >> shift); };
   // Between two tiles that share a side there is no third.
   if (std::abs(tile(a.x) - tile(b.x)) + std::abs(tile(a.y) - tile(b.y)) <= 1) return;
-  if (std::max(a.x, b.x) < bucket_.min_x || std::min(a.x, b.x) > bucket_.max_x ||
-      std::max(a.y, b.y) < bucket_.min_y || std::min(a.y, b.y) > bucket_.max_y) {
+  if (std::max(a.x, b.x) < bucket_.min_x || std::min(a.x, b.x) > bucket_.max_x || std::max(a.y, b.y) < bucket_.min_y ||
+      std::min(a.y, b.y) > bucket_.max_y) {
     return;
   }
   const auto middle = [](uint32_t p, uint32_t q) { return static_cast<uint32_t>((uint64_t{p} + q) / 2); };
@@ -270,7 +270,8 @@ void BucketAudit::demand_inside(const WorldField& field, const WorldBox& box, co
       std::sort(crossings_.begin(), crossings_.end());
       for (size_t c = 0; c + 1 < crossings_.size(); c += 2) {
         // Tiles that lie between two crossings with all of their width.
-        const double from = crossings_[c] / static_cast<double>(width), to = crossings_[c + 1] / static_cast<double>(width);
+        const double from = crossings_[c] / static_cast<double>(width),
+                     to = crossings_[c + 1] / static_cast<double>(width);
         for (uint32_t x = range.min_x; x <= range.max_x; x++) {
           if (x > from && x + 1.0 < to) demand(field, zoom, x, y);
         }

@@ -11,6 +11,9 @@ namespace {
 
 constexpr int32_t kSide = static_cast<int32_t>(kExtent), kMargin = static_cast<int32_t>(kTileBuffer);
 
+// The tile of a place in the world, of 2^shift units a side; all of the world is one at zoom 0.
+uint32_t tile_of_place(uint32_t at, int shift) { return static_cast<uint32_t>(uint64_t{at} >> shift); }
+
 // The tile of a point of the grid.
 int32_t tile_at(int32_t at) { return at >> kExtentBits; }
 
@@ -21,8 +24,11 @@ void meet_edge(WorldPoint a, WorldPoint b, int shift, const Tiles& tiles, Meet&&
   const double width = static_cast<double>(uint64_t{1} << shift), last = width - 1;
   const double ax = a.x, ay = a.y, bx = b.x, by = b.y;
   const auto y_at = [&](double x) { return bx == ax ? ay : ay + (by - ay) * ((x - ax) / (bx - ax)); };
-  const auto row_of = [&](double y) { return static_cast<uint32_t>(std::clamp(y, 0.0, 4294967295.0)) >> shift; };
-  const uint32_t from = std::max(a.x >> shift, tiles.min_x), to = std::min(b.x >> shift, tiles.max_x);
+  const auto row_of = [&](double y) {
+    return tile_of_place(static_cast<uint32_t>(std::clamp(y, 0.0, 4294967295.0)), shift);
+  };
+  const uint32_t from = std::max(tile_of_place(a.x, shift), tiles.min_x),
+                 to = std::min(tile_of_place(b.x, shift), tiles.max_x);
   for (uint32_t x = from; x <= to; x++) {
     const double west = std::max(ax, x * width), east = std::min(bx, x * width + last);
     const double y0 = bx == ax ? std::min(ay, by) : std::min(y_at(west), y_at(east));
@@ -107,7 +113,7 @@ bool FieldTiler::add(const WorldField& field, SpilledId id, const std::vector<ui
 
 void FieldTiler::add_point(const WorldField& field, int zoom) {
   const int shift = kWorldBits - zoom, unit = shift - kExtentBits;
-  const uint32_t x = field.label.x >> shift, y = field.label.y >> shift;
+  const uint32_t x = tile_of_place(field.label.x, shift), y = tile_of_place(field.label.y, shift);
   const int depth = zoom - root_.z;
   if (x >> depth != root_.x || y >> depth != root_.y) return;
   // Rounded down, for a viewer leaves out points that are not within their tile.
@@ -184,13 +190,14 @@ void FieldTiler::fill_gaps(const WorldField& field, int zoom, size_t first_piece
     const uint32_t number = number_of(zoom, x, y);
     if (met_.empty() || met_.back().first != number) met_.push_back({number, at});
   };
-  meet(field.label.x >> shift, field.label.y >> shift, field.label);
+  meet(tile_of_place(field.label.x, shift), tile_of_place(field.label.y, shift), field.label);
   for (size_t ring = 0; ring < field.ring_end.size(); ring++) {
     const uint32_t begin = field.ring_begin(static_cast<uint32_t>(ring)), end = field.ring_end[ring];
     WorldPoint a = field.points[end - 1];
     for (uint32_t i = begin; i < end; i++) {
       const WorldPoint b = field.points[i];
-      const uint32_t ax = a.x >> shift, ay = a.y >> shift, bx = b.x >> shift, by = b.y >> shift;
+      const uint32_t ax = tile_of_place(a.x, shift), ay = tile_of_place(a.y, shift), bx = tile_of_place(b.x, shift),
+                     by = tile_of_place(b.y, shift);
       meet(bx, by, b);
       if (ax != bx || ay != by) meet_edge(a, b, shift, tiles, meet);
       a = b;
@@ -206,7 +213,7 @@ void FieldTiler::fill_gaps(const WorldField& field, int zoom, size_t first_piece
     if (std::any_of(from, polygons_.begin() + static_cast<ptrdiff_t>(pieces), has)) continue;
     Shape square;
     square.add_square({static_cast<int32_t>(at.x >> unit), static_cast<int32_t>(at.y >> unit)});
-    add_piece(square, zoom, at.x >> shift, at.y >> shift);
+    add_piece(square, zoom, tile_of_place(at.x, shift), tile_of_place(at.y, shift));
   }
 }
 
