@@ -12,6 +12,7 @@ await main(
     options: [
       "root",
       "region",
+      "publishAs",
       "target",
       "endpoint",
       "s3Region",
@@ -35,9 +36,17 @@ await main(
   },
   async ({ options, positionals, own }, ctx) =>
     eachYear(positionals, options, ctx, async (year, locked) => {
+      const layout = layoutOf(options, year);
+      const force = { force: own.force === true };
+      const publishColumn = async () => {
+        const { finishedColumn, publishColumnStep } = await import("./publish/column-step.js");
+        return runStep(publishColumnStep(year, options, layout, finishedColumn(year, options)), locked, force);
+      };
+      if (options.publishAs === "columns") return publishColumn();
       const { finishedArchive } = await import("./publish/finished-archive.js");
       const { publishStep } = await import("./publish/step.js");
-      const step = publishStep(year, options, layoutOf(options, year), finishedArchive(year, options));
-      return runStep(step, locked, { force: own.force === true });
+      const archive = finishedArchive(year, options);
+      const published = await runStep(publishStep(year, options, layout, archive), locked, force);
+      return options.publishAs === "both" ? { ...published, column: await publishColumn() } : published;
     }),
 );

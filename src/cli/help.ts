@@ -18,7 +18,7 @@ export const GROUPS = {
   },
   Publish: {
     usual: ["target", "endpoint", "publicUrl", "profile", "distribution"],
-    rare: ["s3Region", "s3Checksums", "manifestFormat", "allowRace", "waitInvalidation"],
+    rare: ["publishAs", "s3Region", "s3Checksums", "manifestFormat", "allowRace", "waitInvalidation"],
   },
   Cluster: {
     usual: ["cluster", "account"],
@@ -71,6 +71,7 @@ const OWN_VALUES: Readonly<Record<string, string>> = {
   bbox: "W,S,E,N",
   bind: "SRC[:DEST]",
   block: "N",
+  blocks: "FILE",
   changed: "keep|redo",
   columns: "LIST",
   command: "COMMAND",

@@ -17,6 +17,7 @@ export const COMMANDS = {
   field: "the field at a point, its crops by year",
   export: "fields with their crops as one file",
   archive: "show, verify, decode or convert an archive",
+  columns: "make years as columns of crop codes, verify them",
   status: "how every year stands",
   doctor: "is this machine fit?",
   cluster: "submit jobs to Slurm, check years",

@@ -115,6 +115,8 @@ export interface Layout {
   readonly cdl: string;
   readonly zonal: string;
   readonly archive: string;
+  /** The year's crop codes, where it is published as a column. */
+  readonly column: string;
   readonly manifest: string;
   /** Folder of the history over all years. */
   readonly history: string;
@@ -138,6 +140,7 @@ export function layoutOf(options: Options, year: number): Layout {
     cdl: join(root, "data", "cdl"),
     zonal: join(root, "outputs", "zonal", `zonal_${region}_${year}.parquet`),
     archive: join(root, "outputs", "tiles", `fields_${region}_${year}_full.pmtiles`),
+    column: join(root, "outputs", "tiles", `crops_${region}_${year}.column`),
     manifest: join(root, "outputs", "web", `${region}_full_years.json`),
     history: join(root, "outputs", "history", region),
     log: join(root, "logs", `year_${year}.log`),

@@ -152,6 +152,12 @@ export const OPTIONS = {
     help: "time without any movement (CPU, input, files) after which tippecanoe is ended with a diagnosis; 0: never",
   },
   // Publish
+  publishAs: {
+    type: "string",
+    default: "archives",
+    choices: ["archives", "columns", "both"],
+    help: "what a year is published as: an archive, a file of crop codes next to one archive of all years' fields, or both",
+  },
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
   endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
   s3Region: { type: "string", help: "S3 region (default: as the AWS configuration says, else us-east-1)" },

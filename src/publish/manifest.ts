@@ -45,6 +45,28 @@ export interface HistoryEntry {
   readonly table: FileEntry;
 }
 
+/** A base that columns refer to: its tiles without crops, and which field stands where in its columns. */
+export interface ColumnBaseEntry {
+  readonly archive: Omit<ArchiveEntry, "builtAt">;
+  readonly blocks: FileEntry;
+}
+
+/** A year's crop codes. */
+export interface ColumnEntry extends FileEntry {
+  /** Fingerprint of its base. */
+  readonly base: string;
+  /** When it was made, ISO 8601 in UTC. */
+  readonly builtAt: string;
+}
+
+/** Years as columns; readers that do not know them leave this part alone. */
+export interface ColumnsEntry {
+  /** By fingerprint, 64 hex digits. */
+  readonly bases: Readonly<Record<string, ColumnBaseEntry>>;
+  /** By year; not all of them are in the manifest's `years`, which lists archives. */
+  readonly years: Readonly<Record<string, ColumnEntry>>;
+}
+
 /**
  * The file that lists what is published: `{region}_full_years.json`.
  *
@@ -54,6 +76,7 @@ export interface HistoryEntry {
 export interface Manifest {
   /** The history over all years, where it is published. */
   readonly history?: HistoryEntry;
+  readonly columns?: ColumnsEntry;
   readonly version: number;
   readonly generator: string;
   readonly region: string;
@@ -121,7 +144,39 @@ export function parseManifest(text: string, region: string, where: Where): Manif
   ) {
     refuse("its archives are not listed by year");
   }
+  if (value.columns !== undefined) {
+    const problem = columnsProblem(value.columns);
+    if (problem !== undefined) refuse(problem.sentence, problem.received);
+  }
   return value as Manifest;
+}
+
+/** Why columns cannot be what their manifest says; undefined where they can. */
+function columnsProblem(value: unknown): { sentence: string; received?: string } | undefined {
+  const { bases, years } = (isObject(value) ? value : {}) as { bases?: unknown; years?: unknown };
+  if (!isObject(bases) || !isObject(years)) return { sentence: "its columns list no bases and years" };
+  for (const [fingerprint, base] of Object.entries(bases)) {
+    if (!/^[0-9a-f]{64}$/.test(fingerprint))
+      return { sentence: "a base has no fingerprint", received: fingerprint.slice(0, 70) };
+    if (!isObject(base) || !isFile(base.archive) || !isFile(base.blocks))
+      return { sentence: "a base of columns lacks archive or blocks", received: fingerprint.slice(0, 12) };
+  }
+  if (Object.keys(years).length > MOST_YEARS) return { sentence: `it has more than ${MOST_YEARS} columns` };
+  for (const [year, column] of Object.entries(years)) {
+    if (!isYear(Number(year)) || !isFile(column))
+      return { sentence: "its columns are not listed by year", received: year };
+    const { base } = column as { base?: unknown };
+    if (typeof base !== "string" || !Object.hasOwn(bases, base))
+      return {
+        sentence: `the column of ${year} is of a base that the manifest does not list`,
+        received: String(base).slice(0, 12),
+      };
+  }
+  return undefined;
+}
+
+function isFile(value: unknown): boolean {
+  return isObject(value) && typeof value.url === "string" && typeof value.key === "string";
 }
 
 /** Each is an archive to be looked at. */
@@ -158,6 +213,36 @@ export function withHistory(
   by: { readonly region: string; readonly generator: string },
 ): Manifest {
   return { ...(manifest ?? { ...EMPTY, ...by, legend: CDL_LEGEND }), history };
+}
+
+/** The manifest with this year's column and its base in it; bases that no column is of any more are left out. */
+export function withColumn(
+  manifest: Manifest | undefined,
+  year: number,
+  column: ColumnEntry,
+  base: ColumnBaseEntry,
+  by: { readonly region: string; readonly generator: string },
+): Manifest {
+  const before = manifest ?? { ...EMPTY, ...by, legend: CDL_LEGEND };
+  const years = { ...before.columns?.years, [year]: column };
+  const wanted = new Set(Object.values<ColumnEntry>(years).map((entry) => entry.base));
+  const bases = Object.entries({ ...before.columns?.bases, [column.base]: base }).filter(([print]) =>
+    wanted.has(print),
+  );
+  return { ...before, columns: { bases: Object.fromEntries(bases.sort(([a], [b]) => (a < b ? -1 : 1))), years } };
+}
+
+/** Why a year's column is not in the manifest as it should be; undefined when it is. */
+export function columnProblem(
+  manifest: Manifest | undefined,
+  year: number,
+  column: Omit<ColumnEntry, "builtAt" | "bytes" | "key">,
+): string | undefined {
+  const entry = manifest?.columns?.years[year];
+  if (entry === undefined) return "the manifest does not list the year's column";
+  if (entry.checksum !== column.checksum || entry.base !== column.base)
+    return "the manifest lists another column of the year";
+  return entry.url === column.url ? undefined : "the manifest lists another URL";
 }
 
 /** Why a year is not in the manifest as it should be; undefined when it is. A bare list tells of the year alone. */

@@ -180,7 +180,7 @@ export function publishStep(
 }
 
 /** For looks at the target outside of a run, where there is no context. */
-const QUIET: Context = {
+export const QUIET: Context = {
   signal: new AbortController().signal,
   log: { debug() {}, info() {}, warn() {}, error() {}, with: () => QUIET.log },
   progress: SILENT,

@@ -82,9 +82,20 @@ export function yearStatus(year: number, options: Options, now = Date.now()): Ye
     tiles: layout.archive,
     publish: undefined,
   };
-  const stages = Object.fromEntries(
-    STAGES.map((stage) => [stage, stageStatus(recordPath(layout.state, options.region, year, stage), files[stage])]),
-  ) as Record<Stage, StageStatus>;
+  const record = (step: string) => recordPath(layout.state, options.region, year, step);
+  const stages = Object.fromEntries(STAGES.map((stage) => [stage, stageStatus(record(stage), files[stage])])) as Record<
+    Stage,
+    StageStatus
+  >;
+  // A year that is published as a column alone has no archive of its own.
+  const asColumn = {
+    tiles: stageStatus(record("column"), layout.column),
+    publish: stageStatus(record("publish-column"), undefined),
+  };
+  for (const stage of ["tiles", "publish"] as const) {
+    const { done, gone } = stages[stage];
+    if (asColumn[stage].done && !done && gone !== true) stages[stage] = asColumn[stage];
+  }
   const holder = holderState(layout.lock, live, now);
   const state = judge(stages, holder, live);
   const current = state === "running" || state === "silent" || state === "failed" || state === "paused";

@@ -263,10 +263,12 @@ function baseStep(
 /**
  * Write a base's tiles, without any year's crops, as a PMTiles archive.
  *
+ * @param more  keys of its metadata besides those of the base.
  * @throws {PipelineError} input, naming the tile, when the base is damaged; space.
  */
-export async function exportBase(base: Base, target: string, { pool, ctx }: Run): Promise<void> {
-  await exportBaseTiles(base.path, base.facts.rows, target, metadataOf(base.path), pool(), ctx);
+export async function exportBase(base: Base, target: string, { pool, ctx }: Run, more: Metadata = {}): Promise<void> {
+  const metadata = { ...metadataOf(base.path), ...more };
+  await exportBaseTiles(base.path, base.facts.rows, target, metadata, pool(), ctx);
 }
 
 function metadataOf(path: string): Metadata {

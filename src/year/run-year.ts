@@ -1,3 +1,4 @@
+import { columnStep } from "../columns/step.js";
 import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { type Run, withRun } from "../config/run.js";
@@ -7,9 +8,12 @@ import { fieldsFileLayout, withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
-import { type Facts, readRecord, type StepRecord } from "../pipeline/record.js";
+
+import { type Facts, readRecord, recordPath, type StepRecord } from "../pipeline/record.js";
 import { changedOutputs } from "../pipeline/recorded-files.js";
-import { judgeStep, outputProblem, runStep, type Step } from "../pipeline/step.js";
+import { judgeStep, outputProblem, runStep, type Step, type Verdict } from "../pipeline/step.js";
+import { columnOfRecord, publishColumnStep } from "../publish/column-step.js";
+
 import { publishStep } from "../publish/step.js";
 import { tilesStep } from "../tiles/step.js";
 import { sweepTempDirs } from "../tiles/temp-dir.js";
@@ -54,8 +58,11 @@ export async function runYear(year: number, options: Options, selection: Selecti
     for (const stage of STAGES) {
       begin(stage);
       const step = makers[stage](done);
-      if (isSelected(stage, selection)) await runStep(step, own, { force: selection.force.has(stage) });
-      else if (isBeyond(stage, selection)) break;
+      if (isSelected(stage, selection)) {
+        const force = { force: selection.force.has(stage) };
+        await runStep(step, own, force);
+        for (const also of secondSteps(stage, done, year, run)) await runStep(also, own, force);
+      } else if (isBeyond(stage, selection)) break;
       done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
       // Only who has judged the zonal table knows that the raster has been used.
       if (stage === "zonal" && isSelected(stage, selection)) await releaseCdl(year, options, layout, own);
@@ -101,7 +108,7 @@ async function planStages(year: number, selection: Selection, run: Run): Promise
       plan.push({ stage, runs: true, reason: `follows ${first.stage}, unless that comes out as it was` });
       continue;
     } else {
-      const verdict = await judgeStep(makers[stage](done), selection.force.has(stage));
+      const verdict = await judgeStage(stage, makers[stage](done), done, selection, { year, run });
       plan.push({ stage, runs: !verdict.skip, reason: verdict.reason });
       if (!verdict.skip) continue;
     }
@@ -129,14 +136,46 @@ function stepMakers(year: number, selection: Selection, run: Run): Record<Stage,
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => tilesStep({ year, ...outputOf(record, "zonal") }, run),
+    tiles: ({ zonal: record }) => {
+      const table = { year, ...outputOf(record, "zonal") };
+      return options.publishAs === "columns" ? columnStep(table, run) : tilesStep(table, run);
+    },
     publish: ({ tiles }) =>
-      publishStep(year, options, layout, {
-        ...outputOf(tiles, "tiles"),
-        facts: tiles?.facts ?? {},
-        builtAt: tiles?.finishedAt,
-      }),
+      options.publishAs === "columns" && tiles !== undefined
+        ? publishColumnStep(year, options, layout, columnOfRecord(tiles, layout))
+        : publishStep(year, options, layout, {
+            ...outputOf(tiles, "tiles"),
+            facts: tiles?.facts ?? {},
+            builtAt: tiles?.finishedAt,
+          }),
   };
+}
+
+/** What a stage makes after its own output where a year is published as both: the column, and its publication. */
+function* secondSteps(stage: Stage, done: Partial<Record<Stage, StepRecord>>, year: number, run: Run): Generator<Step> {
+  const { options, layout } = run;
+  if (options.publishAs !== "both" || !(stage === "tiles" || stage === "publish")) return;
+  const record = recordPath(layout.state, options.region, year, "zonal");
+  const zonal = done.zonal ?? readRecord(record);
+  const column = columnStep({ year, ...outputOf(zonal, "zonal") }, run);
+  yield stage === "tiles" ? column : publishColumnStep(year, options, layout, columnOfRecord(recordOf(column), layout));
+}
+
+/** Whether a stage would do anything, with all of its steps. */
+async function judgeStage(
+  stage: Stage,
+  step: Step,
+  done: Partial<Record<Stage, StepRecord>>,
+  { force }: Selection,
+  { year, run }: { readonly year: number; readonly run: Run },
+): Promise<Verdict> {
+  const verdict = await judgeStep(step, force.has(stage));
+  if (!verdict.skip) return verdict;
+  for (const also of secondSteps(stage, done, year, run)) {
+    const second = await judgeStep(also, false);
+    if (!second.skip) return { ...second, reason: `${also.name}: ${second.reason}` };
+  }
+  return verdict;
 }
 
 /** In a Slurm job, where this is: the first thing to know of a year that went wrong. */

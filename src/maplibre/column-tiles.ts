@@ -1,0 +1,222 @@
+import {
+  type BlocksIndex,
+  blocksOfTile,
+  type ColumnIndex,
+  readBlocksIndex,
+  readColumnIndex,
+  readIds,
+  readPlaces,
+} from "../columns/column-file.js";
+import { putCodes, readTile, type TileFeatures } from "../columns/put-codes.js";
+import { RangeFile } from "./range-file.js";
+
+/** Bytes of base tiles that are kept with what was found out of them. */
+const KEPT_BYTES = 192 * 2 ** 20;
+/** Years whose codes are kept. */
+const KEPT_YEARS = 40;
+
+/** A base tile, and where its features' codes stand in every column of the base. */
+interface PlacedTile {
+  readonly features: TileFeatures;
+  /** Blocks that have a feature of the tile. */
+  readonly blocks: readonly number[];
+  /** By feature, its block's place in `blocks`, and its own in the block. */
+  readonly blockOf: Uint16Array;
+  readonly placeIn: Uint32Array;
+}
+
+/** Vector tiles of a base with a year's codes put in. */
+export class ColumnTiles {
+  readonly #columns = new Map<string, Promise<RangeFile<ColumnIndex>>>();
+  readonly #tiles = new Map<string, Promise<PlacedTile | undefined>>();
+  readonly #ids = new Map<number, Uint32Array>();
+  #blocks: Promise<RangeFile<BlocksIndex>> | undefined;
+  #kept = 0;
+
+  /**
+   * @param blocksUrl    blocks of the base.
+   * @param fingerprint  that the base and its columns must have; undefined takes the blocks' own.
+   */
+  constructor(
+    private readonly blocksUrl: string,
+    private readonly fingerprint?: string,
+  ) {}
+
+  /**
+   * @param columnUrl  the year's codes.
+   * @param key        attribute that features get.
+   * @param base       fetches the base tile, inflated; undefined where the base has none. Called where it is not kept.
+   * @returns undefined where the base has no tile.
+   * @throws {Error} that names the URL: a file cannot be read, is damaged, or is of another base.
+   */
+  async tile(
+    { z, x, y }: { readonly z: number; readonly x: number; readonly y: number },
+    columnUrl: string,
+    key: string,
+    base: () => Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const [blocks, column] = await Promise.all([this.#openBlocks(), this.#openColumn(columnUrl)]);
+    const candidates = z < blocks.index.minZoom || z > blocks.index.maxZoom ? [] : blocksOfTile(blocks.index, z, x, y);
+    const known = this.#tiles.get(`${z}/${x}/${y}`);
+    // Before the tile is there: codes and ids travel while it does.
+    if (known === undefined) for (const block of candidates) column.block(block).catch(() => {});
+    const place = () => this.#place(z, x, y, blocks, candidates, base);
+    // Who asked for the tile before may have given up since, and its request with it.
+    const tile = await (known?.catch(place) ?? place());
+    if (tile === undefined) return undefined;
+    const { features, blockOf, placeIn } = tile;
+    const contents = await Promise.all(
+      tile.blocks.map(async (block) =>
+        readPlaces(await column.block(block), blocks.index.sizes[block] as number, column.index),
+      ),
+    );
+    const places = new Uint16Array(features.ids.length);
+    for (let f = 0; f < places.length; f++) {
+      places[f] = (contents[blockOf[f] as number] as Uint8Array)[placeIn[f] as number] as number;
+    }
+    return putCodes(features, key, column.index.codes, places);
+  }
+
+  #openBlocks(): Promise<RangeFile<BlocksIndex>> {
+    this.#blocks ??= RangeFile.open(this.blocksUrl, "blocks", readBlocksIndex).then((file) => {
+      requireBase(file, this.fingerprint);
+      return file;
+    });
+    this.#blocks.catch(() => {
+      this.#blocks = undefined;
+    });
+    return this.#blocks;
+  }
+
+  #openColumn(url: string): Promise<RangeFile<ColumnIndex>> {
+    let column = this.#columns.get(url);
+    if (column !== undefined) return column;
+    column = this.#openBlocks().then(async (blocks) => {
+      const file = await RangeFile.open(url, "column", readColumnIndex);
+      requireBase(file, blocks.prelude.fingerprint);
+      if (file.index.count !== blocks.index.count) {
+        throw new Error(`${url} has ${file.index.count} blocks, its base ${blocks.index.count}`);
+      }
+      return file;
+    });
+    this.#columns.set(url, column);
+    column.catch(() => this.#columns.delete(url));
+    const oldest = this.#columns.keys().next().value;
+    if (this.#columns.size > KEPT_YEARS && oldest !== undefined) this.#columns.delete(oldest);
+    return column;
+  }
+
+  #place(
+    z: number,
+    x: number,
+    y: number,
+    blocks: RangeFile<BlocksIndex>,
+    candidates: readonly number[],
+    base: () => Promise<Uint8Array | undefined>,
+  ): Promise<PlacedTile | undefined> {
+    const key = `${z}/${x}/${y}`;
+    const made = (async () => {
+      const [bytes, ids] = await Promise.all([
+        base(),
+        Promise.all(candidates.map((block) => this.#idsOf(block, blocks))),
+      ]);
+      if (bytes === undefined || bytes.length === 0) return undefined;
+      const tile = placeFeatures(readTile(bytes), candidates, ids, `${this.blocksUrl}, tile ${key}`);
+      this.#kept += bytes.length;
+      return tile;
+    })();
+    this.#tiles.set(key, made);
+    made.then(
+      () => this.#forgetOldest(key),
+      () => {
+        if (this.#tiles.get(key) === made) this.#tiles.delete(key);
+      },
+    );
+    return made;
+  }
+
+  async #idsOf(block: number, blocks: RangeFile<BlocksIndex>): Promise<Uint32Array> {
+    const known = this.#ids.get(block);
+    if (known !== undefined) return known;
+    const { sizes, rows } = blocks.index;
+    const ids = readIds(await blocks.block(block), sizes[block] as number, rows);
+    this.#ids.set(block, ids);
+    return ids;
+  }
+
+  #forgetOldest(newest: string): void {
+    for (const [key, tile] of this.#tiles) {
+      if (this.#kept <= KEPT_BYTES || key === newest) return;
+      this.#tiles.delete(key);
+      tile.then(
+        (old) => {
+          this.#kept -= old?.features.bytes.length ?? 0;
+        },
+        () => {},
+      );
+    }
+  }
+}
+
+function requireBase(
+  { url, prelude }: { readonly url: string; readonly prelude: { readonly fingerprint: string } },
+  expected: string | undefined,
+): void {
+  if (expected === undefined || prelude.fingerprint === expected) return;
+  const [wanted, received] = [expected, prelude.fingerprint].map((print) => print.slice(0, 12));
+  throw new Error(`${url} is of another base: fingerprint ${received}, expected ${wanted}`);
+}
+
+/** Find each feature among the ids of the blocks, by a table of open addresses. */
+function placeFeatures(
+  features: TileFeatures,
+  candidates: readonly number[],
+  ids: readonly Uint32Array[],
+  where: string,
+): PlacedTile {
+  const total = ids.reduce((sum, { length }) => sum + length, 0);
+  const bits = Math.max(4, Math.ceil(Math.log2(2 * total + 1)));
+  const mask = 2 ** bits - 1;
+  const slots = new Uint32Array(mask + 1);
+  const starts: number[] = [];
+  const all = new Uint32Array(total);
+  let at = 0;
+  for (const list of ids) {
+    starts.push(at);
+    all.set(list, at);
+    at += list.length;
+  }
+  const slotOf = (id: number) => Math.imul(id, 0x9e3779b1) >>> (32 - bits);
+  for (let i = 0; i < total; i++) {
+    let slot = slotOf(all[i] as number);
+    while (slots[slot] !== 0) slot = (slot + 1) & mask;
+    slots[slot] = i + 1;
+  }
+  const blockOfPlace = new Uint16Array(total);
+  ids.forEach((list, b) => {
+    blockOfPlace.fill(b, starts[b], (starts[b] as number) + list.length);
+  });
+  const count = features.ids.length;
+  const [blockOf, placeIn] = [new Uint16Array(count), new Uint32Array(count)];
+  for (let f = 0; f < count; f++) {
+    const id = features.ids[f] as number;
+    let slot = slotOf(id);
+    while (slots[slot] !== 0 && all[(slots[slot] as number) - 1] !== id) slot = (slot + 1) & mask;
+    const found = slots[slot] as number;
+    if (found === 0) throw new Error(`${where}: no block has field ${id}`);
+    const block = blockOfPlace[found - 1] as number;
+    blockOf[f] = block;
+    placeIn[f] = found - 1 - (starts[block] as number);
+  }
+  // Blocks without a feature here need not be read for other years.
+  const used = new Uint8Array(candidates.length);
+  for (const block of blockOf) used[block] = 1;
+  const numbers = new Uint16Array(candidates.length);
+  const blocks = candidates.filter((_, b) => used[b] === 1);
+  let number = 0;
+  used.forEach((is, b) => {
+    numbers[b] = is === 1 ? number++ : 0;
+  });
+  for (let f = 0; f < count; f++) blockOf[f] = numbers[blockOf[f] as number] as number;
+  return { features, blocks, blockOf, placeIn };
+}
