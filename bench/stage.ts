@@ -15,8 +15,8 @@ import { endScratch, openScratch, publishFile } from "../dist/pipeline/output.js
 import { openRaster, type Raster } from "../dist/raster/raster.js";
 import { openTiffBand } from "../dist/raster/tiff-band.js";
 import { planWindows } from "../dist/raster/window-plan.js";
+import { countFields, verifyZonalTable, type ZoneSource } from "../dist/zonal/count-fields.js";
 import { zonalRule } from "../dist/zonal/rule.js";
-import { countFields, verifyZonalTable, type ZoneSource } from "../dist/zonal/step.js";
 import { scanLane } from "../dist/zonal/tasks.js";
 import { buildZones } from "../dist/zones/build-zones.js";
 import { burnSlice } from "../dist/zones/tasks.js";

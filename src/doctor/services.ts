@@ -22,7 +22,7 @@ export function serviceChecks(options: Options, profile: ClusterProfile | undefi
 /** Reads the manifest, or finds that there is none: that takes credentials, a bucket and a way there. */
 async function target(options: Options, ctx: Context): Promise<Finding[]> {
   const layout = layoutOf(options, 0);
-  const place = openTarget({ ...options, retries: 0 }, layout);
+  const place = await openTarget({ ...options, retries: 0 }, layout);
   try {
     const stored = await place.getText(layout.manifest.split("/").at(-1) ?? "", ctx);
     return [

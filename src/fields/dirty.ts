@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import { FIELD_STATUS, LAST_DIRTY_STATUS, STATUS_OK } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
 import type { FieldsFile } from "./fields-file.js";
-import { idsOfRows } from "./row-ids.js";
 
 /** A row that is broken, and how. */
 export interface DirtyRow {
@@ -44,6 +43,7 @@ export async function checkDirtyShare(
   const dirty = new Set(rows.map(({ row }) => row)).size;
   if (dirty === 0 || dirty <= maxShare * fields.rows) return;
   const first = rows.slice(0, 5);
+  const { idsOfRows } = await import("./row-ids.js");
   const ids = await idsOfRows(
     fields,
     first.map(({ row }) => row),
@@ -69,6 +69,7 @@ export async function writeDirtyRows(
   batch: number,
 ): Promise<void> {
   const unique = [...new Set(rows.map(({ row }) => row))];
+  const { idsOfRows } = await import("./row-ids.js");
   const ids = await idsOfRows(fields, unique, batch);
   const idOf = new Map(unique.map((row, i) => [row, ids[i]]));
   const lines = rows.map(({ row, problem }) => `${row},${csvCell(String(idOf.get(row) ?? ""))},${problem}\n`);

@@ -9,8 +9,7 @@ import { fingerprint } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import type { Step } from "../pipeline/step.js";
-import { openParquet } from "../table/parquet-file.js";
-import { filesOf, importFields, isReadInPlace } from "./vector-source.js";
+import { filesOf, isReadInPlace } from "./source-files.js";
 
 type ImportFacts = { readonly rows: number };
 
@@ -61,10 +60,13 @@ function importStep(options: Options, layout: Layout): Step<ImportFacts> | undef
     inputs,
     async validate() {},
     async run(partial, ctx) {
+      const { importFields } = await import("./vector-source.js");
+      const { openParquet } = await import("../table/parquet-file.js");
       await importFields(source, { layer, idColumn, attributes: true }, partial, ctx);
       return { rows: (await openParquet(partial)).rows };
     },
     async verify(partial, facts) {
+      const { openParquet } = await import("../table/parquet-file.js");
       const { rows } = await openParquet(partial);
       if (rows !== facts.rows) throw new Error(`${facts.rows} rows were written, ${rows} are there`);
     },

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import gdal from "gdal-async";
 import { PipelineError } from "../pipeline/errors.js";
 import { ID_NAMES, usualColumn } from "./fields-file.js";
+import { beginning } from "./source-files.js";
 
 export interface VectorOptions {
   /** Needed where the source has several layers with geometry. */
@@ -75,18 +76,6 @@ function checkNotPipe(path: string): void {
   const file = statSync(path, { throwIfNoEntry: false });
   if (file === undefined || file.isFile() || file.isDirectory()) return;
   throw new PipelineError("input", "Not a regular file", { path });
-}
-
-/** The first bytes of a file as text; empty for what is no file. */
-export function beginning(path: string, length: number): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return "";
-  const fd = openSync(path, "r");
-  try {
-    const bytes = Buffer.alloc(length);
-    return bytes.toString("latin1", 0, readSync(fd, bytes, 0, length, 0));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 export function openDataset(path: string, source: string): gdal.Dataset {

@@ -1,31 +1,14 @@
-import { readdirSync, statSync } from "node:fs";
-import { basename, dirname, join, parse, resolve, sep } from "node:path";
+import { basename, join } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { clearScratch, endScratch, openScratch } from "../pipeline/output.js";
-import type { ParquetPart } from "../table/concat-parquet.js";
 import { ID_NAMES } from "./fields-file.js";
-import { beginning, openVector, type VectorOptions } from "./vector-layer.js";
-
-const PARQUET_MAGIC = "PAR1";
+import { filesOf, isReadInPlace, parquetParts } from "./source-files.js";
+import { openVector, type VectorOptions } from "./vector-layer.js";
 
 /** One slice of the pipeline's; a field has about half a kilobyte, so a group has about 8 MiB. */
 const ROW_GROUP_ROWS = 16_384;
-
-/** How the folders of a partitioned set name a row without a value. */
-const NO_VALUE = "__HIVE_DEFAULT_PARTITION__";
-
-/**
- * Whether fields are read where they lie: a parquet file, by its first bytes and not its name.
- *
- * @throws {PipelineError} usage, for a layer of a parquet file.
- */
-export function isReadInPlace(path: string, options: Pick<VectorOptions, "layer">): boolean {
-  if (beginning(path, PARQUET_MAGIC.length) !== PARQUET_MAGIC) return false;
-  if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
-  return true;
-}
 
 /**
  * Do something with a parquet of the fields in `path`: that file itself, or, where it is none, a copy of them made in
@@ -74,49 +57,6 @@ export async function importFields(path: string, options: VectorOptions, out: st
   const rows = await concatParquet(parts, out, ctx.signal);
   ctx.log.info(`${rows} fields of ${parts.length} files put together`, { path });
 }
-
-/** The parquet files of a folder or list, in the order of their names; none where `path` is something else. */
-function parquetParts(path: string): ParquetPart[] {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (isFolder) {
-    return (readdirSync(path, { recursive: true }) as string[])
-      .filter((name) => /\.(parquet|parq|pq|geoparquet)$/i.test(name) && !/(^|\/)[._]/.test(name))
-      .sort()
-      .map((name) => ({ path: join(path, name), partition: partitionOf(name) }));
-  }
-  const listed = path.split(",").map((part) => resolve(part));
-  const isList = listed.length > 1 && listed.every((part) => beginning(part, PARQUET_MAGIC.length) === PARQUET_MAGIC);
-  return isList ? listed.map((part) => ({ path: part, partition: new Map() })) : [];
-}
-
-/** `{state: "IA"}` of `state=IA/part-0.parquet`. */
-function partitionOf(name: string): Map<string, string | null> {
-  const pairs = dirname(name)
-    .split(sep)
-    .flatMap((folder): [string, string | null][] => {
-      const [, key, value] = /^([^=]+)=(.*)$/.exec(folder) ?? [];
-      if (key === undefined || value === undefined) return [];
-      return [[decodeURIComponent(key), value === NO_VALUE ? null : decodeURIComponent(value)]];
-    });
-  return new Map(pairs);
-}
-
-/** The files of a source: those of a folder or list, or those of its name (.shp, .dbf, .shx ...). */
-export function filesOf(path: string): string[] {
-  const parts = parquetParts(path);
-  if (parts.length > 0) return parts.map((part) => part.path);
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return [];
-  if (found.isDirectory()) return readdirSync(path).map((name) => join(path, name));
-  const { name, base } = parse(path);
-  const isOfIt = (other: string) => other === base || (parse(other).name === name && SIDE_FILES.test(other));
-  return readdirSync(dirname(path))
-    .filter(isOfIt)
-    .map((other) => join(dirname(path), other));
-}
-
-/** Of shapefiles and MapInfo tables. */
-const SIDE_FILES = /\.(shp|shx|dbf|prj|cpg|qpj|dat|map|id|ind|tab|mif|mid)$/i;
 
 /**
  * Copy a layer of polygons into a GeoParquet that holds ids and WKB, feature by feature; with `attributes`, its other

@@ -12,9 +12,10 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { describeArchive } from "./archive-entry.js";
 import { type ColumnBaseEntry, type ColumnEntry, columnProblem, type FileEntry, withColumn } from "./manifest.js";
 import { copyManifest, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
-import { openTarget } from "./open-target.js";
+import { openTarget, targetPlace } from "./open-target.js";
 import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
 import { below, GENERATOR, localPath, QUIET, tryInvalidation } from "./step.js";
+import type { Target } from "./target.js";
 import type { S3Tuning } from "./target-s3.js";
 
 /** A year's crop codes, with the base that they are of. */
@@ -86,12 +87,20 @@ export function publishColumnStep(
 ): Step<PublishColumnFacts> {
   const { region, manifestFormat, allowRace, publicUrl } = options;
   const { base } = column;
-  const target = openTarget(options, layout, tuning);
+  const { name: targetName } = targetPlace(options, layout);
   const key = basename(column.path);
-  const manifest: ManifestFile = { target, key: basename(layout.manifest), region, format: manifestFormat, allowRace };
+  const manifestKey = basename(layout.manifest);
+  const manifestAt = (target: Target): ManifestFile => {
+    return { target, key: manifestKey, region, format: manifestFormat, allowRace };
+  };
+  let opened: Promise<ManifestFile> | undefined;
+  const openManifest = () => {
+    opened ??= openTarget(options, layout, tuning).then(manifestAt);
+    return opened;
+  };
   const files = new InputFiles(column.path, base.archive.path, base.blocks.path);
   const receiptPath = join(layout.state, `${region}_${year}_published_column.json`);
-  const urlOf = (name: string) =>
+  const urlOf = (target: Target, name: string) =>
     publicUrl === undefined ? target.url(name) : Promise.resolve(below(publicUrl, name));
 
   const problemAt = async (where: ManifestFile, facts: Pick<PublishColumnFacts, "url" | "checksum">, ctx = QUIET) => {
@@ -120,7 +129,7 @@ export function publishColumnStep(
       column: column.digest,
       archive: base.archive.digest,
       blocks: base.blocks.digest,
-      target: target.name,
+      target: targetName,
       endpoint: options.endpoint ?? null,
       publicUrl: publicUrl ?? null,
       distribution: options.distribution ?? null,
@@ -132,9 +141,9 @@ export function publishColumnStep(
       if (gone !== undefined) return gone;
       if (facts.invalidation.startsWith("failed")) return "the invalidation failed last time";
       // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
-      const quick = openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
+      const quick = await openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
       try {
-        return await problemAt({ ...manifest, target: quick }, facts);
+        return await problemAt(manifestAt(quick), facts);
       } catch (error) {
         return `the target cannot be looked at: ${(error as Error).message}`;
       }
@@ -150,10 +159,12 @@ export function publishColumnStep(
         if (fileDigest(path) !== digest)
           throw new PipelineError("input", "File to publish was changed since it was made", { path });
       }
-      await readManifest(manifest, ctx);
+      await readManifest(await openManifest(), ctx);
     },
 
     async run(partial, ctx) {
+      const manifest = await openManifest();
+      const { target } = manifest;
       const send = async (
         path: string,
         source: Awaited<ReturnType<typeof sourceOf>>,
@@ -162,7 +173,12 @@ export function publishColumnStep(
         const name = basename(path);
         const headers = { contentType, cacheControl: CACHE_CONTROL, resumePath: `${partial}.${name}.upload.json` };
         await sendFile(target, name, source, headers, ctx);
-        return { url: await urlOf(name), key: name, bytes: source.bytes, checksum: `sha256:${source.checksum}` };
+        return {
+          url: await urlOf(target, name),
+          key: name,
+          bytes: source.bytes,
+          checksum: `sha256:${source.checksum}`,
+        };
       };
       const known = ({ path, checksum, digest }: BaseFile) => ({
         path,
@@ -206,10 +222,10 @@ export function publishColumnStep(
       const receipt = JSON.parse(readFileSync(partial, "utf8")) as { checksum?: string };
       const problem =
         receipt.checksum === facts.checksum
-          ? await problemAt(manifest, facts, ctx)
+          ? await problemAt(await openManifest(), facts, ctx)
           : "the receipt names another column";
       if (problem !== undefined)
-        throw new PipelineError("publish", `Published, but ${problem}`, { target: target.name, key });
+        throw new PipelineError("publish", `Published, but ${problem}`, { target: targetName, key });
     },
   };
 }

@@ -29,7 +29,7 @@ export async function publishHistory(
   ctx: Context,
 ): Promise<PublishedHistory> {
   const { region, manifestFormat: format, allowRace, publicUrl } = options;
-  const target = openTarget(options, layout);
+  const target = await openTarget(options, layout);
   const manifest: ManifestFile = { target, key: basename(layout.manifest), region, format, allowRace };
   const send = async (path: string, key: string, contentType: string): Promise<FileEntry> => {
     const source = await sourceOf(path, fileDigest(path), ctx);

@@ -11,11 +11,10 @@ import { requireHeld } from "../pipeline/output.js";
 import { SILENT } from "../pipeline/progress.js";
 import { type Facts, recordPath, type StepRecord } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
-import { type ArchiveDescription, describeArchive } from "./archive-entry.js";
-import { invalidate, invalidationDone, invalidationPaths } from "./invalidation.js";
+import type { ArchiveDescription } from "./archive-entry.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
-import { openTarget } from "./open-target.js";
+import { openTarget, targetPlace } from "./open-target.js";
 import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
 import { writeStac } from "./stac.js";
 import type { Target } from "./target.js";
@@ -68,14 +67,16 @@ export function publishStep(
   tuning: S3Tuning = {},
 ): Step<PublishFacts> {
   const { region, manifestFormat, allowRace } = options;
-  const target = openTarget(options, layout, tuning);
+  const { name: targetName } = targetPlace(options, layout);
   const key = basename(archive.path);
-  const manifest: ManifestFile = {
-    target,
-    key: basename(layout.manifest),
-    region,
-    format: manifestFormat,
-    allowRace,
+  const manifestKey = basename(layout.manifest);
+  const manifestAt = (target: Target): ManifestFile => {
+    return { target, key: manifestKey, region, format: manifestFormat, allowRace };
+  };
+  let opened: Promise<ManifestFile> | undefined;
+  const openManifest = () => {
+    opened ??= openTarget(options, layout, tuning).then(manifestAt);
+    return opened;
   };
   const files = new InputFiles(archive.path);
   const receiptPath = join(layout.state, `${region}_${year}_published.json`);
@@ -94,7 +95,7 @@ export function publishStep(
     inFull: options.verifyInputs === "full",
     inputs: {
       archive: archive.digest,
-      target: target.name,
+      target: targetName,
       endpoint: options.endpoint ?? null,
       publicUrl: options.publicUrl ?? null,
       manifestFormat,
@@ -107,9 +108,9 @@ export function publishStep(
       if (gone !== undefined) return gone;
       if (facts.invalidation.startsWith(FAILED)) return "the invalidation failed last time";
       // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
-      const quick = openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
+      const quick = await openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
       try {
-        return await problemAt({ ...manifest, target: quick }, key, archive, facts, year, QUIET);
+        return await problemAt(manifestAt(quick), key, archive, facts, year, QUIET);
       } catch (error) {
         return `the target cannot be looked at: ${(error as Error).message}`;
       }
@@ -124,13 +125,15 @@ export function publishStep(
           path: archive.path,
         });
       }
-      description = await describeArchive(archive.path, archive.facts);
+      description = await describe(archive);
       // Reads as much as it later overwrites: wrong credentials, a missing bucket and a foreign manifest show now.
-      await readManifest(manifest, ctx);
+      await readManifest(await openManifest(), ctx);
     },
 
     async run(partial, ctx) {
-      description ??= await describeArchive(archive.path, archive.facts);
+      const manifest = await openManifest();
+      const { target } = manifest;
+      description ??= await describe(archive);
       const source = await sourceOf(archive.path, archive.digest, ctx);
       const resumePath = `${partial}.upload.json`;
       const sent = await sendFile(target, key, source, { ...HEADERS, resumePath }, ctx);
@@ -163,7 +166,7 @@ export function publishStep(
     },
 
     sideFiles({ checksum }) {
-      const copy = localPath(target, key);
+      const copy = localPath({ name: targetName }, key);
       return copy === undefined ? {} : { [copy]: checksum.replace("sha256:", "") };
     },
 
@@ -171,12 +174,17 @@ export function publishStep(
       const receipt = JSON.parse(readFileSync(partial, "utf8")) as { checksum?: string };
       const problem =
         receipt.checksum === facts.checksum
-          ? await problemAt(manifest, key, archive, facts, year, ctx)
+          ? await problemAt(await openManifest(), key, archive, facts, year, ctx)
           : "the receipt names another archive";
       if (problem !== undefined)
-        throw new PipelineError("publish", `Published, but ${problem}`, { target: target.name, key });
+        throw new PipelineError("publish", `Published, but ${problem}`, { target: targetName, key });
     },
   };
+}
+
+async function describe({ path, facts }: FinishedArchive): Promise<ArchiveDescription> {
+  const { describeArchive } = await import("./archive-entry.js");
+  return describeArchive(path, facts);
 }
 
 /** For looks at the target outside of a run, where there is no context. */
@@ -206,6 +214,7 @@ async function problemAt(
 export async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
   const { distribution, publicUrl, profile, retries, proxy, waitInvalidation } = options;
   if (distribution === undefined) return "none";
+  const { invalidate, invalidationDone, invalidationPaths } = await import("./invalidation.js");
   try {
     const access = { profile, retries, proxies: ProxyRules.of(proxy) };
     const paths = invalidationPaths(keys, publicUrl, (key) => target.urlPath(key));
@@ -222,7 +231,7 @@ export async function tryInvalidation(options: Options, target: Target, keys: st
   }
 }
 
-export function localPath(target: Target, key: string): string | undefined {
+export function localPath(target: Pick<Target, "name">, key: string): string | undefined {
   return target.name.startsWith("file:") ? join(target.name.slice("file:".length), key) : undefined;
 }
 

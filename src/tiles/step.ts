@@ -1,63 +1,25 @@
 import { join } from "node:path";
-import type { Metadata } from "../archive/metadata.js";
-import { archiveOrigin } from "../archive/origin.js";
-import { rewriteMetadata } from "../archive/rewrite.js";
-import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
-import { verifyArchive } from "../archive/verify.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
-import { cropName } from "../legend/cdl-legend.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
+import { fileDigest } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { type Inputs, recordPath } from "../pipeline/record.js";
 import type { Step } from "../pipeline/step.js";
-import { openParquet } from "../table/parquet-file.js";
-import { archiveMetadata, type CropKeys, cropKeys, LAYERS } from "./archive-metadata.js";
-import type { YearAttributes } from "./attribute-plan.js";
-import { auditArchive } from "./audit.js";
-import { baseInputs, ensureBase, idTypeOf, rowsOfLayer } from "./base.js";
-import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
-import { checkSample } from "./rewrite-check.js";
-import { type PassMember, RewritePass } from "./rewrite-pass.js";
-import { joinArea, joinCrop, openFieldSources } from "./sources.js";
-import { tileFields } from "./tile-fields.js";
-
-/** What an archive holds, and what of the inputs did not get into it. */
-export type TilesFacts = {
-  readonly rows: number;
-  /** Fields whose polygon is in the highest zoom; the others are dirty, or too thin to draw. */
-  readonly featureCounts: { readonly fields: number; readonly centroids: number };
-  /** Rows whose geometry cannot be drawn. */
-  readonly notDrawn: number;
-  /** Fields thinner than a tile unit: they have a centroid and no polygon at the highest zoom. */
-  readonly tooThin: number;
-  /** Of several years, in their order. */
-  readonly withoutCrop: number | readonly number[];
-  /** Rows of one file only. */
-  readonly unmatched: {
-    readonly noArea: number;
-    readonly areaOnly: number;
-    readonly noZonal: number;
-    readonly zonalOnly: number;
-  };
-  readonly engine: string;
-};
-
-/** A year's zonal table. */
-export interface YearTable {
-  readonly year: number;
-  readonly path: string;
-  readonly digest: string;
-}
+import { cropKeys, LAYERS } from "./archive-metadata.js";
+import { baseInputs } from "./base-inputs.js";
+import type { PassMember } from "./rewrite-pass.js";
+import type { TilesFacts, YearTable } from "./year-tiles.js";
 
 /**
  * The year's tiles, as a verified archive: its crops put into the base's tiles, or geometry,
  * area and crop in step into tippecanoe (`--tiles=full`).
  *
+ * What judges the step is loaded with it; what makes tiles is loaded when it runs.
+ *
  * @param member  of a pass that it shares with other years.
  */
-export function tilesStep(zonal: YearTable, run: Run, member = new RewritePass().member()): Step<TilesFacts> {
+export function tilesStep(zonal: YearTable, run: Run, member?: PassMember): Step<TilesFacts> {
   const { options, layout } = run;
   const { year } = zonal;
   const files = new InputFiles(zonal.path);
@@ -67,10 +29,12 @@ export function tilesStep(zonal: YearTable, run: Run, member = new RewritePass()
     year,
     target: layout.archive,
     record: recordPath(layout.state, options.region, year, "tiles"),
-    run: (partial, ctx) =>
-      options.tiles === "full"
-        ? tileYear(zonal, inputs, partial, { ...run, ctx })
-        : rewriteYears([zonal], [cropKeys(options.cropNames)], inputs, partial, member, { ...run, ctx }),
+    async run(partial, ctx) {
+      const { rewriteYears, tileYear } = await import("./year-tiles.js");
+      if (options.tiles === "full") return tileYear(zonal, inputs, partial, { ...run, ctx });
+      const alone = member ?? (await passOfOne());
+      return rewriteYears([zonal], [cropKeys(options.cropNames)], inputs, partial, alone, { ...run, ctx });
+    },
   };
 }
 
@@ -88,8 +52,16 @@ export function singleArchiveStep(zonals: readonly YearTable[], run: Run): Step<
     year: last.year,
     target: join(layout.root, "outputs", "tiles", `fields_${options.region}_${span}_full.pmtiles`),
     record: join(layout.state, `${options.region}_${span}_tiles.json`),
-    run: (partial, ctx) => rewriteYears(zonals, keys, inputs, partial, new RewritePass().member(), { ...run, ctx }),
+    async run(partial, ctx) {
+      const { rewriteYears } = await import("./year-tiles.js");
+      return rewriteYears(zonals, keys, inputs, partial, await passOfOne(), { ...run, ctx });
+    },
   };
+}
+
+async function passOfOne(): Promise<PassMember> {
+  const { RewritePass } = await import("./rewrite-pass.js");
+  return new RewritePass().member();
 }
 
 function styleOf({ tiles, cropNames }: Options): Inputs {
@@ -101,12 +73,14 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
   return {
     name: "tiles",
     version: 3,
-    originOf: archiveOrigin,
+    originOf: async (path: string) => (await import("../archive/origin.js")).archiveOrigin(path),
     errorKind: "failed",
     files,
     inFull: options.verifyInputs === "full",
     inputs,
     async validate() {
+      const { openFieldSources } = await import("./sources.js");
+      const { openParquet } = await import("../table/parquet-file.js");
       await openFieldSources(layout, options);
       for (const { path, year, digest } of zonals) {
         await openParquet(path);
@@ -115,146 +89,9 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
       }
     },
     async verify(partial: string) {
+      const { verifyArchive } = await import("../archive/verify.js");
       // What the tiles hold was checked as they were made.
       await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
     },
   } as const;
-}
-
-async function rewriteYears(
-  zonals: readonly YearTable[],
-  keys: readonly CropKeys[],
-  inputs: Inputs,
-  partial: string,
-  member: PassMember,
-  run: Run,
-): Promise<TilesFacts> {
-  const { options, layout, pool, ctx } = run;
-  const { region, minZoom, maxZoom } = options;
-  const last = zonals.at(-1) as YearTable;
-  // Another run may make the base anew meanwhile.
-  const made = new InputFiles();
-  const { base, years, unmatched } = await member.inTurn(async () => {
-    const base = await ensureBase(last.year, run);
-    made.watch(base.path);
-    const { fields } = await openFieldSources(layout, options);
-    const [years, unmatched]: [CropIndex[], { noZonal: number; zonalOnly: number }] = [
-      [],
-      { noZonal: 0, zonalOnly: 0 },
-    ];
-    for (const { path } of zonals) {
-      const crop = await joinCrop(fields, path, options, ctx);
-      years.push(indexed(crop.values, path));
-      unmatched.noZonal += crop.missing.rows;
-      unmatched.zonalOnly += crop.extra.rows;
-    }
-    return { base, years, unmatched };
-  });
-  const attributes = years.map((crops, i) => ({ keys: keys[i] as CropKeys, crops }));
-  const { engine, facts } = base;
-  const metadata = archiveMetadata({
-    region,
-    years: zonals.map(({ year }) => year),
-    inputs: fingerprint(inputs),
-    minZoom,
-    maxZoom,
-    engine,
-    cells: base.cells,
-    idType: facts.idType ?? undefined,
-    crops: keys,
-    codes: [...new Set(years.flatMap(({ codes }) => codes))].sort((a, b) => a - b),
-  });
-  const tilestats = base.tilestats && withCrops(base.tilestats, attributes, rowsOfLayer(base, "centroids"));
-  const output = {
-    path: partial,
-    years: attributes,
-    metadata: { ...metadata, ...(tilestats && { tilestats }) },
-  };
-  const report = await member.join(base, output, pool(), ctx);
-  const compared = await checkSample(partial, { path: base.path, rows: facts.rows }, attributes, ctx);
-  made.requireUnchanged();
-  const { tiles, rewritten, gzip } = report;
-  ctx.log.info("crops are in the tiles", { tiles, compared, gzip, ...(rewritten && { rewritten }) });
-  const { rows, featureCounts, notDrawn, tooThin, noArea, areaOnly } = facts;
-  const withoutCrop = years.map((crops) => crops.withoutCrop);
-  return {
-    rows,
-    featureCounts,
-    notDrawn,
-    tooThin,
-    withoutCrop: withoutCrop.length === 1 ? (withoutCrop[0] as number) : withoutCrop,
-    unmatched: { noArea, areaOnly, ...unmatched },
-    engine,
-  };
-}
-
-/** @param drawn  a bit a row: fields that the tiles hold. */
-function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn: Uint8Array): Tilestats {
-  const fresh = years.flatMap(({ keys, crops }) => {
-    // In tippecanoe's order, that of their texts.
-    const codes = codesOfRows(crops, drawn).sort((a, b) => (String(a) < String(b) ? -1 : 1));
-    if (codes.length === 0) return [];
-    const names = [...new Set(codes.map(cropName))].sort();
-    return [attributeStats(keys.code, codes), ...(keys.name === undefined ? [] : [attributeStats(keys.name, names)])];
-  });
-  return withAttributes(tilestats, fresh);
-}
-
-async function tileYear(zonal: YearTable, inputs: Inputs, partial: string, run: Run): Promise<TilesFacts> {
-  const { options, layout, pool, ctx } = run;
-  const { region, minZoom, maxZoom, cropNames } = options;
-  const sources = await openFieldSources(layout, options);
-  const { fields } = sources;
-  const area = await joinArea(sources, { ...run, ctx });
-  const crop = await joinCrop(fields, zonal.path, options, ctx);
-  const idType = await idTypeOf(fields, options);
-  const attributes = {
-    area: area.values.buffer as SharedArrayBuffer,
-    crop: crop.values.buffer as SharedArrayBuffer,
-    choice: { fieldId: idType !== null, cropName: cropNames },
-  };
-  const tiled = await tileFields(fields, attributes, partial, zonal.year, run);
-  const { codes, withoutCrop } = indexed(crop.values, zonal.path);
-  const metadata = archiveMetadata({
-    region,
-    years: [zonal.year],
-    inputs: fingerprint(inputs),
-    minZoom,
-    maxZoom,
-    engine: tiled.engine,
-    cells: tiled.cells,
-    idType: idType ?? undefined,
-    crops: [cropKeys(cropNames)],
-    codes,
-  });
-  // tippecanoe's statistics are of this very year's features.
-  const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }) });
-  await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
-  const audit = await auditArchive(partial, tiled.status, crop.values, maxZoom, pool(), ctx);
-  if (audit.thin > 0)
-    ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {
-      firstRows: audit.firstThin.join(" "),
-    });
-  return {
-    rows: fields.rows,
-    featureCounts: { fields: audit.fields, centroids: audit.centroids },
-    notDrawn: fields.rows - tiled.drawn,
-    tooThin: audit.thin,
-    withoutCrop,
-    unmatched: {
-      noArea: area.missing.rows,
-      areaOnly: area.extra.rows,
-      noZonal: crop.missing.rows,
-      zonalOnly: crop.extra.rows,
-    },
-    engine: tiled.engine,
-  };
-}
-
-function indexed(crop: ArrayLike<number>, path: string): CropIndex {
-  try {
-    return indexCrops(crop);
-  } catch (cause) {
-    throw new PipelineError("input", "Crops cannot go into tiles", { path }, { cause });
-  }
 }

@@ -9,7 +9,8 @@ import { fileDigest } from "../pipeline/fingerprint.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { judgeStep, runStep } from "../pipeline/step.js";
 import { type PassMember, RewritePass } from "./rewrite-pass.js";
-import { singleArchiveStep, type TilesFacts, tilesStep, type YearTable } from "./step.js";
+import { singleArchiveStep, tilesStep } from "./step.js";
+import type { TilesFacts, YearTable } from "./year-tiles.js";
 
 /**
  * Tile several years, whose zonal tables are there. All that are not valid yet

@@ -57,7 +57,8 @@ async function checkTiling(stages: ReadonlySet<Stage>, run: Run): Promise<void> 
 }
 
 async function checkTarget({ options, layout, ctx }: Run): Promise<void> {
-  await openTarget({ ...options, retries: 1 }, layout).probe(keyOf(layout.archive), ctx);
+  const target = await openTarget({ ...options, retries: 1 }, layout);
+  await target.probe(keyOf(layout.archive), ctx);
 }
 
 /** Sources on a disk are looked at as they are. */

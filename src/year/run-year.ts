@@ -1,4 +1,3 @@
-import { columnStep } from "../columns/step.js";
 import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { type Run, withRun } from "../config/run.js";
@@ -12,14 +11,12 @@ import { withLiveState } from "../pipeline/live.js";
 import { type Facts, readRecord, recordPath, type StepRecord } from "../pipeline/record.js";
 import { changedOutputs } from "../pipeline/recorded-files.js";
 import { judgeStep, outputProblem, runStep, type Step, type Verdict } from "../pipeline/step.js";
-import { columnOfRecord, publishColumnStep } from "../publish/column-step.js";
 
 import { publishStep } from "../publish/step.js";
 import { tilesStep } from "../tiles/step.js";
 import { sweepTempDirs } from "../tiles/temp-dir.js";
+import type { ZoneSource } from "../zonal/count-fields.js";
 import { zonalStep } from "../zonal/step.js";
-import { ensureZones } from "../zones/ensure-zones.js";
-import { checkYear } from "./check-year.js";
 import { isBeyond, isNeeded, isSelected, type Selection, STAGES, type Stage } from "./stages.js";
 
 /** What became of each stage. */
@@ -35,7 +32,7 @@ export interface PlannedStage {
 }
 
 /** A stage's step, once the stages before it are on record. */
-type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step;
+type StepMaker = (done: Partial<Record<Stage, StepRecord>>) => Step | Promise<Step>;
 
 /**
  * Make one year: raster, zonal table, archive, publication. What is there and valid is
@@ -52,16 +49,18 @@ export async function runYear(year: number, options: Options, selection: Selecti
     const run = needsFields ? await withRootFields(opened) : opened;
     for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
     const plan = await planStages(year, selection, run);
-    await checkYear(year, new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage)), run, begin);
+    const running = new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage));
+    // What stages work with is loaded when one of them runs.
+    if (running.size > 0) await (await import("./check-year.js")).checkYear(year, running, run, begin);
     const makers = stepMakers(year, selection, run);
     const done: Partial<Record<Stage, StepRecord>> = {};
     for (const stage of STAGES) {
       begin(stage);
-      const step = makers[stage](done);
+      const step = await makers[stage](done);
       if (isSelected(stage, selection)) {
         const force = { force: selection.force.has(stage) };
         await runStep(step, own, force);
-        for (const also of secondSteps(stage, done, year, run)) await runStep(also, own, force);
+        for await (const also of secondSteps(stage, done, year, run)) await runStep(also, own, force);
       } else if (isBeyond(stage, selection)) break;
       done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
       // Only who has judged the zonal table knows that the raster has been used.
@@ -108,11 +107,11 @@ async function planStages(year: number, selection: Selection, run: Run): Promise
       plan.push({ stage, runs: true, reason: `follows ${first.stage}, unless that comes out as it was` });
       continue;
     } else {
-      const verdict = await judgeStage(stage, makers[stage](done), done, selection, { year, run });
+      const verdict = await judgeStage(stage, await makers[stage](done), done, selection, { year, run });
       plan.push({ stage, runs: !verdict.skip, reason: verdict.reason });
       if (!verdict.skip) continue;
     }
-    const step = makers[stage](done);
+    const step = await makers[stage](done);
     done[stage] = isNeeded(stage, selection) ? await standing(step) : recordOf(step);
   }
   return plan;
@@ -120,10 +119,14 @@ async function planStages(year: number, selection: Selection, run: Run): Promise
 
 function stepMakers(year: number, selection: Selection, run: Run): Record<Stage, StepMaker> {
   const { options, layout } = run;
-  const zonal: StepMaker = ({ download }) => {
+  const zonal = ({ download }: Partial<Record<Stage, StepRecord>>) => {
     const { raster, digest, owned } = (download as StepRecord).facts as unknown as DownloadFacts;
     const kept = !owned || options.keepCdl;
-    return zonalStep(year, { path: raster, digest, kept }, (fields, grid) => ensureZones(fields, grid, year, run), run);
+    const zones: ZoneSource = async (fields, grid) => {
+      const { ensureZones } = await import("../zones/ensure-zones.js");
+      return ensureZones(fields, grid, year, run);
+    };
+    return zonalStep(year, { path: raster, digest, kept }, zones, run);
   };
   return {
     download: () =>
@@ -136,27 +139,40 @@ function stepMakers(year: number, selection: Selection, run: Run): Record<Stage,
         },
       }),
     zonal,
-    tiles: ({ zonal: record }) => {
+    async tiles({ zonal: record }) {
       const table = { year, ...outputOf(record, "zonal") };
-      return options.publishAs === "columns" ? columnStep(table, run) : tilesStep(table, run);
+      if (options.publishAs !== "columns") return tilesStep(table, run);
+      const { columnStep } = await columnSteps();
+      return columnStep(table, run);
     },
-    publish: ({ tiles }) =>
-      options.publishAs === "columns" && tiles !== undefined
-        ? publishColumnStep(year, options, layout, columnOfRecord(tiles, layout))
-        : publishStep(year, options, layout, {
-            ...outputOf(tiles, "tiles"),
-            facts: tiles?.facts ?? {},
-            builtAt: tiles?.finishedAt,
-          }),
+    async publish({ tiles }) {
+      if (options.publishAs === "columns" && tiles !== undefined) {
+        const { columnOfRecord, publishColumnStep } = await columnSteps();
+        return publishColumnStep(year, options, layout, columnOfRecord(tiles, layout));
+      }
+      const made = { ...outputOf(tiles, "tiles"), facts: tiles?.facts ?? {}, builtAt: tiles?.finishedAt };
+      return publishStep(year, options, layout, made);
+    },
   };
 }
 
+/** Loaded for years that are published as columns. */
+async function columnSteps() {
+  return { ...(await import("../columns/step.js")), ...(await import("../publish/column-step.js")) };
+}
+
 /** What a stage makes after its own output where a year is published as both: the column, and its publication. */
-function* secondSteps(stage: Stage, done: Partial<Record<Stage, StepRecord>>, year: number, run: Run): Generator<Step> {
+async function* secondSteps(
+  stage: Stage,
+  done: Partial<Record<Stage, StepRecord>>,
+  year: number,
+  run: Run,
+): AsyncGenerator<Step> {
   const { options, layout } = run;
   if (options.publishAs !== "both" || !(stage === "tiles" || stage === "publish")) return;
   const record = recordPath(layout.state, options.region, year, "zonal");
   const zonal = done.zonal ?? readRecord(record);
+  const { columnOfRecord, columnStep, publishColumnStep } = await columnSteps();
   const column = columnStep({ year, ...outputOf(zonal, "zonal") }, run);
   yield stage === "tiles" ? column : publishColumnStep(year, options, layout, columnOfRecord(recordOf(column), layout));
 }
@@ -171,7 +187,7 @@ async function judgeStage(
 ): Promise<Verdict> {
   const verdict = await judgeStep(step, force.has(stage));
   if (!verdict.skip) return verdict;
-  for (const also of secondSteps(stage, done, year, run)) {
+  for await (const also of secondSteps(stage, done, year, run)) {
     const second = await judgeStep(also, false);
     if (!second.skip) return { ...second, reason: `${also.name}: ${second.reason}` };
   }

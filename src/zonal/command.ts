@@ -24,8 +24,10 @@ import { RemoteRaster } from "../raster/remote-raster.js";
 import { convertTable, type TableExtension, tableExtension, tableOrigin } from "../table/table-output.js";
 import { buildZones, fieldsFingerprint } from "../zones/build-zones.js";
 import { ZoneReader } from "../zones/zone-reader.js";
-import { type ZonalRule, zonalRule } from "./rule.js";
-import { countFields, dirtyOrigin, dirtyPath, publishDirtyRows, verifyZonalTable, type ZoneSource } from "./step.js";
+import { parseColumns } from "./columns.js";
+import { countFields, verifyZonalTable, type ZoneSource } from "./count-fields.js";
+import { dirtyOrigin, dirtyPath, publishDirtyRows } from "./dirty-list.js";
+import { columnNames, type ZonalRule, zonalRule } from "./rule.js";
 
 /** A raster, and the table to make of it. */
 export interface Job {
@@ -56,12 +58,9 @@ export async function zonal(
   { options, own }: Arguments,
   ctx: Context,
 ) {
-  const rule = zonalRule(
-    options,
-    own.classes === true,
-    own.columns as string | undefined,
-    own.stats as string | undefined,
-  );
+  const counted = zonalRule(options, own.classes === true, own.stats as string | undefined);
+  const columns = own.columns as string | undefined;
+  const rule = { ...counted, ...(columns !== undefined && { columns: parseColumns(columns, columnNames(counted)) }) };
   const band = bandNumber(own.band);
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))

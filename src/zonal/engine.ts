@@ -19,8 +19,8 @@ import { buildZones, fieldsFingerprint } from "../zones/build-zones.js";
 import type { PixelOptions } from "../zones/pixel-rule.js";
 import { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
+import { countRasters } from "./count-fields.js";
 import { zonalRule } from "./rule.js";
-import { countRasters } from "./step.js";
 import { zonalBatches, zonalSchema } from "./zonal-table.js";
 
 export interface EngineOptions {
@@ -141,7 +141,7 @@ export class ZonalEngine {
     given: ZonalOptions = {},
   ): AsyncGenerator<{ raster: Raster; batch: RecordBatch<ZonalColumns> }> {
     const options = this.#options(given);
-    const rule = zonalRule(options, given.classes, undefined, given.stats);
+    const rule = zonalRule(options, given.classes, given.stats);
     nativeKernel();
     const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
       countRasters(fields, rasters, zones, rule, { options, pool: () => this.#pool, ctx: this.#ctx }),

@@ -1,14 +1,12 @@
 import type { Options } from "../config/options.js";
 import { type PixelRule, SHARE_UNITS } from "../kernel/zonal.js";
-import type { Raster } from "../raster/raster.js";
-import { rowAreas } from "../raster/row-areas.js";
 import { pixelRule } from "../zones/pixel-rule.js";
 import type { AnswerRule } from "./answers.js";
-import { type OutputColumn, parseColumns } from "./columns.js";
+import type { OutputColumn } from "./columns.js";
 import { parseStatistics, type Statistic } from "./statistics.js";
 
 /** Areas are added up in whole units of this part of a square metre, so that any order adds up alike. */
-const AREA_UNITS = 1024;
+export const AREA_UNITS = 1024;
 const M2_PER_HA = 10_000;
 
 /** What is counted, how a histogram becomes an answer, and what is written of it. */
@@ -26,25 +24,17 @@ export interface ZonalRule extends AnswerRule {
 }
 
 /**
- * @param classes  write every field's whole histogram.
- * @param columns  as `--columns` is typed.
- * @param stats    as `--stats` is typed.
+ * @param lists  write every field's whole histogram.
+ * @param stats  as `--stats` is typed.
  * @throws {PipelineError} usage.
  */
-export function zonalRule(options: Options, lists = false, columns?: string, stats?: string): ZonalRule {
+export function zonalRule(options: Options, lists = false, stats?: string): ZonalRule {
   const pixels = pixelRule(options);
   const area = options.weights === "area";
   const unit = area ? 1 / AREA_UNITS / M2_PER_HA : pixels === "coverage" ? 1 / SHARE_UNITS : undefined;
   const statistics = stats === undefined ? [] : parseStatistics(stats);
   const classes = lists || statistics.length > 0;
-  const rule = { ties: options.ties, classes, lists, stats: statistics, pixels, area, unit };
-  return columns === undefined ? rule : { ...rule, columns: parseColumns(columns, columnNames(rule)) };
-}
-
-/** Weight of a whole pixel of each row, in units of the rule; undefined where pixels are counted. */
-export function rowWeights({ area, unit }: ZonalRule, raster: Raster): Float64Array | undefined {
-  if (area) return rowAreas(raster).map((m2) => m2 * AREA_UNITS);
-  return unit === undefined ? undefined : new Float64Array(raster.grid.height).fill(SHARE_UNITS);
+  return { ties: options.ties, classes, lists, stats: statistics, pixels, area, unit };
 }
 
 /** A column of pixels under the name that it has where they are weighted by area. */

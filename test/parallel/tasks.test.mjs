@@ -1,4 +1,4 @@
-// What a worker loads: the module of the task that it is given, and little with it, for there may be 128 workers.
+// What workers and reruns load: the module of the task that a worker is given, and little with it, for there may be 128 workers.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
@@ -45,5 +45,13 @@ test("burning, counting and tiling load neither Arrow nor GDAL nor SQLite at a w
     );
   }
   // The same look at a module that does need it.
-  assert.ok(loadedWith("zonal/step.js").includes("apache-arrow"));
+  assert.ok(loadedWith("zonal/count-fields.js").includes("apache-arrow"));
+});
+
+test("judging a year loads no library that a stage works with: a rerun that does nothing starts quickly", () => {
+  const heavy = ["apache-arrow", "parquet-wasm", "gdal-async", "node-sqlite3-wasm", "flatbush", "execa", "@aws-sdk"];
+  assert.deepEqual(
+    loadedWith("year/run-year.js").filter((name) => heavy.some((one) => name.startsWith(one))),
+    [],
+  );
 });

@@ -79,9 +79,9 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     const years = Array.from({ length: 32 }, (_, i) => 1990 + i);
     let changes = 0;
     await Promise.all(
-      years.map((year) => {
+      years.map(async (year) => {
         const file = {
-          target: openTarget(resolved, layout),
+          target: await openTarget(resolved, layout),
           key: MANIFEST,
           region: "us",
           format: "full",
@@ -104,7 +104,7 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
   test("a manifest that changes between read and write is not overwritten blindly", async (t) => {
     const { Bucket, root, options } = await makeTarget(t);
     const { options: resolved, layout } = makeYear(root, 2020, { options });
-    const target = openTarget(resolved, layout);
+    const target = await openTarget(resolved, layout);
     const headers = { contentType: "application/json", cacheControl: "no-cache" };
     const ctx = makeContext();
     assert.equal(await target.putText(MANIFEST, "[2001]", headers, { ifNoneMatch: "*" }, ctx), "written");

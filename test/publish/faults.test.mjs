@@ -130,8 +130,8 @@ describe("the manifest through a bad network", { skip: motoMissing() }, () => {
     const { options: resolved, layout } = makeYear(root, 2020, { options });
     const years = Array.from({ length: 12 }, (_, i) => 2001 + i);
     await Promise.all(
-      years.map((year) => {
-        const target = openTarget(resolved, layout);
+      years.map(async (year) => {
+        const target = await openTarget(resolved, layout);
         const file = { target, key: MANIFEST, region: "us", format: "full", allowRace: false };
         const entry = { url: "u", key: "k", bytes: 1, checksum: `sha256:${year}`, layers: [] };
         return updateManifest(

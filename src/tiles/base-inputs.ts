@@ -1,0 +1,22 @@
+import { existsSync } from "node:fs";
+import type { Layout } from "../config/config.js";
+import type { Options } from "../config/options.js";
+import type { InputFiles } from "../pipeline/input-files.js";
+
+/** Everything that a base depends on. */
+export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
+  const { idColumn, geometryColumn, areaColumn, areaUnit, fieldsCrs, minZoom, maxZoom, tiler } = options;
+  const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
+  return {
+    raw: digest(layout.fieldsRaw),
+    clean: digest(layout.fieldsClean),
+    idColumn: idColumn ?? null,
+    geometryColumn: geometryColumn ?? null,
+    areaColumn: areaColumn ?? null,
+    areaUnit: areaUnit ?? null,
+    fieldsCrs: fieldsCrs ?? null,
+    minZoom,
+    maxZoom,
+    tiler,
+  };
+}

@@ -1,0 +1,22 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join, parse } from "node:path";
+import { DIRTY_HEADER } from "../fields/dirty.js";
+import { publishFile } from "../pipeline/output.js";
+import type { Origin } from "../pipeline/output-origin.js";
+
+/** The side file that lists dirty rows, next to the zonal table. */
+export function dirtyPath(table: string): string {
+  return join(dirname(table), `${parse(table).name}.dirty.csv`);
+}
+
+/** Put the list of dirty rows from the scratch folder of `out` in its place, or take an old one away. */
+export function publishDirtyRows(out: string, scratch: string): void {
+  const made = dirtyPath(join(scratch, basename(out)));
+  if (existsSync(made)) publishFile(made, dirtyPath(out));
+  else if (existsSync(dirtyPath(out)) && dirtyOrigin(dirtyPath(out)) === "ours") rmSync(dirtyPath(out));
+}
+
+/** Who made a list of dirty rows, by its first line. */
+export function dirtyOrigin(path: string): Origin {
+  return readFileSync(path, "utf8").startsWith(DIRTY_HEADER) ? "ours" : "other";
+}
