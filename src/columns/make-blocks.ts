@@ -4,9 +4,11 @@ import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError } from "../pipeline/errors.js";
+import { emptyBoxes, growBoxes } from "./block-boxes.js";
 import { type BlocksIndex, NO_TILE, writeBlocksIndex, writeIds } from "./column-file.js";
+import { NO_PLACE, PLACE_BITS } from "./hilbert-places.js";
 import { storedBlock, writeColumnFile } from "./stored-file.js";
-import { boxBlocks, emptyBoxes, growBoxes, NO_PLACE, PLACE_BITS, placeRows } from "./tasks.js";
+import { boxBlocks, placeRows } from "./tasks.js";
 
 /**
  * Fields of a block. A screen reads whole blocks, so fewer are better at its edges; below this a block's own bytes

@@ -2,11 +2,8 @@ import { featureView, readLayers } from "../archive/mvt.js";
 import { firstTileId, tileOf } from "../archive/tile-id.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { BaseTiles } from "../tiles/base-tiles.js";
-
-/** Bits of a place on the Hilbert curve: that of zoom 14. */
-export const PLACE_BITS = 28;
-/** A row that is in no tile. */
-export const NO_PLACE = 2 ** 32 - 1;
+import { emptyBoxes } from "./block-boxes.js";
+import { PLACE_BITS } from "./hilbert-places.js";
 
 export interface TilesOfBase {
   readonly path: string;
@@ -47,20 +44,6 @@ export interface BoxesTask extends TilesOfBase {
   readonly blocks: number;
   /** By block west, north, east, south of what it meets at the highest zoom; undefined while that is being found out. */
   readonly known: Uint32Array | undefined;
-}
-
-/** A box that holds nothing. */
-const EMPTY = [2 ** 32 - 1, 2 ** 32 - 1, 0, 0] as const;
-
-export function emptyBoxes(blocks: number): Uint32Array {
-  return Uint32Array.from({ length: 4 * blocks }, (_, i) => EMPTY[i & 3] as number);
-}
-
-export function growBoxes(boxes: Uint32Array, other: Uint32Array): void {
-  for (let i = 0; i < boxes.length; i++) {
-    boxes[i] =
-      (i & 3) < 2 ? Math.min(boxes[i] as number, other[i] as number) : Math.max(boxes[i] as number, other[i] as number);
-  }
 }
 
 /**

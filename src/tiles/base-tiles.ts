@@ -1,17 +1,8 @@
-import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { tileName } from "../archive/tile-id.js";
-import { ArchiveWriter } from "../archive/writer.js";
 import { nativeKernel } from "../kernel/native.js";
-import type { Pool } from "../parallel/pool.js";
-import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { convertContents } from "./convert-contents.js";
-import { recordPlan } from "./precompress.js";
-import { readBaseTiles } from "./tasks.js";
-
-/** Of gzip, for an archive that is made to be published. */
-const EXPORT_LEVEL = 9;
+import { recordPlan } from "./record-plan.js";
 
 /** The tiles of a base, without any year's crops, read from its records one at a time. */
 export class BaseTiles {
@@ -56,31 +47,4 @@ export class BaseTiles {
   close(): void {
     this.archive.close();
   }
-}
-
-/**
- * Write a base's tiles as an archive that any reader of PMTiles takes.
- *
- * @throws {PipelineError} input, naming the tile, when a record is damaged; space.
- */
-export async function exportBaseTiles(
-  source: string,
-  rows: number,
-  target: string,
-  metadata: Metadata,
-  pool: Pool,
-  ctx: Context,
-): Promise<void> {
-  const plan = { ...recordPlan(rows), level: EXPORT_LEVEL };
-  await convertContents(
-    {
-      source,
-      target: new ArchiveWriter(target),
-      metadata,
-      convert: (task) => pool.run(readBaseTiles, { ...task, plan }),
-      title: "base tiles written",
-      threads: pool.threads,
-    },
-    ctx,
-  );
 }

@@ -20,7 +20,7 @@ import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
 import { auditArchive, type LeftOut } from "./audit.js";
 import { baseInputs } from "./base-inputs.js";
-import { exportBaseTiles } from "./base-tiles.js";
+import { exportBaseTiles } from "./export-base-tiles.js";
 import { tileNatively } from "./native-tiler.js";
 import { precompressArchive, RECORD_VERSION } from "./precompress.js";
 import { checkBaseTiles } from "./rewrite-check.js";

@@ -3,9 +3,8 @@ import type { Metadata } from "../archive/metadata.js";
 import { ArchiveWriter } from "../archive/writer.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { LAYERS } from "./archive-metadata.js";
-import { RECORD_KEY } from "./attribute-plan.js";
 import { convertContents } from "./convert-contents.js";
+import { recordPlan } from "./record-plan.js";
 import { precompressTiles } from "./tasks.js";
 
 /** Raised whenever records (native/tiles/precompressed/record.h), or what they are made for, change. */
@@ -17,11 +16,6 @@ export interface PrecompressReport {
   /** Those that no record can hold, kept as gzip: every year rewrites them. */
   readonly gzipTiles: number;
   readonly bytes: number;
-}
-
-/** What records of a field set are made from and for. */
-export function recordPlan(rows: number) {
-  return { rows, layers: LAYERS, key: RECORD_KEY };
 }
 
 /** A writer of precompressed tiles: a PMTiles archive whose contents are records instead of vector tiles. */
