@@ -14,8 +14,9 @@
  * map.getSource("fields").setTiles(crops.source(2021).tiles); // another year
  * ```
  */
-import { type Header, PMTiles } from "pmtiles";
+import { PMTiles } from "pmtiles";
 import type { FromWorker, ToWorker } from "./messages.js";
+import { rangeSource } from "./range-file.js";
 
 /** Scheme of the tiles' URLs. */
 export const PROTOCOL = "crops";
@@ -39,6 +40,14 @@ export interface CropColumnsSource {
   readonly columns: Readonly<Record<number, string>>;
 }
 
+/** Zooms and bounds of a base's archive. */
+export interface CropExtent {
+  readonly minzoom: number;
+  readonly maxzoom: number;
+  /** west, south, east, north in degrees. */
+  readonly bounds: readonly [number, number, number, number];
+}
+
 export interface CropColumnsOptions {
   /** Attribute that holds a field's crop code: `crop_code` by default. */
   readonly attribute?: string;
@@ -60,7 +69,6 @@ export interface CropSource {
 const ATTRIBUTION = "Crops: USDA NASS Cropland Data Layer";
 let worker: Tiler | undefined;
 let bases = 0;
-const registered = new WeakSet<MapLibre>();
 /** By what stands in the tiles' URLs. */
 const known = new Map<string, CropColumns>();
 
@@ -76,17 +84,36 @@ export async function addCropColumns(
   options: CropColumnsOptions = {},
 ): Promise<CropColumns> {
   const sources = typeof source === "string" ? await readManifest(source) : [source];
+  const [first] = sources as [CropColumnsSource];
+  const { minZoom, maxZoom, minLon, minLat, maxLon, maxLat } = await archiveAt(first.archive).getHeader();
+  const extent: CropExtent = { minzoom: minZoom, maxzoom: maxZoom, bounds: [minLon, minLat, maxLon, maxLat] };
+  return registerCropColumns(maplibre, sources, extent, options);
+}
+
+/** The same at once, where zooms and bounds are known. */
+export function registerCropColumns(
+  maplibre: MapLibre,
+  sources: readonly CropColumnsSource[],
+  extent: CropExtent,
+  options: CropColumnsOptions = {},
+): CropColumns {
   worker ??= new Tiler(
     options.worker ?? (() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" })),
   );
-  const columns = new CropColumns(`${++bases}`, sources, options.attribute ?? "crop_code", worker);
+  const columns = new CropColumns(`${++bases}`, sources, extent, options.attribute ?? "crop_code", worker);
   known.set(columns.id, columns);
-  if (!registered.has(maplibre)) {
-    maplibre.addProtocol(PROTOCOL, loadTile);
-    registered.add(maplibre);
-  }
-  await columns.open();
+  maplibre.addProtocol(PROTOCOL, loadTile);
   return columns;
+}
+
+/** Archives by URL: years of one base share what was read of its directories. */
+const archives = new Map<string, PMTiles>();
+
+function archiveAt(url: string): PMTiles {
+  const address = absolute(url);
+  const archive = archives.get(address) ?? new PMTiles(rangeSource(address));
+  archives.set(address, archive);
+  return archive;
 }
 
 async function loadTile({ url }: { url: string }, abort: AbortController): Promise<{ data: Uint8Array }> {
@@ -99,12 +126,10 @@ async function loadTile({ url }: { url: string }, abort: AbortController): Promi
 
 /** Years of crops; `addCropColumns` makes it. */
 export class CropColumns {
-  readonly #archives = new Map<string, PMTiles>();
-  #header: Pick<Header, "minZoom" | "maxZoom" | "minLon" | "minLat" | "maxLon" | "maxLat"> | undefined;
-
   constructor(
     readonly id: string,
     private readonly sources: readonly CropColumnsSource[],
+    private readonly extent: CropExtent,
     private readonly attribute: string,
     private readonly tiler: Tiler,
   ) {}
@@ -114,23 +139,16 @@ export class CropColumns {
     return this.sources.flatMap(({ columns }) => Object.keys(columns).map(Number)).sort((a, b) => a - b);
   }
 
-  /** Read the header of the archive. */
-  async open(): Promise<void> {
-    const [first] = this.sources;
-    if (first === undefined) throw new Error("there are no columns");
-    this.#header = await this.#archive(first.archive).getHeader();
-  }
-
   /** @throws {Error} when the year has no column. */
   source(year: number): CropSource {
     this.#of(year);
-    const { minZoom, maxZoom, minLon, minLat, maxLon, maxLat } = this.#header as Header;
+    const { minzoom, maxzoom, bounds } = this.extent;
     return {
       type: "vector",
       tiles: [`${PROTOCOL}://${this.id}/${year}/{z}/{x}/{y}`],
-      minzoom: minZoom,
-      maxzoom: maxZoom,
-      bounds: [minLon, minLat, maxLon, maxLat],
+      minzoom,
+      maxzoom,
+      bounds: [...bounds],
       attribution: ATTRIBUTION,
     };
   }
@@ -150,15 +168,9 @@ export class CropColumns {
       attribute: this.attribute,
     };
     return this.tiler.tile(request, signal, async () => {
-      const tile = await this.#archive(archive).getZxy(at.z, at.x, at.y, signal);
+      const tile = await archiveAt(archive).getZxy(at.z, at.x, at.y, signal);
       return tile === undefined ? undefined : new Uint8Array(tile.data);
     });
-  }
-
-  #archive(url: string): PMTiles {
-    const archive = this.#archives.get(url) ?? new PMTiles(absolute(url));
-    this.#archives.set(url, archive);
-    return archive;
   }
 
   #of(year: number): CropColumnsSource {

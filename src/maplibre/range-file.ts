@@ -1,3 +1,4 @@
+import type { Source } from "pmtiles";
 import {
   ColumnFormatError,
   type FileKind,
@@ -31,8 +32,8 @@ export class RangeFile<I extends { readonly offsets: Float64Array; readonly coun
     readonly url: string,
     readonly prelude: Prelude,
     readonly index: I,
-    /** The whole file, where the server knows no ranges. */
-    private readonly whole: Uint8Array | undefined,
+    /** The file's beginning; all of it, where it is short or the server knows no ranges. */
+    private readonly head: Uint8Array,
   ) {}
 
   /**
@@ -56,7 +57,7 @@ export class RangeFile<I extends { readonly offsets: Float64Array; readonly coun
       if (first.isWhole && first.bytes.length !== prelude.fileBytes) {
         throw new ColumnFormatError(`it has ${first.bytes.length} bytes, expected ${prelude.fileBytes}`);
       }
-      return new RangeFile(url, prelude, index, first.isWhole ? first.bytes : undefined);
+      return new RangeFile(url, prelude, index, first.bytes);
     } catch (cause) {
       throw named(url, cause);
     }
@@ -77,7 +78,7 @@ export class RangeFile<I extends { readonly offsets: Float64Array; readonly coun
   async #read(block: number): Promise<Uint8Array> {
     const [from, to] = [this.index.offsets[block] as number, this.index.offsets[block + 1] as number];
     try {
-      const stored = this.whole?.subarray(from, to) ?? (await this.#want(from, to));
+      const stored = to <= this.head.length ? this.head.subarray(from, to) : await this.#want(from, to);
       const { deflated, checksum } = splitBlock(stored);
       const content = await inflate(deflated);
       requireChecksum(content, checksum, `block ${block}`);
@@ -122,9 +123,27 @@ export class RangeFile<I extends { readonly offsets: Float64Array; readonly coun
   }
 }
 
+/** An archive's ranges for `pmtiles`. */
+export function rangeSource(url: string): Source {
+  return {
+    getKey: () => url,
+    getBytes: async (offset, length, signal) => {
+      const { bytes, isWhole } = await fetchRange(url, offset, offset + length, signal);
+      const data = isWhole ? bytes.slice(offset, offset + length) : bytes;
+      return { data: data.buffer };
+    },
+  };
+}
+
 /** Past the browser's cache, which lets ranges of one address wait for each other; what was read is kept here. */
-async function fetchRange(url: string, from: number, to: number): Promise<{ bytes: Uint8Array; isWhole: boolean }> {
-  const response = await fetch(url, { headers: { range: `bytes=${from}-${to - 1}` }, cache: "no-store" });
+async function fetchRange(
+  url: string,
+  from: number,
+  to: number,
+  signal?: AbortSignal,
+): Promise<{ bytes: Uint8Array<ArrayBuffer>; isWhole: boolean }> {
+  const headers = { range: `bytes=${from}-${to - 1}` };
+  const response = await fetch(url, { headers, cache: "no-store", signal: signal ?? null });
   if (response.status !== 206 && response.status !== 200) throw new Error(`the server answers ${response.status}`);
   const bytes = new Uint8Array(await response.arrayBuffer());
   const isWhole = response.status === 200;

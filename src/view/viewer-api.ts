@@ -18,8 +18,10 @@ export type ViewerYear =
   | { readonly year: number; readonly missing: string };
 
 export interface ViewerArchive {
-  /** Relative to the page. The file behind it never changes: a replaced archive has another URL. */
+  /** Relative to the page. The file behind it never changes: a replaced archive has another URL. Of a column, its codes. */
   readonly url: string;
+  /** Of a year that is published as a column: where its base is. */
+  readonly column?: ViewerColumn;
   /** Property of a field that holds this year's crop code: `crop_code`, or `crop_2020` in an archive of many years. */
   readonly attribute: string;
   /** west, south, east, north in degrees. */
@@ -34,6 +36,14 @@ export interface ViewerArchive {
   readonly fields?: number;
   /** Crop codes that occur, as the archive's legend lists them; empty where it has none. */
   readonly codes: readonly number[];
+}
+
+/** What a year's crop codes are put into; URLs as above. */
+export interface ViewerColumn {
+  readonly year: number;
+  readonly archive: string;
+  readonly blocks: string;
+  readonly fingerprint: string;
 }
 
 /** `api/areas`: areas of the crops by year, of all fields. */

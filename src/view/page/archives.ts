@@ -1,8 +1,9 @@
 import { VectorTile, type VectorTileFeature } from "@mapbox/vector-tile";
-import { addProtocol } from "maplibre-gl";
+import { type CropColumns, registerCropColumns } from "fields-pipeline/maplibre";
+import { addProtocol, type VectorSourceSpecification } from "maplibre-gl";
 import { PbfReader } from "pbf";
 import { PMTiles, Protocol, type Source } from "pmtiles";
-import type { ViewerArchive } from "../viewer-api.js";
+import type { ViewerArchive, ViewerColumn } from "../viewer-api.js";
 
 const LAYER = "fields";
 /** From here on every field is in its tile. */
@@ -42,10 +43,33 @@ function rangesOf(url: string): Source {
   };
 }
 
-/** URL of an archive for a source of the map. */
-export function sourceUrl(archive: ViewerArchive): string {
+/** A source of the map. */
+export function sourceOf(archive: ViewerArchive): VectorSourceSpecification {
+  const { column, url } = archive;
+  if (column !== undefined) return columnsOf(archive, column).source(column.year);
   open(archive);
-  return `pmtiles://${new URL(archive.url, document.baseURI).href}`;
+  return { type: "vector", url: `pmtiles://${new URL(url, document.baseURI).href}` };
+}
+
+const columns = new Map<string, CropColumns>();
+
+/** A year that is published as a column: its codes are put into the base's tiles here. */
+function columnsOf(archive: ViewerArchive, column: ViewerColumn): CropColumns {
+  const { url, minZoom, maxZoom, bounds, attribute } = archive;
+  const known = columns.get(url);
+  if (known !== undefined) return known;
+  const source = { ...column, columns: { [column.year]: url } };
+  const extent = { minzoom: minZoom, maxzoom: maxZoom, bounds };
+  const made = registerCropColumns({ addProtocol }, [source], extent, { attribute });
+  columns.set(url, made);
+  return made;
+}
+
+async function readTile(archive: ViewerArchive, z: number, x: number, y: number): Promise<Uint8Array | undefined> {
+  const { column } = archive;
+  if (column !== undefined) return columnsOf(archive, column).tile(column.year, { z, x, y });
+  const tile = await open(archive).getZxy(z, x, y);
+  return tile && new Uint8Array(tile.data);
 }
 
 /** Reads whole numbers beyond 2^53 as bigints, though the types do not say so: ids may be such. */
@@ -76,8 +100,8 @@ function tileAt(lng: number, lat: number, zoom: number): [number, number] {
 }
 
 async function readLayer(archive: ViewerArchive, name: string, zoom: number, column: number, line: number) {
-  const tile = await open(archive).getZxy(zoom, column, line);
-  return tile === undefined ? undefined : new VectorTile(new ExactReader(tile.data)).layers[name];
+  const tile = await readTile(archive, zoom, column, line);
+  return tile === undefined ? undefined : new VectorTile(new ExactReader(tile)).layers[name];
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   setWorkerUrl,
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
-import { registerProtocol, sourceUrl } from "./archives.js";
+import { registerProtocol, sourceOf } from "./archives.js";
 import type { CropColours } from "./crop-colours.js";
 import { type Box, graticule } from "./graticule.js";
 import type { AreaUnit } from "./numbers.js";
@@ -218,7 +218,7 @@ export class YearMap {
     }
     const slot = { key, source, archive, blank };
     if (this.view.getSource(source) === undefined) {
-      this.view.addSource(source, { type: "vector", url: sourceUrl(archive) });
+      this.view.addSource(source, sourceOf(archive));
       for (const [kind, row] of Object.entries(this.#marked)) {
         this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
       }

@@ -25,6 +25,15 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 const PAGE = new URL("../page/", import.meta.url);
+/** The module that makes tiles of columns, and what it shares with Node; they import each other by relative paths. */
+const COLUMN_MODULES = [
+  "maplibre/index.js",
+  "maplibre/worker.js",
+  "maplibre/column-tiles.js",
+  "maplibre/range-file.js",
+  "columns/column-file.js",
+  "columns/put-codes.js",
+];
 
 /**
  * Every file that the page consists of, by its path below the page. There is no other: a
@@ -38,7 +47,10 @@ export function loadAssets(): ReadonlyMap<string, Asset> {
       .filter((name) => /\.(html|css|js|svg)$/.test(name))
       .map((name) => [name, fileURLToPath(new URL(name, PAGE))] as const);
     if (!own.some(([name]) => name === "index.html")) throw new Error(`no index.html in ${fileURLToPath(PAGE)}`);
-    const files = [...own, ...libraries()];
+    const modules = COLUMN_MODULES.map(
+      (name) => [name, fileURLToPath(new URL(`../../${name}`, import.meta.url))] as const,
+    );
+    const files = [...own, ...modules, ...libraries()];
     return new Map(files.map(([name, path]) => [name === "index.html" ? "" : name, readAsset(path)]));
   } catch (cause) {
     throw new PipelineError("failed", "The page is not built; run npm run build", {}, { cause });

@@ -1,9 +1,15 @@
 import { CDL_LEGEND, type LegendEntry } from "../../legend/cdl-legend.js";
 import { asPipelineError, type PipelineError } from "../../pipeline/errors.js";
 import type { Log } from "../../pipeline/log.js";
-import { type ArchiveEntry, type Manifest, parseManifest } from "../../publish/manifest.js";
+import {
+  type ArchiveEntry,
+  type ColumnBaseEntry,
+  type ColumnEntry,
+  type Manifest,
+  parseManifest,
+} from "../../publish/manifest.js";
 import type { ViewerYear, ViewerYears } from "../viewer-api.js";
-import { type ArchiveDescription, describeStored } from "./archive-description.js";
+import { type ArchiveDescription, describeColumn, describeStored } from "./archive-description.js";
 import type { Store, StoredArchive } from "./store.js";
 
 /** How long one look at the store answers for the next ones. */
@@ -20,7 +26,7 @@ export class Publication {
   /** Archives by the tag in their URL: one that holds many years has one URL. */
   readonly #byTag = new Map<string, Entry>();
   readonly #descriptions = new Map<string, ArchiveDescription>();
-  readonly #told = new Map<number | "manifest", string>();
+  readonly #told = new Map<number | string, string>();
 
   constructor(
     private readonly store: Store,
@@ -48,10 +54,9 @@ export class Publication {
       this.#tell("manifest", asPipelineError(error, "input", "The manifest cannot be read"));
       return this.#last.years;
     }
-    const listed = [...new Set(manifest?.years)];
-    const known = await Promise.all(
-      listed.map((year) => this.#describe(year, this.#entry(manifest as Manifest, year))),
-    );
+    const columns = Object.keys(manifest?.columns?.years ?? {}).map(Number);
+    const listed = [...new Set([...(manifest?.years ?? []), ...columns])].sort((a, b) => a - b);
+    const known = await Promise.all(listed.map((year) => this.#describeYear(year, manifest as Manifest)));
     const years = {
       region: this.region,
       years: known,
@@ -89,6 +94,47 @@ export class Publication {
     return { ...rest, url: typeof url === "string" ? url : usual, key: typeof key === "string" ? key : usual };
   }
 
+  /** As a column, where the manifest has one that can be read; else its archive. */
+  async #describeYear(year: number, manifest: Manifest): Promise<ViewerYear> {
+    const column = manifest.columns?.years[year];
+    const base = column && manifest.columns?.bases[column.base];
+    if (column === undefined || base === undefined) return this.#describe(year, this.#entry(manifest, year));
+    try {
+      return await this.#describeColumn(year, column, base);
+    } catch (error) {
+      const known = asPipelineError(error, "input", "The column cannot be read", { year, url: column.url });
+      this.#tell(`column ${year}`, known);
+      if (manifest.years.includes(year)) return this.#describe(year, this.#entry(manifest, year));
+      return { year, missing: known.sentence };
+    }
+  }
+
+  async #describeColumn(year: number, column: ColumnEntry, base: ColumnBaseEntry): Promise<ViewerYear> {
+    const opened: StoredArchive[] = [];
+    const open = async (entry: Entry) => {
+      const file = await this.store.open(entry);
+      opened.push(file);
+      this.#byTag.set(file.tag, entry);
+      return file;
+    };
+    try {
+      const [codes, blocks, archive] = [await open(column), await open(base.blocks), await open(base.archive)];
+      const cached = `column ${codes.tag} ${blocks.tag} ${archive.tag} ${column.base}`;
+      const description = this.#descriptions.get(cached) ?? (await describeColumn(codes, blocks, archive, column.base));
+      this.#descriptions.set(cached, description);
+      this.#told.delete(`column ${year}`);
+      const place = {
+        year,
+        archive: `archives/${archive.tag}.pmtiles`,
+        blocks: `archives/${blocks.tag}.blocks`,
+        fingerprint: column.base,
+      };
+      return { year, archive: { url: `archives/${codes.tag}.column`, column: place, ...description } };
+    } finally {
+      for (const file of opened) await file.close();
+    }
+  }
+
   async #describe(year: number, entry: Entry): Promise<ViewerYear> {
     try {
       const archive = await this.store.open(entry);
@@ -113,10 +159,10 @@ export class Publication {
   }
 
   /** Once, until it is another problem. */
-  #tell(what: number | "manifest", error: PipelineError): void {
+  #tell(what: number | string, error: PipelineError): void {
     if (this.#told.get(what) === error.message) return;
     this.#told.set(what, error.message);
-    this.log.warn(error.message, what === "manifest" ? {} : { year: what });
+    this.log.warn(error.message, typeof what === "number" ? { year: what } : {});
   }
 }
 

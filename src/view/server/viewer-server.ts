@@ -108,11 +108,12 @@ class Viewer {
     if (path === "api/areas") return this.#sendJson(request, response, await history.areas());
     const row = /^api\/fields\/(\d{1,15})\.json$/.exec(path)?.[1];
     if (row !== undefined) return this.#sendJson(request, response, await history.field(Number(row)));
-    const tag = /^archives\/([0-9a-f]+)\.pmtiles$/.exec(path)?.[1];
+    const tag = /^archives\/([0-9a-f]+)\.(?:pmtiles|column|blocks)$/.exec(path)?.[1];
     const archive = tag === undefined ? undefined : await publication.open(tag);
     if (archive === undefined) return this.#refuse(request, response, 404, "Not here");
     try {
-      await this.#sendArchive(request, response, archive);
+      const type = path.endsWith(".pmtiles") ? "application/vnd.pmtiles" : "application/octet-stream";
+      await this.#sendArchive(request, response, archive, type);
     } finally {
       await archive.close();
     }
@@ -166,11 +167,11 @@ class Viewer {
   }
 
   /** Never compressed: the tiles are, and ranges are of the archive's own bytes. */
-  async #sendArchive(request: IncomingMessage, response: ServerResponse, archive: StoredArchive): Promise<void> {
+  async #sendArchive(request: IncomingMessage, response: ServerResponse, archive: StoredArchive, type: string) {
     const { bytes, tag } = archive;
     const etag = `"${tag}"`;
     const headers = {
-      "content-type": "application/vnd.pmtiles",
+      "content-type": type,
       "accept-ranges": "bytes",
       etag,
       // Whatever has this URL is this archive for good: the tag is part of it.
