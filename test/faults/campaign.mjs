@@ -6,22 +6,26 @@ import { kills, mutants, openGround, stops, swaps, together } from "./lanes.mjs"
 const number = (value) => ({ type: "string", default: String(value) });
 const { values } = parseArgs({
   options: {
-    kills: number(150),
+    kills: number(25),
     swaps: number(200),
     stops: number(50),
     together: number(8),
     mutants: number(17_000),
     seed: number(1),
+    // Some commands alone: zonal,base
+    only: { type: "string", default: "" },
   },
 });
-const count = Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
+const { only, ...numbers } = values;
+const count = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
+const names = only.split(",").filter(Boolean);
 const ground = await openGround();
 try {
   const lanes = {
-    kills: () => kills(ground, count.kills, count.seed),
-    swaps: () => swaps(ground, count.swaps, count.seed + 1),
+    kills: () => kills(ground, count.kills, count.seed, names),
+    swaps: () => swaps(ground, count.swaps, count.seed + 1, names),
     stops: () => stops(ground.world.folder, count.stops),
-    together: () => together(ground, count.together),
+    together: () => together(ground, count.together, ...(names.length > 0 ? [names] : [])),
     mutants: () => mutants(ground, count.mutants, count.seed + 2),
   };
   for (const [name, lane] of Object.entries(lanes))
