@@ -75,6 +75,7 @@ install_test_tools() {
     install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"
   fi
   install_packages gdal-bin || warn "no ogrinfo: the test of tiles in GDAL will be skipped"
+  install_packages strace || warn "no strace: the test of the order of flushes will be skipped"
   install_packages zsh fish || warn "no zsh or fish: the tests of their completion scripts will be skipped"
   install_packages bubblewrap || warn "no bubblewrap: the tests of items in it will be skipped"
   install_packages tinyproxy-bin || warn "no tinyproxy: the tests by way of it will be skipped"

@@ -9,6 +9,7 @@ export const ALLOWED_SKIPS = [
   { reason: /mount|root|another user/i, why: "no right to mount or to act as another user; or only root could tell" },
   { reason: /chromium|browser|playwright/i, why: "no browser" },
   { reason: /moto|tinyproxy|swift/i, why: "a service that only runs where its packages can be fetched" },
+  { reason: /strace/, why: "not installed, or no right to trace" },
   { reason: /shellcheck/, why: "a linter of its own" },
   { reason: /no PMTiles driver/, why: "GDAL before 3.8 has none" },
   { reason: /NAD27/, why: "PROJ has a grid here that the published numbers were made without" },
