@@ -22,6 +22,7 @@ using namespace fields;
 using Bytes8 = std::vector<uint8_t>;
 
 std::mt19937_64 engine;
+long executions = 0;
 std::map<std::string, long> outcomes;
 long rows_read = 0;
 
@@ -42,6 +43,7 @@ class MemoryFile {
 
 // Every byte of every value is looked at, so that one beyond is found.
 void read(const File& file, const ColumnPart& part) {
+  executions++;
   ColumnReader reader(file, part);
   RepeatedIds ids(0, 1, 0);
   uint64_t rows = 0, sum = 0;
@@ -135,5 +137,6 @@ int main(int argc, char** argv) {
   for (const auto& [what, n] : outcomes) {
     if (n * 500 >= rounds) std::printf("%8ld  %s\n", n, what.c_str());
   }
+  std::printf("executions %ld\n", executions + rounds);
   return 0;
 }

@@ -32,25 +32,31 @@ const folder = mkdtempSync(join(tmpdir(), "fields-fuzz-"));
 try {
   const files = await parquetFiles(folder);
   const kept = JSON.parse(readFileSync(new URL("seeds.json", import.meta.url), "utf8"));
+  let total = 0;
   for (const name of FUZZERS) {
     const more = name === "parquet" ? ["field_id", "geometry", "--", ...files] : [];
-    for (const seed of kept[name] ?? []) fuzz(name, seed, more);
+    let executions = 0;
+    for (const seed of kept[name] ?? []) executions += fuzz(name, seed, more);
     const end = performance.now() + seconds * 1000;
     let [starts, seed] = [0, firstSeed];
-    for (; performance.now() < end; starts++, seed++) fuzz(name, seed, more);
-    console.log(`${name}: ${starts} starts of ${ROUNDS} rounds, seeds ${firstSeed} to ${seed - 1}, nothing found`);
+    for (; performance.now() < end; starts++, seed++) executions += fuzz(name, seed, more);
+    total += executions;
+    const seeds = `seeds ${firstSeed} to ${seed - 1}`;
+    console.log(`${name}: ${executions} executions in ${starts} starts of ${ROUNDS} rounds, ${seeds}, nothing found`);
   }
+  console.log(`${total} executions`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
+/** One start; how many inputs its parsers were given. */
 function fuzz(name, seed, more) {
   const args = [String(ROUNDS), String(seed), ...more];
   const { status, signal, stdout, stderr } = spawnSync(join(BUILD, name), args, {
     encoding: "utf8",
     maxBuffer: 2 ** 28,
   });
-  if (status === 0) return;
+  if (status === 0) return Number(/^executions (\d+)$/m.exec(stdout)[1]);
   console.error(`${stdout}${stderr}\n${name}: ${signal ?? `exit code ${status}`} with seed ${seed}`);
   process.exit(1);
 }

@@ -406,5 +406,6 @@ int main(int argc, char** argv) {
     if (i % 8 == 0) fuzz_field();
   }
   for (const auto& [what, times] : outcomes) std::printf("%12ld %s\n", times, what.c_str());
+  std::printf("executions %ld\n", rounds + (rounds + 7) / 8);
   return 0;
 }

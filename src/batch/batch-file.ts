@@ -1,6 +1,7 @@
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, rmSync, writeFileSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
+import { readDocument } from "../pipeline/small-file.js";
 import type { BatchLayout } from "./layout.js";
 
 /** What a batch is, as its folder tells. */
@@ -23,7 +24,7 @@ export type Changed = (typeof CHANGED)[number];
 export function readBatchFile(layout: BatchLayout): BatchFile {
   const path = layout.file();
   try {
-    const file = JSON.parse(readFileSync(path, "utf8")) as BatchFile;
+    const file = JSON.parse(readDocument(path).toString("utf8")) as BatchFile;
     if (file.version === 1 && Array.isArray(file.command)) return file;
   } catch (cause) {
     throw new PipelineError("input", "No batch in this folder, or its description is broken", { path }, { cause });

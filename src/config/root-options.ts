@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
 import { withLock } from "../pipeline/lock.js";
 import type { Log } from "../pipeline/log.js";
+import { readDocument } from "../pipeline/small-file.js";
 import { checkValue } from "./config.js";
 import { flagName, OPTIONS, type OptionName, type OptionSpec, type Options } from "./options.js";
 
@@ -158,7 +159,7 @@ function readRootFile(root: string): RootFile | undefined {
   if (!existsSync(path)) return undefined;
   let file: Partial<RootFile> | null;
   try {
-    file = JSON.parse(readFileSync(path, "utf8")) as Partial<RootFile> | null;
+    file = JSON.parse(readDocument(path).toString("utf8")) as Partial<RootFile> | null;
   } catch (cause) {
     throw new PipelineError("input", "The root's options are not JSON", { path }, { cause });
   }

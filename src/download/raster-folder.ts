@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PipelineError } from "../pipeline/errors.js";
 import { fsyncPath } from "../pipeline/output.js";
 import { removeTree } from "../pipeline/remove-tree.js";
+import { readDocument } from "../pipeline/small-file.js";
 
 /** Lists the names of the folder's files that a download put there; whatever else is in it is the user's. */
 const MARK = ".fields-pipeline";
@@ -49,5 +50,5 @@ export function removeDownloaded(folder: string): number {
 
 function ownFiles(folder: string): string[] {
   const mark = join(folder, MARK);
-  return existsSync(mark) ? (JSON.parse(readFileSync(mark, "utf8")) as string[]) : [];
+  return existsSync(mark) ? (JSON.parse(readDocument(mark).toString("utf8")) as string[]) : [];
 }

@@ -8,7 +8,8 @@ import * as yauzl from "yauzl";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { makeFolder } from "../pipeline/folder.js";
-import { describeBytes, firstBytes } from "../raster/raster-file.js";
+import { firstBytes } from "../pipeline/input-file.js";
+import { describeBytes } from "../raster/raster-file.js";
 import { requireSpace } from "../system/free-space.js";
 
 /** Where a zip holds a raster in several formats, the first of these is taken. */

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
+import { readDocument } from "../pipeline/small-file.js";
 import { HISTORY_VERSION, type HistoryLegend } from "./format.js";
 
 /** @throws {PipelineError} input: no such file, not JSON, not a legend of a version we know. */
@@ -9,7 +10,7 @@ export function readLegend(path: string): HistoryLegend {
   }
   let legend: Partial<HistoryLegend> | null;
   try {
-    legend = JSON.parse(readFileSync(path, "utf8")) as Partial<HistoryLegend> | null;
+    legend = JSON.parse(readDocument(path).toString("utf8")) as Partial<HistoryLegend> | null;
   } catch (cause) {
     throw new PipelineError("input", "The history's legend is not JSON", { path }, { cause });
   }

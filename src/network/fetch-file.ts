@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { asPipelineError, isNoSpace, PipelineError } from "../pipeline/errors.js";
 import { requireSpace } from "../system/free-space.js";
 import type { Fetch } from "./fetch.js";
 import { PartFile, type Version } from "./part-file.js";
@@ -140,5 +140,5 @@ function mebibytes(bytes: number | undefined): number | undefined {
 /** An error of the part's own file system, which no other try mends. */
 function isOfDisk(error: unknown): boolean {
   const { code, path } = error as NodeJS.ErrnoException;
-  return path !== undefined || ["ENOSPC", "EDQUOT", "EIO", "EROFS"].includes(code ?? "");
+  return path !== undefined || isNoSpace(error) || ["EIO", "EROFS"].includes(code ?? "");
 }

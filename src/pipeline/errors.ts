@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { redact } from "./redact.js";
 
 /**
@@ -86,6 +87,7 @@ export function isSystemError(error: unknown): boolean {
 /** Any thrown value as a PipelineError; ENOSPC and EDQUOT become kind `space` wherever they appear. */
 export function asPipelineError(error: unknown, kind: ErrorKind, sentence: string, where: Where = {}): PipelineError {
   if (error instanceof PipelineError) return error.at(where);
+  if (isOverQuota(error)) return new PipelineError("space", "Disk quota exceeded", where, { cause: error });
   if (isNoSpace(error)) return new PipelineError("space", "No space left on device", where, { cause: error });
   const fault = FAULTS[faultOf(error) ?? ""];
   return new PipelineError(kind, fault === undefined ? sentence : `${sentence}; ${fault}`, where, { cause: error });
@@ -108,8 +110,18 @@ function faultOf(error: unknown): string | undefined {
 /** True for ENOSPC and EDQUOT, also deep in a chain of causes (and when only a message survived). */
 export function isNoSpace(error: unknown): boolean {
   for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
-    const code = (e as NodeJS.ErrnoException).code;
-    if (code === "ENOSPC" || code === "EDQUOT" || /ENOSPC|No space left on device/.test(e.message)) return true;
+    const { code } = e as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || /ENOSPC|No space left on device/.test(e.message)) return true;
+  }
+  return isOverQuota(error);
+}
+
+/** EDQUOT, which libuv has no name for: Node calls it UNKNOWN. */
+function isOverQuota(error: unknown): boolean {
+  for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
+    const { code, errno } = e as NodeJS.ErrnoException;
+    if (code === "EDQUOT" || errno === -constants.errno.EDQUOT) return true;
+    if (/EDQUOT|Disk quota exceeded|UNKNOWN: unknown error, write/.test(e.message)) return true;
   }
   return false;
 }

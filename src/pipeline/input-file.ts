@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { PipelineError } from "./errors.js";
 
 /**
@@ -13,4 +13,15 @@ export function openInput(path: string): number {
   if (file.isFile()) return fd;
   closeSync(fd);
   throw new PipelineError("input", file.isDirectory() ? "Not a file but a folder" : "Not a regular file", { path });
+}
+
+/** The first `length` bytes of a regular file, or all of a shorter one. */
+export function firstBytes(path: string, length: number): Buffer {
+  const fd = openInput(path);
+  try {
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
 }

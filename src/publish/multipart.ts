@@ -16,6 +16,7 @@ import { awsCode } from "../network/aws-errors.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
+import { requireHeld } from "../pipeline/output.js";
 import type { PutFileOptions, SourceFile } from "./target.js";
 
 /** S3's own limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
@@ -152,11 +153,13 @@ export async function uploadInParts(
     await Promise.all(lanes);
     ctx.signal.throwIfAborted();
     failed.signal.throwIfAborted();
+    requireHeld(ctx);
     await complete();
     rmSync(options.resumePath, { force: true });
     return resumed;
   } catch (error) {
-    if (ctx.signal.aborted) {
+    // A run that lost its lock leaves the upload to its successor, which may go on with it.
+    if (ctx.signal.aborted && ctx.held?.() !== false) {
       await giveUp(client, upload, ctx);
       rmSync(options.resumePath, { force: true });
     }

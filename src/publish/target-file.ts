@@ -6,7 +6,6 @@ import {
   createWriteStream,
   existsSync,
   linkSync,
-  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -19,7 +18,8 @@ import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { withLock } from "../pipeline/lock.js";
-import { publishFile } from "../pipeline/output.js";
+import { publishFile, requireHeld } from "../pipeline/output.js";
+import { readDocument } from "../pipeline/small-file.js";
 import { fileChecksum } from "./checksum.js";
 import type {
   Condition,
@@ -84,6 +84,7 @@ export class FileTarget implements Target {
       try {
         const linked = tryLink(source.path, partial);
         if (!linked) await copy(source, partial, options, ctx);
+        requireHeld(ctx);
         publishFile(partial, path);
         options.onProgress?.(source.bytes);
         return { how: linked ? "linked" : "copied", resumedBytes: 0 };
@@ -172,7 +173,7 @@ function partialOf(path: string): string {
 
 function readText(path: string): StoredText | undefined {
   try {
-    const text = readFileSync(path, "utf8");
+    const text = readDocument(path).toString("utf8");
     return { text, tag: createHash("sha256").update(text).digest("hex") };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;

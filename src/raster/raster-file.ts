@@ -1,8 +1,9 @@
-import { closeSync, existsSync, readFileSync, readSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
-import { openInput } from "../pipeline/input-file.js";
+import { firstBytes } from "../pipeline/input-file.js";
 import { readJson } from "../pipeline/json-file.js";
+import { readDocument } from "../pipeline/small-file.js";
 
 const HFA_MAGIC = "EHFA_HEADER_TAG";
 /** Classic TIFF and BigTIFF, either byte order. */
@@ -38,7 +39,7 @@ export function rasterDigest(path: string): string {
   if (remote !== undefined) return remote.identity;
   const aux = `${path}.aux.xml`;
   const files = rasterFiles(path).filter((file) => file === path || (file !== aux && existsSync(file)));
-  const said = existsSync(aux) ? readFileSync(aux, "utf8").match(GDAL_OVERRIDES) : null;
+  const said = existsSync(aux) ? readDocument(aux).toString("utf8").match(GDAL_OVERRIDES) : null;
   return [...files.map(fileDigest), ...(said === null ? [] : [fingerprint(said)])].join("+");
 }
 
@@ -51,16 +52,6 @@ export function rasterFiles(path: string): string[] {
 
 /** Elements of an .aux.xml that change which pixels count or where they lie. */
 const GDAL_OVERRIDES = /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
-
-export function firstBytes(path: string, length: number): Buffer {
-  const fd = openInput(path);
-  try {
-    const buffer = Buffer.alloc(length);
-    return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** A file's first bytes for an error: as text where they are text (an HTML page in the place of a file), else hex. */
 export function describeBytes(bytes: Buffer): string {

@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { layoutOf, type Options } from "../config/config.js";
 import { isAlive, isHere, parseHolder } from "../pipeline/holder.js";
 import { readJson } from "../pipeline/json-file.js";
 import { type LiveState, type LiveTask, readLive } from "../pipeline/live.js";
 import { readRecord, recordPath } from "../pipeline/record.js";
+import { readNote } from "../pipeline/small-file.js";
 import { STAGES, type Stage } from "../year/stages.js";
 import { type LogLine, readLogTail } from "./log-tail.js";
 
@@ -131,7 +132,7 @@ function holderState(lock: string, live: LiveState | undefined, now: number): "n
   let text: string;
   let beatMs: number;
   try {
-    text = readFileSync(lock, "utf8");
+    text = readNote(lock);
     beatMs = statSync(lock).mtimeMs;
   } catch {
     return live?.state === "running" ? "silent" : "none";

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { basename, dirname, join, parse } from "node:path";
 import { DIRTY_HEADER } from "../fields/dirty.js";
+import { firstBytes } from "../pipeline/input-file.js";
 import { publishFile } from "../pipeline/output.js";
 import type { Origin } from "../pipeline/output-origin.js";
 
@@ -18,5 +19,5 @@ export function publishDirtyRows(out: string, scratch: string): void {
 
 /** Who made a list of dirty rows, by its first line. */
 export function dirtyOrigin(path: string): Origin {
-  return readFileSync(path, "utf8").startsWith(DIRTY_HEADER) ? "ours" : "other";
+  return firstBytes(path, DIRTY_HEADER.length).toString("latin1") === DIRTY_HEADER ? "ours" : "other";
 }

@@ -4,8 +4,8 @@ import { crc32 } from "node:zlib";
 import type { EncodedChunk } from "../kernel/parquet.js";
 import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { firstBytes } from "../pipeline/input-file.js";
 import type { Origin } from "../pipeline/output-origin.js";
-import { firstBytes } from "../raster/raster-file.js";
 import {
   DIRECTORY_ENTRY_BYTES,
   type IdGroup,

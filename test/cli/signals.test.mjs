@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -89,6 +89,37 @@ test("a pipe in the place of a file is refused, not waited for", async (t) => {
   ]) {
     const run = await command(name, args);
     assert.equal(run.code, 4, `${name} ${args[0]}: ${run.stderr}`);
+  }
+});
+
+test("a pipe in the place of a file of the root, or of an output, holds nothing up", async () => {
+  const root = newRoot(world, "pipes");
+  const out = join(root, "out");
+  mkdirSync(out);
+  const year = ["2020", "--root", root, "--cdl-source", world.source];
+  const made = await command("year", [...year, "--until", "zonal"]);
+  assert.equal(made.code, 0, made.stderr);
+  const web = join(root, "outputs", "web");
+  mkdirSync(web);
+  mkdirSync(join(root, "outputs", "history", "us"), { recursive: true });
+  for (const [path, name, args, sentence] of [
+    [join(web, "us_full_years.json"), "year", year, /us_full_years\.json.*not a regular file/],
+    [
+      join(root, "outputs", "history", "us", "legend.json"),
+      "preview",
+      ["--chart", "--root", root, "--out", `${out}/c.png`],
+      /legend\.json.*not a regular file/,
+    ],
+    [join(out, "p.png"), "preview", ["2020", "--root", root, "--out", `${out}/p.png`], /p\.png/],
+    [join(root, "fields.json"), "status", ["--root", root], /fields\.json.*not a regular file/],
+  ]) {
+    rmSync(path, { force: true });
+    execFileSync("mkfifo", [path]);
+    const run = await command(name, args, { signal: AbortSignal.timeout(60_000) });
+    assert.ok(run.code > 0, `${path}: ${run.code} ${run.stderr}`);
+    assert.match(run.stderr, sentence, path);
+    assert.ok(lstatSync(path).isFIFO());
+    rmSync(path);
   }
 });
 

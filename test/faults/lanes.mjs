@@ -19,11 +19,15 @@ import { fileURLToPath } from "node:url";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { tempDirName } from "../../dist/tiles/temp-dir.js";
 import { command } from "../support/command.mjs";
+import { buildDiskFaults } from "../support/disk-faults.mjs";
 import { ELSEWHERE } from "../support/elsewhere.mjs";
 import { handmadeZip } from "../support/handmade-zip.mjs";
 import { Random } from "../support/random.mjs";
 import { makeWorld, processesAt, sha256 } from "../support/sample-world.mjs";
 import { tempDirsIn } from "../support/temp-folder.mjs";
+
+/** Counts so far by lane, for who ends a campaign early. */
+export const progress = {};
 
 const WORKER = fileURLToPath(new URL("../support/lapsed-worker.mjs", import.meta.url));
 const MUTATOR = fileURLToPath(new URL("mutants.mjs", import.meta.url));
@@ -236,6 +240,7 @@ const chosen = (ground, names) =>
 export async function kills(ground, count, seed = 1, names = []) {
   const random = new Random(seed);
   const done = {};
+  progress.kills = done;
   for (const name of chosen(ground, names)) {
     const reference = await referenceOf(ground, name);
     assert.ok(reference.products !== undefined, `${name}: ${reference.stderr}`);
@@ -247,7 +252,7 @@ export async function kills(ground, count, seed = 1, names = []) {
         const run = await trial.run({
           onStart: (child) => setTimeout(() => child.kill("SIGKILL"), random.next() * reference.ms),
         });
-        if (run.signal === "SIGKILL") struck++;
+        if (run.signal === "SIGKILL") done[name] = ++struck;
         requireWhole(trial.products(), [reference.products], `${name} after a kill`);
         // Batches end with the guard of their items.
         if (name === "batch") await sleep(50);
@@ -258,9 +263,85 @@ export async function kills(ground, count, seed = 1, names = []) {
       assert.deepEqual(leftOf(trial), [], name);
       trial.remove();
     }
-    done[name] = struck;
   }
   return done;
+}
+
+/** Errors of a disk by call: EIO, ENOSPC, EDQUOT, EROFS; 0 is a write of half of its bytes. */
+const DISK_FAULTS = { write: [5, 28, 122, 0], fsync: [5, 28], open: [30, 28], rename: [5, 28] };
+const FULL = new Set([28, 122]);
+
+/** A file's name without what is drawn anew in each run; undefined where nothing else is in it. */
+function fixedName(path) {
+  const name = path
+    .split("/")
+    .at(-1)
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{4,}.*$/, "");
+  return name.length > 2 ? name : undefined;
+}
+
+/**
+ * Every file that a command writes, and its folder, on a disk that fails: each call is refused or cut short from some
+ * time on. Then the command says so or does without; nothing half made is seen; and the rerun makes everything.
+ */
+export async function disk(ground, most, seed = 4, names = []) {
+  const random = new Random(seed);
+  const shim = buildDiskFaults(ground.world.folder);
+  const done = { trials: 0, files: 0, failed: 0, unaffected: 0, short: 0 };
+  progress.disk = done;
+  for (const name of chosen(ground, names)) {
+    const reference = await referenceOf(ground, name);
+    assert.ok(reference.products !== undefined, `${name}: ${reference.stderr}`);
+    const traced = trialOf(ground, name, "traced");
+    const log = join(ground.world.folder, "calls");
+    rmSync(log, { force: true });
+    const env = (root, more) => ({ env: { LD_PRELOAD: shim, FAULT_ROOT: root, ...more } });
+    assert.equal((await traced.run(env(traced.root, { FAULT_LOG: log }))).code, 0, name);
+    traced.remove();
+    const counts = new Map();
+    for (const line of readFileSync(log, "utf8").trim().split("\n")) {
+      const [call, path] = [line.slice(0, line.indexOf(" ")), fixedName(line)];
+      if (path !== undefined) counts.set(`${call} ${path}`, (counts.get(`${call} ${path}`) ?? 0) + 1);
+    }
+    done.files += counts.size;
+    const cases = [...counts].flatMap(([key, count]) => {
+      const [call, path] = [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
+      const moments = count > 2 ? [1, Math.ceil(count / 2)] : [1];
+      return DISK_FAULTS[call].flatMap((errno) => moments.map((at) => ({ call, path, count, errno, at })));
+    });
+    for (const { call, path, count, errno, at } of shuffled(cases, random).slice(0, most)) {
+      const trial = trialOf(ground, name, "disk");
+      const fault = { FAULT_CALL: call, FAULT_PATH: path, FAULT_AT: String(at), FAULT_ERRNO: String(errno) };
+      const run = await trial.run(env(trial.root, fault));
+      const what = `${name}: ${call} of ${path}, error ${errno} from call ${at} of ${count} on`;
+      done.trials++;
+      requireWhole(trial.products(), [reference.products], what);
+      assert.equal(run.signal, null, what);
+      if (run.code === 0) {
+        assert.deepEqual(trial.products(), reference.products, what);
+        done[errno === 0 ? "short" : "unaffected"]++;
+      } else {
+        assert.notEqual(errno, 0, `${what}: half a write is no error: ${run.stderr}`);
+        assert.match(run.stderr, /ERROR /, `${what}: ${run.stderr}`);
+        assert.doesNotMatch(run.stderr, /^\s+at /m, `${what}: ${run.stderr}`);
+        if (FULL.has(errno)) assert.equal(run.code, 7, `${what}: ${run.stderr}`);
+        done.failed++;
+        const again = await trial.run();
+        assert.equal(again.code, 0, `${what}, and a rerun: ${again.stderr}`);
+        assert.deepEqual(trial.products(), reference.products, `${what}, and a rerun`);
+      }
+      assert.deepEqual(leftOf(trial), [], what);
+      trial.remove();
+    }
+  }
+  return done;
+}
+
+function shuffled(cases, random) {
+  return cases
+    .map((value) => ({ value, place: random.next() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ value }) => value);
 }
 
 /** A file system's clock goes in steps of up to 10 ms. */
@@ -298,6 +379,7 @@ function exchangedFor(ground, name, key) {
 export async function swaps(ground, count, seed = 2, names = []) {
   const random = new Random(seed);
   const done = { trials: 0, failed: 0, unaffected: 0, taken: 0 };
+  progress.swaps = done;
   const cases = chosen(ground, names).flatMap((name) =>
     Object.keys(ground.commands[name].inputs).map((key) => [name, key]),
   );
@@ -458,6 +540,7 @@ const MOST_BYTES = 2 ** 30;
 
 async function mutate(reader, path, folder, count, seed) {
   const result = { tried: 0, read: 0, refused: 0, peakMiB: 0 };
+  progress[reader] = result;
   while (result.tried < count) {
     const args = [MUTATOR, reader, path, folder, String(seed), String(result.tried), String(count)];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });

@@ -30,6 +30,23 @@ import {
 const run = promisify(execFile);
 const ENTRY = new URL("../../dist/publish.js", import.meta.url).pathname;
 
+test("a run that lost its lock does not put its archive in the place of its successor's", async (t) => {
+  const root = makeRoot(t);
+  const { step, layout, archive } = makeYear(root, 2020);
+  await runStep(step, makeContext());
+  const published = join(root, "outputs/web/fields_us_2020_full.pmtiles");
+  const before = sha256(readFileSync(published));
+  const { step: late } = makeYear(join(root, "late"), 2020, {
+    seed: 7,
+    options: { target: `file:${root}/outputs/web` },
+  });
+  await assert.rejects(runStep(late, { ...makeContext(), held: () => false }), { kind: "locked" });
+  assert.equal(sha256(readFileSync(published)), before);
+  assert.equal(sha256(readFileSync(archive.path)), before);
+  assert.deepEqual(readJson(layout.manifest).years, [2020]);
+  assert.ok(!readdirSync(join(root, "outputs/web")).some((name) => name.endsWith(".partial")));
+});
+
 test("the default target: archive, manifest and receipt; a rerun does nothing", async (t) => {
   const root = makeRoot(t);
   const { step, layout, archive } = makeYear(root, 2020);

@@ -166,6 +166,26 @@ describe("s3 target", { skip: swiftMissing() }, () => {
     assert.deepEqual(await keys(Bucket), []);
   });
 
+  test("a run that lost its lock in the middle of an upload leaves the upload to its successor", async (t) => {
+    const { Bucket, root, options } = await makeTarget(t);
+    const { step } = makeYear(root, 2020, { options, bytes: 4 * PART, tuning: { partBytes: PART, parallelParts: 2 } });
+    const ctx = makeContext();
+    let held = true;
+    const progress = {
+      start: (label) => ({
+        update(done) {
+          if (label !== "bytes published" || done < PART || !held) return;
+          held = false;
+          ctx.abort(new PipelineError("locked", "Lock was lost while working"));
+        },
+        end() {},
+      }),
+    };
+    await assert.rejects(runStep(step, { ...ctx, progress, held: () => held }), { kind: "locked" });
+    assert.equal((await unfinished(Bucket)).length, 1);
+    assert.deepEqual(await keys(Bucket), []);
+  });
+
   test("another's unfinished upload of today is left alone", async (t) => {
     const { Bucket, root, options } = await makeTarget(t);
     await client.send(new CreateMultipartUploadCommand({ Bucket, Key: KEY }));

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { type Canvas, loadImage } from "@napi-rs/canvas";
 import type { Context } from "../../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
+import { firstBytes } from "../../pipeline/input-file.js";
 import { makeOutput } from "../../pipeline/output.js";
 import type { Origin } from "../../pipeline/output-origin.js";
 
@@ -32,7 +33,7 @@ export async function writePng(canvas: Canvas, out: string, ctx: Context): Promi
 
 /** Who made a picture, by its `Software` text. */
 export function pngOrigin(path: string): Origin {
-  const head = readFileSync(path).subarray(0, HEAD_BYTES + SOFTWARE.length);
+  const head = firstBytes(path, HEAD_BYTES + SOFTWARE.length);
   if (!head.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return "unreadable";
   return head.subarray(HEAD_BYTES).equals(SOFTWARE) ? "ours" : "other";
 }
