@@ -115,6 +115,8 @@ async function severalYears(
       if (known.kind === "paused") throw known;
       own.log.error(known.message);
       errors.set(year, known);
+    } finally {
+      own.log.close();
     }
   }
   const counted = isSelected("zonal", selection) && Object.keys(done).length > 0;

@@ -180,9 +180,9 @@ void encode_some() {
   encode_strings(text.data(), lengths, valid.data(), rows);
 }
 
-}  // namespace
+constexpr uint32_t kWkbOnly = 200;
 
-constexpr uint32_t kSmall = 200;
+}  // namespace
 
 int main(int argc, char** argv) {
   const long rounds = argc > 1 ? std::atol(argv[1]) : 10000;
@@ -199,7 +199,7 @@ int main(int argc, char** argv) {
     }
     encode_some();
     // Reading alone is what any file can be full of, and quick.
-    for (uint32_t i = 0; i < kSmall; i++) {
+    for (uint32_t i = 0; i < kWkbOnly; i++) {
       const Bytes wkb = geometry();
       read_wkb(wkb.data(), wkb.size(), polygons);
     }
@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
   std::printf("geometries by status:");
   for (const long n : statuses) std::printf(" %ld", n);
   std::printf("\nsegments counted %ld, refused %ld; features written %ld\n", counted, refused, written);
-  long executions = (3 + kSmall) * rounds + counted + refused + written;
+  long executions = (3 + kWkbOnly) * rounds + counted + refused + written;
   for (const long n : statuses) executions += 2 * n;
   std::printf("executions %ld\n", executions);
   return 0;

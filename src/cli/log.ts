@@ -15,6 +15,11 @@ export interface LogOptions {
   readonly beforeLine?: () => void;
 }
 
+/** A log whose file may be closed; nothing is written to it afterwards. */
+export interface OpenLog extends Log {
+  close(): void;
+}
+
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
 type Level = keyof typeof LEVELS;
 
@@ -24,8 +29,9 @@ type Level = keyof typeof LEVELS;
  * The file is written synchronously: its last line before a crash is the one
  * that people look for.
  */
-export function openLog(options: LogOptions = {}): Log {
+export function openLog(options: LogOptions = {}): OpenLog {
   let file: pino.Logger | undefined;
+  let close = () => {};
   if (options.file !== undefined) {
     makeFolder(dirname(options.file));
     // Only commands with a log file need it.
@@ -33,9 +39,10 @@ export function openLog(options: LogOptions = {}): Log {
     const destination = pino.destination({ dest: options.file, append: true, sync: true });
     // A full disk must not take the run down with the log: the error that matters comes from the output itself.
     destination.on("error", () => {});
+    close = () => destination.end();
     file = pino({ level: "debug", base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   }
-  return childLog(file, options, {});
+  return { ...childLog(file, options, {}), close };
 }
 
 function childLog(file: pino.Logger | undefined, options: LogOptions, bound: LogFields): Log {

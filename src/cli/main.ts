@@ -1,11 +1,10 @@
 import { keepRootOptions } from "../config/root-options.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pipeline/errors.js";
-import type { Log } from "../pipeline/log.js";
 import { redact, redactAll } from "../pipeline/redact.js";
 import { readArguments } from "./arguments.js";
 import type { Arguments, Command } from "./command.js";
-import { markOf, openLog } from "./log.js";
+import { markOf, type OpenLog, openLog } from "./log.js";
 import { asTyped, versionText } from "./program.js";
 import { TerminalProgress } from "./progress.js";
 
@@ -20,7 +19,7 @@ export interface MainOptions {
 /** What a command's body may need beyond its context. */
 export interface CommandTools {
   /** The context's log, with a file of its own. */
-  readonly logTo: (file: string) => Log;
+  readonly logTo: (file: string) => OpenLog;
 }
 
 /**

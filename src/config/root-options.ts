@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { writeJsonAtomic } from "../pipeline/json-file.js";
-import { withLock } from "../pipeline/lock.js";
+import { clearDeadLock, withLock } from "../pipeline/lock.js";
 import type { Log } from "../pipeline/log.js";
 import { readDocument } from "../pipeline/small-file.js";
 import { checkValue } from "./config.js";
@@ -99,10 +99,11 @@ function chooseRegion(known: readonly string[], root: string): string | undefine
 export async function keepRootOptions(options: Options, given: Partial<Options>, ctx: Context): Promise<void> {
   const { root, region } = options;
   const kept = keepable(given, ctx.log);
-  if (changed(readRootFile(root), region, kept) === undefined) return;
   const path = pathOf(root);
+  const lock = join(dirname(path), ".fields.json.lock");
+  if (changed(readRootFile(root), region, kept) === undefined) return clearDeadLock(lock, ctx);
   await withLock(
-    join(dirname(path), ".fields.json.lock"),
+    lock,
     ctx,
     async () => {
       const next = changed(readRootFile(root), region, kept, ctx.log);

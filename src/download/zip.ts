@@ -211,9 +211,15 @@ async function extract(
   ctx: Context,
 ): Promise<void> {
   const place = { ...where, entry: JSON.stringify(name) };
-  let crc = 0;
+  let [crc, bytes] = [0, 0];
   const check = new Transform({
     transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      // A bomb says that it is small. Deflate64's reader does not count.
+      if (bytes > entry.uncompressedSize) {
+        done(new Error(`more than the ${entry.uncompressedSize} bytes that the zip's directory announces`));
+        return;
+      }
       crc = crc32(chunk, crc);
       count(chunk.length);
       done(null, chunk);

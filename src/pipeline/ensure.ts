@@ -1,5 +1,5 @@
 import type { Context } from "./context.js";
-import { withLock } from "./lock.js";
+import { clearDeadLock, withLock } from "./lock.js";
 import type { Facts } from "./record.js";
 import { judgeStep, runStep, type Step } from "./step.js";
 
@@ -17,7 +17,11 @@ export async function ensureMade<T>(
   make: (ctx: Context) => Promise<T>,
 ): Promise<T> {
   const found = await find();
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    // A kill between the rename and the end leaves it.
+    await clearDeadLock(lock, ctx);
+    return found;
+  }
   return withLock(lock, ctx, async (own) => (await find()) ?? make(own), { wait: true });
 }
 

@@ -1,11 +1,11 @@
-import { createHash, randomUUID } from "node:crypto";
-import { linkSync, lstatSync, lutimesSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { createHash, randomBytes } from "node:crypto";
+import { linkSync, lstatSync, lutimesSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "./context.js";
 import { asPipelineError, PipelineError } from "./errors.js";
 import { makeFolder } from "./folder.js";
-import { type Holder, holderNow, isAlive, isHere, parseHolder } from "./holder.js";
+import { type Holder, holderNow, isAlive, isHere, isTagGone, parseHolder, processTag } from "./holder.js";
 import { readNote } from "./small-file.js";
 
 /** How often a holder renews its lock. */
@@ -48,7 +48,7 @@ export async function withLock<T>(
 ): Promise<T> {
   makeFolder(dirname(path));
   const staleMs = options.staleMs ?? STALE_MS;
-  const token = randomUUID();
+  const token = `${processTag()}-${randomBytes(4).toString("hex")}`;
   while (!tryCreate(path, token)) {
     try {
       await reclaimIfDead(path, staleMs, ctx);
@@ -57,6 +57,7 @@ export async function withLock<T>(
       await pause(WAIT_MS, ctx);
     }
   }
+  sweepPartials(path);
   let beat = 0;
   const lost = new AbortController();
   const isOwn = () => {
@@ -81,6 +82,15 @@ export async function withLock<T>(
     clearInterval(timer);
     if (isOwn() === true) rmSync(path, { force: true });
   }
+}
+
+/** Remove the lock that a killed process of this host has left, where nobody is going to take it. */
+export async function clearDeadLock(path: string, ctx: Context): Promise<void> {
+  const seen = readState(path);
+  if (typeof seen !== "object") return;
+  const owner = parseHolder(seen.text);
+  if (owner === undefined || !isHere(owner) || isAlive(owner)) return;
+  await reclaim(path, seen, owner, STALE_MS, ctx);
 }
 
 function tryCreate(path: string, token: string): boolean {
@@ -114,6 +124,17 @@ function writeHolder(path: string, value: Holder): void {
 function partialOf(path: string, token: string): string {
   return `${path}.${token}`;
 }
+
+/** Remove what processes of this host left that were killed while they made or renewed the lock. */
+function sweepPartials(path: string): void {
+  const prefix = `${basename(path)}.`;
+  for (const name of readdirSync(dirname(path))) {
+    const [, writer] = (name.startsWith(prefix) && TOKEN.exec(name.slice(prefix.length))) || [];
+    if (writer !== undefined && isTagGone(writer)) rmSync(join(dirname(path), name), { force: true });
+  }
+}
+
+const TOKEN = /^([0-9a-f]{8}-\d+-\d+)-[0-9a-f]{8}$/;
 
 /** The lock file's content, and all of it that changes with a sign of life. */
 interface State {

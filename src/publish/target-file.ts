@@ -82,9 +82,12 @@ export class FileTarget implements Target {
       const partial = partialOf(path);
       rmSync(partial, { force: true });
       try {
-        const linked = tryLink(source.path, partial);
-        if (!linked) await copy(source, partial, options, ctx);
         requireHeld(ctx);
+        const linked = tryLink(source.path, partial);
+        if (!linked) {
+          await copy(source, partial, options, ctx);
+          requireHeld(ctx);
+        }
         publishFile(partial, path);
         options.onProgress?.(source.bytes);
         return { how: linked ? "linked" : "copied", resumedBytes: 0 };

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { test } from "node:test";
+import { constants, deflateRawSync } from "node:zlib";
 import yazl from "yazl";
 import { chooseRaster, extractRaster } from "../../dist/download/zip.js";
 import { testContext } from "../support/context.mjs";
@@ -199,6 +200,26 @@ test("deflate64, of lengths that deflate does not have; broken, it is refused", 
   await assert.rejects(extracted(t, handmadeZip([{ ...entry, packed: broken }])), /Zip entry is corrupt/);
   const cut = entry.packed.subarray(0, 150);
   await assert.rejects(extracted(t, handmadeZip([{ ...entry, packed: cut }])), /Zip entry is corrupt/);
+});
+
+test("a bomb: what unpacks to more than its directory announces is refused, and no more than that is written", async (t) => {
+  const head = tiffBytes(256);
+  const zeros = Buffer.concat([head, Buffer.alloc(60_000_000)]);
+  for (const packed of [
+    { method: 8, packed: deflateRawSync(zeros) },
+    { method: 9, packed: deflateRawSync(zeros, { strategy: constants.Z_HUFFMAN_ONLY }) },
+    { method: 9, packed: deflate64(head, 60_000) },
+  ]) {
+    const root = tempFolder(t);
+    const path = join(root, "y.zip");
+    writeFileSync(path, handmadeZip([{ name: "2020_30m_cdls.tif", data: head, ...packed }]));
+    await assert.rejects(extractRaster(path, 2020, join(root, "out"), testContext()), {
+      kind: "input",
+      message: /^Zip entry is corrupt .*entry="2020_30m_cdls.tif"/,
+    });
+    const written = readdirSync(join(root, "out")).map((name) => statSync(join(root, "out", name)).size);
+    assert.ok(Math.max(0, ...written) <= head.length, `${written}`);
+  }
 });
 
 const GOOD = { name: "2020_30m_cdls.tif", data: TIF };

@@ -2,6 +2,7 @@
 // Prints counts as JSON, lane by lane; ends with the first thing that is lost, wrong, left behind or unnamed.
 import { parseArgs } from "node:util";
 import { disk, kills, mutants, openGround, progress, stops, swaps, together } from "./lanes.mjs";
+import { clocks, ranges, years } from "./load-lanes.mjs";
 
 const number = (value) => ({ type: "string", default: String(value) });
 const { values } = parseArgs({
@@ -13,6 +14,9 @@ const { values } = parseArgs({
     mutants: number(17_000),
     // Faults a command; 0: no disk faults.
     disk: number(1_000_000),
+    requests: number(10_000),
+    years: number(50),
+    clocks: number(10),
     seed: number(1),
     // Some commands alone: zonal,base
     only: { type: "string", default: "" },
@@ -34,6 +38,9 @@ try {
     swaps: () => swaps(ground, count.swaps, count.seed + 1, names),
     stops: () => stops(ground.world.folder, count.stops),
     together: () => together(ground, count.together, ...(names.length > 0 ? [names] : [])),
+    requests: () => ranges(ground, count.requests),
+    years: () => years(ground, count.years),
+    clocks: () => clocks(ground, count.clocks),
     disk: () => disk(ground, count.disk, count.seed + 3, names),
     mutants: () => mutants(ground, count.mutants, count.seed + 2),
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { asPipelineError, isNoSpace } from "../../dist/pipeline/errors.js";
 import { buildDiskFaults, noDiskFaults } from "../support/disk-faults.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
@@ -27,10 +27,7 @@ test("a full disk and a full quota, whatever is left of the error on its way fro
 });
 
 describe("disk-faults.c itself", { skip: noDiskFaults }, () => {
-  let shim;
-  before((t) => {
-    shim = buildDiskFaults(tempFolder(t));
-  });
+  const shim = noDiskFaults ? "" : buildDiskFaults(tempFolder({ after }));
 
   const script = (text, env) =>
     execFileSync(process.execPath, ["-e", text], {

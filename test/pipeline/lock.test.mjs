@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { withLock } from "../../dist/pipeline/lock.js";
+import { clearDeadLock, withLock } from "../../dist/pipeline/lock.js";
 import { testContext } from "../support/context.mjs";
 import { ELSEWHERE } from "../support/elsewhere.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
@@ -258,4 +258,26 @@ test("eight processes, holders killed on the way: never two inside", async (t) =
   assert.ok(entered >= 4 * 25, `${entered} times inside`);
   assert.equal(await take(path), "mine");
   assert.deepEqual(readdirSync(folder), ["log"]);
+});
+
+test("what a kill leaves where nobody takes the lock again, and what one leaves of a lock that was being made", async (t) => {
+  const folder = tempFolder(t);
+  const path = join(folder, "y.lock");
+  const first = holder(t, path);
+  await first.line("held");
+  await clearDeadLock(path, testContext());
+  assert.deepEqual(readdirSync(folder), ["y.lock"], "its holder lives");
+  const { token } = JSON.parse(readFileSync(path, "utf8"));
+  first.child.kill("SIGKILL");
+  await first.exited;
+  // As after a kill between writing and linking, or while it was renewed.
+  writeFileSync(`${path}.${token}`, "");
+  writeFileSync(`${path}.notes`, "the user's");
+  await clearDeadLock(path, testContext());
+  await clearDeadLock(path, testContext());
+  assert.equal(await take(path), "mine");
+  assert.deepEqual(readdirSync(folder), ["y.lock.notes"]);
+  writeFileSync(`${path}.${token.replace(/[0-9a-f]{8}$/, "00000000")}`, "");
+  assert.equal(await take(path), "mine");
+  assert.deepEqual(readdirSync(folder), ["y.lock.notes"]);
 });

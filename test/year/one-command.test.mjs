@@ -173,6 +173,20 @@ describe("what a root remembers is changed by one command at a time", () => {
     assert.equal(fieldsJson(root).us.maxZoom, 9);
   });
 
+  test("a lock that a kill has left goes, also where nothing is to be changed", async () => {
+    const root = newRoot(world, "left");
+    const year = () => command("year", ["2018", "--root", root, "--until", "download", "--cdl-source", world.source]);
+    assert.equal((await year()).code, 0);
+    const lock = join(root, ".fields.json.lock");
+    const script = `
+      import { withLock } from ${JSON.stringify(new URL("../../dist/pipeline/lock.js", import.meta.url))};
+      await withLock(process.argv[1], { signal: new AbortController().signal, log: {} }, () => process.kill(process.pid, 9));`;
+    await assert.rejects(promisify(execFile)(process.execPath, ["--input-type=module", "-e", script, lock]));
+    assert.ok(existsSync(lock));
+    assert.equal((await year()).code, 0);
+    assert.ok(!existsSync(lock));
+  });
+
   test("several at once lose nothing of each other's", async () => {
     const root = newRoot(world, "at-once");
     const text = `

@@ -106,6 +106,19 @@ test("raster: missing, a pipe, not a raster, no CRS, rotated, wrong band type", 
   await fails(zonal({ raster: "complex.tif" }), 4, ["Band type", "complex.tif", "Byte", "CFloat32"]);
 });
 
+test("a raster that says it is larger than any: refused at once, without memory for it", async () => {
+  const vrt = (width, height) => `<VRTDataset rasterXSize="${width}" rasterYSize="${height}">
+    <SRS>EPSG:5070</SRS><GeoTransform>0, 30, 0, 0, 0, -30</GeoTransform><VRTRasterBand dataType="Byte" band="1"/>
+  </VRTDataset>`;
+  for (const [width, height] of [
+    [2 ** 31 - 1, 2 ** 31 - 1],
+    [2 ** 31 - 1, 2 ** 14],
+  ]) {
+    writeFileSync(file("huge.vrt"), vrt(width, height));
+    await fails(zonal({ raster: "huge.vrt" }), 4, ["Raster is too large", "huge.vrt", `${width} × ${height}`]);
+  }
+});
+
 test("a raster whose blocks are cut off names file and window", async () => {
   writeRaster("cut.tif", { options: ["COMPRESS=LZW", "BLOCKYSIZE=1"] });
   truncateSync(file("cut.tif"), statSync(file("cut.tif")).size - 2000);
