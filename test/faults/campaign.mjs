@@ -1,29 +1,36 @@
-// The long campaign of faults: npm run test:faults [-- --kills N --swaps N --stops N --together N --mutants N --seed N]
+// The long campaign of faults: npm run test:faults [-- --LANE N ... --seed N --only COMMAND,COMMAND]
+// Without a lane, all of them.
 // Prints counts as JSON, lane by lane; ends with the first thing that is lost, wrong, left behind or unnamed.
 import { parseArgs } from "node:util";
 import { disk, kills, mutants, openGround, progress, stops, swaps, together } from "./lanes.mjs";
 import { clocks, ranges, years } from "./load-lanes.mjs";
 
-const number = (value) => ({ type: "string", default: String(value) });
+/** Trials of each lane, where no lane is asked for by name. */
+const LANES = {
+  kills: 25, // a command
+  swaps: 200,
+  stops: 50,
+  together: 8,
+  requests: 10_000,
+  years: 50,
+  clocks: 10,
+  disk: 1_000_000, // a command, at most
+  mutants: 17_000, // a reader
+};
 const { values } = parseArgs({
   options: {
-    kills: number(25),
-    swaps: number(200),
-    stops: number(50),
-    together: number(8),
-    mutants: number(17_000),
-    // Faults a command; 0: no disk faults.
-    disk: number(1_000_000),
-    requests: number(10_000),
-    years: number(50),
-    clocks: number(10),
-    seed: number(1),
+    ...Object.fromEntries(Object.keys(LANES).map((name) => [name, { type: "string" }])),
+    seed: { type: "string", default: "1" },
     // Some commands alone: zonal,base
     only: { type: "string", default: "" },
   },
 });
-const { only, ...numbers } = values;
-const count = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
+const { only, seed, ...asked } = values;
+const wanted = Object.keys(asked).length > 0 ? asked : LANES;
+const count = {
+  seed: Number(seed),
+  ...Object.fromEntries(Object.entries(wanted).map(([name, n]) => [name, Number(n)])),
+};
 const names = only.split(",").filter(Boolean);
 const ground = await openGround();
 // Ended by a time limit: what was done until then counts.
