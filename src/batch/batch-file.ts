@@ -1,6 +1,5 @@
-import { linkSync, rmSync, writeFileSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
-import { writeJsonAtomic } from "../pipeline/json-file.js";
+import { createJson, writeJsonAtomic } from "../pipeline/json-file.js";
 import { readDocument } from "../pipeline/small-file.js";
 import type { BatchLayout } from "./layout.js";
 
@@ -39,16 +38,7 @@ export function readBatchFile(layout: BatchLayout): BatchFile {
  */
 export function joinBatch(layout: BatchLayout, own: BatchFile, changed: Changed | undefined): void {
   const path = layout.file();
-  const partial = `${path}.${process.pid}-${Date.now()}`;
-  try {
-    writeFileSync(partial, `${JSON.stringify(own, null, 2)}\n`);
-    linkSync(partial, path);
-    return;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(partial, { force: true });
-  }
+  if (createJson(path, own)) return;
   const there = readBatchFile(layout);
   const [was, is] = [there, own].map(({ command, shell }) => JSON.stringify([command, shell]));
   if (was !== is && changed === undefined) {

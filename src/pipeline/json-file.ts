@@ -1,8 +1,8 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeFolder } from "./folder.js";
 import { isTagGone, processTag } from "./holder.js";
-import { publishFile } from "./output.js";
+import { fsyncPath, publishFile } from "./output.js";
 import { readDocument } from "./small-file.js";
 
 /** What a JSON file holds; undefined where there is none or it cannot be read. */
@@ -19,6 +19,25 @@ export function readJson(path: string): unknown {
  * uses it, and what a killed process of this machine left in the folder is removed by the next writer.
  */
 export function writeJsonAtomic(path: string, value: unknown): void {
+  withPartial(path, value, (partial) => publishFile(partial, path));
+}
+
+/** The same where there is no such file yet; false where there is one. */
+export function createJson(path: string, value: unknown): boolean {
+  try {
+    withPartial(path, value, (partial) => {
+      fsyncPath(partial);
+      linkSync(partial, path);
+      fsyncPath(dirname(path));
+    });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function withPartial(path: string, value: unknown, place: (partial: string) => void): void {
   makeFolder(dirname(path));
   for (const name of readdirSync(dirname(path))) {
     const [, writer] = PARTIAL.exec(name) ?? [];
@@ -28,7 +47,7 @@ export function writeJsonAtomic(path: string, value: unknown): void {
   try {
     // Never through what lies there: it may be another user's link.
     writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`, { flag: "wx" });
-    publishFile(partial, path);
+    place(partial);
   } finally {
     rmSync(partial, { force: true });
   }
