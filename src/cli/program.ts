@@ -19,6 +19,7 @@ export const COMMANDS = {
   archive: "show, verify, decode or convert an archive",
   columns: "make years as columns of crop codes, verify them",
   status: "how every year stands",
+  report: "a run and its results as one HTML page",
   doctor: "is this machine fit?",
   cluster: "submit jobs to Slurm, check years",
   batch: "run a command for thousands of items",
