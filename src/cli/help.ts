@@ -26,7 +26,7 @@ export const GROUPS = {
   },
   General: {
     usual: ["threads", "json", "quiet"],
-    rare: [],
+    rare: ["verifyInputs"],
   },
 } as const satisfies Readonly<
   Record<string, { readonly usual: readonly OptionName[]; readonly rare: readonly OptionName[] }>
