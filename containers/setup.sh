@@ -70,6 +70,7 @@ install_node_packages() {
 install_test_tools() {
   bash containers/install-tippecanoe.sh || warn "no tippecanoe: the tests of it will fail"
   install_packages python3-rasterio python3-pyproj python3-shapely || warn "no rasterio: the tests against it will be skipped"
+  bash containers/install-python-writers.sh || warn "no pyarrow, GeoPandas or polars: the test of their files will be skipped"
   # Ubuntu's package of that name is a stub for a snap, which containers do not run.
   if ! command -v google-chrome > /dev/null; then
     install_packages chromium || warn "no chromium: the tests of the map viewer in a browser will be skipped"

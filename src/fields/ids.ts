@@ -1,6 +1,7 @@
 import { type Data, type DataType, type Decimal, Int64, makeData, Type } from "apache-arrow";
 import type { IdColumn, IdOrder, IntegerArray } from "../kernel/parquet.js";
 import { compareIds, type FieldId } from "./field-id.js";
+import { isHalf, widened } from "./half-floats.js";
 
 /** Ids are texts or whole numbers, whatever type the numbers have. */
 const ID_TYPES: readonly Type[] = [Type.Int, Type.Float, Type.Decimal, Type.Utf8, Type.LargeUtf8];
@@ -35,12 +36,14 @@ export function idData(data: Data, column: string): Data {
   return makeData({ type: new Int64(), length, nullCount, data: values, ...(nullCount > 0 && { nullBitmap }) });
 }
 
-/** From here on, floats of 64 and of 32 bits skip whole numbers. */
+/** From here on, floats of 64, 32 and 16 bits skip whole numbers. */
 export const FLOAT64_END = 2 ** 53;
 const FLOAT32_END = 2 ** 24;
+const FLOAT16_END = 2 ** 11;
 
-function floatReader({ values }: Data, column: string): (row: number) => bigint | null {
-  const end = values instanceof Float64Array ? FLOAT64_END : FLOAT32_END;
+function floatReader(data: Data, column: string): (row: number) => bigint | null {
+  const { values } = widened(data);
+  const end = values instanceof Float64Array ? FLOAT64_END : isHalf(data.type) ? FLOAT16_END : FLOAT32_END;
   return (row) => wholeNumber(values[row] as number, end, column);
 }
 

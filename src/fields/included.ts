@@ -1,6 +1,8 @@
+import type { DataType } from "apache-arrow";
 import { PipelineError } from "../pipeline/errors.js";
 import { addColumns, canAdd } from "../table/add-columns.js";
 import { openParquet, type ParquetShape } from "../table/parquet-file.js";
+import { widened, widenedType } from "./half-floats.js";
 import { streamColumns } from "./stream-column.js";
 
 /** Column names of `--include`, with commas between. */
@@ -50,12 +52,12 @@ export async function includeColumns(
   async function* rows() {
     for await (const { data } of streamColumns(fields, names, batch)) {
       signal.throwIfAborted();
-      yield data;
+      yield data.map((column) => widened(column));
     }
   }
   const added = names.map((name) => ({
     name,
-    type: fields.columns.get(name) as NonNullable<ReturnType<typeof columns.get>>,
+    type: widenedType(fields.columns.get(name) as DataType),
   }));
   await addColumns(table, added, rows());
 }

@@ -8,6 +8,7 @@ import type { ParquetShape } from "../table/parquet-file.js";
 import type { FieldId } from "./field-id.js";
 import { hasKernelIds } from "./field-plan.js";
 import type { FieldsFile } from "./fields-file.js";
+import { widened } from "./half-floats.js";
 import { IdTable } from "./id-table.js";
 import { decimalDigits, idReader, idTypeOf } from "./ids.js";
 import { streamColumns } from "./stream-column.js";
@@ -231,7 +232,8 @@ async function fillById(
 }
 
 /** Numbers of a column; NaN where null. */
-export function numberReader(data: Data): (row: number) => number {
+export function numberReader(column: Data): (row: number) => number {
+  const data = widened(column);
   if (data.typeId === Type.Decimal) {
     const [digits, one] = [decimalDigits(data), 10 ** (data.type as Decimal).scale];
     return (row) => (data.getValid(row) ? Number(digits(row)) / one : Number.NaN);

@@ -25,9 +25,12 @@ export type Projection =
 export function planProjection(from: string, to: string): Projection {
   const [source, target] = [spatialReference(from), spatialReference(to)];
   const [s, t] = [projDefinition(source), projDefinition(target)];
-  if (source.isSame(target) || (isPlainGeographic(s) && isPlainGeographic(t))) return { kind: "same" };
+  if (source.isSame(target)) return { kind: "same" };
+  const sameDatum = source.isSameGeogCS(target) || (s.has("datum") && s.get("datum") === t.get("datum"));
+  if (sameDatum && isPlainGeographic(s) && isPlainGeographic(t)) return { kind: "same" };
   const albers = isPlainGeographic(s) ? albersParameters(t) : undefined;
-  if (albers !== undefined) return { kind: "albers", constants: albersConstants(albers) };
+  if (albers !== undefined && (sameDatum || isConterminous(s, t, albers)))
+    return { kind: "albers", constants: albersConstants(albers) };
   return { kind: "proj", reproject: reprojection(source, target) };
 }
 
@@ -80,8 +83,13 @@ const WGS84 = { semiMajor: 6378137, inverseFlattening: 298.257223563 };
 
 /**
  * NAD83 and WGS 84 differ by nothing in PROJ's default operation between them (EPSG:1188, a
- * translation of zero), so either stands for the other, as GeoPandas' to_crs has it.
+ * translation of zero), so either stands for the other, as GeoPandas' to_crs has it. PROJ has others for
+ * Hawaii and the Aleutians, by 1 m, and for the later realizations of NAD83.
  */
+function isConterminous(s: ProjDefinition, t: ProjDefinition, { lon0 }: AlbersParameters): boolean {
+  return s.has("datum") && t.has("datum") && lon0 > -130 && lon0 < -60;
+}
+
 function ellipsoid(definition: ProjDefinition): typeof GRS80 | undefined {
   if (definition.has("towgs84") || definition.has("nadgrids") || definition.has("pm") || definition.has("axis"))
     return undefined;

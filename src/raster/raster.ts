@@ -26,7 +26,7 @@ export interface Raster {
   readonly nodata: number | undefined;
   /**
    * Whether GDAL masks pixels otherwise than by the nodata class alone: an internal mask, a .msk file, an alpha band,
-   * NODATA_VALUES, a nodata that the type does not hold. Then that mask says which pixels count, and nodata does not.
+   * NODATA_VALUES, a nodata of floats or one that the type does not hold. Then that mask says which pixels count, and nodata does not.
    */
   readonly masked: boolean;
   /** Where the file's blocks come from, when they are not all in it. */
@@ -113,8 +113,9 @@ function isMasked(band: gdal.RasterBand, type: BandType): boolean {
   if (flags === ALL_VALID) return false;
   if (flags !== NODATA) return true;
   const nodata = band.noDataValue as number;
-  // GDAL rounds what the type does not hold, and masks by that.
-  return !Number.isNaN(nodata) && PIXEL_ARRAYS[type].of(nodata)[0] !== nodata;
+  if (Number.isNaN(nodata)) return false;
+  // GDAL rounds what the type does not hold, and masks by that; among floats, also the neighbors of nodata.
+  return type.startsWith("Float") || PIXEL_ARRAYS[type].of(nodata)[0] !== nodata;
 }
 
 /** Classes that the band itself says are not to be counted. */

@@ -28,8 +28,7 @@ import { importVector } from "../../dist/fields/vector-source.js";
 import { openFields, openRaster, ZonalEngine } from "../../dist/index.js";
 import { testContext } from "../support/context.mjs";
 import { query } from "../support/duck.mjs";
-import { littleRaster } from "../support/little-raster.mjs";
-import { Random } from "../support/random.mjs";
+import { kansasRaster, kansasRings } from "../support/kansas-rings.mjs";
 import { rasterioMissing } from "../support/rasterio.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 import { writeVector } from "../support/vector-file.mjs";
@@ -143,18 +142,8 @@ async function byGdal(path, { rings, crs, id, turn }) {
 }
 
 test("every writer, encoding, type of id and form of CRS", { skip: rasterioMissing() }, async () => {
-  const raster = littleRaster(join(folder, "r.tif"), { srs: "EPSG:5070", x0: -152_985, y0: 1_685_125, size: 200 });
-  const random = new Random(17);
-  // Degrees of the raster's middle, by hand: the fields lie within 2 km of it.
-  const rings = Array.from({ length: COUNT }, () => {
-    const [lon, lat] = [-97.735 + random.between(-0.02, 0.02), 38.17 + random.between(-0.016, 0.016)];
-    const corners = 5 + Math.floor(random.next() * 6);
-    const ring = Array.from({ length: corners }, (_, k) => {
-      const [angle, r] = [(-2 * Math.PI * k) / corners, random.between(0.001, 0.004)];
-      return [lon + r * Math.cos(angle), lat + 0.8 * r * Math.sin(angle)];
-    });
-    return [...ring, ring[0]];
-  });
+  const raster = kansasRaster(join(folder, "r.tif"));
+  const rings = kansasRings(COUNT);
   const script = fileURLToPath(new URL("../support/matrix-oracle.py", import.meta.url));
   const input = JSON.stringify({ raster: raster.path, rings, systems: SYSTEMS });
   const { status, stdout, stderr } = spawnSync("/usr/bin/python3", [script], { input, maxBuffer: 2 ** 28 });

@@ -10,6 +10,7 @@ export const ALLOWED_SKIPS = [
   { reason: /chromium|browser|playwright/i, why: "no browser" },
   { reason: /moto|tinyproxy|swift/i, why: "a service that only runs where its packages can be fetched" },
   { reason: /strace/, why: "not installed, or no right to trace" },
+  { reason: /pyarrow/, why: "libraries of Python's own registry, which not every machine reaches" },
   { reason: /shellcheck/, why: "a linter of its own" },
   { reason: /no PMTiles driver/, why: "GDAL before 3.8 has none" },
   { reason: /NAD27/, why: "PROJ has a grid here that the published numbers were made without" },
