@@ -2,6 +2,7 @@ import type { Kernel } from "../kernel/native.js";
 import type { Pixels } from "../kernel/raster.js";
 import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
+import { Decider, type Decision } from "./decider.js";
 import { type Counts, Histograms } from "./histograms.js";
 
 /** How histograms become answers. */
@@ -9,17 +10,19 @@ export interface AnswerRule {
   /** Which class a tie goes to. */
   readonly ties: "lowest" | "highest";
   /** Whole histograms are kept. */
-  readonly classes: boolean;
+  readonly lists: boolean;
+  /** Statistics of every field, by the names that `--stats` has for them. */
+  readonly stats: readonly { readonly name: string }[];
   /** What one unit of the kernel's weights stands for, pixels or hectares; undefined where pixels are counted. */
   readonly unit?: number | undefined;
 }
 
 /** As numpy's bincount().argmax() has it; the kernel itself decides by this rule. */
-export const DEFAULT_RULE: AnswerRule = { ties: "lowest", classes: false };
+export const DEFAULT_RULE: AnswerRule = { ties: "lowest", lists: false, stats: [] };
 
 /** Whether every field's histogram must come from the kernel, which decides by the default rule alone. */
-export function needsHistograms({ ties, classes }: AnswerRule): boolean {
-  return ties !== DEFAULT_RULE.ties || classes;
+export function needsHistograms({ ties, lists, stats }: AnswerRule): boolean {
+  return ties !== DEFAULT_RULE.ties || lists || stats.length > 0;
 }
 
 interface OpenField {
@@ -43,8 +46,13 @@ export class Answers {
   readonly secondPixels: Counts;
   /** Where they are kept. */
   readonly histograms: Histograms | undefined;
+  /** Float64 by row, NaN where there is none. */
+  readonly stats: Decision["stats"];
   /** What the kernel fills in place; null where it gives histograms instead. */
   readonly arrays: AnswerArrays | null;
+  /** By which workers decide the fields that lie in one chunk; null where the kernel does, or histograms are kept. */
+  readonly decision: Decision | null;
+  readonly #decider: Decider;
   /** Fields that chunks share and that not all chunks have reported yet. */
   readonly #open = new Map<number, OpenField>();
   /** The same, as the kernel gives and merges them. */
@@ -58,7 +66,7 @@ export class Answers {
     private readonly rule: AnswerRule = DEFAULT_RULE,
   ) {
     const countType = rule.unit === undefined ? Uint32Array : Float64Array;
-    this.histograms = rule.classes ? new Histograms(rows, type, countType) : undefined;
+    this.histograms = rule.lists ? new Histograms(rows, type, countType) : undefined;
     const pixelType = PIXEL_ARRAYS[type];
     const codes = () => new pixelType(new SharedArrayBuffer(rows * pixelType.BYTES_PER_ELEMENT) as never);
     const counts = () => new countType(new SharedArrayBuffer(rows * countType.BYTES_PER_ELEMENT) as never);
@@ -66,7 +74,14 @@ export class Answers {
     [this.pixels, this.valid, this.covered, this.secondPixels] = [counts(), counts(), counts(), counts()];
     const { code, second, pixels, valid, covered, secondPixels } = this;
     const inPlace = rule.unit === undefined && !needsHistograms(rule);
-    this.arrays = inPlace ? ({ code, second, pixels, valid, covered, secondPixels } as AnswerArrays) : null;
+    const arrays = { code, second, pixels, valid, covered, secondPixels };
+    this.arrays = inPlace ? (arrays as AnswerArrays) : null;
+    this.stats = rule.stats.map(({ name }) => {
+      return { name, values: new Float64Array(new SharedArrayBuffer(8 * rows)).fill(Number.NaN) };
+    });
+    const decision: Decision = { ties: rule.ties, unit: rule.unit ?? 1, arrays, stats: this.stats };
+    this.decision = inPlace || rule.lists ? null : decision;
+    this.#decider = new Decider(decision);
   }
 
   /** Take in the histograms of one window; windows may come in any order. */
@@ -138,26 +153,9 @@ export class Answers {
     this.#decide(row, codes, counts);
   }
 
-  /** Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend. */
   #decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
-    const wins = this.rule.ties === "lowest" ? (a: number, b: number) => a > b : (a: number, b: number) => a >= b;
-    let [code, n, second, m, valid] = [0, 0, 0, 0, 0];
-    for (let i = 0; i < codes.length; i++) {
-      const [c, count] = [codes[i] as number, counts[i] as number];
-      valid += count;
-      if (wins(count, n)) {
-        [second, m] = [code, n];
-        [code, n] = [c, count];
-      } else if (wins(count, m)) {
-        [second, m] = [c, count];
-      }
-    }
-    this.code[row] = code;
+    this.#decider.decide(row, codes, counts);
     const { unit = 1 } = this.rule;
-    this.pixels[row] = n * unit;
-    this.valid[row] = valid * unit;
-    this.second[row] = second;
-    this.secondPixels[row] = m * unit;
     this.histograms?.set(row, codes, unit === 1 ? counts : Float64Array.from(counts, (count) => count * unit));
   }
 }

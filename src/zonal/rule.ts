@@ -15,8 +15,6 @@ export interface ZonalRule extends AnswerRule {
   readonly pixels: PixelRule;
   /** Pixels weigh what they measure on the ellipsoid; answers are in hectares. */
   readonly area: boolean;
-  /** Whole histograms are written. */
-  readonly lists: boolean;
   /** Written after the other columns. */
   readonly stats: readonly Statistic[];
   /** Undefined: all, as they are. */
@@ -33,8 +31,7 @@ export function zonalRule(options: Options, lists = false, stats?: string): Zona
   const area = options.weights === "area";
   const unit = area ? 1 / AREA_UNITS / M2_PER_HA : pixels === "coverage" ? 1 / SHARE_UNITS : undefined;
   const statistics = stats === undefined ? [] : parseStatistics(stats);
-  const classes = lists || statistics.length > 0;
-  return { ties: options.ties, classes, lists, stats: statistics, pixels, area, unit };
+  return { ties: options.ties, lists, stats: statistics, pixels, area, unit };
 }
 
 /** A column of pixels under the name that it has where they are weighted by area. */

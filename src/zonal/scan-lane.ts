@@ -7,6 +7,7 @@ import { asPipelineError, type ErrorKind, type PipelineError, type Where } from 
 import { windowText } from "../raster/grid.js";
 import { type BandType, maskArray, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";
 import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
+import { Decider, type Decision } from "./decider.js";
 import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
 
 /** One raster as workers see it. */
@@ -20,6 +21,8 @@ export interface LaneTarget {
   readonly clip: boolean;
   /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
   readonly answers: AnswerArrays | null;
+  /** How the worker itself decides the fields of one chunk, where the kernel does not; null: the main thread does. */
+  readonly decision: Decision | null;
   /** Shared; weights of the raster's rows, where pixels do not count alike. */
   readonly rowWeights: Float64Array | undefined;
 }
@@ -135,6 +138,7 @@ class Lane {
   /** Histograms by raster that wait for other parts. */
   readonly waiting: PartialCounts[][];
   readonly #mergeAt: number[];
+  readonly #deciders: readonly (Decider | undefined)[];
   /** For windows that are decoded here. */
   #own = new ArrayBuffer(0);
 
@@ -145,9 +149,10 @@ class Lane {
   ) {
     this.waiting = task.targets.map(() => []);
     this.#mergeAt = task.targets.map(() => MERGE_ENTRIES);
+    this.#deciders = task.targets.map(({ decision }) => decision && new Decider(decision)).map((d) => d ?? undefined);
   }
 
-  /** @returns histograms for the main thread, where it wants them all. */
+  /** @returns histograms for the main thread: those that other chunks share, or all where it wants them. */
   count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
     const { target, row, width, height, segments } = window;
     const { type, masked, skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
@@ -159,7 +164,7 @@ class Lane {
     const partial = weights
       ? this.kernel.countWeighted(pixels, width, words, layout, skip, clip, weights, mask)
       : this.kernel.count(pixels, width, words, layout, skip, clip, answers, mask);
-    if (answers === null) return { partial };
+    if (answers === null) return { partial: this.#deciders[target]?.decideWhole(partial) ?? partial };
     const held = this.waiting[target] as PartialCounts[];
     held.push(partial);
     if (entriesOf(held) >= (this.#mergeAt[target] as number)) {

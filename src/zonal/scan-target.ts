@@ -52,8 +52,8 @@ export class ScanTarget {
     const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
     weights?.set(rowWeights as Float64Array);
     const band = direct ? openTiffBand(raster, nativeKernel()) : undefined;
-    const { arrays } = this.answers;
-    this.lane = { type, band, masked, skip: Float64Array.from(skip), clip, answers: arrays, rowWeights: weights };
+    const { arrays: answers, decision } = this.answers;
+    this.lane = { type, band, masked, skip: Float64Array.from(skip), clip, answers, decision, rowWeights: weights };
     if (band === undefined) this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
   }
 

@@ -28,7 +28,6 @@ import type { Answers } from "./answers.js";
 import { castColumn, outputField } from "./columns.js";
 import type { Histograms } from "./histograms.js";
 import { amountName, columnNames, type ZonalRule } from "./rule.js";
-import type { Statistic } from "./statistics.js";
 
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
@@ -188,7 +187,7 @@ function zonalBatch(
     [amountName("second_pixels", zonalRule)]: column(amount, secondPixels.subarray(from, to)),
     rule: rule.finish(),
     null_reason: reason.finish(),
-    ...(answers.histograms && statisticColumns(answers.histograms, zonalRule.stats, from, to)),
+    ...statisticColumns(answers, from, to),
     ...(answers.histograms && {
       class_codes: histogramColumn(answers.histograms, "code", type, from, to),
       [amountName("class_pixels", zonalRule)]: histogramColumn(answers.histograms, "count", amount, from, to),
@@ -201,27 +200,15 @@ function zonalBatch(
 }
 
 /** A batch's statistics, by name. */
-function statisticColumns(
-  histograms: Histograms,
-  stats: readonly Statistic[],
-  from: number,
-  to: number,
-): Record<string, Data> {
-  const rows = to - from;
-  const columns = stats.map(({ name, of }) => ({ name, of, data: new Float64Array(rows), there: new Bitmap(rows) }));
-  for (let i = 0; i < rows && stats.length > 0; i++) {
-    const histogram = histograms.get(from + i);
-    for (const { of, data, there } of columns) {
-      const value = of(histogram);
-      if (value === null) continue;
-      data[i] = value;
-      there.set(i);
-    }
-  }
+function statisticColumns({ stats }: Answers, from: number, to: number): Record<string, Data> {
+  const length = to - from;
   return Object.fromEntries(
-    columns.map(({ name, data, there }) => {
-      const nullCount = rows - there.count;
-      return [name, makeData({ type: new Float64(), length: rows, nullCount, nullBitmap: there.bytes, data }) as Data];
+    stats.map(({ name, values }) => {
+      const data = values.slice(from, to);
+      const there = new Bitmap(length);
+      for (let i = 0; i < length; i++) if (!Number.isNaN(data[i])) there.set(i);
+      const nullCount = length - there.count;
+      return [name, makeData({ type: new Float64(), length, nullCount, nullBitmap: there.bytes, data }) as Data];
     }),
   );
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { planProjection, pointProjection } from "../../dist/fields/projection.js";
 import { Polygons, readWkb } from "../../dist/fields/wkb.js";
 import { openFields } from "../../dist/index.js";
+import { nativeKernel } from "../../dist/kernel/native.js";
 import { readStruct, writeStruct } from "../../dist/table/thrift.js";
 import { command } from "../support/command.mjs";
 import { query } from "../support/duck.mjs";
@@ -214,4 +215,40 @@ test("--fields-crs wins over the file, with a notice where the two contradict; c
   assert.deepEqual([unknown.code, /does not say its CRS/.test(unknown.stderr)], [4, true], unknown.stderr);
   const given = await zonal("--fields-crs", "EPSG:5070");
   assert.deepEqual([given.rows, /WARN/.test(given.stderr)], [expected, false], given.stderr);
+});
+
+/** Fields' and raster's CRS, of other datums or realizations, and a place: in Hawaii PROJ has another way than in Kansas. */
+const DATUMS = [
+  ["EPSG:4326", "EPSG:5070", -97.7, 38.2],
+  ["EPSG:4326", "ESRI:102007", -156.4, 20.8],
+  ["EPSG:4326", "EPSG:3338", -149.1, 61.6],
+  ["EPSG:4152", "EPSG:5070", -97.7, 38.2],
+  ["EPSG:4955", "EPSG:4326", -97.7, 38.2],
+  ["EPSG:7912", "EPSG:4326", -97.7, 38.2],
+  ["EPSG:4326", "EPSG:4269", -156.4, 20.8],
+  ["EPSG:6318", "EPSG:5070", -97.7, 38.2],
+];
+
+test("what the kernel projects by itself, and what counts as the same, is within a millimeter of pyproj", { skip }, () => {
+  const script = `
+import json, sys, pyproj
+print(json.dumps([pyproj.Transformer.from_crs(a, b, always_xy=True).transform(x, y)[:2] for a, b, x, y in json.load(sys.stdin)]))`;
+  const { stdout, status, stderr } = spawnSync("/usr/bin/python3", ["-c", script], { input: JSON.stringify(DATUMS) });
+  assert.equal(status, 0, String(stderr));
+  for (const [i, expected] of JSON.parse(stdout).entries()) {
+    const [from, to, lon, lat] = DATUMS[i];
+    const column = wkbColumnOf([writeWkb([Array.from({ length: 4 }, () => [lon, lat])])]);
+    const plan = planProjection(from, to);
+    const got = new Polygons();
+    if (plan.kind === "albers") {
+      // On a grid of unit pixels the extent is x and -y.
+      const grid = { a: 1, c: 0, e: -1, f: 0, width: 1, height: 1 };
+      const [x, y] = nativeKernel().burn(column, grid, plan.constants, 0).extent;
+      near([x, -y], expected, 1e-3, `${from} to ${to}`);
+      continue;
+    }
+    assert.equal(readWkb(plan.kind === "proj" ? plan.reproject(column).values : column.values, got), 0);
+    const millimeter = to === "EPSG:4326" || to === "EPSG:4269" ? 1e-8 : 1e-3;
+    near([got.x.data[0], got.y.data[0]], expected, millimeter, `${from} to ${to}`);
+  }
 });

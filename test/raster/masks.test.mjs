@@ -132,6 +132,10 @@ const KINDS = {
     write("float.tif", { type: "Float32", data: Float32Array.from(classes, (value) => value / 10) }, (dataset) => {
       dataset.bands.get(1).noDataValue = 0.3;
     }),
+  "neighbors of a float's nodata": () => {
+    const data = Float32Array.from(classes, (value) => [-9999.001, -9999, -9998.99][value] ?? value);
+    return write("neighbors.tif", { type: "Float32", data }, (dataset) => (dataset.bands.get(1).noDataValue = -9999));
+  },
   "nodata in a file beside it": () =>
     sideFile(write("pam.tif"), '<PAMRasterBand band="1"><NoDataValue>4</NoDataValue></PAMRasterBand>'),
   "another nodata in a file beside it": () => {

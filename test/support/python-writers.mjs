@@ -1,12 +1,14 @@
 // Libraries of Python that write parquet, in an environment of their own (containers/install-python-writers.sh).
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+// HOME is a stand-in while the tests run.
 const CACHE =
-  process.env.FIELDS_PIPELINE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "fields-pipeline");
+  process.env.FIELDS_PIPELINE_CACHE ??
+  join(process.env.XDG_CACHE_HOME ?? join(userInfo().homedir, ".cache"), "fields-pipeline");
 const PYTHON = join(CACHE, "python-writers/bin/python");
 const SCRIPT = fileURLToPath(new URL("python-writers.py", import.meta.url));
 

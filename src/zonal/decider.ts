@@ -1,0 +1,104 @@
+import type { Pixels } from "../kernel/raster.js";
+import type { PartialCounts } from "../kernel/zonal.js";
+import type { Counts } from "./histograms.js";
+import { parseStatistics, type Statistic } from "./statistics.js";
+
+/** How histograms become answers, and where the answers go: arrays in shared memory, by row. Sent to workers as it is. */
+export interface Decision {
+  /** Which class a tie goes to. */
+  readonly ties: "lowest" | "highest";
+  /** What one unit of the counts stands for. */
+  readonly unit: number;
+  readonly arrays: {
+    readonly code: Pixels;
+    readonly pixels: Counts;
+    readonly valid: Counts;
+    readonly covered: Counts;
+    readonly second: Pixels;
+    readonly secondPixels: Counts;
+  };
+  /** Names of statistics, as `--stats` has them, and their values; NaN where there is none. */
+  readonly stats: readonly { readonly name: string; readonly values: Float64Array }[];
+}
+
+/** Decides fields by a rule that the kernel does not know; workers and the main thread alike, each its own fields. */
+export class Decider {
+  readonly #statistics: readonly { readonly of: Statistic["of"]; readonly values: Float64Array }[];
+  readonly #wins: (a: number, b: number) => boolean;
+
+  constructor(private readonly decision: Decision) {
+    const { stats, ties } = decision;
+    const names = stats.map(({ name }) => name);
+    const parsed = names.length === 0 ? [] : parseStatistics(names.join(","));
+    this.#statistics = parsed.map(({ of }, i) => ({ of, values: (stats[i] as Decision["stats"][number]).values }));
+    this.#wins = ties === "lowest" ? (a, b) => a > b : (a, b) => a >= b;
+  }
+
+  /** Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend. */
+  decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
+    let [code, n, second, m, valid] = [0, 0, 0, 0, 0];
+    for (let i = 0; i < codes.length; i++) {
+      const [c, count] = [codes[i] as number, counts[i] as number];
+      valid += count;
+      if (this.#wins(count, n)) {
+        [second, m] = [code, n];
+        [code, n] = [c, count];
+      } else if (this.#wins(count, m)) {
+        [second, m] = [c, count];
+      }
+    }
+    const { arrays, unit } = this.decision;
+    arrays.code[row] = code;
+    arrays.pixels[row] = n * unit;
+    arrays.valid[row] = valid * unit;
+    arrays.second[row] = second;
+    arrays.secondPixels[row] = m * unit;
+    if (this.#statistics.length === 0) return;
+    const histogram = { code: codes, count: unit === 1 ? counts : Float64Array.from(counts, (count) => count * unit) };
+    for (const { of, values } of this.#statistics) values[row] = of(histogram) ?? Number.NaN;
+  }
+
+  /**
+   * Decide the fields whose histograms are whole.
+   *
+   * @returns those of the others, which other chunks share.
+   */
+  decideWhole(counts: PartialCounts): PartialCounts {
+    const { covered } = this.decision.arrays;
+    const open: number[] = [];
+    let begin = 0;
+    for (let i = 0; i < counts.field.length; i++) {
+      const [row, end] = [counts.field[i] as number, counts.end[i] as number];
+      if (counts.parts[i] === 1) {
+        covered[row] = counts.covered[i] as number;
+        this.decide(row, counts.code.subarray(begin, end), counts.pixels.subarray(begin, end));
+      } else open.push(i);
+      begin = end;
+    }
+    return open.length === counts.field.length ? counts : entriesOf(counts, open);
+  }
+}
+
+/** Some of the histograms, by their places. */
+function entriesOf(counts: PartialCounts, places: readonly number[]): PartialCounts {
+  const ranges = places.map((i) => [i === 0 ? 0 : (counts.end[i - 1] as number), counts.end[i] as number] as const);
+  const pairs = ranges.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const array = <T extends Uint32Array | Float64Array>(like: T, length: number) =>
+    new (like.constructor as new (n: number) => T)(length);
+  const [covered, code, pixels] = [
+    array(counts.covered, places.length),
+    array(counts.code, pairs),
+    array(counts.pixels, pairs),
+  ];
+  const end = new Uint32Array(places.length);
+  let at = 0;
+  ranges.forEach(([from, to], k) => {
+    covered[k] = counts.covered[places[k] as number] as number;
+    code.set(counts.code.subarray(from, to), at);
+    pixels.set(counts.pixels.subarray(from, to) as never, at);
+    at += to - from;
+    end[k] = at;
+  });
+  const rows = (from: Uint32Array) => Uint32Array.from(places, (i) => from[i] as number);
+  return { field: rows(counts.field), parts: rows(counts.parts), covered, end, code, pixels };
+}
