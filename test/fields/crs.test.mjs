@@ -229,7 +229,9 @@ const DATUMS = [
   ["EPSG:6318", "EPSG:5070", -97.7, 38.2],
 ];
 
-test("what the kernel projects by itself, and what counts as the same, is within a millimeter of pyproj", { skip }, () => {
+test("what the kernel projects by itself, and what counts as the same, is within a millimeter of pyproj", {
+  skip,
+}, () => {
   const script = `
 import json, sys, pyproj
 print(json.dumps([pyproj.Transformer.from_crs(a, b, always_xy=True).transform(x, y)[:2] for a, b, x, y in json.load(sys.stdin)]))`;
