@@ -71,7 +71,7 @@ describe("columns through faults", () => {
     assert.ok(kills > 0);
     const run = await command("columns", ["make", String(YEAR), "--root", root]);
     assert.equal(run.code, 0, run.stderr);
-    assert.deepEqual([...filesOf(root).keys()].sort(), [...wanted.keys()].sort());
+    assert.deepEqual(filesOf(root), wanted);
     assertWhole(root);
   });
 
@@ -139,7 +139,7 @@ describe("columns through faults", () => {
   test("two commands that make columns of one root at once make one set of files", async () => {
     const root = copyOf("both");
     const runs = await Promise.all([0, 1].map(() => command("columns", ["make", String(YEAR), "--root", root])));
-    const codes = runs.map(({ code }) => code).sort();
+    const codes = runs.map(({ code }) => code).sort((a, b) => a - b);
     // The year's lock lets one of them do it.
     assert.ok(codes[0] === 0 && (codes[1] === 0 || codes[1] === 6), JSON.stringify(codes));
     assertWhole(root);
