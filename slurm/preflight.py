@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What training needs, checked in seconds: preflight.py [--gpus N] [--checkpoints DIR] SCRIPT
 
+preflight.py --all-reduce SECONDS is run by torchrun instead: every rank adds up a small tensor with all others.
+
 Every problem is printed with its remedy; exit code 0 when there is none, 2 otherwise. Without --gpus nothing is
 asked of PyTorch, so that a login node can be checked as well.
 """
@@ -83,12 +85,44 @@ def gpu_problems(wanted):
         yield f"PyTorch sees {found} of {wanted} GPUs: apptainer needs --nv, the job --gpus-per-node={wanted}"
 
 
+def all_reduce(seconds):
+    """Add up the ranks' numbers by the library that training uses. @returns 0, or 2 where the sum is wrong."""
+    import datetime
+    import time
+
+    import torch
+    import torch.distributed as distributed
+
+    gpu = torch.cuda.is_available()
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    began = time.monotonic()
+    distributed.init_process_group("nccl" if gpu else "gloo", timeout=datetime.timedelta(seconds=seconds))
+    ranks = distributed.get_world_size()
+    # 1 MiB: more than what NCCL sends in one piece.
+    numbers = torch.full((2**18,), float(distributed.get_rank() + 1), device="cuda" if gpu else "cpu")
+    distributed.all_reduce(numbers)
+    right = bool((numbers == ranks * (ranks + 1) / 2).all())
+    if distributed.get_rank() == 0:
+        network = os.environ.get("NCCL_SOCKET_IFNAME" if gpu else "GLOO_SOCKET_IFNAME", "the default interface")
+        print(f"preflight: {ranks} ranks, {'NCCL' if gpu else 'Gloo'} over {network}: {time.monotonic() - began:.1f} s")
+    distributed.destroy_process_group()
+    if not right:
+        print("preflight: an all-reduce gives a wrong sum", file=sys.stderr)
+    return 0 if right else 2
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gpus", type=int, default=0)
     parser.add_argument("--checkpoints")
-    parser.add_argument("script")
+    parser.add_argument("--all-reduce", type=int, metavar="SECONDS")
+    parser.add_argument("script", nargs="?")
     options = parser.parse_args()
+    if options.all_reduce:
+        return all_reduce(options.all_reduce)
+    if options.script is None:
+        parser.error("a training script is expected")
     problems = [*proj_problems(), *python_problems(options.script)]
     if options.checkpoints:
         problems += checkpoint_problems(options.checkpoints)

@@ -5,7 +5,8 @@
 #
 # FIELDS_CODE       this project's folder (default: the one this script lies in)
 # FIELDS_CONTAINER  image to run in, made by containers/build.sh (default: none, the node's own programs)
-# FIELDS_BIND       folders that the container sees beside this project's and the working one, comma-separated
+# FIELDS_BIND       folders that the container sees in addition to this project's and the working one, comma-separated
+# FIELDS_ENV        variables that go into the container in addition to those that the pipeline needs, comma-separated
 set -euo pipefail
 
 CODE=${FIELDS_CODE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
@@ -17,13 +18,13 @@ trap '' USR1
 
 [ -n "${FIELDS_CONTAINER:-}" ] || exec node "$CODE/dist/$NAME.js" "$@"
 
-RUNTIME=$(command -v apptainer || command -v singularity) || {
+# shellcheck source=slurm/container-env.sh
+. "$CODE/slurm/container-env.sh"
+RUNTIME=$(container_runtime) || {
   echo "run.sh: neither apptainer nor singularity is here to run $FIELDS_CONTAINER" >&2
   exit 8
 }
 # --cleanenv keeps the host's modules (PROJ_DATA, PYTHONPATH, GDAL_DATA) out; what the job needs is named.
-while read -r variable; do
-  export "APPTAINERENV_$variable=${!variable}" "SINGULARITYENV_$variable=${!variable}"
-done < <(compgen -e | grep -E '^(SLURM_|SLURMD_|FIELDS_|AWS_|TMPDIR$|UV_THREADPOOL_SIZE$|NODE_|https?_proxy$|no_proxy$|HTTPS?_PROXY$|NO_PROXY$)')
+pass_env '^(SLURM_|SLURMD_|FIELDS_|AWS_|TMPDIR$|UV_THREADPOOL_SIZE$|NODE_|https?_proxy$|no_proxy$|HTTPS?_PROXY$|NO_PROXY$)'
 exec "$RUNTIME" exec --cleanenv --bind "$CODE,$PWD,/dev/shm${FIELDS_BIND:+,$FIELDS_BIND}" --pwd "$PWD" \
   "$FIELDS_CONTAINER" node "/opt/fields-pipeline/dist/$NAME.js" "$@"

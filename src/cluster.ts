@@ -30,7 +30,11 @@ async function submitJob(args: Arguments, ctx: Context) {
       array: own.array === true ? "years" : wholeNumber("workers", text("workers")),
       atOnce: wholeNumber("at-once", text("at-once")),
       given,
-      rest: [...(until === undefined ? [] : [`--until=${until}`]), ...rest],
+      rest: [
+        ...(until === undefined ? [] : [`--until=${until}`]),
+        ...restartArguments(job, text("max-restarts")),
+        ...rest,
+      ],
     },
     options,
   );
@@ -48,6 +52,14 @@ async function submitJob(args: Arguments, ctx: Context) {
   ctx.log.info(`submitted as job ${id}; its output: ${String(directives.output)}`);
   if (!options.json) process.stdout.write(`${id}\n`);
   return { job: id, command };
+}
+
+/** How often torchrun starts all ranks again; slurm/train.sh takes it ahead of the script. */
+function restartArguments(job: string, restarts: string | undefined): string[] {
+  if (restarts === undefined) return [];
+  if (job !== "train") throw new PipelineError("usage", "--max-restarts goes with submit train", { received: job });
+  if (/^\d+$/.test(restarts)) return [`--max-restarts=${restarts}`];
+  throw new PipelineError("usage", "--max-restarts must be a whole number", { received: restarts });
 }
 
 async function check(args: Arguments, ctx: Context) {
@@ -103,6 +115,10 @@ await main(
       dependency: { type: "string", help: "as sbatch takes it: afterok:JOB" },
       array: { type: "boolean", help: "an array job, a year a task" },
       workers: { type: "string", help: "an array job of that many workers over the same items (batch)" },
+      "max-restarts": {
+        type: "string",
+        help: "how often torchrun starts all ranks again after one failed (train) [0]",
+      },
       "at-once": { type: "string", help: "tasks of an array that may run at once" },
       "dry-run": {
         type: "boolean",

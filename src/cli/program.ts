@@ -20,6 +20,7 @@ export const COMMANDS = {
   columns: "make years as columns of crop codes, verify them",
   status: "how every year stands",
   report: "a run and its results as one HTML page",
+  clean: "remove zone indexes, bases and scratch that nothing needs",
   doctor: "is this machine fit?",
   cluster: "submit jobs to Slurm, check years",
   batch: "run a command for thousands of items",

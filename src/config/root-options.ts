@@ -80,6 +80,11 @@ export function readRootOptions(root: string, region: string | undefined): RootO
   return { region: chosen, options: Object.fromEntries(entries) as Partial<Options> };
 }
 
+/** The regions that a root has options of. */
+export function regionsOf(root: string): string[] {
+  return Object.keys(readRootFile(root)?.regions ?? {});
+}
+
 function chooseRegion(known: readonly string[], root: string): string | undefined {
   if (known.length <= 1) return known[0];
   if (known.includes(OPTIONS.region.default)) return OPTIONS.region.default;

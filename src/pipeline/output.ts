@@ -171,6 +171,27 @@ function abandoned(target: string): Abandoned[] {
   return found.sort((a, b) => a.changed - b.changed);
 }
 
+/** A scratch folder as it lies there. */
+export interface LeftScratch {
+  readonly path: string;
+  readonly target: string;
+  /** Its process is gone for certain, or left it to a later run. */
+  readonly over: boolean;
+}
+
+/** Scratch folders of this user's in a folder; those of no known owner are left out. */
+export function scratchIn(folder: string): LeftScratch[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.flatMap((name) => {
+    const target = /^\.(.+)\.[0-9a-f]{12}\.scratch$/.exec(name)?.[1];
+    const path = join(folder, name);
+    if (target === undefined || timeOfOwn(path) === undefined) return [];
+    const owner = readOwner(path);
+    if (owner === undefined) return [];
+    return [{ path, target: join(folder, target), over: owner.ended === true || isGone(owner) }];
+  });
+}
+
 /** When a folder that is this user's alone was last changed; undefined for any other. */
 function timeOfOwn(path: string): number | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });

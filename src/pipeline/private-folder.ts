@@ -85,6 +85,21 @@ export function removePrivate(path: string): void {
   }
 }
 
+/** This user's private folders whose processes are dead. */
+export function abandonedPrivate(places: readonly string[]): string[] {
+  return [...new Set(places.map(userFolder))].flatMap((parent) => {
+    const found: string[] = [];
+    try {
+      inUserFolder(parent, (folder) => {
+        for (const name of readdirSync(folder)) if (isAbandoned(`${folder}/${name}`)) found.push(join(parent, name));
+      });
+    } catch {
+      // None there, or not ours.
+    }
+    return found;
+  });
+}
+
 /**
  * Remove this user's private folders whose processes are dead. One whose owner cannot be looked at
  * (another host's or container's) is left alone.

@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
-import { makePrivate, privatePath, privateProblem, sweepPrivate } from "../pipeline/private-folder.js";
+import {
+  abandonedPrivate,
+  makePrivate,
+  privatePath,
+  privateProblem,
+  sweepPrivate,
+} from "../pipeline/private-folder.js";
 import { type FileSystem, fileSystemOf } from "../system/file-system.js";
 
 /**
@@ -121,6 +127,11 @@ export function tempDirName(root: string, region: string, year: number | "base")
  */
 export function sweepTempDirs(): string[] {
   return sweepPrivate([SHARED_MEMORY, tmpdir()]);
+}
+
+/** What `sweepTempDirs` would remove. */
+export function abandonedTempDirs(): string[] {
+  return abandonedPrivate([SHARED_MEMORY, tmpdir()]);
 }
 
 /** Make the folder, for this user alone. */

@@ -14,7 +14,8 @@ import { buildZones, fieldsFingerprint } from "./build-zones.js";
 import { fitRaster } from "./fit.js";
 import { ZoneReader } from "./zone-reader.js";
 
-type ZoneFacts = { readonly rows: number; readonly runs: number };
+/** `file`: digest of the fields' file, by which years' records know it. */
+type ZoneFacts = { readonly rows: number; readonly runs: number; readonly file: string };
 
 /**
  * A zone index of these fields that serves a grid, from `data/zones/`, made where there is
@@ -90,7 +91,7 @@ function zonesStep(
     async validate() {},
     async run(partial, ctx) {
       const { rows, runs } = await buildZones(fields, grid, partial, options, pool(), ctx);
-      return { rows, runs };
+      return { rows, runs, file: files.digest(fields.path) };
     },
     async verify(partial) {
       await (await ZoneReader.open(partial, fieldsDigest)).close();

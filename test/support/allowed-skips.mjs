@@ -11,6 +11,7 @@ export const ALLOWED_SKIPS = [
   { reason: /moto|tinyproxy|swift/i, why: "a service that only runs where its packages can be fetched" },
   { reason: /strace/, why: "not installed, or no right to trace" },
   { reason: /pyarrow/, why: "libraries of Python's own registry, which not every machine reaches" },
+  { reason: /PyTorch/, why: "a large package that training alone needs" },
   { reason: /shellcheck/, why: "a linter of its own" },
   { reason: /no PMTiles driver/, why: "GDAL before 3.8 has none" },
   { reason: /NAD27/, why: "PROJ has a grid here that the published numbers were made without" },
