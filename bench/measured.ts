@@ -14,6 +14,8 @@ export interface Usage {
 export interface Measured {
   readonly usage: Usage;
   readonly stdout: string;
+  /** Whether it was killed before it ended. */
+  readonly killed: boolean;
 }
 
 /** The kernel counts the time of ended children in these, on every architecture. */
@@ -27,9 +29,10 @@ const WRAPPER = '"$@"; code=$?; read -r stat < /proc/$$/stat; echo "$stat" >&3; 
  * a second; the peak of memory is looked up fifty times a second, and as the kernel keeps
  * it, only growth in the last moment is missed.
  *
+ * @param killAfterS  SIGKILL the program after so many seconds, if it still runs.
  * @throws {PipelineError} failed, with the end of what the program said, when its exit code is not 0.
  */
-export async function measure(command: readonly string[], signal: AbortSignal): Promise<Measured> {
+export async function measure(command: readonly string[], signal: AbortSignal, killAfterS?: number): Promise<Measured> {
   signal.throwIfAborted();
   const began = performance.now();
   const child = spawn("/bin/sh", ["-c", WRAPPER, "sh", ...command], {
@@ -44,6 +47,14 @@ export async function measure(command: readonly string[], signal: AbortSignal): 
   const poll = setInterval(() => {
     peakRssMiB = Math.max(peakRssMiB, ...childrenOf(shell).map(peakOf));
   }, POLL_MS);
+  let killed = false;
+  const kill = () => {
+    for (const pid of childrenOf(shell)) {
+      process.kill(pid, "SIGKILL");
+      killed = true;
+    }
+  };
+  const killer = killAfterS === undefined ? undefined : setTimeout(kill, 1000 * killAfterS);
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on("error", reject);
@@ -52,15 +63,16 @@ export async function measure(command: readonly string[], signal: AbortSignal): 
     const wallS = (performance.now() - began) / 1000;
     signal.throwIfAborted();
     const [stdout, stderr, stat] = texts.map((text) => text()) as [string, string, string];
-    if (code !== 0) {
+    if (code !== 0 && !killed) {
       throw new PipelineError("failed", "A program that is measured failed", {
         command: command.join(" "),
         code: code ?? "killed",
         said: stderr.trim().slice(-2000),
       });
     }
-    return { usage: { wallS, cpuS: childrenSeconds(stat), peakRssMiB }, stdout };
+    return { usage: { wallS, cpuS: childrenSeconds(stat), peakRssMiB }, stdout, killed: killed && code !== 0 };
   } finally {
+    clearTimeout(killer);
     clearInterval(poll);
     signal.removeEventListener("abort", stop);
   }

@@ -2,7 +2,8 @@ import { CHANGED } from "./batch/batch-file.js";
 import { checkBatch } from "./batch/check-batch.js";
 import { parseUntil } from "./batch/drain.js";
 import { ISOLATIONS } from "./batch/isolation.js";
-import { BatchLayout } from "./batch/layout.js";
+import { BatchLayout, placeOf } from "./batch/layout.js";
+import { readLog } from "./batch/log-pack.js";
 import { STATES } from "./batch/records.js";
 import { type RunOptions, runBatch } from "./batch/run-batch.js";
 import { slurmEnd, slurmJob } from "./batch/slurm.js";
@@ -21,7 +22,7 @@ const MOST_WORKERS = 1024;
 const COMMAND: Command = {
   name: "node dist/batch.js",
   summary: "Run a command for each of thousands of items, on any number of nodes at once, and go on where it stopped.",
-  positionals: "run|status|list|check [-- COMMAND ARGUMENT ...]",
+  positionals: "run|status|list|log|check [-- COMMAND ARGUMENT ...]",
   options: ["json", "quiet"],
   own: {
     items: { type: "string", help: "list of items: .csv, .tsv, .jsonl, .json, else an id per line" },
@@ -41,6 +42,8 @@ const COMMAND: Command = {
       multiple: true,
       help: "check of the output: [FILE=]exists|size:BYTES|parquet[:ROWS]|json, cmd:COMMAND, none (may be repeated) [exists]",
     },
+    cpus: { type: "string", help: "cores that an item takes, or the column that has them" },
+    mem: { type: "string", help: "memory that an item takes, as 4G, or the column that has it" },
     workers: { type: "string", help: "items at a time on this node [SLURM_CPUS_PER_TASK, else physical cores]" },
     retries: { type: "string", help: `attempts after an item's own error [${STANDARD.retries}]` },
     backoff: {
@@ -75,6 +78,7 @@ const COMMAND: Command = {
 async function batch(args: Arguments, ctx: Context): Promise<unknown> {
   const [action, ...rest] = args.positionals;
   const layout = () => new BatchLayout(needed(args, "out"));
+  if (action === "log") return showLog(layout(), rest, args);
   if (action !== "run" && rest.length > 0) {
     throw new PipelineError("usage", "Unexpected arguments", { received: rest.join(" ") });
   }
@@ -139,6 +143,8 @@ async function runOptions(args: Arguments, argv: readonly string[]): Promise<Run
     valid: texts(args, "valid"),
     workers: wholeNumber(args, "workers", 1, MOST_WORKERS) ?? cores,
     cores,
+    cpus: text(args, "cpus"),
+    mem: text(args, "mem"),
     retries: wholeNumber(args, "retries", 0, 100) ?? STANDARD.retries,
     backoffMs: milliseconds("backoff") ?? STANDARD.backoff * 1000,
     timeoutMs: milliseconds("timeout"),
@@ -150,6 +156,17 @@ async function runOptions(args: Arguments, argv: readonly string[]): Promise<Run
     retryFailed: args.own["retry-failed"] === true,
     slurm: slurmJob(),
   };
+}
+
+/** Print what was logged of an item. */
+async function showLog(layout: BatchLayout, ids: readonly string[], { options }: Arguments): Promise<unknown> {
+  const [id, ...more] = ids;
+  if (id === undefined || more.length > 0)
+    throw new PipelineError("usage", "Expected log ID", { received: ids.join(" ") || "nothing" });
+  const log = await readLog(layout, placeOf(id));
+  if (log === undefined) throw new PipelineError("input", "Nothing was logged of this item", { item: id });
+  if (!options.json) process.stdout.write(log);
+  return { id, log };
 }
 
 async function list(layout: BatchLayout, args: Arguments): Promise<undefined> {

@@ -1,8 +1,17 @@
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import type { Directives } from "./cluster/job-script.js";
-import { JOBS, type JobName, planSubmission, submit } from "./cluster/submit.js";
-import { OPTIONS, type OptionName } from "./config/options.js";
+import { clusterProfile } from "./cluster/profile-file.js";
+import {
+  JOBS,
+  type JobName,
+  optionArguments,
+  planSubmission,
+  requireAccepted,
+  type Submission,
+  submit,
+} from "./cluster/submit.js";
+import { OPTIONS, type OptionName, type Options } from "./config/options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -22,36 +31,82 @@ async function submitJob(args: Arguments, ctx: Context) {
     SBATCH_OPTIONS.flatMap((name) => (text(name) === undefined ? [] : [[name, text(name) as string]])),
   );
   const until = untilOf(own);
-  const submission = planSubmission(
-    {
-      job: job as JobName,
-      years: text("years"),
-      jobType: text("job-type"),
-      array: own.array === true ? "years" : wholeNumber("workers", text("workers")),
-      atOnce: wholeNumber("at-once", text("at-once")),
+  const untilArguments = until === undefined ? [] : [`--until=${until}`];
+  const plan = (name: JobName, given: Directives, rest: readonly string[], jobType?: string) =>
+    planSubmission(
+      {
+        job: name,
+        years: text("years"),
+        jobType,
+        array: own.array === true ? "years" : wholeNumber("workers", text("workers")),
+        atOnce: wholeNumber("at-once", text("at-once")),
+        given,
+        rest,
+      },
+      options,
+    );
+  const main = (given: Directives) =>
+    plan(
+      job as JobName,
       given,
-      rest: [
-        ...(until === undefined ? [] : [`--until=${until}`]),
-        ...restartArguments(job, text("max-restarts")),
-        ...rest,
-      ],
-    },
-    options,
-  );
-  const { command, env, problems, directives, script } = submission;
+      [...untilArguments, ...restartArguments(job, text("max-restarts")), ...rest],
+      text("job-type"),
+    );
+  const alone = main(given);
+  if (job !== "years" || own["no-prepare"] === true || !preparesFirst(alone, options))
+    return submitted([alone], args, ctx);
+  const dependency = typeof given.dependency === "string" ? { dependency: given.dependency } : {};
+  // Who brings a base needs no other.
+  const last = options.base !== undefined && until !== "download" ? ["--until=zonal"] : untilArguments;
+  const shared = optionArguments({ ...options, base: undefined });
+  const first = plan("prepare", dependency, ["--years", String(text("years")), ...last, ...shared]);
+  return submitted([first, (id) => main({ ...given, dependency: `afterany:${id}` })], args, ctx);
+}
+
+/** A submission, or one that waits for the job submitted before it. */
+type Planned = Submission | ((before: string) => Submission);
+
+/** Submit one job after the other; all are held against the cluster's rules before the first one is. */
+async function submitted(planned: readonly Planned[], { own, options }: Arguments, ctx: Context) {
+  const shown = planned.map((each) => (typeof each === "function" ? each("PREPARE") : each));
+  const last = shown.at(-1) as Submission;
+  const problems = shown.flatMap((submission) => submission.problems);
+  const before = shown
+    .slice(0, -1)
+    .map(({ command, env, directives, script }) => ({ command, env, directives, script }));
   if (own["dry-run"] === true) {
     if (!options.json) {
-      const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
-      process.stdout.write(`${script.text}\n${[...variables, ...command.map(quoted)].join(" ")}\n`);
+      for (const { env, script, command } of shown) {
+        const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
+        process.stdout.write(`${script.text}\n${[...variables, ...command.map(quoted)].join(" ")}\n`);
+      }
       for (const problem of problems) process.stdout.write(`refused: ${problem}\n`);
     }
     if (problems.length > 0) process.exitCode = 2;
-    return { command, env, directives, script, problems };
+    const { command, env, directives, script } = last;
+    return { command, env, directives, script, problems, ...(before.length > 0 && { before }) };
   }
-  const id = await submit(submission);
-  ctx.log.info(`submitted as job ${id}; its output: ${String(directives.output)}`);
-  if (!options.json) process.stdout.write(`${id}\n`);
-  return { job: id, command };
+  requireAccepted(problems);
+  const ids: string[] = [];
+  for (const each of planned) {
+    const submission = typeof each === "function" ? each(ids.at(-1) as string) : each;
+    try {
+      ids.push(await submit(submission));
+    } catch (error) {
+      if (ids.length > 0) ctx.log.error(`job ${ids.join(", ")} stays submitted; scancel it, or submit the years again`);
+      throw error;
+    }
+    ctx.log.info(`submitted as job ${ids.at(-1)}; its output: ${String(submission.directives.output)}`);
+  }
+  const job = ids.at(-1) as string;
+  if (!options.json) process.stdout.write(`${job}\n`);
+  return { job, command: last.command, ...(ids.length > 1 && { after: ids.slice(0, -1) }) };
+}
+
+/** Whether what the years share is made by a job of its own: nodes that are billed as wholes would wait for it. */
+function preparesFirst({ directives }: Submission, { cluster, clusterProfile: file }: Options): boolean {
+  const { jobTypes } = clusterProfile(cluster as string, file);
+  return Number(directives.nodes ?? 1) > 1 && Object.hasOwn(jobTypes, "preproc");
 }
 
 /** How often torchrun starts all ranks again; slurm/train.sh takes it ahead of the script. */
@@ -115,6 +170,7 @@ await main(
       dependency: { type: "string", help: "as sbatch takes it: afterok:JOB" },
       array: { type: "boolean", help: "an array job, a year a task" },
       workers: { type: "string", help: "an array job of that many workers over the same items (batch)" },
+      "no-prepare": { type: "boolean", help: "no job of its own ahead of the years for what they share" },
       "max-restarts": {
         type: "string",
         help: "how often torchrun starts all ranks again after one failed (train) [0]",

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
-import type { Options } from "./config/options.js";
+import { OPTIONS, type OptionName, type Options } from "./config/options.js";
 import { keepRootOptions } from "./config/root-options.js";
 import type { Run } from "./config/run.js";
 import { isRemote, type RemoteAccess } from "./network/remote-access.js";
@@ -14,12 +14,24 @@ import type { Base } from "./tiles/base.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
+  if (args.own.years !== undefined) return prepareShared(args, ctx);
+  if (args.own.until !== undefined) throw new PipelineError("usage", "--until goes with --years");
   if (args.own.base === true) {
     await keepRootOptions(args.options, args.given, ctx);
     return prepareBase(args, ctx);
   }
   if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles goes with --base");
   return prepareIndex(args, ctx);
+}
+
+/** What some years of a root share. */
+async function prepareShared({ options, own, given }: Arguments, ctx: Context) {
+  await keepRootOptions(options, given, ctx);
+  const { parseYears } = await import("./config/years.js");
+  const { stageOf } = await import("./year/stages.js");
+  const { prepareYears } = await import("./year/prepare-years.js");
+  const years = parseYears(own.years as string) as [number, ...number[]];
+  return prepareYears(years, own.until === undefined ? undefined : stageOf(own.until as string), options, ctx);
 }
 
 /** Tile the root's fields without any year's crops, into the precompressed tiles that every year is made from. */
@@ -185,7 +197,11 @@ await main(
       "json",
       "quiet",
     ],
+    // --base is what this command makes.
+    options: (Object.keys(OPTIONS) as OptionName[]).filter((name) => name !== "base"),
     own: {
+      years: { type: "string", help: "make what these years of the root share: zone index, first zonal table, base" },
+      until: { type: "string", help: "with --years: the last stage that they are made to" },
       base: { type: "boolean", help: "make the precompressed tiles of the root's fields, in data/base under the root" },
       pmtiles: { type: "string", help: "with --base: also write the tiles, without any year's crops, to this archive" },
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
@@ -194,7 +210,7 @@ await main(
       force: { type: "boolean", help: "replace a file at --out or --pmtiles, whoever made it" },
     },
     examples: [
-      "node dist/prepare.js --base --root work/demo",
+      "node dist/prepare.js --years 2018-2020 --root work/demo",
       "node dist/prepare.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/us.zones",
     ],
   },

@@ -18,6 +18,8 @@ export class BatchLayout {
   readonly output = (item: Place): string => join(this.root, "items", item.shard, item.name);
   readonly outputs = (shard: string): string => join(this.root, "items", shard);
   readonly log = (item: Place): string => join(this.root, "logs", item.shard, `${item.name}.log`);
+  /** Logs of finished items, a file and its index for each runner. */
+  readonly packed = (): string => join(this.root, "logs", "packed");
   readonly records = (shard: string): string => join(this.root, "records", shard);
   readonly claims = (shard: string): string => join(this.root, "claims", shard);
   readonly claim = (item: Place): string => join(this.root, "claims", item.shard, item.name);

@@ -14,7 +14,9 @@ import { findProgram, type IsolationName, openIsolation } from "./isolation.js";
 import { ItemQueue } from "./item-queue.js";
 import { readItems } from "./items.js";
 import { BatchLayout, SHARDS } from "./layout.js";
+import { LogPack } from "./log-pack.js";
 import { budgets } from "./outcome.js";
+import { NodeResources, nodeMemoryGiB, readNeeds } from "./resources.js";
 import { retryFailed } from "./retry-failed.js";
 import { type BatchResult, Runner } from "./runner.js";
 import { SlowStart } from "./slow-start.js";
@@ -40,6 +42,9 @@ export interface RunOptions {
   readonly workers: number;
   /** Physical cores that the workers share. */
   readonly cores: number;
+  /** What an item takes of the node: values, or columns that have them. */
+  readonly cpus: string | undefined;
+  readonly mem: string | undefined;
   readonly retries: number;
   readonly backoffMs: number;
   readonly timeoutMs: number | undefined;
@@ -71,6 +76,8 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   const template = options.shell
     ? shellTemplate(options.command.join(" "), names)
     : argvTemplate(localProgram(options, cwd), names);
+  const node = { cpus: options.cores, memoryGiB: nodeMemoryGiB() };
+  const needs = readNeeds(options, list.items, names, node);
   const checks = readChecks(options.valid, names);
   const isolation = openIsolation({
     name: options.isolate,
@@ -101,7 +108,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   const guard = new GuardLink(name, options.staleMs / 2, work, () =>
     guardLost.abort(new PipelineError("failed", "The guard process of this runner was killed", { runner: name })),
   );
-  const runner = new Runner(options.workers, drain, ctx);
+  const runner = new Runner(options.workers, drain, ctx, new LogPack(layout, name));
   const heartbeat = await Heartbeat.open(
     layout,
     name,
@@ -132,6 +139,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     timeoutMs: options.timeoutMs,
     slowStart: new SlowStart(),
     env: itemEnv(options),
+    resources: new NodeResources(node, needs),
     work,
     cwd,
     job: options.slurm?.job,
@@ -177,7 +185,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
 const NEVER = new AbortController().signal;
 
 function makeFolders(layout: BatchLayout): void {
-  for (const folder of [layout.runners(), layout.runs(), layout.scratch("")]) makeFolder(folder);
+  for (const folder of [layout.runners(), layout.runs(), layout.packed(), layout.scratch("")]) makeFolder(folder);
   const kinds = [layout.outputs(""), layout.records(""), layout.claims(""), join(layout.root, "logs")];
   if (kinds.every((folder) => existsSync(folder) && readdirSync(folder).length >= SHARDS.length)) return;
   for (const shard of SHARDS) {

@@ -5,6 +5,7 @@ import type { Drain } from "./drain.js";
 import { beatMs, type Tally } from "./heartbeat.js";
 import type { Counts } from "./item-queue.js";
 import type { Item } from "./items.js";
+import type { LogPack } from "./log-pack.js";
 import type { Takeover } from "./takeover.js";
 import { type ItemContext, type Outcome, workOn } from "./work-item.js";
 
@@ -33,12 +34,15 @@ export class Runner {
   #freed = 0;
   #error: PipelineError | undefined;
   #wake = () => {};
+  /** The next item, while it waits for cores or memory. */
+  #large: Item | undefined;
   #tally: Omit<Tally, "running"> = { done: 0, found: 0, failed: 0, retries: 0, itemSeconds: 0, longestSeconds: 0 };
 
   constructor(
     workers: number,
     private readonly drain: Drain,
     private readonly ctx: Context,
+    private readonly logs: LogPack,
   ) {
     this.#limit = workers;
   }
@@ -85,15 +89,19 @@ export class Runner {
     let refreshed = performance.now();
     while (!stop.aborted && this.#error === undefined) {
       while (this.#running.size < this.#limit && this.drain.mayStart()) {
-        const item = queue.next();
+        const item = this.#large ?? queue.next();
         if (item === undefined) break;
+        // One that needs more than is left waits for others to end, and nothing else begins: else it never would.
+        this.#large = context.resources.fits(item) ? undefined : item;
+        if (this.#large !== undefined) break;
+        context.resources.take(item);
         this.#start(item, context);
         idleMs = IDLE_MS.least;
       }
       show();
       const { items, done, failed } = queue.counts();
       if (this.#running.size === 0 && (done + failed === items || this.drain.draining)) return;
-      const idle = this.#running.size < this.#limit && !this.drain.draining;
+      const idle = this.#running.size < this.#limit && !this.drain.draining && this.#large === undefined;
       if (performance.now() - refreshed > (idle ? idleMs : REFRESH_MS)) {
         await queue.refresh();
         refreshed = performance.now();
@@ -123,6 +131,7 @@ export class Runner {
         (error: unknown) => this.#fault(item, error, context),
       )
       .finally(() => {
+        context.resources.give(item);
         this.#running.delete(work);
         this.#wake();
       });
@@ -136,6 +145,7 @@ export class Runner {
       case "done": {
         this.drain.measured(outcome.seconds * 1000);
         queue.put(item, "done");
+        this.#packLog(item);
         this.#tally = {
           ...tally,
           done: tally.done + 1,
@@ -180,6 +190,15 @@ export class Runner {
       case "given back":
         queue.put(item, "open");
         break;
+    }
+  }
+
+  /** A log that cannot be packed stays a file. */
+  #packLog(item: Item): void {
+    try {
+      this.logs.add(item);
+    } catch (error) {
+      this.ctx.log.warn(`logs cannot be packed: ${(error as Error).message}`);
     }
   }
 

@@ -29,6 +29,7 @@ import {
   removeOthers,
   writeItemRecord,
 } from "./records.js";
+import type { NodeResources } from "./resources.js";
 import type { SlowStart } from "./slow-start.js";
 import { finishReady, inodeOf } from "./takeover.js";
 import type { CommandTemplate, Values } from "./template.js";
@@ -50,6 +51,7 @@ export interface ItemContext {
   readonly slowStart: SlowStart;
   /** Environment of every item. */
   readonly env: Readonly<Record<string, string>>;
+  readonly resources: NodeResources;
   /** Folder of the items' work folders; local and fast. */
   readonly work: string;
   readonly cwd: string;
@@ -213,8 +215,10 @@ async function runIsolated(
 ): Promise<{ ended: Ended; started: boolean }> {
   const { isolation, guard, heartbeat } = context;
   const out = isolation.out(folders);
+  const { cpus } = context.resources.of(item);
   const env = {
     ...context.env,
+    ...(cpus > 0 && { OMP_NUM_THREADS: String(cpus) }),
     HOME: folders.work,
     TMPDIR: folders.tmp,
     BATCH_ID: item.id,

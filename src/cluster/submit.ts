@@ -100,6 +100,13 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   return { directives, script, command, env, problems };
 }
 
+/** @throws {PipelineError} usage, naming every problem. */
+export function requireAccepted(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const list = problems.map((problem) => `  ${problem}`).join("\n");
+  throw new PipelineError("usage", `The job would be refused:\n${list}`);
+}
+
 /**
  * Hand the job to Slurm.
  *
@@ -107,12 +114,7 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
  * @throws {PipelineError} usage, naming every problem, before sbatch is asked; tool when sbatch refuses.
  */
 export async function submit({ command, env, problems, script }: Submission): Promise<string> {
-  if (problems.length > 0) {
-    throw new PipelineError(
-      "usage",
-      `The job would be refused:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
-    );
-  }
+  requireAccepted(problems);
   const [program, ...args] = command;
   makeFolder(dirname(script.path));
   writeFileSync(script.path, script.text);

@@ -51,6 +51,23 @@ describe("submit", () => {
     assert.deepEqual(behind, [list, `--root=${root}`, "--target=s3://maps/fields", "--until=tiles"]);
   });
 
+  test("Betzy: what the years share is a job of its own, which they wait for", async (t) => {
+    const args = ["--cluster", "betzy", ...years, "--until", "tiles", "--nodata", "0,81"];
+    const { before, directives, root } = await plan(t, [...args, "--dependency", "afterok:7"]);
+    assert.equal(before.length, 1);
+    const [{ directives: own, command: sbatch }] = before;
+    assert.deepEqual([own.nodes, own.qos, own.dependency], ["1", "preproc", "afterok:7"]);
+    const behind = sbatch.slice(sbatch.findIndex((word) => word.endsWith(".sbatch")) + 1);
+    assert.deepEqual(behind, ["--years", "2008-2024", "--until=tiles", `--root=${root}`, "--nodata=0,81"]);
+    assert.equal(directives.dependency, "afterany:PREPARE");
+    for (const without of [["--no-prepare"], ["--job-type", "devel", "--nodes", "1", "--time", "60"]]) {
+      const alone = await plan(t, [...args, ...without]);
+      assert.deepEqual([alone.before, alone.directives.dependency], [undefined, undefined], `${without}`);
+    }
+    const saga = await plan(t, ["--cluster", "saga", ...years, "--mem-per-cpu", "3G"]);
+    assert.equal(saga.before, undefined);
+  });
+
   test("a proxy's password is not made part of a job's command line", async (t) => {
     const args = ["submit", "--cluster", "betzy", ...years, "--root", tempFolder(t), "--dry-run"];
     const { code, stdout, stderr } = await command("cluster", [...args, "--proxy", "http://me:s3cr3t@proxy:3128"]);

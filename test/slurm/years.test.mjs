@@ -32,6 +32,23 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     for (const year of YEARS) assert.ok(existsSync(join(root, "logs", `year_${year}.out`)));
   });
 
+  test("what the years share is made by a job of its own, on one node, before four nodes are taken", async () => {
+    const root = cluster.newRoot("prepared");
+    const job = await cluster.submit(root, "2016-2018", [], { prepare: true });
+    const { JobState } = await cluster.ended(job);
+    const output = cluster.outputOf(root, job);
+    assert.equal(JobState, "COMPLETED", output);
+    await cluster.assertAllDone(root, [2016, 2017, 2018]);
+    const [log] = readdirSync(join(root, "logs")).filter((name) => /^fields-prepare_\d+\.out$/.test(name));
+    const first = await cluster.slurm.job(/_(\d+)\./.exec(log)[1]);
+    assert.deepEqual([first.JobState, first.NumNodes, first.Partition], ["COMPLETED", "1", "preproc"]);
+    const { StartTime } = await cluster.slurm.job(job);
+    assert.ok(new Date(StartTime) >= new Date(first.EndTime), `${StartTime} ${first.EndTime}`);
+    assert.match(readFileSync(join(root, "logs", log), "utf8"), /base of all years/);
+    const made = [2016, 2017, 2018].flatMap((year) => logLines(root, year)).map(({ msg }) => msg);
+    assert.ok(!made.some((msg) => /tiles of all zooms|fields tiled/.test(msg)), "no year had to tile the fields");
+  });
+
   test("the environment's web proxy holds on the nodes", async (t) => {
     const root = cluster.newRoot("proxy");
     const rasters = await startFolderServer(cluster.source);

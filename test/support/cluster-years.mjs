@@ -25,9 +25,10 @@ export async function startClusterYears(years) {
     slurm,
     source: world.source,
     newRoot: (name) => newRoot(world, name),
-    /** `node dist/cluster.js submit`; the job's id. */
-    async submit(root, list, args = [], { cluster: name = "betzy", env = {} } = {}) {
+    /** `node dist/cluster.js submit`; the job's id. Unless told, what the years share is made by them. */
+    async submit(root, list, args = [], { cluster: name = "betzy", env = {}, prepare = false } = {}) {
       const own = ["submit", ...profiles[name], "--years", list, ...options(root), ...args];
+      if (!prepare) own.push("--no-prepare");
       const run = await command("cluster", own, { env: { ...slurm.env, ...env }, cwd: world.folder });
       assert.equal(run.code, 0, run.stderr);
       return run.stdout.trim();
