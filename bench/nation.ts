@@ -79,8 +79,12 @@ async function run(args: Arguments, ctx: Context): Promise<NationResults> {
   const data = resolve(PROJECT, text(args, "data", "work/bench"));
   const national = args.own.national === true;
   const world = await openNation(join(data, `nation-${fields}-${like}${national ? "-national" : ""}`), ctx, [
-    ...["--fields", String(fields), "--years", years.join(","), "--seed", String(seed)],
-    ...["--shapes", "csb", "--like", like, ...(national ? ["--national"] : [])],
+    `--fields=${fields}`,
+    `--years=${years.join(",")}`,
+    `--seed=${seed}`,
+    "--shapes=csb",
+    `--like=${like}`,
+    ...(national ? ["--national"] : []),
   ]);
   const nation = new Nation(join(data, `nation-run-${fields}`), world, ctx);
   rmSync(nation.root, { recursive: true, force: true });
