@@ -5,6 +5,7 @@ import { main } from "../dist/cli/main.js";
 import { predictBetzy } from "./betzy.js";
 import { peersChart, scalingChart } from "./chart.js";
 import { markdownOf } from "./markdown.js";
+import type { NationResults } from "./nation-results.js";
 import { type BenchOptions, COMMAND, readBenchOptions } from "./options.js";
 import type { Results } from "./results.js";
 import { runSuite } from "./suite.js";
@@ -13,7 +14,7 @@ await main(COMMAND, async (args, ctx) => {
   const options = readBenchOptions(args);
   if (options.from !== undefined) {
     const results = JSON.parse(readFileSync(options.from, "utf8")) as Results;
-    process.stdout.write(`${predictBetzy(results, options.coreSpeed).join("\n")}\n`);
+    process.stdout.write(`${predictBetzy(results, options.coreSpeed, nationOf(options)).join("\n")}\n`);
     return undefined;
   }
   const results = await runSuite(options, ctx);
@@ -21,6 +22,10 @@ await main(COMMAND, async (args, ctx) => {
   process.stdout.write(`${page}\n${files.join("\n")}\n`);
   return undefined;
 });
+
+function nationOf({ nation }: BenchOptions): NationResults | undefined {
+  return nation === undefined ? undefined : (JSON.parse(readFileSync(nation, "utf8")) as NationResults);
+}
 
 /** Paths tell nothing to whom the results are shown: they are given from where the suite was started. */
 function withoutPlace(key: string, value: unknown): unknown {
@@ -35,7 +40,8 @@ function writeResults(results: Results, options: BenchOptions): { page: string; 
     [`${stem}-peers.png`, peersChart(results)],
   ];
   const drawn = charts.flatMap(([name, png]) => (png ? [[name, png] as const] : []));
-  const prediction = options.model === "betzy" ? predictBetzy(results, options.coreSpeed).join("\n") : "";
+  const prediction =
+    options.model === "betzy" ? predictBetzy(results, options.coreSpeed, nationOf(options)).join("\n") : "";
   const page = markdownOf(
     results,
     drawn.map(([name]) => name),

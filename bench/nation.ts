@@ -12,8 +12,9 @@ import type { Context } from "../dist/pipeline/context.js";
 import { PipelineError } from "../dist/pipeline/errors.js";
 import type { SampleResult } from "../dist/sample/make-sample.js";
 import { DiskWatch } from "./disk-watch.js";
-import { describeMachine, type Machine } from "./machine.js";
-import { measure, type Usage } from "./measured.js";
+import { describeMachine } from "./machine.js";
+import { measure } from "./measured.js";
+import type { NationResults, StageRun } from "./nation-results.js";
 import { PROJECT } from "./options.js";
 import { openRasterio } from "./peers.js";
 import { compareWithTruth, type TruthReport } from "./truth.js";
@@ -38,29 +39,6 @@ const COMMAND: Command = {
   },
   examples: ["npm run bench:nation -- --fields 50000 --years 2018-2020", "npm run bench:nation"],
 };
-
-/** One command of the run, or what it took until it was killed. */
-interface StageRun extends Usage {
-  readonly stage: string;
-  readonly year?: number;
-  readonly killed: boolean;
-}
-
-export interface NationResults {
-  readonly machine: Machine;
-  readonly date: string;
-  readonly fields: number;
-  readonly years: readonly number[];
-  readonly like: string;
-  readonly raster: { readonly width: number; readonly height: number };
-  readonly stages: readonly StageRun[];
-  /** All stages together, the killed ones too. */
-  readonly total: Usage;
-  /** Most bytes on disk at any time: of the run alone, and of the world that it reads. */
-  readonly disk: { readonly run: number; readonly world: number };
-  readonly checks: readonly string[];
-  readonly truth: readonly TruthReport[];
-}
 
 function text({ own }: Arguments, name: string, standard: string): string {
   return (own[name] as string | undefined) ?? standard;

@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly exactextract: string | undefined;
   readonly python: string;
   readonly model: "betzy" | undefined;
+  /** Results of bench:nation to predict the tiles from. */
+  readonly nation: string | undefined;
   /** Results to predict from, instead of measuring. */
   readonly from: string | undefined;
   /** Speed of a Betzy core, this machine's being 1. */
@@ -57,6 +59,7 @@ export const COMMAND: Command = {
     exactextract: { type: "string", help: "exactextract's program, to be timed as well" },
     python: { type: "string", help: "a Python that has rasterio; left out where it has none [/usr/bin/python3]" },
     model: { type: "string", help: "betzy: predict the stages of 29.1 M fields x 15 years on 1 and 4 nodes" },
+    nation: { type: "string", help: "with --model: results of bench:nation, for the tiles" },
     from: { type: "string", help: "with --model: predict from this results file and measure nothing" },
     "core-speed": { type: "string", help: "with --model: speed of one of its cores, this machine's being 1 [0.6]" },
     data: { type: "string", help: "folder of the made-up worlds, kept between runs [work/bench]" },
@@ -93,6 +96,7 @@ export function readBenchOptions({ own, positionals }: Arguments): BenchOptions 
     exactextract: text("exactextract"),
     python: text("python") ?? "/usr/bin/python3",
     model,
+    nation: text("nation"),
     from: text("from"),
     coreSpeed: positive("core-speed", text("core-speed"), 0.6),
     data,

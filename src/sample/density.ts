@@ -77,10 +77,12 @@ function evenSquare(sections: number, limits: SpreadOptions["limits"]): SpreadPl
 
 /** Whether a section is farmed at all. */
 export function isFarmed(spreading: Spreading | undefined, seed: number, sx: number, sy: number): boolean {
-  if (spreading === undefined) return true;
-  const { like, factor, columns, rows } = spreading;
-  const share = factor * densityAt(like, (sx + 0.5) / columns, (sy + 0.5) / rows);
-  return hash(seed, sx, sy, PURPOSE) / 2 ** 32 < share;
+  return spreading === undefined || hash(seed, sx, sy, PURPOSE) / 2 ** 32 < farmedShare(spreading, sx, sy);
+}
+
+/** Share of the sections around a place that is farmed. */
+export function farmedShare({ like, factor, columns, rows }: Spreading, sx: number, sy: number): number {
+  return Math.min(1, factor * densityAt(like, (sx + 0.5) / columns, (sy + 0.5) / rows));
 }
 
 function densityAt(like: Spread, x: number, y: number): number {
