@@ -9,7 +9,7 @@ import { lookupFingerprint } from "../lookup/build-lookup.js";
 import type { Json } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { readRecord, type StepRecord } from "../pipeline/record.js";
-import { baseInputs, baseName } from "../tiles/base.js";
+import { baseInputs, baseName } from "../tiles/base-inputs.js";
 import { fieldsFingerprint } from "../zones/build-zones.js";
 import type { PixelOptions } from "../zones/pixel-rule.js";
 

@@ -87,12 +87,9 @@ export async function checkDirtyShare(
   maxShare: number,
   batch: number,
 ): Promise<void> {
-  const dirty = new Set(rows.map(({ row }) => row)).size;
-  if (dirty === 0 || dirty <= maxShare * fields.rows) return;
-  const first = rows.slice(0, 5);
-  const { idsOfRows } = await import("./row-ids.js");
   if (dirty.rowCount === 0 || dirty.rowCount <= maxShare * fields.rows) return;
   const first = dirty.slice(0, 5);
+  const { idsOfRows } = await import("./row-ids.js");
   const ids = await idsOfRows(
     fields,
     first.map(({ row }) => row),
@@ -118,12 +115,7 @@ export async function writeDirtyRows(
   batch: number,
   atOnce: number = WRITTEN_ROWS,
 ): Promise<void> {
-  const unique = [...new Set(rows.map(({ row }) => row))];
   const { idsOfRows } = await import("./row-ids.js");
-  const ids = await idsOfRows(fields, unique, batch);
-  const idOf = new Map(unique.map((row, i) => [row, ids[i]]));
-  const lines = rows.map(({ row, problem }) => `${row},${csvCell(String(idOf.get(row) ?? ""))},${problem}\n`);
-  writeFileSync(path, `${DIRTY_HEADER}${lines.join("")}`);
   writeFileSync(path, DIRTY_HEADER);
   for (let from = 0; from < dirty.length; from += atOnce) {
     const rows = dirty.slice(from, Math.min(dirty.length, from + atOnce));

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
+import { fingerprint, type Json } from "../pipeline/fingerprint.js";
 import type { InputFiles } from "../pipeline/input-files.js";
 
 /** Everything that a base depends on. */
@@ -19,4 +20,9 @@ export function baseInputs(layout: Layout, options: Options, files: InputFiles) 
     maxZoom,
     tiler,
   };
+}
+
+/** The name under `data/base/` of what is made from these inputs. */
+export function baseName(region: string, inputs: Json): string {
+  return `${region}_${fingerprint(inputs).slice(0, 12)}`;
 }

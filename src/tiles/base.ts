@@ -14,12 +14,12 @@ import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { ensureStep } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { fingerprint, type Json } from "../pipeline/fingerprint.js";
+import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
 import { auditArchive, type LeftOut } from "./audit.js";
-import { baseInputs } from "./base-inputs.js";
+import { baseInputs, baseName } from "./base-inputs.js";
 import { exportBaseTiles } from "./export-base-tiles.js";
 import { tileNatively } from "./native-tiler.js";
 import { precompressArchive, RECORD_VERSION } from "./precompress.js";
@@ -64,29 +64,6 @@ export interface Base {
   readonly tilestats: Tilestats | undefined;
   /** Take it for invalid, so that the next run makes it again; undefined for a file of the user's. */
   forget?(): void;
-}
-
-/** Everything that a base depends on. */
-export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
-  const { idColumn, geometryColumn, areaColumn, areaUnit, fieldsCrs, minZoom, maxZoom, tiler } = options;
-  const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
-  return {
-    raw: digest(layout.fieldsRaw),
-    clean: digest(layout.fieldsClean),
-    idColumn: idColumn ?? null,
-    geometryColumn: geometryColumn ?? null,
-    areaColumn: areaColumn ?? null,
-    areaUnit: areaUnit ?? null,
-    fieldsCrs: fieldsCrs ?? null,
-    minZoom,
-    maxZoom,
-    tiler,
-  };
-}
-
-/** The name under `data/base/` of what is made from these inputs. */
-export function baseName(region: string, inputs: Json): string {
-  return `${region}_${fingerprint(inputs).slice(0, 12)}`;
 }
 
 /**

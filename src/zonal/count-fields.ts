@@ -1,5 +1,5 @@
 import type { Run } from "../config/run.js";
-import { checkDirtyShare, countProblems, type DirtyRow, dirtyRows, writeDirtyRows } from "../fields/dirty.js";
+import { checkDirtyShare, DirtyRows, writeDirtyRows } from "../fields/dirty.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { includeColumns, includedNames } from "../fields/included.js";
 import { nativeKernel } from "../kernel/native.js";
@@ -111,7 +111,7 @@ async function countFitting(
     if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
     facts.push(factsOf(status.length, table, dirty));
   }
-  if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, { ...countProblems(dirty) });
+  if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, dirty.counts());
   return facts;
 }
 
@@ -120,7 +120,7 @@ export interface Counts {
   readonly answers: readonly Answers[];
   /** FIELD_STATUS code per row. */
   readonly status: Uint8Array;
-  readonly dirty: readonly DirtyRow[];
+  readonly dirty: DirtyRows;
 }
 
 /**
@@ -136,7 +136,7 @@ export async function countRasters(
   { options, pool, ctx }: Omit<Run, "layout">,
 ): Promise<Counts> {
   const status = await zones.readStatus();
-  const dirty = dirtyRows(status, await zones.readDuplicates());
+  const dirty = new DirtyRows(status, await zones.readDuplicates());
   await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
   const placed = rasters.map((raster) => {
     const shift = fitRaster(zones.header, raster.grid);
@@ -152,9 +152,9 @@ export async function countRasters(
   return { status, dirty, answers: await scanRasters(placed, zones, rule, pool(), ctx) };
 }
 
-function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirty: readonly DirtyRow[]): ZonalFacts {
-  const dirtyCount = new Set(dirty.map(({ row }) => row)).size;
-  return { rows, answered, unanswered, dirty: countProblems(dirty), dirtyRows: dirtyCount, validPixels: valid };
+function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirty: DirtyRows): ZonalFacts {
+  const { rowCount } = dirty;
+  return { rows, answered, unanswered, dirty: dirty.counts(), dirtyRows: rowCount, validPixels: valid };
 }
 
 /** Fields that all lie elsewhere are a CRS mistake, not an answer. */
