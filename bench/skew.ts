@@ -75,7 +75,7 @@ export function nationalPieces({ fields, width, height, pixelsPerField }: SkewOp
   return [
     windows("windows of a raster of tiles of 512", { width: 512, height: 512 }),
     windows("windows of a raster of strips", { width, height: 1 }),
-    { name: "row groups of a zonal table", costs: new Array<number>(groups).fill(1) },
+    { name: "row groups of a zonal table", costs: Array.from({ length: groups }, () => 1) },
     { name: "buckets of the tiler (tiles of zoom 8)", costs: buckets(cells) },
   ];
 }
