@@ -96,7 +96,7 @@ function fieldCells(fields: number, width: number, height: number): { x: number;
   return cells;
 }
 
-/** Fields of each tile of zoom 8 that has any, row by row. */
+/** Fields of each tile of zoom 8 that has any, the largest first, as the tiler takes them. */
 function buckets(cells: readonly { x: number; y: number; count: number }[]): number[] {
   const byTile = new Map<number, number>();
   const lngLat = new Float64Array(2);
@@ -107,5 +107,5 @@ function buckets(cells: readonly { x: number; y: number; count: number }[]): num
     const row = Math.floor((0.5 - Math.asinh(Math.tan((lat * Math.PI) / 180)) / (2 * Math.PI)) * 256);
     byTile.set(row * 256 + column, (byTile.get(row * 256 + column) ?? 0) + count);
   }
-  return [...byTile].sort(([a], [b]) => a - b).map(([, count]) => count);
+  return [...byTile.values()].sort((a, b) => b - a);
 }

@@ -13,7 +13,7 @@ import { planProjection } from "../fields/projection.js";
 import type { FieldSlice } from "../fields/reader.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 import type { BucketChunks, CellPlan, ShapeCounts, TilePlan } from "../kernel/tiler.js";
-import { mapOrdered } from "../parallel/map-ordered.js";
+import { forEachBounded, mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError, type Where } from "../pipeline/errors.js";
@@ -223,20 +223,28 @@ async function tileBuckets(
     unsolved: 0,
   };
   let [done, largest, largestZoom] = [0, 0, 0];
+  // The largest first, in any order: regions differ, and many workers would wait for a full one that comes late. What
+  // came of them is put together in their own order.
+  const made: Awaited<ReturnType<typeof make>>[] = [];
+  const sizes = buckets.map(({ bytes }) => bytes.reduce((sum, n) => sum + n, 0));
+  const order = [...buckets.keys()].sort((a, b) => (sizes[b] as number) - (sizes[a] as number) || a - b);
   const progress = ctx.progress.start("regions tiled", buckets.length);
   try {
-    for await (const made of mapOrdered(buckets, pool.threads + AHEAD, make)) {
+    await forEachBounded(order, pool.threads + AHEAD, async (i) => {
       ctx.signal.throwIfAborted();
-      for (const part of made.zooms) {
-        zooms[part.zoom - minZoom]?.parts.push(part);
-        if (part.largest > largest) [largest, largestZoom] = [part.largest, part.zoom];
-      }
-      if (made.summary.bytes > 0) cells.set(made.tile, made.summary);
-      for (const key of Object.keys(shapes) as (keyof ShapeCounts)[]) shapes[key] += made.shapes[key];
+      made[i] = await make(buckets[i] as Bucket);
       progress.update(++done);
-    }
+    });
   } finally {
     progress.end();
+  }
+  for (const { tile, zooms: parts, summary, shapes: counts } of made) {
+    for (const part of parts) {
+      zooms[part.zoom - minZoom]?.parts.push(part);
+      if (part.largest > largest) [largest, largestZoom] = [part.largest, part.zoom];
+    }
+    if (summary.bytes > 0) cells.set(tile, summary);
+    for (const key of Object.keys(shapes) as (keyof ShapeCounts)[]) shapes[key] += counts[key];
   }
   await mergeUpwards(cells, zooms, summaries, { minZoom, rows: hectares.length, ...store }, pool, ctx);
   rmSync(summaries.path);
