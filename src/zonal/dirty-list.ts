@@ -4,7 +4,6 @@ import { DIRTY_HEADER } from "../fields/dirty.js";
 import { firstBytes } from "../pipeline/input-file.js";
 import { publishFile } from "../pipeline/output.js";
 import type { Origin } from "../pipeline/output-origin.js";
-import { firstBytes } from "../raster/raster-file.js";
 
 /** The side file that lists dirty rows, next to the zonal table. */
 export function dirtyPath(table: string): string {
@@ -20,6 +19,5 @@ export function publishDirtyRows(out: string, scratch: string): void {
 
 /** Who made a list of dirty rows, by its first line. */
 export function dirtyOrigin(path: string): Origin {
-  // The list may be longer than the longest text.
   return firstBytes(path, DIRTY_HEADER.length).toString("latin1") === DIRTY_HEADER ? "ours" : "other";
 }
