@@ -1,8 +1,8 @@
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { isLngLat } from "./crs-identifier.js";
 import type { FieldsFile } from "./fields-file.js";
-import { crsName, pointProjection, spatialReference } from "./projection.js";
 import type { FieldSlice } from "./reader.js";
 import { sampleVertices } from "./tasks.js";
 
@@ -29,8 +29,10 @@ export async function checkCrs(
   });
   const points = Array.from({ length: vertices.length / 2 }, (_, i) => [vertices[2 * i], vertices[2 * i + 1]] as Point);
   if (points.length === 0) return;
+  if (isLngLat(crs) && 2 * points.filter(isDegrees).length >= points.length) return;
+  const { crsName, pointProjection, spatialReference } = await import("./projection.js");
   const isGeographic = spatialReference(crs).isGeographic();
-  const hasPlace = isGeographic ? isDegrees : placeIn(crs);
+  const hasPlace = isGeographic ? isDegrees : placeIn(pointProjection(crs));
   const coordinates = `x ${range(points, 0)}, y ${range(points, 1)}`;
   if (2 * points.filter(hasPlace).length < points.length) {
     throw new PipelineError("input", "The CRS of the fields does not fit their coordinates", {
@@ -53,8 +55,7 @@ function isDegrees([x, y]: Point): boolean {
   return Math.abs(x) <= MAX_LNG && Math.abs(y) <= MAX_LAT;
 }
 
-function placeIn(crs: string): (point: Point) => boolean {
-  const { back } = pointProjection(crs);
+function placeIn({ back }: { readonly back: (point: Point) => readonly number[] }): (point: Point) => boolean {
   return (point) => {
     try {
       return back(point).every(Number.isFinite);

@@ -11,7 +11,6 @@ import { openParquet, type ParquetShape } from "../table/parquet-file.js";
 import { planFields } from "./field-plan.js";
 import { type FieldsFile, findColumn, ID_NAMES, usualColumn } from "./fields-file.js";
 import { type IdRows, type Joined, joinColumn, numberReader } from "./join.js";
-import { planProjection, spatialReference } from "./projection.js";
 import { readFields } from "./reader.js";
 import { streamColumns } from "./stream-column.js";
 import { areasOf } from "./tasks.js";
@@ -126,6 +125,7 @@ const HECTARE_M2 = 10_000;
 export async function computeAreas(fields: FieldsFile, batch: number, pool: Pool, ctx: Context): Promise<Joined> {
   const { path, idColumn, geometryColumn, crs } = fields;
   const values = new Float32Array(new SharedArrayBuffer(4 * fields.rows));
+  const { planProjection, spatialReference } = await import("./projection.js");
   const source = spatialReference(crs);
   const degrees = source.isGeographic() ? source : source.cloneGeogCS();
   const ellipsoid = ellipsoidOf(degrees);

@@ -2,6 +2,7 @@ import gdal from "gdal-async";
 import { type AlbersParameters, albersConstants } from "../kernel/albers.js";
 import { type AlbersConstants, STATUS_OK, type WkbColumn } from "../kernel/geometry.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { crsIdentifier } from "./crs-identifier.js";
 import { Polygons, readWkb, writeWkb } from "./wkb.js";
 
 // Coordinates are x first, whatever order of axes a CRS has by itself: as GeoParquet demands and GeoPandas has it.
@@ -47,22 +48,10 @@ export function sameCrs(a: string, b: string): boolean {
 
 export function spatialReference(crs: string): gdal.SpatialReference {
   try {
-    return gdal.SpatialReference.fromUserInput(identifier(crs) ?? crs);
+    return gdal.SpatialReference.fromUserInput(crsIdentifier(crs) ?? crs);
   } catch (cause) {
     throw new PipelineError("input", "CRS is not known", { crs: crsName(crs) }, { cause });
   }
-}
-
-interface Projjson {
-  readonly authority?: string;
-  readonly code?: string | number;
-}
-
-/** `OGC:CRS84` of PROJJSON that is cut down to type, name and id, as some writers have it; PROJ wants it whole. */
-function identifier(crs: string): string | undefined {
-  if (!crs.startsWith("{")) return undefined;
-  const { id, datum, datum_ensemble, conversion } = JSON.parse(crs) as Readonly<Record<string, Projjson | undefined>>;
-  return id && !datum && !datum_ensemble && !conversion ? `${id.authority}:${id.code}` : undefined;
 }
 
 type ProjDefinition = ReadonlyMap<string, string>;

@@ -25,7 +25,6 @@ import { tileNatively } from "./native-tiler.js";
 import { precompressArchive, RECORD_VERSION } from "./precompress.js";
 import { checkBaseTiles } from "./rewrite-check.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
-import { tileFields } from "./tile-fields.js";
 
 /** What a base knows of itself; kept in its metadata, so that the file alone will do. */
 export type BaseFacts = {
@@ -184,7 +183,7 @@ function baseStep(
       const tiled =
         options.tiler === "native"
           ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, recordOptions, pool(), ctx)
-          : await tileFields(fields, attributes, partial, "base", { ...run, ctx });
+          : await (await import("./tile-fields.js")).tileFields(fields, attributes, partial, "base", { ...run, ctx });
       const audit = tiled.audit ?? (await auditArchive(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx));
       if (audit.thin > 0)
         ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {

@@ -7,9 +7,10 @@ import type { Metadata } from "../archive/metadata.js";
 import { Archive } from "../archive/reader.js";
 import { tileId, tileName, tileOf } from "../archive/tile-id.js";
 import { ArchiveWriter } from "../archive/writer.js";
+import { isLngLat } from "../fields/crs-identifier.js";
 import { planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
-import { planProjection } from "../fields/projection.js";
+import type { Projection } from "../fields/projection.js";
 import type { FieldSlice } from "../fields/reader.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 import type { BucketChunks, CellPlan, ShapeCounts, TilePlan } from "../kernel/tiler.js";
@@ -121,7 +122,7 @@ async function spillFields(
   ctx: Context,
 ) {
   const { path, idColumn, geometryColumn } = fields;
-  const projection = planProjection(fields.crs, "OGC:CRS84");
+  const projection = await projectionOf(fields.crs);
   const task = { path, idColumn, geometryColumn, withIds: fieldId, zooms: { minZoom, maxZoom }, file: file.shared };
   const spill = async (slice: FieldSlice): Promise<{ slice: FieldSlice; chunks: SpilledChunks }> => {
     try {
@@ -171,6 +172,12 @@ async function spillFields(
   }
   const ordered = [...buckets.values()].sort((a, b) => a.tile - b.tile);
   return { buckets: ordered, status, bounds: ordered.length === 0 ? undefined : boundsOf(box) };
+}
+
+async function projectionOf(crs: string): Promise<Projection> {
+  if (isLngLat(crs)) return { kind: "same" };
+  const { planProjection } = await import("../fields/projection.js");
+  return planProjection(crs, "OGC:CRS84");
 }
 
 /** The tiles of one zoom: a scratch file, and pieces of it in the order of ids. */

@@ -15,7 +15,6 @@ import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
 import { checkSample } from "./rewrite-check.js";
 import type { PassMember } from "./rewrite-pass.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
-import { tileFields } from "./tile-fields.js";
 
 /** What an archive holds, and what of the inputs did not get into it. */
 export type TilesFacts = {
@@ -149,6 +148,7 @@ export async function tileYear(zonal: YearTable, inputs: Inputs, partial: string
     crop: crop.values.buffer as SharedArrayBuffer,
     choice: { fieldId: idType !== null, cropName: cropNames },
   };
+  const { tileFields } = await import("./tile-fields.js");
   const tiled = await tileFields(fields, attributes, partial, zonal.year, run);
   const { codes, withoutCrop } = indexed(crop.values, zonal.path);
   const metadata = archiveMetadata({

@@ -65,6 +65,22 @@ size_t run_lengths(const uint8_t* lengths, size_t count, MetaSymbol* out) {
   return static_cast<size_t>(out - begin);
 }
 
+// Sorts `count << 16 | symbol` that come by ascending symbols, a byte of the counts at a time.
+void sort_by_count(uint64_t* leaves, size_t n) {
+  std::array<uint64_t, kLitLenSymbols> other;
+  uint64_t all = 0;
+  for (size_t i = 0; i < n; i++) all |= leaves[i];
+  uint64_t *from = leaves, *to = other.data();
+  for (int shift = 16; shift < 48 && all >> shift != 0; shift += 8) {
+    std::array<uint16_t, 257> place{};
+    for (size_t i = 0; i < n; i++) place[(from[i] >> shift & 255) + 1]++;
+    for (size_t d = 0; d < 256; d++) place[d + 1] = static_cast<uint16_t>(place[d + 1] + place[d]);
+    for (size_t i = 0; i < n; i++) to[place[from[i] >> shift & 255]++] = from[i];
+    std::swap(from, to);
+  }
+  if (from != leaves) std::copy_n(from, n, leaves);
+}
+
 // n log2 n, from a table where n is small.
 double weighted_log(uint32_t n) {
   static const std::array<double, 1024> table = [] {
@@ -113,7 +129,7 @@ void code_lengths(const uint32_t* counts, size_t symbols, uint32_t longest, uint
     lengths[leaves[0] & 0xffff] = 1;
     return;
   }
-  std::sort(leaves.begin(), leaves.begin() + n);
+  sort_by_count(leaves.data(), n);
   // Leaves and the nodes made of them are both ascending: two queues.
   std::array<uint32_t, kLitLenSymbols> weight;
   std::array<uint16_t, 2 * kLitLenSymbols> parent, depth;

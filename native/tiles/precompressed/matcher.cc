@@ -10,6 +10,8 @@ constexpr uint32_t kHash3Bits = 14, kHash4Bits = 15;
 constexpr uint32_t kWindowMask = kMaxDistance - 1;
 // Earlier places with the same four bytes that are looked at; and where the place before has a fair match already.
 constexpr uint32_t kTries = 12, kLazyTries = 6;
+// After so many places without a match in a run, every other place is passed over.
+constexpr uint32_t kPatience = 16;
 // A match of so many bytes ends the search.
 constexpr uint32_t kLongEnough = 64;
 // Three bytes from farther away than this cost more than as literals.
@@ -110,15 +112,20 @@ void Matcher::cut(uint32_t from, uint32_t to, std::vector<Token>& out, SymbolCou
     out.push_back(text_[place]);
   };
   const uint32_t last = to < kMinMatch ? 0 : to - kMinMatch + 1;
-  uint32_t place = from;
+  uint32_t place = from, failed = 0;
   while (place < last) {
     Match match = find(place, kMinMatch - 1, kTries);
     // All places before this one are in the tables.
     uint32_t known = place + 1;
     if (match.length == 0) {
       literal(place++);
+      if (++failed >= kPatience && place < last) {
+        insert(place);
+        literal(place++);
+      }
       continue;
     }
+    failed = 0;
     // A better match that begins one byte later is taken instead.
     while (match.length < kLongEnough && known < last) {
       const Match later = find(known++, match.length - 1, kLazyTries);
