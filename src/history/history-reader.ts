@@ -7,8 +7,8 @@ import { ParquetDecoder } from "../table/parquet-decoder.js";
 import { openParquet, type ParquetShape } from "../table/parquet-file.js";
 import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";
 
-/** Row groups kept decoded; one is about 2 MB. */
-const KEPT_GROUPS = 8;
+/** Row groups kept decoded; one is about 2 MB. A county of a million fields has some twenty. */
+const KEPT_GROUPS = 32;
 
 /** A field's crop in one year. */
 export interface YearCrop {
@@ -29,6 +29,14 @@ export interface FieldHistory {
   readonly areaHa: number | null;
   /** Every year of the history, ascending. */
   readonly crops: readonly YearCrop[];
+}
+
+/** Crops of many fields: for each code, null for no crop, fields and hectares in the order of the header's years. */
+export interface CropSums {
+  readonly fields: number;
+  /** Fields whose area is not known: their hectares are in no sum. */
+  readonly withoutArea: number;
+  readonly sums: ReadonlyMap<number | null, { readonly fields: Float64Array; readonly hectares: Float64Array }>;
 }
 
 /**
@@ -94,6 +102,46 @@ export class HistoryReader {
         share: number(shareColumn(year)),
       })),
     };
+  }
+
+  /**
+   * Crops of many fields by year.
+   *
+   * @param rows  ascending; those of one row group are read together.
+   */
+  async sumCrops(rows: Uint32Array): Promise<CropSums> {
+    const { years } = this.header;
+    const sums = new Map<number | null, { fields: Float64Array; hectares: Float64Array }>();
+    let withoutArea = 0;
+    for (let from = 0; from < rows.length; ) {
+      const group = this.#groupOf(rows[from] as number);
+      const [start, end] = [this.#starts[group] as number, this.#starts[group + 1] as number];
+      let to = from;
+      while (to < rows.length && (rows[to] as number) < end) to++;
+      const table = await this.#group(group);
+      const areas = columnData(table, "area_ha");
+      const hectares = Float64Array.from(rows.subarray(from, to), (row) =>
+        areas.getValid(row - start) ? (areas.values[row - start] as number) : Number.NaN,
+      );
+      for (const area of hectares) if (Number.isNaN(area)) withoutArea++;
+      for (const [i, year] of years.entries()) {
+        const codes = columnData(table, cropColumn(year));
+        for (let at = from; at < to; at++) {
+          const row = (rows[at] as number) - start;
+          const code = codes.getValid(row) ? (codes.values[row] as number) : null;
+          let sum = sums.get(code);
+          if (sum === undefined) {
+            sum = { fields: new Float64Array(years.length), hectares: new Float64Array(years.length) };
+            sums.set(code, sum);
+          }
+          const area = hectares[at - from] as number;
+          sum.fields[i] = (sum.fields[i] as number) + 1;
+          if (!Number.isNaN(area)) sum.hectares[i] = (sum.hectares[i] as number) + area;
+        }
+      }
+      from = to;
+    }
+    return { fields: rows.length, withoutArea, sums };
   }
 
   close(): void {

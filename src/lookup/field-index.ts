@@ -2,6 +2,7 @@ import type { FieldId } from "../fields/field-id.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import { PipelineError } from "../pipeline/errors.js";
+import { Area, type Rings } from "./area.js";
 import { sideOf } from "./contains.js";
 import { type Coordinates, coordinatesOf, type LngLat, metresPerDegree } from "./coordinates.js";
 import { type FieldRow, FieldRows } from "./field-rows.js";
@@ -59,6 +60,18 @@ export class FieldIndex {
       if (side !== "outside") found.push(this.#describe(row, side === "edge"));
     }
     return found;
+  }
+
+  /**
+   * Rows of all fields whose middle, that of their box, lies in an area; ascending. No polygon is read.
+   *
+   * @param rings  degrees; an edge is straight in the fields' own coordinates.
+   */
+  async rowsIn(rings: Rings): Promise<Uint32Array> {
+    const area = new Area(rings.map((ring) => ring.map((point) => this.coordinates.toFields(point))));
+    const tree = await this.lookup.tree();
+    const rows = tree.search(...area.bounds, (_, x0, y0, x1, y1) => area.contains((x0 + x1) / 2, (y0 + y1) / 2));
+    return Uint32Array.from(rows).sort();
   }
 
   /** Rows with this id, ascending; more than one only in dirty data. */

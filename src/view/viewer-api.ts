@@ -8,6 +8,8 @@ export interface ViewerYears {
   /** Those that are listed, ascending. */
   readonly years: readonly ViewerYear[];
   readonly legend: readonly LegendEntry[];
+  /** Fields can be found by id, and areas asked for: the server has the fields themselves and their history. */
+  readonly asks: boolean;
   /** Tag of the files behind `api/areas` and `api/fields/`; null where there is no history. */
   readonly history: string | null;
 }
@@ -73,4 +75,41 @@ export interface ViewerFieldYear {
   readonly code: number | null;
   /** Percent of the field's pixels that are of this crop; null where not known. */
   readonly share: number | null;
+}
+
+/** A state or county of the United States. */
+export interface ViewerPlace {
+  /** FIPS code: two digits for a state, five for a county. */
+  readonly id: string;
+  /** `Kansas`, `Riley County, Kansas` */
+  readonly name: string;
+  /** west, south, east, north in degrees. */
+  readonly bounds: readonly [number, number, number, number];
+}
+
+/** `api/find/ID.json`: fields with this id; more than one only in dirty data. */
+export interface ViewerFound {
+  readonly fields: readonly {
+    readonly row: number;
+    readonly bounds: readonly [number, number, number, number] | null;
+  }[];
+}
+
+/** `api/ask/AREA.json`: crops of all fields whose middle lies in an area. */
+export interface ViewerAnswer {
+  readonly name: string;
+  /** Of the area, in degrees: rings of longitude and latitude. */
+  readonly rings: readonly (readonly (readonly [number, number])[])[];
+  readonly fields: number;
+  /** Fields whose area is not known: they are counted, and in no sum of hectares. */
+  readonly withoutArea: number;
+  readonly years: readonly number[];
+  /** Largest first, over all years; the code is null for fields without a crop. */
+  readonly crops: readonly {
+    readonly code: number | null;
+    readonly name: string;
+    /** In the order of the years. */
+    readonly hectares: readonly number[];
+    readonly fields: readonly number[];
+  }[];
 }

@@ -15,7 +15,7 @@ export function browserMissing() {
   return PROGRAM === undefined ? "chromium is not installed (containers/setup.sh --test)" : false;
 }
 
-/** @returns {open(url, options), close()}; open resolves to a page that keeps what it complains of in `complaints`. */
+/** @returns {open(url, options), close()}; with `names` states and counties are drawn; open resolves to a page that keeps what it complains of in `complaints`. */
 export async function startBrowser(args = []) {
   const webgl = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
   // It writes to HOME whatever its profile.
@@ -25,7 +25,7 @@ export async function startBrowser(args = []) {
     env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
     args: ["--no-sandbox", ...(args.length > 0 ? args : webgl)],
   });
-  const open = async (url, { width = 1040, height = 660, ...options } = {}) => {
+  const open = async (url, { width = 1040, height = 660, names = false, ...options } = {}) => {
     const context = await browser.newContext({
       viewport: { width, height },
       reducedMotion: "reduce",
@@ -34,6 +34,8 @@ export async function startBrowser(args = []) {
     });
     // On a machine that is busy with other tests a map takes its time.
     context.setDefaultTimeout(LIMIT_MS);
+    // Lines and names lie over the fields' colors, which most tests look at.
+    if (!names) await context.addInitScript(() => localStorage.setItem("names", "off"));
     const page = await context.newPage();
     const complaints = [];
     const { origin } = new URL(url);

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveOptions } from "../../dist/config/config.js";
+import { FieldFinder } from "../../dist/view/server/field-finder.js";
 import { FieldHistory } from "../../dist/view/server/field-history.js";
 import { openStore } from "../../dist/view/server/open-store.js";
 import { Publication } from "../../dist/view/server/publication.js";
@@ -9,19 +10,27 @@ import { startViewer } from "../../dist/view/server/viewer-server.js";
 import { writeFields } from "./field-tiles.mjs";
 import { makeContext } from "./published-year.mjs";
 
-/** Start one on a free port; `t` ends it. Resolves to {url, port, lines, get(path, headers)}. */
-export async function startTestViewer(t, target, { host = "127.0.0.1", history } = {}) {
-  const { log, lines } = makeContext();
-  const { store, histories } = openStore(resolveOptions({ target }), history);
+/** Start one on a free port; `t` ends it. With `root`, the fields under it can be asked for. Resolves to {url, port, lines, get(path, headers)}. */
+export async function startTestViewer(t, target, { host = "127.0.0.1", history, root } = {}) {
+  const context = makeContext();
+  const { log, lines } = context;
+  const options = resolveOptions({ target, ...(root && { root }) });
+  const { store, histories } = openStore(options, history);
+  const fieldHistory = new FieldHistory(histories, store, "us", log);
+  const finder = root && new FieldFinder(options, fieldHistory, context);
   const publication = new Publication(store, "us", log);
   const viewer = await startViewer({
     publication,
-    history: new FieldHistory(histories, store, "us", log),
+    history: fieldHistory,
+    finder,
     log,
     host,
     port: 0,
   });
-  t.after(() => viewer.close());
+  t.after(async () => {
+    await viewer.close();
+    await finder?.close();
+  });
   const { port } = viewer.server.address();
   const get = (path, headers = {}) => fetch(`http://127.0.0.1:${port}/${path}`, { headers });
   const years = async () => (await get("api/years")).json();

@@ -4,13 +4,16 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
+import { parseCoordinates } from "../../dist/view/page/coordinates.js";
 import { CropColours, GREY, isDoubleCrop, SAFE, UNNAMED } from "../../dist/view/page/crop-colours.js";
 import { graticule } from "../../dist/view/page/graticule.js";
 import { areaText, percentText } from "../../dist/view/page/numbers.js";
 import { formatPlace, parsePlace } from "../../dist/view/page/place.js";
+import { placesNamed } from "../../dist/view/page/place-names.js";
 import { besidePointer } from "../../dist/view/page/pointer.js";
 import { rotationOf, rotationText } from "../../dist/view/page/rotation.js";
 import { niceScale } from "../../dist/view/page/scale.js";
+import { UsAtlas } from "../../dist/view/server/atlas.js";
 
 test("a link holds the view to half a pixel, and comes back as it was", () => {
   const place = fc.record({
@@ -190,6 +193,65 @@ test("the name at the pointer stays on the map, wherever the pointer is", () => 
       assert.ok(start >= 8 && start + 100 <= Math.max(room - 8, 108), `${pointer} of ${room}: ${start}`);
     }
   }
+});
+
+test("coordinates in any usual form", () => {
+  const near = { west: -98, east: -96, south: 38, north: 40 };
+  const place = { lat: 39.5, lng: -97.25 };
+  for (const text of [
+    "39.5, -97.25",
+    "39.5 -97.25",
+    "-97.25, 39.5",
+    "39.5N 97.25W",
+    "39.5° N, 97.25° W",
+    "N 39.5 W 97.25",
+    "97.25 W, 39.5 N",
+    "39°30'00\"N 97°15'0\"W",
+    "39° 30′ N, 97° 15′ W",
+    "39 30 0 N 97 15 0 W",
+    "39 30 N, 97 15 W",
+    "39 30 0 -97 15 0",
+    "lat: 39.5, lon: -97.25",
+    "geo:39.5,-97.25",
+    "(39.5, -97.25)",
+    "@39.5,-97.25",
+  ])
+    assert.deepEqual(parseCoordinates(text, near), place, text);
+  assert.deepEqual(parseCoordinates("-33.9 18.4", near), { lat: -33.9, lng: 18.4 });
+  assert.deepEqual(parseCoordinates("0 0", near), { lat: 0, lng: 0 });
+  for (const text of [
+    "",
+    "39.5",
+    "39.5, -97.25, 12",
+    "95, 195",
+    "39.5 N 97.25 N",
+    "39 75 N 97 15 W",
+    "Riley County",
+    "12 Main St 4",
+    "39.5N",
+    "20001000010",
+  ])
+    assert.equal(parseCoordinates(text, near), undefined, text);
+});
+
+test("states and counties by name, as people type them", () => {
+  const places = new UsAtlas().places();
+  const first = (text) => placesNamed(places, text, 7)[0]?.name;
+  for (const [text, name] of [
+    ["kansas", "Kansas"],
+    ["Riley County, Kansas", "Riley County, Kansas"],
+    ["riley ks", "Riley County, Kansas"],
+    ["rile", "Riley County, Kansas"],
+    ["washington", "Washington"],
+    ["washington county kansas", "Washington County, Kansas"],
+    ["dona ana", "Doña Ana County, New Mexico"],
+    ["st. landry la", "St. Landry Parish, Louisiana"],
+    ["new york", "New York"],
+  ])
+    assert.equal(first(text), name, text);
+  assert.equal(placesNamed(places, "washington", 7).length, 7);
+  assert.deepEqual(placesNamed(places, "xyzzy", 7), []);
+  assert.deepEqual(placesNamed(places, "county", 7), []);
 });
 
 test("axes end on round values above the largest, and the graticule's lines are few and named", () => {

@@ -11,6 +11,8 @@ export interface Theme {
   readonly select: string;
   readonly halo: string;
   readonly text: string;
+  /** Lines and names of states and counties. */
+  readonly name: string;
 }
 
 export function readTheme(): Theme {
@@ -24,6 +26,7 @@ export function readTheme(): Theme {
     select: "#ffffff",
     halo: "#000000",
     text: colour("--soft"),
+    name: colour("--ink"),
   };
 }
 

@@ -1,16 +1,19 @@
 import { Marker } from "maplibre-gl";
 import type { ViewerArchive, ViewerAreas, ViewerYear, ViewerYears } from "../viewer-api.js";
 import { FULL_ZOOM, readField } from "./archives.js";
-import { rememberedUnit, rememberUnit } from "./area-unit.js";
+import { isInUnitedStates, rememberedUnit, rememberUnit } from "./area-unit.js";
 import { AreasPanel, ranked } from "./areas.js";
+import type { LngLat } from "./coordinates.js";
 import { CropColours } from "./crop-colours.js";
 import { announce, byId, make } from "./dom.js";
 import { FieldCard, type FieldCrop, type FieldFacts } from "./field-card.js";
+import { FindBox } from "./find-box.js";
 import type { Box } from "./graticule.js";
 import { Legend } from "./legend.js";
 import { type AreaUnit, countText } from "./numbers.js";
 import { formatPlace, parsePlace } from "./place.js";
 import { followPointer } from "./pointer.js";
+import { remember, remembered } from "./remembered.js";
 import { fetchAreas, fetchField, fetchYears } from "./server-data.js";
 import { isShown, type State, StateStore } from "./state.js";
 import { startTabs } from "./tabs.js";
@@ -22,13 +25,11 @@ import { type Shown, YearMap } from "./year-map.js";
 const POLL_MS = 10_000;
 const LEAST_POLL_MS = 1_500;
 const RING_ZOOM = 12;
+/** From where coordinates that were looked for are seen. */
+const FOUND_ZOOM = 13;
+const FIELD_ZOOM = 15;
 /** Said of a year that is not listed. */
 const NOT_THERE = "no data";
-
-interface LngLat {
-  readonly lng: number;
-  readonly lat: number;
-}
 
 /** The whole page: the state, the map, and what stands around it. */
 export class Viewer {
@@ -85,6 +86,17 @@ export class Viewer {
   async start(): Promise<void> {
     startTabs();
     this.#startUnit();
+    new FindBox(boundsOf(this.#years), () => this.#years.asks, {
+      toCoordinates: (place) => {
+        this.#map.pin(place);
+        this.#map.view.jumpTo({ center: place, zoom: Math.max(FOUND_ZOOM, this.#map.view.getZoom()) });
+      },
+      toPlace: ({ bounds: [west, south, east, north] }) => {
+        this.#map.pin(undefined);
+        this.#map.fit({ west, south, east, north });
+      },
+      toField: ({ row, bounds }) => this.#goToField(row, bounds),
+    });
     const skip = byId("skip");
     skip.addEventListener("click", (event) => {
       event.preventDefault();
@@ -124,6 +136,7 @@ export class Viewer {
     this.#writePlace();
     await this.#loadAreas();
     if (this.#state.now.row !== undefined) void this.#open(this.#state.now.row);
+    void this.#settled.then(() => this.#startNames());
     setInterval(() => void this.#poll(), POLL_MS);
     document.addEventListener("visibilitychange", () => void this.#poll());
   }
@@ -161,6 +174,31 @@ export class Viewer {
     select.value = this.#state.now.unit;
     select.addEventListener("change", () => this.#state.set({ unit: select.value as AreaUnit }));
     this.#map.setUnit(this.#state.now.unit);
+  }
+
+  /** At first shown where they can be: the atlas is of the United States. */
+  async #startNames(): Promise<void> {
+    const [latest] = published(this.#years).slice(-1);
+    const names = byId<HTMLInputElement>("names");
+    const usual = latest !== undefined && isInUnitedStates(latest.archive.center);
+    names.checked = usual && remembered("names") !== "off";
+    names.disabled = !usual;
+    names.addEventListener("change", () => {
+      remember("names", names.checked ? "on" : "off");
+      void this.#map.showNames(names.checked);
+    });
+    if (names.checked) await this.#map.showNames(true);
+    byId("map").dataset.names = names.checked ? "on" : "off";
+  }
+
+  #goToField(row: number, bounds: readonly [number, number, number, number] | null): void {
+    this.#map.pin(undefined);
+    if (bounds !== null) {
+      const [west, south, east, north] = bounds;
+      this.#map.view.fitBounds([west, south, east, north], { maxZoom: FIELD_ZOOM, padding: 90, animate: false });
+      this.#spot = { place: this.#map.view.getCenter(), zoom: this.#map.view.getZoom() };
+    }
+    this.#select(row);
   }
 
   #newColours(): CropColours {

@@ -3,6 +3,7 @@ import {
   type LayerSpecification,
   type MapGeoJSONFeature,
   Map as MapView,
+  Marker,
   NavigationControl,
   type PointLike,
   ScaleControl,
@@ -11,10 +12,13 @@ import {
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
 import { registerProtocol, sourceOf } from "./archives.js";
+import type { LngLat } from "./coordinates.js";
 import type { CropColours } from "./crop-colours.js";
+import { make } from "./dom.js";
 import { type Box, graticule } from "./graticule.js";
 import type { AreaUnit } from "./numbers.js";
 import type { Place } from "./place.js";
+import { fetchLines } from "./server-data.js";
 import { readTheme, type Theme } from "./theme.js";
 
 const LAYER = "fields";
@@ -57,6 +61,9 @@ const OPACITIES = {
   pick: "line-opacity",
 } as const;
 
+/** Of the orientation over the crops, from below upward. */
+const NAME_LAYERS = ["counties lines", "counties names", "states lines", "states names"] as const;
+
 type Part = keyof typeof OPACITIES;
 
 function layerIds({ key }: Slot): string[] {
@@ -73,6 +80,13 @@ export class YearMap {
   readonly #scale = new ScaleControl({ maxWidth: 110 });
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
+  #names = false;
+  /** The lowest layer of names: the years lie below it. */
+  #bottomOfNames: string | undefined;
+  readonly #pin = new Marker({
+    element: make("div", { class: "pin", "aria-hidden": "true" }, make("span")),
+    anchor: "bottom",
+  });
   #coloring: Colouring;
   #theme: Theme = readTheme();
   /** Counts what was asked for; an older wish that is ready late is dropped. */
@@ -151,11 +165,57 @@ export class YearMap {
     return this.#current?.source;
   }
 
+  /** Lines and names of states and counties, over the crops; fetched when they are first wanted. */
+  async showNames(wanted: boolean): Promise<void> {
+    this.#names = wanted;
+    if (wanted && this.view.getSource("states") === undefined) {
+      const layers = await Promise.all(
+        (["states", "counties"] as const).map(async (name) => ({ name, data: await fetchLines(name) })),
+      );
+      if (this.view.getSource("states") !== undefined) return;
+      for (const { name, data } of layers) this.view.addSource(name, { type: "geojson", data });
+      for (const { name } of layers.toReversed()) for (const layer of this.#nameLayers(name)) this.view.addLayer(layer);
+      this.#bottomOfNames = "counties lines";
+    }
+    if (this.view.getSource("states") === undefined) return;
+    for (const id of NAME_LAYERS) this.view.setLayoutProperty(id, "visibility", this.#names ? "visible" : "none");
+  }
+
+  #nameLayers(name: "states" | "counties"): LayerSpecification[] {
+    const { ground, name: ink } = this.#theme;
+    const isState = name === "states";
+    return [
+      {
+        id: `${name} lines`,
+        type: "line",
+        source: name,
+        ...(isState ? {} : { minzoom: 6.5 }),
+        filter: ["!=", ["geometry-type"], "Point"],
+        paint: { "line-color": ink, "line-width": isState ? 1.6 : 0.8, "line-opacity": isState ? 0.85 : 0.6 },
+      },
+      {
+        id: `${name} names`,
+        type: "symbol",
+        source: name,
+        ...(isState ? { maxzoom: 7 } : { minzoom: 7.5 }),
+        filter: ["==", ["geometry-type"], "Point"],
+        layout: { "text-field": ["get", "name"], "text-size": isState ? 14 : 12.5, "text-max-width": 7 },
+        paint: { "text-color": ink, "text-halo-color": ground, "text-halo-width": 1.8 },
+      },
+    ];
+  }
+
+  /** Mark a place that was looked for; undefined takes the mark away. */
+  pin(place: LngLat | undefined): void {
+    if (place === undefined) this.#pin.remove();
+    else this.#pin.setLngLat(place).addTo(this.view);
+  }
+
   #putOnTop(slot: Slot, fade: number): void {
     const before = this.#current;
     if (before?.key === slot.key) return;
     this.#current = slot;
-    for (const id of layerIds(slot)) this.view.moveLayer(id);
+    for (const id of layerIds(slot)) this.view.moveLayer(id, this.#bottomOfNames);
     this.#setOpacity(slot, 1, fade);
     if (before === undefined) return;
     if (slot.blank) this.#setOpacity(before, 0, 0);
@@ -165,11 +225,19 @@ export class YearMap {
   recolour(colouring: Colouring): void {
     this.#coloring = colouring;
     this.#theme = readTheme();
-    const { ground, graticule: line, text, border } = this.#theme;
+    const { ground, graticule: line, text, border, name } = this.#theme;
     this.view.setPaintProperty("ground", "background-color", ground);
     for (const layer of ["graticule", "extent"]) this.view.setPaintProperty(layer, "line-color", line);
     this.view.setPaintProperty("degrees", "text-color", text);
     this.view.setPaintProperty("degrees", "text-halo-color", ground);
+    if (this.view.getSource("states") !== undefined) {
+      for (const id of NAME_LAYERS.filter((layer) => layer.endsWith("names"))) {
+        this.view.setPaintProperty(id, "text-color", name);
+        this.view.setPaintProperty(id, "text-halo-color", ground);
+      }
+      for (const id of NAME_LAYERS.filter((layer) => layer.endsWith("lines")))
+        this.view.setPaintProperty(id, "line-color", name);
+    }
     for (const slot of this.#slots.values()) {
       this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
       this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
@@ -223,7 +291,7 @@ export class YearMap {
         this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
       }
     }
-    const under = this.#current && layerIds(this.#current)[0];
+    const under = (this.#current && layerIds(this.#current)[0]) ?? this.#bottomOfNames;
     for (const layer of this.#layers(slot)) this.view.addLayer(layer, under);
     this.#slots.set(key, slot);
     return slot;

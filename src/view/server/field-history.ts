@@ -55,6 +55,12 @@ export class FieldHistory {
     return { row, id: id === null ? null : String(id), areaHa, crops };
   }
 
+  /** @returns undefined where there is no history on this machine. */
+  async openReader(): Promise<HistoryReader | undefined> {
+    const found = await this.#find();
+    return found === undefined ? undefined : this.#reader(found);
+  }
+
   /** @returns undefined where there is no history. */
   async areas(): Promise<ViewerAreas | undefined> {
     const found = await this.#find();

@@ -22,7 +22,7 @@ type Entry = Pick<ArchiveEntry, "url" | "key"> & Partial<ArchiveEntry>;
  * at again whenever the page asks.
  */
 export class Publication {
-  #last: { readonly years: Omit<ViewerYears, "history">; readonly until: number } | undefined;
+  #last: { readonly years: Omit<ViewerYears, "history" | "asks">; readonly until: number } | undefined;
   /** Archives by the tag in their URL: one that holds many years has one URL. */
   readonly #byTag = new Map<string, Entry>();
   readonly #descriptions = new Map<string, ArchiveDescription>();
@@ -43,7 +43,7 @@ export class Publication {
    *
    * @throws {PipelineError} when none could be read before either.
    */
-  async look(): Promise<Omit<ViewerYears, "history">> {
+  async look(): Promise<Omit<ViewerYears, "history" | "asks">> {
     if (this.#last !== undefined && this.#last.until > performance.now()) return this.#last.years;
     let manifest: Manifest | undefined;
     try {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Options } from "../../config/options.js";
 import type { Context } from "../../pipeline/context.js";
 import { PipelineError } from "../../pipeline/errors.js";
+import { FieldFinder } from "./field-finder.js";
 import { FieldHistory } from "./field-history.js";
 import { openStore } from "./open-store.js";
 import { Publication } from "./publication.js";
@@ -30,7 +31,8 @@ export async function serveMap(options: Options, address: MapAddress, ctx: Conte
   const history = new FieldHistory(histories, store, options.region, log);
   const [{ years }, historyTag] = await Promise.all([publication.look(), history.tag()]);
   const { host = "127.0.0.1", port = PORT } = address;
-  const viewer = await startViewer({ publication, history, log, host, port });
+  const finder = new FieldFinder(options, history, ctx);
+  const viewer = await startViewer({ publication, history, finder, log, host, port });
   const published = years.flatMap((year) => ("archive" in year ? [year.year] : []));
   log.info(`serving ${store.name}`, { years: published.join(" ") || "none yet", history: historyTag !== null });
   if (years.length === 0)
@@ -39,6 +41,7 @@ export async function serveMap(options: Options, address: MapAddress, ctx: Conte
   process.stdout.write(options.json ? `${JSON.stringify({ url: viewer.url, years: published })}\n` : `${viewer.url}\n`);
   if (!ctx.signal.aborted) await once(ctx.signal, "abort");
   await viewer.close();
+  await finder.close();
   log.info("stopped");
 }
 

@@ -9,9 +9,12 @@ import {
 import type { AddressInfo } from "node:net";
 import { isIPv4 } from "node:net";
 import { finished, type Readable } from "node:stream";
+import type { Rings } from "../../lookup/area.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
 import type { Log } from "../../pipeline/log.js";
 import { type Asset, chooseEncoding, compress, encodeAsset, inlineScriptHashes, loadAssets } from "./assets.js";
+import { UsAtlas } from "./atlas.js";
+import type { FieldFinder } from "./field-finder.js";
 import type { FieldHistory } from "./field-history.js";
 import type { Publication } from "./publication.js";
 import { checkConditions, rangeStands, readRange } from "./range.js";
@@ -20,6 +23,8 @@ import type { StoredArchive } from "./store.js";
 export interface ViewerOptions {
   readonly publication: Publication;
   readonly history: FieldHistory;
+  /** Undefined where the fields are not on this machine. */
+  readonly finder?: FieldFinder | undefined;
   readonly log: Log;
   /** Address to listen on; one of this machine's own. */
   readonly host: string;
@@ -34,6 +39,8 @@ export interface RunningViewer {
   close(): Promise<void>;
 }
 
+/** Of a polygon that is asked for: it must fit into an address. */
+const MOST_VERTICES = 400;
 /** JSON below this size is sent as it is. */
 const WORTH_COMPRESSING_BYTES = 1024;
 const LOOPBACK = {
@@ -78,6 +85,7 @@ type Headers = Readonly<Record<string, string>>;
 
 class Viewer {
   readonly #assets = loadAssets();
+  #us: UsAtlas | undefined;
   readonly #headers: Headers;
   /** Host names under which this server may be asked; undefined where it listens to the network. */
   readonly #hosts: typeof LOOPBACK | undefined;
@@ -103,8 +111,10 @@ class Viewer {
     const { publication, history } = this.options;
     if (path === "api/years") {
       const [years, tag] = await Promise.all([publication.look(), history.tag()]);
-      return this.#sendJson(request, response, { ...years, history: tag });
+      return this.#sendJson(request, response, { ...years, history: tag, asks: this.options.finder?.ready === true });
     }
+    const answer = await this.#answerQuestion(path);
+    if (answer !== undefined) return this.#sendJson(request, response, answer);
     if (path === "api/areas") return this.#sendJson(request, response, await history.areas());
     const row = /^api\/fields\/(\d{1,15})\.json$/.exec(path)?.[1];
     if (row !== undefined) return this.#sendJson(request, response, await history.field(Number(row)));
@@ -117,6 +127,23 @@ class Viewer {
     } finally {
       await archive.close();
     }
+  }
+
+  /** What the map's own files do not say: places, fields by id, areas. Undefined for anything else. */
+  async #answerQuestion(path: string): Promise<object | undefined> {
+    const { finder } = this.options;
+    const [, kind, text = ""] = /^api\/(places|lines|find|ask)(?:\/(.+))?\.json$/.exec(path) ?? [];
+    if (kind === "places") return this.#atlas().places();
+    if (kind === "lines" && (text === "states" || text === "counties")) return this.#atlas().lines(text);
+    if (kind === "find") return finder?.find(text);
+    if (kind !== "ask" || finder === undefined) return undefined;
+    const area = this.#atlas().shape(text) ?? drawnArea(text);
+    return area && finder.ask(area.name, area.rings);
+  }
+
+  #atlas(): UsAtlas {
+    this.#us ??= new UsAtlas();
+    return this.#us;
   }
 
   /** Tell an error; where the answer has begun already, the connection is cut so that nobody takes it for whole. */
@@ -266,6 +293,17 @@ function send(
 ) {
   response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
   response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** A polygon as `-97.1,39.2;-97.0,39.2;-97.0,39.3`; undefined for what is none. */
+function drawnArea(text: string): { readonly name: string; readonly rings: Rings } | undefined {
+  const points = text.split(";");
+  if (points.length < 3 || points.length > MOST_VERTICES) return undefined;
+  const ring = points.map((point) => point.split(",").map(Number));
+  const sound = ring.every(([lng, lat, ...more]) => {
+    return more.length === 0 && Math.abs(lng as number) <= 180 && Math.abs(lat as number) <= 90;
+  });
+  return sound ? { name: "Drawn area", rings: [ring as unknown as Rings[number]] } : undefined;
 }
 
 /** Path below the root, decoded once; undefined when it is none. */
