@@ -73,8 +73,9 @@ export class FindBox {
       const name = `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lng).toFixed(4)}° ${lng < 0 ? "W" : "E"}`;
       return [{ text: name, kind: "coordinates", go: () => this.actions.toCoordinates(place) }];
     }
+    this.#places ??= fetchPlaces().catch(() => []);
     const [places, found] = await Promise.all([
-      (this.#places ??= fetchPlaces().catch(() => [])),
+      this.#places,
       this.withIds() && !/\s/.test(text) ? fetchFound(text).catch(() => undefined) : undefined,
     ]);
     const fields = (found?.fields ?? []).map(
