@@ -1,5 +1,6 @@
 // Questions to the page, in a real browser: find, ask an area, take away.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { browserMissing, settled, startBrowser } from "../support/browser.mjs";
@@ -9,6 +10,8 @@ import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
 import { startTestViewer } from "../support/viewer.mjs";
 
 const YEARS = [2019, 2020];
+/** Acres in a hectare. */
+const ACRES = 2.4710538146717;
 
 describe("questions to the page", { skip: browserMissing() }, () => {
   let world;
@@ -108,6 +111,146 @@ describe("questions to the page", { skip: browserMissing() }, () => {
     await page.reload();
     await settled(page, 2020);
     assert.equal(await page.locator("#names").isChecked(), false, "the choice is remembered");
+    assert.deepEqual(page.complaints, []);
+  });
+
+  /** The chart's table: crop → acres by year. */
+  const tableOf = (page) =>
+    page.evaluate(() =>
+      [...document.querySelectorAll("#ask-areas tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
+    );
+
+  const answered = (page, name) =>
+    page.waitForFunction((text) => document.querySelector("#ask-about strong")?.textContent === text, name);
+
+  /** What the server says of the area in the page's address, in acres. */
+  async function expected(page) {
+    const { hash, origin } = new URL(page.url());
+    const area = /&area=(.*)$/.exec(hash)[1];
+    const { crops, fields } = await (await fetch(`${origin}/api/ask/${area}.json`)).json();
+    return {
+      fields,
+      rows: crops
+        .filter(({ code }) => code !== null)
+        .map(({ name, hectares }) => [name, hectares.map((ha) => ha * ACRES)]),
+    };
+  }
+
+  async function checkAnswer(page) {
+    const { fields, rows } = await expected(page);
+    assert.ok(fields > 20, `${fields} fields`);
+    assert.match(await page.locator("#ask-about").textContent(), new RegExp(` ${fields.toLocaleString("en")} fields`));
+    const [head, ...table] = await tableOf(page);
+    assert.deepEqual(head, ["acres", "2019", "2020"]);
+    for (const [i, [name, acres]] of rows.slice(0, 4).entries()) {
+      assert.equal(table[i][0], name);
+      for (const [j, value] of acres.entries()) {
+        const shown = table[i][j + 1] === "–" ? 0 : Number(table[i][j + 1].replaceAll(",", ""));
+        assert.ok(Math.abs(shown - value) <= 0.51, `${name}: ${shown} ${value}`);
+      }
+    }
+  }
+
+  test("ask an area: a box that is drawn, a polygon, a county by name; chart, table, CSV; a link restores it", async (t) => {
+    const page = await openPage(t);
+    await page.click("#tab-ask");
+    const box = await page.locator("#map").boundingBox();
+    const at = (x, y) => [box.x + x * box.width, box.y + y * box.height];
+    await page.click("#ask-box");
+    await page.waitForFunction(() => /opposite corners/.test(document.querySelector("#live").textContent));
+    await page.waitForTimeout(700);
+    await page.mouse.click(...at(0.3, 0.3));
+    await page.mouse.move(...at(0.5, 0.5), { steps: 5 });
+    await page.mouse.move(...at(0.6, 0.6), { steps: 5 });
+    await page.mouse.click(...at(0.6, 0.6));
+    await answered(page, "Drawn area");
+    assert.ok(await page.locator("#field").isHidden(), "corners open no field");
+    await checkAnswer(page);
+
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#ask-csv")]);
+    assert.equal(download.suggestedFilename(), "crops_Drawn_area.csv");
+    const csv = readFileSync(await download.path(), "utf8").split("\r\n");
+    assert.equal(csv[0], "area,year,crop_code,crop_name,fields,area_ha,area_acres");
+    const { rows } = await expected(page);
+    const [, year, , name, , ha, acres] = csv[1].split(",");
+    assert.deepEqual([year, name], ["2019", rows[0][0]]);
+    assert.ok(Math.abs(Number(acres) - rows[0][1][0]) < 0.02 && Math.abs(Number(ha) * ACRES - Number(acres)) < 0.02);
+
+    const url = page.url();
+    await page.reload();
+    await answered(page, "Drawn area");
+    assert.equal(page.url(), url);
+    await checkAnswer(page);
+
+    await page.click("#ask-polygon");
+    assert.doesNotMatch(page.url(), /area=/);
+    await page.waitForTimeout(700);
+    for (const corner of [at(0.2, 0.2), at(0.7, 0.3), at(0.4, 0.7)]) {
+      await page.mouse.move(...corner, { steps: 3 });
+      await page.mouse.click(...corner);
+    }
+    await page.mouse.click(...at(0.4, 0.7));
+    await answered(page, "Drawn area");
+    await checkAnswer(page);
+
+    await page.fill("#ask-name", "clay ks");
+    await page.keyboard.press("Enter");
+    await answered(page, "Clay County, Kansas");
+    assert.match(page.url(), /&area=20027$/);
+    await checkAnswer(page);
+    await page.fill("#ask-name", "nowhere");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /No state or county/.test(document.querySelector("#live").textContent));
+    await page.click("#ask-clear");
+    assert.doesNotMatch(page.url(), /area=/);
+    assert.equal(await page.locator("#ask-areas svg").count(), 0);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("ask by keyboard and on a phone; Escape gives up a drawing", async (t) => {
+    const page = await openPage(t, "", { width: 360, height: 740, hasTouch: true, isMobile: true });
+    await page.focus("#tab-legend");
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await page.locator("#tab-ask").getAttribute("aria-selected"), "true");
+    await page.focus("#ask-view");
+    await page.keyboard.press("Enter");
+    await answered(page, "Drawn area");
+    await checkAnswer(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.tap("#ask-box");
+    await page.waitForFunction(() => /opposite corners/.test(document.querySelector("#live").textContent));
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => document.querySelector("#ask-about").textContent === "");
+    await page.tap("#ask-box");
+    await page.waitForTimeout(700);
+    const box = await page.locator("#map").boundingBox();
+    await page.touchscreen.tap(box.x + 60, box.y + 120);
+    await page.touchscreen.tap(box.x + 260, box.y + 280);
+    await answered(page, "Drawn area");
+    await checkAnswer(page);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("a server without the fields answers from those on the screen, of this year, and says so", async (t) => {
+    const page = await openPage(t, "", { fields: false });
+    await page.click("#tab-ask");
+    await page.click("#ask-view");
+    await answered(page, "Drawn area");
+    assert.match(
+      await page.locator("#ask-about").textContent(),
+      /900 fields. From the fields on the screen, of this year alone/,
+    );
+    const [largest] = await query(`
+      select crop_code as code, sum(area_ha) as hectares from '${root}/outputs/zonal/zonal_us_2020.parquet'
+        join '${root}/data/fields_clean.parquet' using (field_id) where crop_code is not null group by 1 order by 2 desc`);
+    const [head, [, value]] = await tableOf(page);
+    assert.deepEqual(head, ["acres", "2020"]);
+    assert.ok(
+      Math.abs(Number(value.replaceAll(",", "")) - largest.hectares * ACRES) < 0.003 * largest.hectares * ACRES,
+    );
+    await page.fill("#ask-name", "kansas");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /does not have the fields/.test(document.querySelector("#ask-about").textContent));
     assert.deepEqual(page.complaints, []);
   });
 });

@@ -20,10 +20,13 @@ interface Band {
 
 /** Crop areas by year: a chart, and the same as a table. */
 export class AreasPanel {
-  readonly #panel = byId("areas");
   #data: { readonly areas: ViewerAreas | undefined; readonly colours: CropColours } | undefined;
 
-  constructor(private readonly state: StateStore) {
+  /** @param panel  where it is drawn. */
+  constructor(
+    private readonly state: StateStore,
+    private readonly panel: HTMLElement = byId("areas"),
+  ) {
     state.onChange((now, before) => {
       if (now.year !== before.year || now.isolated !== before.isolated || now.unit !== before.unit) this.#draw();
     });
@@ -40,16 +43,16 @@ export class AreasPanel {
     if (areas === undefined || areas.crops.length === 0) {
       const text =
         "There is no history of these years yet. node dist/history.js makes it; the chart is then drawn here.";
-      this.#panel.replaceChildren(make("p", {}, text));
+      this.panel.replaceChildren(make("p", {}, text));
       return;
     }
     const { isolated, unit } = this.state.now;
     const heading = `${UNIT_NAMES[unit][0]?.toUpperCase()}${UNIT_NAMES[unit].slice(1)}`;
-    const open = this.#panel.querySelector("details")?.open ?? false;
+    const open = this.panel.querySelector("details")?.open ?? false;
     const alone = isolated === undefined ? undefined : areas.crops.find(({ code }) => code === isolated);
     const bands = alone === undefined ? stack(areas, unit, colours) : [band(alone, unit, colours)];
     const title = alone === undefined ? `${heading} by crop and year` : `${heading} of ${alone.name} by year`;
-    this.#panel.replaceChildren(
+    this.panel.replaceChildren(
       make("h2", {}, title),
       this.#chart(areas, bands, title),
       key(bands),

@@ -1,3 +1,5 @@
+import { isArea } from "./area-text.js";
+
 /** What a link to the map holds. */
 export interface Place {
   readonly year: number;
@@ -6,14 +8,17 @@ export interface Place {
   readonly lng: number;
   /** Feature id of the field that is looked at; undefined for none. */
   readonly row: number | undefined;
+  /** The area that is asked for; see areaText. */
+  readonly area?: string | undefined;
 }
 
-/** `#2018/11.25/39.20672/-97.21802/1234` */
-export function formatPlace({ year, zoom, lat, lng, row }: Place): string {
+/** `#2018/11.25/39.20672/-97.21802/1234&area=20161` */
+export function formatPlace({ year, zoom, lat, lng, row, area }: Place): string {
   // As many digits as a pixel at this zoom is worth.
   const digits = Math.max(0, Math.ceil((zoom * Math.LN2 + Math.log(512 / 360 / 0.5)) / Math.LN10));
   const parts = [String(year), String(Math.round(zoom * 100) / 100), fixed(lat, digits), fixed(lng, digits)];
-  return `#${[...parts, ...(row === undefined ? [] : [String(row)])].join("/")}`;
+  const more = area === undefined ? "" : `&area=${area}`;
+  return `#${[...parts, ...(row === undefined ? [] : [String(row)])].join("/")}${more}`;
 }
 
 /** Without the sign of what is rounded to zero. */
@@ -24,9 +29,14 @@ function fixed(value: number, digits: number): string {
 
 /** @returns undefined when the text is no such link; people cut and mend links by hand. */
 export function parsePlace(hash: string): Place | undefined {
-  const match = /^#(\d{4})\/(\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)(?:\/(\d{1,15}))?$/.exec(hash);
+  const match =
+    /^#(\d{4})\/(\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)(?:\/(\d{1,15}))?(?:&area=([\d.,;-]+))?$/.exec(
+      hash,
+    );
   if (match === null) return undefined;
   const [year, zoom, lat, lng] = match.slice(1, 5).map(Number) as [number, number, number, number];
   if (zoom > 24 || Math.abs(lat) > 85.06 || Math.abs(lng) > 180) return undefined;
-  return { year, zoom, lat, lng, row: match[5] === undefined ? undefined : Number(match[5]) };
+  const area = match[6] !== undefined && isArea(match[6]) ? match[6] : undefined;
+  const row = match[5] === undefined ? undefined : Number(match[5]);
+  return { year, zoom, lat, lng, row, ...(area !== undefined && { area }) };
 }

@@ -11,6 +11,8 @@ export interface State {
   readonly safe: boolean;
   readonly unit: AreaUnit;
   readonly playing: boolean;
+  /** The area that is asked for: a place's id, or corners; see areaText. */
+  readonly area: string | undefined;
 }
 
 type Listener = (state: State, before: State) => void;

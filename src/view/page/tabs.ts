@@ -1,8 +1,8 @@
 import { byId } from "./dom.js";
 
-/** Two tabs, by mouse, or arrow keys when one has the focus. */
+/** Tabs, by mouse, or arrow keys when one has the focus. */
 export function startTabs(): void {
-  const tabs = [byId("tab-legend"), byId("tab-areas")];
+  const tabs = [...document.querySelectorAll<HTMLElement>('[role="tab"]')];
   const select = (chosen: HTMLElement) => {
     for (const tab of tabs) {
       const active = tab === chosen;
@@ -14,8 +14,9 @@ export function startTabs(): void {
   for (const [i, tab] of tabs.entries()) {
     tab.addEventListener("click", () => select(tab));
     tab.addEventListener("keydown", ({ key }) => {
-      if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-      const other = tabs[1 - i] as HTMLElement;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+      if (step === undefined) return;
+      const other = tabs[(i + step + tabs.length) % tabs.length] as HTMLElement;
       select(other);
       other.focus();
     });

@@ -3,6 +3,7 @@ import type { ViewerArchive, ViewerAreas, ViewerYear, ViewerYears } from "../vie
 import { FULL_ZOOM, readField } from "./archives.js";
 import { isInUnitedStates, rememberedUnit, rememberUnit } from "./area-unit.js";
 import { AreasPanel, ranked } from "./areas.js";
+import { AskPanel } from "./ask-panel.js";
 import type { LngLat } from "./coordinates.js";
 import { CropColours } from "./crop-colours.js";
 import { announce, byId, make } from "./dom.js";
@@ -57,6 +58,7 @@ export class Viewer {
   readonly #legend: Legend;
   readonly #timeline: Timeline;
   readonly #areasPanel: AreasPanel;
+  readonly #ask: AskPanel;
   readonly #card: FieldCard;
   readonly #ringElement = make("div", { class: "ring", "aria-hidden": "true" });
   readonly #ring = new Marker({ element: this.#ringElement });
@@ -71,12 +73,18 @@ export class Viewer {
     const year = within ? place.year : latest.year;
     const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
     const unit = rememberedUnit(latest.archive.center);
-    this.#state = new StateStore({ ...none, unit, year, row: place?.row });
+    this.#state = new StateStore({ ...none, unit, year, row: place?.row, area: place?.area });
     this.#colours = this.#newColours();
     this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#colouring());
     this.#legend = new Legend(this.#state);
     this.#timeline = new Timeline(this.#state, () => this.#settled);
     this.#areasPanel = new AreasPanel(this.#state);
+    this.#ask = new AskPanel(
+      this.#state,
+      this.#map,
+      () => this.#years,
+      () => this.#colours,
+    );
     this.#card = new FieldCard({
       close: () => this.#select(undefined),
       goTo: (chosen) => this.#state.set({ year: chosen }),
@@ -136,6 +144,10 @@ export class Viewer {
     this.#writePlace();
     await this.#loadAreas();
     if (this.#state.now.row !== undefined) void this.#open(this.#state.now.row);
+    if (this.#state.now.area !== undefined) {
+      byId("tab-ask").click();
+      void this.#ask.show();
+    }
     void this.#settled.then(() => this.#startNames());
     setInterval(() => void this.#poll(), POLL_MS);
     document.addEventListener("visibilitychange", () => void this.#poll());
@@ -161,7 +173,7 @@ export class Viewer {
       this.#map.recolour(this.#colouring());
       void this.#settle();
     }
-    if (now.row !== before.row || now.year !== before.year) this.#writePlace();
+    if (now.row !== before.row || now.year !== before.year || now.area !== before.area) this.#writePlace();
   }
 
   #showFacts(): void {
@@ -290,6 +302,7 @@ export class Viewer {
     const [sample, thinned] = [this.#sample, this.#thinned];
     this.#legend.update({ years: this.#years, areas: this.#areas, sample, thinned, colours: this.#colours });
     this.#areasPanel.update(this.#areas, this.#colours);
+    this.#ask.redraw();
   }
 
   async #loadAreas(): Promise<void> {
@@ -313,6 +326,7 @@ export class Viewer {
 
   /** A click never moves the map. */
   #pick(point: { x: number; y: number }, place: LngLat): void {
+    if (this.#ask.isDrawing) return;
     const feature = this.#map.fieldAt([point.x, point.y]);
     if (typeof feature?.id === "number") {
       this.#spot = { place: { lng: place.lng, lat: place.lat }, zoom: this.#map.view.getZoom() };
@@ -404,8 +418,8 @@ export class Viewer {
 
   #writePlace(): void {
     const { lng, lat } = this.#map.view.getCenter();
-    const { year, row } = this.#state.now;
-    const hash = formatPlace({ year, row, lng, lat, zoom: this.#map.view.getZoom() });
+    const { year, row, area } = this.#state.now;
+    const hash = formatPlace({ year, row, area, lng, lat, zoom: this.#map.view.getZoom() });
     if (hash !== location.hash) history.replaceState(history.state, "", hash);
   }
 
@@ -418,7 +432,8 @@ export class Viewer {
     }
     this.#map.view.jumpTo({ center: [place.lng, place.lat], zoom: place.zoom });
     this.#spot = undefined;
-    this.#state.set({ year: place.year, playing: false });
+    this.#state.set({ year: place.year, area: place.area, playing: false });
+    if (place.area !== undefined) byId("tab-ask").click();
     if (place.row !== this.#state.now.row) this.#select(place.row);
   }
 
@@ -460,7 +475,8 @@ export class Viewer {
   /** One thing at a time: playing, the field, the crop that stands alone. */
   #escape(): void {
     const { playing, row, isolated } = this.#state.now;
-    if (playing) this.#state.set({ playing: false });
+    if (this.#ask.isDrawing) this.#ask.stopDrawing();
+    else if (playing) this.#state.set({ playing: false });
     else if (row !== undefined) this.#select(undefined);
     else if (isolated !== undefined) this.#state.set({ isolated: undefined });
   }

@@ -12,6 +12,7 @@ import {
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
 import { registerProtocol, sourceOf } from "./archives.js";
+import type { Ring } from "./area-text.js";
 import type { LngLat } from "./coordinates.js";
 import type { CropColours } from "./crop-colours.js";
 import { make } from "./dom.js";
@@ -81,8 +82,9 @@ export class YearMap {
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
   #names = false;
-  /** The lowest layer of names: the years lie below it. */
-  #bottomOfNames: string | undefined;
+  /** The lowest layer of what lies over the years: names, an outline. */
+  #bottomOfOverlay: string | undefined;
+  #shown: Promise<unknown> = Promise.resolve();
   readonly #pin = new Marker({
     element: make("div", { class: "pin", "aria-hidden": "true" }, make("span")),
     anchor: "bottom",
@@ -139,7 +141,13 @@ export class YearMap {
   }
 
   /** Show a year; resolves to false when another one was asked for before it was ready. */
-  async show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
+  show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
+    const showing = this.#show(shown, neighbours);
+    this.#shown = showing;
+    return showing;
+  }
+
+  async #show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
     // The first year's tiles are seen as they come. And no other year's crops stand for one without data,
@@ -175,7 +183,9 @@ export class YearMap {
       if (this.view.getSource("states") !== undefined) return;
       for (const { name, data } of layers) this.view.addSource(name, { type: "geojson", data });
       for (const { name } of layers.toReversed()) for (const layer of this.#nameLayers(name)) this.view.addLayer(layer);
-      this.#bottomOfNames = "counties lines";
+      if (this.view.getLayer("asked halo") !== undefined)
+        for (const id of ["asked halo", "asked line"]) this.view.moveLayer(id);
+      this.#bottomOfOverlay = "counties lines";
     }
     if (this.view.getSource("states") === undefined) return;
     for (const id of NAME_LAYERS) this.view.setLayoutProperty(id, "visibility", this.#names ? "visible" : "none");
@@ -205,6 +215,44 @@ export class YearMap {
     ];
   }
 
+  /** Outline an area, by its rings; none takes the outline away. */
+  outline(rings: readonly Ring[]): void {
+    const lines = rings.map((ring) => [...ring, ring[0] as Ring[number]].map((point) => [...point]));
+    const data = { type: "MultiLineString" as const, coordinates: lines };
+    const source = this.view.getSource<GeoJSONSource>("asked");
+    if (source !== undefined) {
+      void source.setData(data);
+      return;
+    }
+    this.view.addSource("asked", { type: "geojson", data });
+    for (const [id, color, width] of [
+      ["asked halo", "#ffffff", 5],
+      ["asked line", "#0b62c4", 2.5],
+    ] as const)
+      this.view.addLayer({ id, type: "line", source: "asked", paint: { "line-color": color, "line-width": width } });
+    this.#bottomOfOverlay ??= "asked halo";
+  }
+
+  /** Fields of the tiles on the screen, once each, by their centroids; of the year that is shown. */
+  fieldsOnScreen(): { lng: number; lat: number; code: number | null; areaHa: number | null }[] {
+    if (this.#current === undefined) return [];
+    const { source, archive, blank } = this.#current;
+    const seen = new Map<unknown, { lng: number; lat: number; code: number | null; areaHa: number | null }>();
+    for (const { id, geometry, properties } of this.view.querySourceFeatures(source, { sourceLayer: "centroids" })) {
+      if (geometry.type !== "Point" || seen.has(id)) continue;
+      const [lng, lat] = geometry.coordinates as [number, number];
+      const [code, area]: unknown[] = [properties[archive.attribute], properties.area_ha];
+      const areaHa = typeof area === "number" ? area : null;
+      seen.set(id, { lng, lat, code: typeof code === "number" && !blank ? code : null, areaHa });
+    }
+    return [...seen.values()];
+  }
+
+  /** Resolves once the year that was asked for is on the map. */
+  get shown(): Promise<unknown> {
+    return this.#shown;
+  }
+
   /** Mark a place that was looked for; undefined takes the mark away. */
   pin(place: LngLat | undefined): void {
     if (place === undefined) this.#pin.remove();
@@ -215,7 +263,7 @@ export class YearMap {
     const before = this.#current;
     if (before?.key === slot.key) return;
     this.#current = slot;
-    for (const id of layerIds(slot)) this.view.moveLayer(id, this.#bottomOfNames);
+    for (const id of layerIds(slot)) this.view.moveLayer(id, this.#bottomOfOverlay);
     this.#setOpacity(slot, 1, fade);
     if (before === undefined) return;
     if (slot.blank) this.#setOpacity(before, 0, 0);
@@ -291,7 +339,7 @@ export class YearMap {
         this.view.setFeatureState({ source, sourceLayer: LAYER, id: row }, { [kind]: true });
       }
     }
-    const under = (this.#current && layerIds(this.#current)[0]) ?? this.#bottomOfNames;
+    const under = (this.#current && layerIds(this.#current)[0]) ?? this.#bottomOfOverlay;
     for (const layer of this.#layers(slot)) this.view.addLayer(layer, under);
     this.#slots.set(key, slot);
     return slot;

@@ -73,6 +73,8 @@ function libraries(): [string, string][] {
     ["vendor/vector-tile.js", fileURLToPath(vectorTile)],
     ["vendor/point-geometry.js", from("@mapbox/point-geometry", vectorTile)],
     ["vendor/pbf.js", fileURLToPath(import.meta.resolve("pbf"))],
+    ["vendor/terra-draw.js", fileURLToPath(import.meta.resolve("terra-draw"))],
+    ["vendor/terra-draw-maplibre-gl-adapter.js", fileURLToPath(import.meta.resolve("terra-draw-maplibre-gl-adapter"))],
   ];
 }
 

@@ -1,0 +1,36 @@
+/** Corners of an area, longitude and latitude; the last is not the first again. */
+export type Ring = readonly (readonly [number, number])[];
+
+/** Corners that an address holds. */
+const MOST_CORNERS = 400;
+
+/** `-97.12345,39.5;...`: to a meter, for the address and the server. Of too many corners some are left out. */
+export function areaText(ring: Ring): string {
+  const every = Math.ceil(ring.length / MOST_CORNERS);
+  return ring
+    .filter((_, i) => i % every === 0)
+    .map((point) => point.map((value) => Number(value.toFixed(5))).join(","))
+    .join(";");
+}
+
+/** @returns undefined for what is no ring, as a place's id. */
+export function ringOf(text: string): Ring | undefined {
+  const ring = text.split(";").map((point) => point.split(",").map(Number));
+  const sound = ring.length >= 3 && ring.every((point) => point.length === 2 && point.every(Number.isFinite));
+  return sound ? (ring as unknown as Ring) : undefined;
+}
+
+/** Whether an address may hold it: a place's id, or corners. */
+export function isArea(text: string): boolean {
+  return /^\d{2}(\d{3})?$/.test(text) || ringOf(text) !== undefined;
+}
+
+/** By even-odd. */
+export function isInside(ring: Ring, lng: number, lat: number): boolean {
+  let inside = false;
+  for (const [i, [ax, ay]] of ring.entries()) {
+    const [bx, by] = ring[(i + 1) % ring.length] as readonly [number, number];
+    if (ay <= lat !== by <= lat && lng < ax + ((lat - ay) / (by - ay)) * (bx - ax)) inside = !inside;
+  }
+  return inside;
+}
