@@ -72,7 +72,7 @@ export const COMMAND: Command = {
 /** @throws {PipelineError} usage. */
 export function readBenchOptions({ own, positionals }: Arguments): BenchOptions {
   if (positionals.length > 0)
-    throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
+    throw new PipelineError("usage", "Unexpected argument", { received: positionals.join(" ") });
   const text = (flag: string) => own[flag] as string | undefined;
   const quick = own.quick === true;
   const count = (flag: string, standard: number) => wholeNumber(flag, text(flag), standard);

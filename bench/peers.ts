@@ -21,7 +21,7 @@ export interface Peer {
 
 const MASK = fileURLToPath(new URL("../bench/rasterio_mask.py", import.meta.url));
 /** Rules differ (a covered share against a pixel's centre), so the majorities of a few narrow or mixed fields do, too. */
-const LEAST_AGREEMENT = 0.95;
+const MIN_AGREEMENT = 0.95;
 
 /** How mask() gets a geometry: see rasterio_mask.py. */
 const FORMS = {
@@ -111,9 +111,9 @@ export async function openExactextract(program: string, world: World, count: num
       const what = ["-r", `crop:${world.rasterPath}`, "-p", polygons, "-f", "row", "-s", "code=mode(crop)", "-o", out];
       const { usage } = await measure([program, ...what, "--strategy", "raster-sequential"], signal);
       const share = agreement(readFileSync(out, "utf8"), subset.rows, await readRows(table, subset.rows));
-      if (share < LEAST_AGREEMENT) {
+      if (share < MIN_AGREEMENT) {
         throw new PipelineError("failed", "exactextract's majorities are not ours", {
-          expected: `at least ${LEAST_AGREEMENT}`,
+          expected: `at least ${MIN_AGREEMENT}`,
           received: share,
         });
       }

@@ -59,7 +59,7 @@ async function show(archive: Archive, { own, options }: Arguments): Promise<unkn
   };
   const wanted = Object.entries(parts).filter(([flag]) => own[flag] === true);
   if (wanted.length > 1) {
-    throw new PipelineError("usage", "One of --header-json, --metadata and --tilejson is expected");
+    throw new PipelineError("usage", "Expected one of --header-json, --metadata and --tilejson");
   }
   const [part] = wanted;
   if (part !== undefined) {

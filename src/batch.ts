@@ -17,7 +17,7 @@ import { PipelineError } from "./pipeline/errors.js";
 
 const STANDARD = { retries: 2, backoff: 1, stale: 60, grace: 60 } as const;
 /** More processes than this no node has cores for, by far. */
-const MOST_WORKERS = 1024;
+const MAX_WORKERS = 1024;
 
 const COMMAND: Command = {
   name: "node dist/batch.js",
@@ -93,7 +93,7 @@ async function batch(args: Arguments, ctx: Context): Promise<unknown> {
     const result = await checkBatch(
       layout(),
       texts(args, "valid"),
-      wholeNumber(args, "workers", 1, MOST_WORKERS) ?? 8,
+      wholeNumber(args, "workers", 1, MAX_WORKERS) ?? 8,
       ctx,
     );
     if (!args.options.json)
@@ -141,7 +141,7 @@ async function runOptions(args: Arguments, argv: readonly string[]): Promise<Run
     binds: texts(args, "bind"),
     env: texts(args, "env"),
     valid: texts(args, "valid"),
-    workers: wholeNumber(args, "workers", 1, MOST_WORKERS) ?? cores,
+    workers: wholeNumber(args, "workers", 1, MAX_WORKERS) ?? cores,
     cores,
     cpus: text(args, "cpus"),
     mem: text(args, "mem"),

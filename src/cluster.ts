@@ -120,7 +120,7 @@ function restartArguments(job: string, restarts: string | undefined): string[] {
 async function check(args: Arguments, ctx: Context) {
   const years = args.positionals.slice(1).flatMap(parseYears);
   if (years.length === 0)
-    throw new PipelineError("usage", "Years are expected, as in: node dist/cluster.js check 2008-2024");
+    throw new PipelineError("usage", "Expected years, as in: node dist/cluster.js check 2008-2024");
   const until = untilOf(args.own);
   // Every stage and its libraries, which a submission does not wait for.
   const { checkYears } = await import("./cluster/check-years.js");
@@ -190,6 +190,6 @@ await main(
     const [verb] = args.positionals;
     if (verb === "submit") return submitJob(args, ctx);
     if (verb === "check") return check(args, ctx);
-    throw new PipelineError("usage", "submit or check is expected", { received: verb ?? "nothing" });
+    throw new PipelineError("usage", "Expected submit or check", { received: verb ?? "nothing" });
   },
 );

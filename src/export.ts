@@ -29,8 +29,7 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
   const { yearsThere } = await import("./history/step.js");
   const asked = text("years");
   const years = asked === undefined ? yearsThere(options) : parseYears(asked);
-  if (years.length === 0)
-    throw new PipelineError("input", "There is no zonal table of any year", { root: options.root });
+  if (years.length === 0) throw new PipelineError("input", "No zonal table found for any year", { root: options.root });
   const layout = layoutOf(options, years[0] as number);
   const folder = join(options.root, "outputs", "export");
   const out = resolve(text("out") ?? join(folder, `fields_${options.region}.${EXTENSIONS[format]}`));
@@ -43,7 +42,7 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
     fiboa: own.fiboa === true,
   };
   if (request.fiboa && (format !== "geoparquet" || request.columns !== undefined)) {
-    throw new PipelineError("usage", "--fiboa is for GeoParquet, and has columns of its own", { format });
+    throw new PipelineError("usage", "--fiboa needs GeoParquet and excludes --columns", { format });
   }
   const inputs = [layout.fieldsRaw, ...years.map((year) => layoutOf(options, year).zonal)];
   const { withRun } = await import("./config/run.js");

@@ -40,7 +40,8 @@ async function field({ options, own, positionals }: Arguments, ctx: Context) {
   );
   const path = historyFiles(layout.history, options.region).history;
   const history = existsSync(path) ? await HistoryReader.open(path) : undefined;
-  if (history === undefined) ctx.log.warn("no history yet, so no crops: make it with node dist/history.js", { path });
+  if (history === undefined)
+    ctx.log.warn("no history yet, so crops are not shown; create it with node dist/history.js", { path });
   try {
     const found = point === undefined ? await withId(index, id as string, fields.idType) : await index.at(...point);
     const answers: FieldAnswer[] = [];
@@ -74,7 +75,7 @@ async function answer(found: FoundField, index: FieldIndex, history: HistoryRead
 async function readHistory(history: HistoryReader, { row, id }: FoundField) {
   const known = row < history.rows ? await history.read(row) : undefined;
   if (known?.id === id) return known;
-  throw new PipelineError("input", "The history is of other fields; make it again: node dist/history.js", {
+  throw new PipelineError("input", "The history belongs to other fields; recreate it with node dist/history.js", {
     path: history.path,
     row,
     expected: String(id),

@@ -82,7 +82,7 @@ await main(
       },
       publish: {
         type: "boolean",
-        help: "then publish legend and table beside the archives, and name them in the manifest",
+        help: "also publish legend and table next to the archives, and list them in the manifest",
       },
       force: { type: "boolean", help: "make it again though it is valid" },
     },

@@ -20,7 +20,7 @@ async function prepare(args: Arguments, ctx: Context) {
     await keepRootOptions(args.options, args.given, ctx);
     return prepareBase(args, ctx);
   }
-  if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles goes with --base");
+  if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles needs --base");
   return prepareIndex(args, ctx);
 }
 
@@ -103,7 +103,7 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   );
 }
 
-/** Of a raster at a URL, of which the header alone is read where that is possible. */
+/** Grid of a raster at a URL; only its header is read where possible. */
 async function remoteGrid(url: string, access: RemoteAccess, ctx: Context): Promise<Grid> {
   const { mkdtempSync } = await import("node:fs");
   const { tmpdir } = await import("node:os");

@@ -12,7 +12,7 @@ import type { ThemeName } from "./view/picture/theme.js";
 
 const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
 
-/** Bands of a chart that can be told apart. */
+/** Bands of a chart that readers can distinguish. */
 const CROPS = { least: 1, most: 14, usual: 11 } as const;
 
 const COMMAND: Command = {
@@ -66,7 +66,7 @@ async function chart(
   ctx: Context,
 ): Promise<Chart> {
   for (const flag of ["archive", "bbox", "zoom"]) {
-    if (own[flag] !== undefined) throw new PipelineError("usage", `--${flag} does not go with --chart`);
+    if (own[flag] !== undefined) throw new PipelineError("usage", `--${flag} cannot be used with --chart`);
   }
   const { historyFiles } = await import("./history/format.js");
   const { readLegend } = await import("./history/read-legend.js");
@@ -81,7 +81,7 @@ async function chart(
 
 async function map(args: Arguments, out: string, width: number, ctx: Context): Promise<Picture> {
   const text = (name: string) => args.own[name] as string | undefined;
-  if (args.own.top !== undefined) throw new PipelineError("usage", "--top goes with --chart");
+  if (args.own.top !== undefined) throw new PipelineError("usage", "--top needs --chart");
   const { drawPicture } = await import("./view/picture/picture.js");
   return drawPicture(
     {

@@ -43,23 +43,23 @@ await main(COMMAND, async (args, ctx) => {
 
 function readSampleOptions({ own, options, positionals }: Arguments): SampleOptions {
   if (positionals.length > 0)
-    throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
+    throw new PipelineError("usage", "Unexpected argument", { received: positionals.join(" ") });
   const flag = (name: string) => own[name] as string | undefined;
   const format = flag("format") ?? "tif";
   if (format !== "tif" && format !== "img") {
-    throw new PipelineError("usage", "Option format is wrong", { expected: "tif or img", received: format });
+    throw new PipelineError("usage", "Invalid --format", { expected: "tif or img", received: format });
   }
   const shapes = flag("shapes") ?? "drawn";
   if (shapes !== "drawn" && shapes !== "csb") {
-    throw new PipelineError("usage", "Option shapes is wrong", { expected: "drawn or csb", received: shapes });
+    throw new PipelineError("usage", "Invalid --shapes", { expected: "drawn or csb", received: shapes });
   }
   const like = flag("like") ?? "even";
   if (like !== "even" && like !== "us") {
-    throw new PipelineError("usage", "Option like is wrong", { expected: "even or us", received: like });
+    throw new PipelineError("usage", "Invalid --like", { expected: "even or us", received: like });
   }
   if (own.tiled && own.strips) throw new PipelineError("usage", "--tiled and --strips exclude each other");
   if (format === "img" && own.strips)
-    throw new PipelineError("usage", "An .img is always tiled: --strips does not go with it");
+    throw new PipelineError("usage", "An .img is always tiled: --strips cannot be used with it");
   const layout = own.strips ? "strips" : "tiled";
   return {
     root: options.root,
@@ -86,14 +86,14 @@ function readBlock(text: string | undefined, format: "tif" | "img", layout: "til
     format === "img" ? block >= 32 && block <= 2048 && Number.isInteger(Math.log2(block)) : block % 16 === 0;
   if (right) return block;
   const expected = format === "img" ? "a power of two from 32 to 2048" : "a multiple of 16";
-  throw new PipelineError("usage", "Option block is wrong", { expected, received: block });
+  throw new PipelineError("usage", "Invalid --block", { expected, received: block });
 }
 
 function wholeNumber(name: string, text: string | undefined, standard: number, low: number, high: number): number {
   const value = text === undefined ? standard : Number(text);
   if (text?.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
   const expected = `a whole number from ${low} to ${high}`;
-  throw new PipelineError("usage", `Option ${name} is wrong`, { expected, received: text });
+  throw new PipelineError("usage", `Invalid --${name}`, { expected, received: text });
 }
 
 function describe({ files, fields, rows, years, raster, seed, root }: SampleResult): string {

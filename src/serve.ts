@@ -5,7 +5,7 @@ import { PipelineError } from "./pipeline/errors.js";
 
 async function serve({ options, own, positionals }: Arguments, ctx: Context): Promise<void> {
   if (positionals.length > 0)
-    throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
+    throw new PipelineError("usage", "Unexpected argument", { received: positionals.join(" ") });
   const text = (name: string) => own[name] as string | undefined;
   const { readPort, serveMap } = await import("./view/server/serve-map.js");
   await serveMap(options, { history: text("history"), host: text("host"), port: readPort(text("port")) }, ctx);

@@ -12,7 +12,7 @@ async function tiles({ options, positionals, own }: Arguments, ctx: Context): Pr
   const force = own.force === true;
   const single = own["single-archive"] === true;
   if (single && options.tiles === "full") {
-    throw new PipelineError("usage", "--single-archive goes through the base; --tiles=full tiles one year");
+    throw new PipelineError("usage", "--single-archive cannot be used with --tiles=full");
   }
   const { tileYears, tileYearsTogether } = await import("./tiles/tile-years.js");
   return single ? tileYearsTogether(years, options, force, ctx) : tileYears(years, options, force, ctx);

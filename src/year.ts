@@ -32,8 +32,7 @@ async function year(args: Arguments, ctx: Context, { logTo }: CommandTools) {
   if (args.own.check === true) return check(args, ctx);
   const years = yearsOf(args);
   const selection = selectionOf(args);
-  if (args.own.port !== undefined && args.own.serve !== true)
-    throw new PipelineError("usage", "--port goes with --serve");
+  if (args.own.port !== undefined && args.own.serve !== true) throw new PipelineError("usage", "--port needs --serve");
   if (args.own["dry-run"] === true) return plan(years, selection, args, ctx);
   if (years.length > 1) return severalYears(years, selection, args, ctx, logTo);
   const { runYear } = await import("./year/run-year.js");

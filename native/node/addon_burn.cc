@@ -381,7 +381,7 @@ Napi::Value repeated_ids(const Napi::CallbackInfo& info) {
   const auto partition = static_cast<uint32_t>(integer_of(info[3], "partition", 0, partitions - 1));
   uint64_t count = 0;
   for (const ColumnPart& part : parts) count += part.rows;
-  if (count > UINT32_MAX) fail(env, "parts: more rows than can be told apart");
+  if (count > UINT32_MAX) fail(env, "parts: more than 2^32 - 1 rows");
   RepeatedIds ids(partition, partitions, count / partitions);
   naming(env, name, [&] {
     const File file(path);

@@ -158,7 +158,7 @@ Napi::Value base_tiles(const Napi::CallbackInfo& info) {
 // An archive that a batch's tiles go into.
 struct YearOutput {
   std::vector<AttributeColumn> columns;
-  // Of the only column's entries, where records can be filled.
+  // For the only column's entries, where records can be filled.
   bool fills = false;
   YearCrops crops;
   uint8_t* buffer;

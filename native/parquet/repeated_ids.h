@@ -19,7 +19,7 @@ class RepeatedIds {
   // After the first round: whether a second is needed.
   bool again();
 
-  // Rows whose id stood before, and for each the first row that had it. Strings are told apart by 64 bits of hash.
+  // Rows whose id stood before, and for each the first row that had it. Strings are compared by 64 bits of hash.
   std::vector<uint32_t> rows, first;
   // Rows without an id; partition 0 alone tells of them.
   std::vector<uint32_t> nulls;

@@ -24,11 +24,11 @@ struct Reader {
   bool done() const { return at == end; }
 
   uint64_t next() {
-    if (at == end) throw TileError("number runs over the end");
+    if (at == end) throw TileError("number extends past the end");
     if (*at < 0x80) return *at++;
     uint64_t value = 0;
     for (int shift = 0; shift < 56; shift += 7) {
-      if (at == end) throw TileError("number runs over the end");
+      if (at == end) throw TileError("number extends past the end");
       const uint8_t byte = *at++;
       value |= static_cast<uint64_t>(byte & 0x7f) << shift;
       if (byte >= 0x80) continue;
@@ -41,14 +41,14 @@ struct Reader {
   // Past a number, however large.
   void skip_number() {
     for (size_t i = 0; i < kMaxVarint; i++) {
-      if (at == end) throw TileError("number runs over the end");
+      if (at == end) throw TileError("number extends past the end");
       if (*at++ < 0x80) return;
     }
     throw TileError("number is longer than 64 bits");
   }
 
   void skip(uint64_t length) {
-    if (length > static_cast<uint64_t>(end - at)) throw TileError("field runs over the end");
+    if (length > static_cast<uint64_t>(end - at)) throw TileError("field extends past the end");
     at += length;
   }
 

@@ -141,7 +141,7 @@ void TileRewriter::rewrite_feature(const uint8_t* from, const uint8_t* body, con
       reader.skip(length);
       after = reader.at;
       for (const uint8_t* byte = tags; byte < after; byte++) numbers += *byte < 0x80;
-      if (length > 0 && after[-1] >= 0x80) throw TileError("number runs over the end");
+      if (length > 0 && after[-1] >= 0x80) throw TileError("number extends past the end");
     } else {
       if (tag >> 3 == kFeatureId >> 3 || tag >> 3 == kFeatureTags >> 3) wrong_type(tag);
       reader.skip_field(tag);

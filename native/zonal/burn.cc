@@ -431,7 +431,7 @@ void Burner::cover() {
   }
 }
 
-// Of an edge that spans `height` of a row between two columns.
+// For an edge that spans `height` of a row between two columns.
 void Burner::spread(double left, double right, double height) {
   const double limit = width_;
   if (left >= limit) {

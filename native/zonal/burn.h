@@ -104,7 +104,7 @@ class Burner {
   std::vector<CoverEdge> cover_edges_;
   std::vector<CoveredSpan> covered_;
   std::vector<float> shares_;
-  // Of one row of pixels: what each adds to the covered share of all from there on to the right.
+  // One row of pixels: what each adds to the covered share of every pixel from it to the right.
   std::vector<double> gain_;
   uint32_t gain_begin_ = 0, gain_end_ = 0;
   bool ordered_ = true;  // spans_ are sorted and disjoint

@@ -104,10 +104,12 @@ function countLayer(audit: Audit, plan: AuditPlan, layer: MvtLayer, zoom: number
   };
   const [counts, wanted] = [audit.layers[number], plan.layers[number]];
   if (counts === undefined || wanted === undefined) {
-    fail("Tile has a layer that was not announced", { expected: plan.layers.map(({ name }) => name).join(" ") });
+    fail("Tile has a layer that vector_layers does not list", {
+      expected: plan.layers.map(({ name }) => name).join(" "),
+    });
   }
   if (zoom < (wanted.minzoom ?? 0) || zoom > (wanted.maxzoom ?? Infinity)) {
-    fail("Layer was not announced for this zoom", { expected: `${wanted.minzoom} to ${wanted.maxzoom}` });
+    fail("Layer is outside the zooms that vector_layers lists", { expected: `${wanted.minzoom} to ${wanted.maxzoom}` });
   }
   const { rows, buffer } = plan;
   const walk = buffer === undefined ? undefined : featureWalk(layer, wanted, buffer);
@@ -129,7 +131,7 @@ function countLayer(audit: Audit, plan: AuditPlan, layer: MvtLayer, zoom: number
     if (rows === undefined) continue;
     const row = view.id;
     if (row === undefined || row >= rows) {
-      fail("Feature's id is no row number", {
+      fail("Feature id is not a row number", {
         feature: f,
         expected: `0 to ${rows - 1}`,
         received: row ?? "none",
@@ -140,7 +142,7 @@ function countLayer(audit: Audit, plan: AuditPlan, layer: MvtLayer, zoom: number
     if (value === undefined) continue;
     const [received, expected] = [value(view), plan.attribute?.values[row]];
     if (received !== expected) {
-      fail("Feature has another attribute than its row", { id: row, key: plan.attribute?.key, expected, received });
+      fail("Feature attribute differs from its row", { id: row, key: plan.attribute?.key, expected, received });
     }
   }
 }

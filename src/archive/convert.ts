@@ -40,7 +40,7 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
     const rows = mbtiles.metadata();
     mbtiles.close();
     const count = keys.tileIds.length;
-    if (count === 0) throw new PipelineError("input", "MBTiles have no tiles", { path: source });
+    if (count === 0) throw new PipelineError("input", "MBTiles file has no tiles", { path: source });
     const maxZoom = tileOf(keys.tileIds[count - 1] as number).z;
     const facts = archiveFactsOf(rows, hullOf(keys, maxZoom), maxZoom, source);
     const writer = new ArchiveWriter(partial);
@@ -50,7 +50,8 @@ export async function convertMbtiles(source: string, target: string, pool: Pool,
       const describe = facts.metadata.vector_layers === undefined;
       const written = await writeTiles(writer, keys, { path: source, folder: scratch, describe }, pool, own);
       empty = written.empty;
-      if (empty === count) throw new PipelineError("input", "All tiles of the MBTiles are empty", { path: source });
+      if (empty === count)
+        throw new PipelineError("input", "All tiles of the MBTiles file are empty", { path: source });
       const described = describe ? { vector_layers: vectorLayersOf(written.layers) } : {};
       header = writer.finish({ ...facts, metadata: { ...facts.metadata, ...described } });
     } finally {

@@ -5,7 +5,7 @@ import { HEADER_BYTES, ROOT_AREA_BYTES } from "./header.js";
 import { firstTileId, MAX_ZOOM } from "./tile-id.js";
 import { VarintReader, VarintWriter } from "./varint.js";
 
-/** What the root may take beside the header. */
+/** Bytes that the root directory may take after the header. */
 export const ROOT_LIMIT = ROOT_AREA_BYTES - HEADER_BYTES;
 /** Plain bytes for a packed one in all directories of an archive: real ones have 2 to 10, ... */
 const PLAIN_FACTOR = 64;
@@ -48,7 +48,7 @@ function decodeColumns(bytes: Uint8Array): Entries {
     if (i > 0 && delta === 0) throw new PipelineError("input", "Directory has a tile id twice", { entry: i, tileId });
     tileId += delta;
     if (tileId >= PAST_LAST_TILE) {
-      throw new PipelineError("input", "Directory has an impossible tile id", {
+      throw new PipelineError("input", "Directory has an invalid tile id", {
         entry: i,
         expected: `less than ${PAST_LAST_TILE}, the first past zoom ${MAX_ZOOM}`,
         received: tileId,
@@ -87,7 +87,7 @@ export function directoryLimit(packedBytes: number): number {
 
 function uint32(value: number, what: string, entry: number): number {
   if (value > 0xffffffff) {
-    throw new PipelineError("input", `Directory has an impossible ${what}`, { entry, received: value });
+    throw new PipelineError("input", `Directory has an invalid ${what}`, { entry, received: value });
   }
   return value;
 }

@@ -4,7 +4,7 @@ import { GEOMETRY_TYPE } from "./mvt.js";
 const MOVE_TO = 1;
 const LINE_TO = 2;
 const CLOSE_PATH = 7;
-/** Coordinates beyond this cannot be told apart from damage, and would leave 32 bits. */
+/** Larger coordinates are taken for damage; they would not fit 32 bits. */
 const MAX_COORDINATE = 2 ** 31;
 
 /** Coordinates that a tile's geometry may have, both ends included, in units of its extent. */
@@ -132,7 +132,7 @@ class Walk {
       if (value >= 2 * MAX_COORDINATE) break;
       if (byte < 0x80) return value;
     }
-    this.fault ??= value >= 2 * MAX_COORDINATE ? "Geometry has an impossible number" : "Geometry ends inside a command";
+    this.fault ??= value >= 2 * MAX_COORDINATE ? "Geometry has an invalid number" : "Geometry ends inside a command";
     return 0;
   }
 }

@@ -25,6 +25,6 @@ function within(limit: number, unpack: () => Buffer): Buffer {
     return unpack();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw cause;
-    throw new RangeError(`it unpacks to more than ${limit} bytes`, { cause });
+    throw new RangeError(`it decompresses to more than ${limit} bytes`, { cause });
   }
 }

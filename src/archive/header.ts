@@ -35,7 +35,7 @@ export interface Header {
   readonly tileContents: number;
   /** Contents lie in tile id order. */
   readonly clustered: boolean;
-  /** Of directories and metadata; a value of COMPRESSION. */
+  /** Compression of directories and metadata; a value of COMPRESSION. */
   readonly internalCompression: number;
   readonly tileCompression: number;
   /** A value of TILE_TYPE. */

@@ -16,7 +16,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   string: "String",
   boolean: "Boolean",
 };
-/** Of an attribute that has values of several types. */
+/** Type of an attribute that has values of several types. */
 const MIXED = "Mixed";
 
 /**

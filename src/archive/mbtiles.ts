@@ -31,7 +31,7 @@ const ADDRESS = "zoom_level AS z, tile_column AS x, tile_row AS y";
 /**
  * An MBTiles file, open for reading. Every error is a PipelineError of kind `input` that names the file.
  *
- * The library marks a file that it reads by a folder beside it, which stays when the
+ * The library marks a file that it reads by a folder next to it, which stays when the
  * process is killed and needs a folder that can be written. So it gets to see a link
  * in `folder`, a name for each thread.
  */
@@ -80,7 +80,7 @@ export class Mbtiles {
     const order = Uint32Array.from(ids, (_, i) => i).sort((a, b) => (ids[a] as number) - (ids[b] as number));
     const tileIds = Float64Array.from(order, (i) => ids[i] as number);
     const twice = tileIds.findIndex((id, i) => id === tileIds[i - 1]);
-    if (twice >= 0) this.#fail("MBTiles have a tile twice", { tile: tileName(tileIds[twice] as number) });
+    if (twice >= 0) this.#fail("MBTiles file has a tile twice", { tile: tileName(tileIds[twice] as number) });
     return { table, tileIds, rowIds: byRow ? Float64Array.from(order, (i) => rows[i] as number) : new Float64Array() };
   }
 
@@ -123,7 +123,7 @@ export class Mbtiles {
     );
     const data = row?.data;
     if (data === null) return new Uint8Array();
-    if (!(data instanceof Uint8Array)) this.#fail("Tile is no blob", { ...where(), received: typeof data });
+    if (!(data instanceof Uint8Array)) this.#fail("Tile is not a blob", { ...where(), received: typeof data });
     return this.#guarded("Tile cannot be compressed", () => asGzip(data), where);
   }
 
@@ -131,7 +131,8 @@ export class Mbtiles {
   #layout(): { table: string; sql: string; byRow: boolean } {
     const objects = new Map([...this.#rows("SELECT name, type, sql FROM sqlite_master")].map((row) => [row.name, row]));
     const found = objects.get("tiles");
-    if (found === undefined) this.#fail("Not MBTiles: there are no tiles in it", { expected: "a table or view tiles" });
+    if (found === undefined)
+      this.#fail("Not an MBTiles file: it has no table or view `tiles`", { expected: "a table or view tiles" });
     if (found.type === "table" && !/WITHOUT\s+ROWID/i.test(String(found.sql))) {
       return { table: "tiles", sql: `SELECT ${ADDRESS}, rowid AS id FROM tiles`, byRow: true };
     }
@@ -145,7 +146,7 @@ export class Mbtiles {
       `EXPLAIN QUERY PLAN ${LOOK_UP} WHERE zoom_level = 1 AND tile_column = 1 AND tile_row = 1`,
     )) {
       if (String(detail).startsWith("SCAN"))
-        this.#fail("MBTiles have no index of their tiles", { received: String(detail) });
+        this.#fail("MBTiles file has no index on its tiles", { received: String(detail) });
     }
     return { table: "tiles", sql: `SELECT ${ADDRESS} FROM tiles`, byRow: false };
   }
@@ -200,7 +201,7 @@ function checkFile(path: string): void {
   for (const suffix of ["-journal", "-wal"]) {
     const beside = path + suffix;
     if (!existsSync(beside) || statSync(beside).size === 0) continue;
-    throw new PipelineError("input", "MBTiles were not closed: open and close them with sqlite3 first", {
+    throw new PipelineError("input", "MBTiles file was not closed properly: open and close it with sqlite3 first", {
       path: beside,
     });
   }
@@ -226,7 +227,7 @@ export function archiveFactsOf(
 ): { metadata: Metadata; bounds: Header["bounds"]; center: Header["center"] } {
   const format = rows.get("format");
   if (format !== undefined && format !== "pbf") {
-    throw new PipelineError("input", "MBTiles hold no vector tiles", { path, expected: "pbf", received: format });
+    throw new PipelineError("input", "MBTiles file has no vector tiles", { path, expected: "pbf", received: format });
   }
   const { vector_layers: layers, ...json } = parseJson(rows.get("json"), path);
   const described = Array.isArray(layers) && layers.length > 0 ? { vector_layers: layers } : {};

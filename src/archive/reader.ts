@@ -194,7 +194,7 @@ export class Archive {
       const section = { offset: leaves.offset + top.offset(i), length: top.length(i) };
       const leaf = this.#readDirectory(section, left, { directory });
       if (leaf.count === 0 || leaf.tileId(0) !== top.tileId(i)) {
-        throw new PipelineError("input", "Leaf directory does not begin where the root says", {
+        throw new PipelineError("input", "Leaf directory does not start at the tile id in the root directory", {
           directory,
           expected: top.tileId(i),
           received: leaf.count === 0 ? "no entries" : leaf.tileId(0),

@@ -100,7 +100,7 @@ function checkEntries({ header, entries }: Archive, check: Check): void {
   let [next, end, addressed] = [0, 0, 0];
   for (let i = 0; i < entries.count; i++) {
     const id = entries.tileId(i);
-    if (id >= firstTileId(MAX_ZOOM + 1)) check.fail("Entry's tile id is impossible", { entry: i, received: id });
+    if (id >= firstTileId(MAX_ZOOM + 1)) check.fail("Entry has an invalid tile id", { entry: i, received: id });
     if (id < next) {
       check.fail("Entries overlap or are out of order", {
         entry: i,
@@ -173,7 +173,7 @@ function checkBounds(archive: Archive, expected: Expectations, check: Check): vo
   const { west, south, east, north } = bounds;
   const inWorld = west >= -180 && east <= 180 && south >= -MAX_LATITUDE_DEG && north <= MAX_LATITUDE_DEG;
   if (!inWorld || west > east || south > north) {
-    check.fail("Bounds are impossible", { received: describe(bounds) });
+    check.fail("Bounds are invalid", { received: describe(bounds) });
   }
   if (center.lng < west || center.lng > east || center.lat < south || center.lat > north) {
     check.fail("Center lies outside the bounds", {
@@ -185,7 +185,7 @@ function checkBounds(archive: Archive, expected: Expectations, check: Check): vo
   if (wanted !== undefined) {
     const far = (side: keyof Bounds) => Math.abs(bounds[side] - wanted[side]) > BOUNDS_TOLERANCE_DEG;
     if (far("west") || far("south") || far("east") || far("north")) {
-      check.fail("Bounds are not the expected ones", { expected: describe(wanted), received: describe(bounds) });
+      check.fail("Bounds differ from the expected ones", { expected: describe(wanted), received: describe(bounds) });
     }
   }
   checkHull(archive, bounds, maxZoom, check);
@@ -215,7 +215,7 @@ function checkHull(archive: Archive, bounds: Bounds, zoom: number, check: Check)
   ] as const;
   for (const [side, tiles, announced] of sides) {
     if (Math.abs(tiles - announced) > 1) {
-      check.fail("Tiles do not reach as far as the bounds, or beyond them", {
+      check.fail("Tiles and bounds differ in extent", {
         side,
         zoom,
         expected: `tile ${announced} (of ${bounds[side]} degrees)`,
@@ -239,7 +239,10 @@ function checkLayers(archive: Archive, expected: Expectations, check: Check): vo
   if (!Array.isArray(layers) || layers.length === 0) check.fail("Metadata has no vector_layers", {});
   const names = (layers as { id: string }[]).map(({ id }) => id);
   if (expected.layers !== undefined && [...names].sort().join() !== [...expected.layers].sort().join()) {
-    check.fail("Layers are not the expected ones", { expected: expected.layers.join(" "), received: names.join(" ") });
+    check.fail("Layers differ from the expected ones", {
+      expected: expected.layers.join(" "),
+      received: names.join(" "),
+    });
   }
 }
 
@@ -247,12 +250,12 @@ function checkLayers(archive: Archive, expected: Expectations, check: Check): vo
 function checkTilestats(archive: Archive, check: Check): void {
   const { tilestats, vector_layers: announced = [] } = archive.metadata();
   if (tilestats === undefined) return;
-  if (tilestats.layers === undefined) check.fail("Metadata's tilestats have no layers", {});
+  if (tilestats.layers === undefined) check.fail("Metadata tilestats have no layers", {});
   check.equal("Tilestats count other layers", tilestats.layerCount, tilestats.layers.length);
   for (const { layer, attributes, attributeCount } of tilestats.layers) {
     const fields = announced.find(({ id }) => id === layer)?.fields;
     if (fields === undefined) {
-      check.fail("Tilestats have a layer that was not announced", {
+      check.fail("tilestats list a layer that vector_layers does not", {
         layer,
         expected: announced.map(({ id }) => id).join(" "),
       });
@@ -260,7 +263,7 @@ function checkTilestats(archive: Archive, check: Check): void {
     check.equal("Tilestats count other attributes", attributeCount, attributes.length, { layer });
     const stranger = attributes.find(({ attribute }) => !Object.hasOwn(fields, attribute));
     if (stranger !== undefined) {
-      check.fail("Tilestats have an attribute that was not announced", {
+      check.fail("tilestats list an attribute that vector_layers does not", {
         layer,
         attribute: stranger.attribute,
         expected: Object.keys(fields).join(" "),

@@ -32,8 +32,8 @@ export interface AttributeStats {
 }
 
 /** Limits of the format. */
-const MOST_COUNTED = 1000;
-const MOST_LISTED = 100;
+const MAX_COUNTED = 1000;
+const MAX_LISTED = 100;
 
 /**
  * Statistics of one attribute of numbers or of strings.
@@ -41,8 +41,8 @@ const MOST_LISTED = 100;
  * @param values  all different ones, in the order to list; one or more.
  */
 export function attributeStats(attribute: string, values: readonly number[] | readonly string[]): AttributeStats {
-  const count = Math.min(values.length, MOST_COUNTED);
-  const listed = values.slice(0, MOST_LISTED);
+  const count = Math.min(values.length, MAX_COUNTED);
+  const listed = values.slice(0, MAX_LISTED);
   const numbers = values.filter((value): value is number => typeof value === "number");
   if (numbers.length < values.length) return { attribute, count, type: "string", values: listed };
   const [min, max] = [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))];

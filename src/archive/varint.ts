@@ -14,19 +14,19 @@ export class VarintReader {
     this.position = start;
   }
 
-  /** @throws {RangeError} when the number runs over the end or over 2^53. */
+  /** @throws {RangeError} when the number extends past the end or over 2^53. */
   next(): number {
     const { bytes } = this;
     let value = 0;
     // The first four bytes (28 bits) fit 32-bit arithmetic, which is what nearly all numbers need.
     for (let shift = 0; shift < 28; shift += 7) {
-      if (this.position >= this.end) throw new RangeError("number runs over the end");
+      if (this.position >= this.end) throw new RangeError("number extends past the end");
       const byte = bytes[this.position++] as number;
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
     for (let factor = 2 ** 28; factor <= 2 ** 49; factor *= 128) {
-      if (this.position >= this.end) throw new RangeError("number runs over the end");
+      if (this.position >= this.end) throw new RangeError("number extends past the end");
       const byte = bytes[this.position++] as number;
       value += (byte & 0x7f) * factor;
       if (byte < 0x80) {
@@ -42,7 +42,7 @@ export class VarintReader {
     const start = this.position;
     let small = 0;
     for (let factor = 1; factor <= 2 ** 42; factor *= 128) {
-      if (this.position >= this.end) throw new RangeError("number runs over the end");
+      if (this.position >= this.end) throw new RangeError("number extends past the end");
       const byte = this.bytes[this.position++] as number;
       small += (byte & 0x7f) * factor;
       if (byte < 0x80) return small;
@@ -50,7 +50,7 @@ export class VarintReader {
     this.position = start;
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      if (this.position >= this.end) throw new RangeError("number runs over the end");
+      if (this.position >= this.end) throw new RangeError("number extends past the end");
       const byte = this.bytes[this.position++] as number;
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return exactNumber(signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value));
@@ -59,7 +59,7 @@ export class VarintReader {
   }
 
   skip(length: number): void {
-    if (length > this.end - this.position) throw new RangeError("field runs over the end");
+    if (length > this.end - this.position) throw new RangeError("field extends past the end");
     this.position += length;
   }
 

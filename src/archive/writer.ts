@@ -55,7 +55,8 @@ export class ArchiveWriter {
   /** Write an archive of this writer's anew but for its tiles: `finish` gives it other metadata. */
   static reopen(path: string, entries: Entries, header: Header): ArchiveWriter {
     const { tiles, tileContents, tileCompression, tileType } = header;
-    if (tiles.offset !== ROOT_AREA_BYTES) throw new PipelineError("failed", "Tiles lie elsewhere", { path });
+    if (tiles.offset !== ROOT_AREA_BYTES)
+      throw new PipelineError("failed", "Internal error: tiles are at other offsets than planned", { path });
     const writer = new ArchiveWriter(path, tileCompression, tileType, "r+");
     writer.adopt(entries, tileContents, tiles.length);
     writer.#guarded("Cannot write archive", () => ftruncateSync(writer.#fd, ROOT_AREA_BYTES + tiles.length));
@@ -71,7 +72,7 @@ export class ArchiveWriter {
    */
   write(tileId: number, content: Uint8Array, runLength = 1): void {
     if (tileId < this.#nextTileId || content.length === 0 || runLength < 1) {
-      throw new PipelineError("failed", "Tiles must come in order and hold something", {
+      throw new PipelineError("failed", "Tiles must be in ascending order and not empty", {
         path: this.path,
         tile: tileName(tileId),
         bytes: content.length,

@@ -128,7 +128,7 @@ const OWN_VALUES: Readonly<Record<string, string>> = {
 const INDENT = 2;
 /** Flags longer than this stand on a line of their own. */
 const FLAG_WIDTH = 26;
-const LEAST_WIDTH = 50;
+const MIN_WIDTH = 50;
 
 type Row = readonly [flag: string, help: string];
 
@@ -139,7 +139,7 @@ type Row = readonly [flag: string, help: string];
  * @param width  characters of a line.
  */
 export function helpText(command: Command, all: boolean, width: number): string {
-  const lines = Math.max(LEAST_WIDTH, width);
+  const lines = Math.max(MIN_WIDTH, width);
   const own = Object.entries(command.own ?? {}).map(([flag, spec]): Row => {
     const value = spec.type === "boolean" ? "" : ` ${ownValue(command, flag)}`;
     return [`--${flag}${value}`, spec.help];

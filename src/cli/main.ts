@@ -60,7 +60,7 @@ export async function main(
     clear = () => progress.clear();
     report = (message) => log.error(message);
     signal = signalOnTermination();
-    const drain = drainOnNotice(() => log.warn("SIGUSR1: what is under way is finished, nothing new is begun"));
+    const drain = drainOnNotice(() => log.warn("SIGUSR1: finishing work in progress; starting nothing new"));
     let kept: Promise<void> | undefined;
     const keepOptions = (held: Context) => (kept ??= keepRootOptions(args.options, args.given, held));
     const ctx = { signal, drain, log, progress, ...(command.rootOptions === "keep" && { keepOptions }) };
@@ -78,7 +78,7 @@ export async function main(
       );
     process.exitCode = known.exitCode;
   }
-  // Ctrl-C is how commands that run until they are stopped come to a good end; SIGTERM is told in any case.
+  // Ctrl-C is the normal end of commands that run until stopped; SIGTERM always sets the exit code.
   const reason = signal?.reason as PipelineError | undefined;
   if (reason?.kind === "terminated") process.exitCode = reason.exitCode;
   // A native handle or a pool that lingers must not keep a finished command from ending.
@@ -109,7 +109,7 @@ function signalOnTermination(): AbortSignal {
   ] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(EXIT_CODES[kind]);
-      controller.abort(new PipelineError(kind, `Ended by ${name}; what is done so far is kept`));
+      controller.abort(new PipelineError(kind, `Ended by ${name}; finished work is kept`));
       setTimeout(() => process.exit(EXIT_CODES[kind]), CLEANUP_LIMIT_MS).unref();
     });
   }
@@ -125,7 +125,7 @@ function drainOnNotice(told: () => void): AbortSignal {
   process.on("SIGUSR1", () => {
     if (controller.signal.aborted) return;
     told();
-    controller.abort(new PipelineError("paused", "Ended early by SIGUSR1; the same command goes on from here"));
+    controller.abort(new PipelineError("paused", "Stopped early by SIGUSR1; run the same command to resume"));
   });
   return controller.signal;
 }

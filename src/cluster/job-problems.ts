@@ -101,7 +101,7 @@ export function jobProblems(job: Directives, profile: ClusterProfile, name: stri
 
 function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new PipelineError("usage", "A whole number is expected", { received: text });
+  throw new PipelineError("usage", "Expected a whole number", { received: text });
 }
 
 /** `0-16%4` → 17 tasks, 4 at once. */

@@ -21,7 +21,7 @@ export function scriptDirectives(path: string): Directives {
     if (!line.startsWith("#SBATCH")) continue;
     const match = /^#SBATCH\s+--([a-z-]+)(?:=(\S+))?\s*$/.exec(line);
     if (match === null) {
-      throw new PipelineError("input", "A line of #SBATCH is not one long option", { path, received: line });
+      throw new PipelineError("input", "#SBATCH line must hold one long option", { path, received: line });
     }
     directives[match[1] as string] = match[2] ?? true;
   }

@@ -121,7 +121,7 @@ function readObject(path: string): Record<string, unknown> {
 
 function objectAt(value: unknown, path: string, key: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new PipelineError("usage", "Cluster profile: an object is expected here", { path, key: key || undefined });
+  throw new PipelineError("usage", "Cluster profile: expected an object here", { path, key: key || undefined });
 }
 
 function merge(

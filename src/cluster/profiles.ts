@@ -34,7 +34,7 @@ export interface JobType {
   readonly unitsPerGiB?: number;
   readonly unitsPerGpu?: number;
   readonly maxUnitsPerJob?: number;
-  /** Of all running jobs of one user. */
+  /** Limit for all running jobs of one user. */
   readonly maxUnitsPerUser?: number;
   readonly maxJobsPerUser?: number;
   readonly maxNodesPerUser?: number;
@@ -80,7 +80,7 @@ const DAY = 24 * HOUR;
 const BETZY_NODE = { cores: 128, logicalCpus: 256, memoryGiB: 244, gpus: 0 } as const;
 
 /**
- * Of the larger nodes, for they decide what one node can be asked for; 200 of Saga's have
+ * For the larger nodes: they decide what one node can be asked for; 200 of Saga's have
  * 40 cores, 120 have 52. The pages do not tell whether two threads are shown for a core.
  */
 const SAGA_NODE = { cores: 52, logicalCpus: 52, memoryGiB: 178.5, gpus: 0 } as const;
@@ -139,7 +139,7 @@ const BETZY_PROFILE: ClusterProfile = {
       memoryGiB: 494.5,
       gpus: 4,
       unitsPerGpu: 16,
-      // Of the four that there are.
+      // One of four nodes.
       maxNodesPerUser: 3,
     },
   },

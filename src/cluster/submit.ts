@@ -13,7 +13,7 @@ import { clusterProfile } from "./profile-file.js";
 import type { ClusterProfile, JobType } from "./profiles.js";
 import { memoryGiB } from "./slurm-units.js";
 
-/** What can be submitted, and the job type that it runs as unless told otherwise: the first that the cluster has. */
+/** Jobs that can be submitted, with their default job types: the first that the cluster has is used. */
 export const JOBS = {
   years: ["normal"],
   prepare: ["preproc", "normal"],
@@ -65,7 +65,9 @@ export function planSubmission(request: SubmitRequest, options: Options): Submis
   }
   const profile = clusterProfile(options.cluster, options.clusterProfile);
   if (profile.scheduler !== "slurm") {
-    throw new PipelineError("usage", "Nothing is submitted there: run the command itself", { cluster: profile.name });
+    throw new PipelineError("usage", "This cluster profile submits no jobs: run the command itself", {
+      cluster: profile.name,
+    });
   }
   refusePassword(options.proxy);
   const { name, type } = jobTypeOf(request, profile);
@@ -122,7 +124,7 @@ export async function submit({ command, env, problems, script }: Submission): Pr
   const result = await execa(program as string, args, { env, reject: false, stdin: "ignore" });
   if (result.exitCode !== 0) {
     const received = result.exitCode === undefined ? result.shortMessage : result.stderr.trim();
-    throw new PipelineError("tool", "sbatch did not take the job", { exitCode: result.exitCode, received });
+    throw new PipelineError("tool", "sbatch rejected the job", { exitCode: result.exitCode, received });
   }
   // With several clusters joined, `id;cluster`.
   return result.stdout.trim().split(";")[0] as string;

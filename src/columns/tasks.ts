@@ -108,7 +108,7 @@ function forEachTile({ path, rows, from, to }: TilesOfBase, visit: (tileId: numb
           Array.from({ length: layer.featureCount }, (_, f) => {
             layer.readFeature(f, view);
             if (view.id !== undefined && view.id < rows) return view.id;
-            throw new PipelineError("input", "Feature's id is no row number", { path, received: view.id ?? "none" });
+            throw new PipelineError("input", "Feature id is not a row number", { path, received: view.id ?? "none" });
           }),
         );
         return read;

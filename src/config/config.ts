@@ -43,7 +43,7 @@ export function readConfigFile(path: string): Partial<Options> {
   try {
     parsed = JSON.parse(readFileSync(path, "utf8"));
   } catch (cause) {
-    throw new PipelineError("usage", "Configuration file is not JSON", { path }, { cause });
+    throw new PipelineError("usage", "Configuration file is not valid JSON", { path }, { cause });
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     throw new PipelineError("usage", "Configuration file must hold one JSON object", { path });

@@ -44,7 +44,7 @@ const KEPT = [
   "distribution",
 ] as const satisfies readonly OptionName[];
 
-/** Of these, paths: kept absolute, as a later command may be started elsewhere. */
+/** Options that are paths: stored as absolute paths, because a later command may start in another folder. */
 const PATHS: readonly OptionName[] = ["cdlSource", "fieldsRaw", "fieldsClean", "base", "target"];
 
 type Given = Partial<Record<OptionName, unknown>>;
@@ -167,10 +167,10 @@ function readRootFile(root: string): RootFile | undefined {
   try {
     file = JSON.parse(readDocument(path).toString("utf8")) as Partial<RootFile> | null;
   } catch (cause) {
-    throw new PipelineError("input", "The root's options are not JSON", { path }, { cause });
+    throw new PipelineError("input", "fields.json of the root is not valid JSON", { path }, { cause });
   }
   if (file?.version === 1 && typeof file.regions === "object" && file.regions !== null) return file as RootFile;
-  throw new PipelineError("input", "Not the options of a root", { path, expected: "version 1, and regions" });
+  throw new PipelineError("input", "Not a fields.json of a root", { path, expected: "version 1, and regions" });
 }
 
 function absolute(name: OptionName, value: unknown): unknown {

@@ -6,7 +6,7 @@ import { type Layout, layoutOf, type Options } from "./config.js";
 /** What the steps of one command share. */
 export interface Run {
   readonly options: Options;
-  /** Of the run's year; without one, only the paths that all years share mean anything. */
+  /** Paths of the run's year; without a year, only the paths that all years share are valid. */
   readonly layout: Layout;
   /** The worker pool, opened at the first call: where everything is valid no thread starts. */
   readonly pool: () => Pool;

@@ -38,7 +38,7 @@ export async function examine(checks: readonly Check[]): Promise<Finding[]> {
       findings.push(...(await check.run()));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      findings.push(fail(check.name, reason.split("\n", 1)[0] ?? "", "see the message; it names what to change"));
+      findings.push(fail(check.name, reason.split("\n", 1)[0] ?? "", "change what the message names"));
     }
   }
   return findings;

@@ -56,7 +56,7 @@ async function examined(proxy: WebProxy, wanted: readonly URL[], rules: ProxyRul
     try {
       await (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(TIMEOUT_MS) })).body?.cancel();
     } catch (error) {
-      // What went wrong behind the proxy is told by the check of that server.
+      // Errors behind the proxy are reported by the check of that server.
       if (error instanceof ProxyError) {
         const { message } = error;
         // It works, and is not to blame for a server that is down.
@@ -64,7 +64,7 @@ async function examined(proxy: WebProxy, wanted: readonly URL[], rules: ProxyRul
         return fail("proxy", message, remedy);
       }
       if ((error as Error).name === "TimeoutError") {
-        return fail("proxy", `${named} brings no answer of ${url.host} in ${TIMEOUT_MS / 1000} s`, remedy);
+        return fail("proxy", `${named} gives no answer from ${url.host} in ${TIMEOUT_MS / 1000} s`, remedy);
       }
     }
   }

@@ -14,7 +14,7 @@ export function checkFolder(folder: string): void {
   const own = ownFiles(folder);
   const foreign = readdirSync(folder).find((name) => name !== MARK && !own.includes(name));
   if (foreign === undefined) return;
-  throw new PipelineError("usage", "The folder for the raster holds a file that was not downloaded; move it away", {
+  throw new PipelineError("usage", "The raster folder holds a file that was not downloaded; move it away", {
     path: join(folder, foreign),
   });
 }

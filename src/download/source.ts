@@ -24,7 +24,7 @@ export type Form = "zip" | "raster";
 const NONE = "No raster of this year at the source";
 const SEVERAL = "Several rasters of this year at the source, which one is unclear: name it with {year} in --cdl-source";
 
-/** Of one raster in several formats the first of these is taken. */
+/** Preference when a raster is there in several formats: the first wins. */
 const EXTENSIONS = ["tif", "tiff", "img", "zip"] as const;
 
 /**

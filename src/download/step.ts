@@ -28,7 +28,7 @@ export type DownloadFacts = {
   readonly format: "GeoTIFF" | "HFA";
   /** Identity by content, the files included that the raster cannot be read without. */
   readonly digest: string;
-  /** Of the raster file alone. */
+  /** Size of the raster file alone. */
   readonly bytes: number;
   readonly zipBytes: number | null;
   readonly zipDigest: string | null;
@@ -49,8 +49,7 @@ export interface DownloadHooks {
  *
  * The raster's name is known only once the zip is open, so the files lie in a
  * folder of their own, `data/cdl/us_2020/`, put there by one rename; the step's
- * output is the small `data/cdl/us_2020.json` beside it, that says what lies
- * where. A user's own raster stays where it is.
+ * output is the small `data/cdl/us_2020.json` next to it, which lists the files. A user's own raster stays where it is.
  *
  * @throws {PipelineError} usage, when the source's template is not usable; input, when a local source cannot be read.
  */

@@ -33,7 +33,7 @@ interface Member {
   readonly entry: yauzl.Entry;
 }
 
-/** What of a zip is wanted: one raster, and the files of the same stem beside it (.ige, .tfw, .aux.xml, .ovr ...). */
+/** The entries to extract: one raster, and the files with the same stem (.ige, .tfw, .aux.xml, .ovr ...). */
 export interface Choice {
   readonly raster: Member;
   readonly companions: readonly Member[];
@@ -154,7 +154,7 @@ function choose(members: readonly Member[], path: string, year: number): Choice 
     });
   };
   if (rasters.length === 0) throw fail("Zip holds no raster", files);
-  if (raster === undefined || more.length > 0) throw fail("Zip holds several rasters, which one is unclear", rasters);
+  if (raster === undefined || more.length > 0) throw fail("Zip holds several rasters; expected one", rasters);
   const other = /^(\d{4})_\d+m_cdls/i.exec(stemOf(raster.name))?.[1];
   if (other !== undefined && other !== String(year)) throw fail("Zip holds another year's raster", [raster]);
 

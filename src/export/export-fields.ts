@@ -87,7 +87,7 @@ export async function exportFields(
     : {};
   const rows = await write(partial, request.format, files, columns, fields, order.extent, textIds, parquet);
   if (rows !== wanted.rows) {
-    throw new PipelineError("failed", "Export is not what was written", {
+    throw new PipelineError("failed", "Export differs from what was written", {
       path: partial,
       expected: wanted.rows,
       received: rows,
@@ -105,11 +105,11 @@ async function openTables(years: readonly number[], fields: FieldsFile, { option
   const tables: YearTable[] = [];
   for (const year of years) {
     const path = layoutOf(options, year).zonal;
-    if (!existsSync(path)) throw new PipelineError("input", "There is no zonal table of this year", { year, path });
+    if (!existsSync(path)) throw new PipelineError("input", "No zonal table found for this year", { year, path });
     const table = await YearTable.open({ year, path });
     tables.push(table);
     if (table.shape.rows === fields.rows) continue;
-    throw new PipelineError("input", "Zonal table is of other fields: its length differs", {
+    throw new PipelineError("input", "Zonal table belongs to other fields: row counts differ", {
       year,
       path,
       expected: fields.rows,
@@ -193,7 +193,7 @@ async function sortFields(
 
 function otherFields({ path, year }: YearTable, row: number, expected: FieldId | null, received: FieldId | null) {
   const ids = { expected: String(expected), received: String(received) };
-  return new PipelineError("input", "Zonal table is of other fields: its ids differ", { year, path, row, ...ids });
+  return new PipelineError("input", "Zonal table belongs to other fields: ids differ", { year, path, row, ...ids });
 }
 
 /** What is known of a row, of rows that are asked for one after the other. */
@@ -226,7 +226,7 @@ class CropRows {
 
   async #next(): Promise<void> {
     const next = await this.merged.next();
-    if (next.done) throw new Error("Zonal tables ended before the fields");
+    if (next.done) throw new Error("Zonal tables have fewer rows than the fields");
     this.#rows = next.value;
     this.#id = idReader(next.value.ids);
     this.#areas = this.areas?.of(next.value);

@@ -21,7 +21,7 @@ import type { ExportColumn } from "./export-columns.js";
 import type { FieldRecord } from "./record-file.js";
 import type { Box } from "./spatial-order.js";
 
-/** Of the 50,000 to 150,000 that readers of GeoParquet like. */
+/** Rows of a row group; the GeoParquet guide recommends 50,000 to 150,000. */
 export const ROW_GROUP_ROWS = 100_000;
 const SIDES = ["xmin", "ymin", "xmax", "ymax"] as const;
 const BBOX = new Struct(SIDES.map((name) => new Field(name, new Float32(), false)));

@@ -26,7 +26,7 @@ export interface SpatialOrder {
   readonly selected: number;
   /** Rows among them without a polygon that can be read. */
   readonly withoutPolygon: number;
-  /** Of the selected rows; null where none has a polygon. */
+  /** Bounds of the selected rows; null when none has a polygon. */
   readonly extent: Box | null;
 }
 

@@ -61,7 +61,7 @@ function featureOf(
     if (value === null) return;
     const plain = typeof value === "bigint" ? Number(value) : value;
     if (typeof plain === "number" && Number.isInteger(plain) && !Number.isSafeInteger(plain)) {
-      throw new PipelineError("input", "An id has more than 53 bits, which only the formats geoparquet and csv hold", {
+      throw new PipelineError("input", "An id has more than 53 bits; only the formats geoparquet and csv can hold it", {
         path,
         column: name,
         received: String(value),

@@ -45,7 +45,7 @@ export async function checkCrs(
   }
   if (!isGeographic && points.every(isDegrees)) {
     const where = { path, crs: crsName(crs), coordinates };
-    ctx.log.warn("coordinates look like degrees, which the CRS of the fields does not have; see --fields-crs", where);
+    ctx.log.warn("coordinates look like degrees, but the CRS of the fields has other units; see --fields-crs", where);
   }
 }
 

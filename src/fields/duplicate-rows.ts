@@ -13,7 +13,7 @@ import { findRepeatedIds } from "./tasks.js";
 /** Ids that a worker holds against each other at a time at most, 8 bytes each ... */
 const PARTITION_ROWS = 2 ** 20;
 /** ... and as many at least, for each worker reads all ids. */
-const LEAST_ROWS = 2 ** 15;
+const MIN_ROWS = 2 ** 15;
 
 /**
  * Rows whose id stood in an earlier row, and rows without an id, ascending.
@@ -30,7 +30,7 @@ export async function duplicateRows(
   pool: Pool,
 ): Promise<Uint32Array> {
   if (chunks === undefined) return duplicatesByArrow(fields, batch);
-  const shared = Math.min(pool.threads, Math.ceil(fields.rows / LEAST_ROWS));
+  const shared = Math.min(pool.threads, Math.ceil(fields.rows / MIN_ROWS));
   const partitions = Math.max(shared, Math.ceil(fields.rows / PARTITION_ROWS));
   const tasks = Array.from({ length: partitions }, (_, partition) =>
     pool.run(findRepeatedIds, { path: fields.path, name: fields.idColumn, parts: chunks, partition, partitions }),

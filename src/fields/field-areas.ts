@@ -31,7 +31,7 @@ export interface AreaTable {
   readonly table: ParquetShape;
   readonly idColumn: string;
   readonly column: string;
-  /** Of one unit of the column. */
+  /** Hectares of one unit of the column. */
   readonly hectares: number;
 }
 

@@ -24,8 +24,8 @@ export interface FieldPlan {
 }
 
 /** Slices of a small file are smaller, so that workers end together. */
-const LEAST_SLICES = 64;
-const LEAST_ROWS = 1024;
+const MIN_SLICES = 64;
+const MIN_ROWS = 1024;
 
 /**
  * Cut a file of fields into slices of about `batch` rows, at the borders of the geometry's pages: each page is
@@ -47,7 +47,7 @@ export async function planFields(fields: FieldsFile, batch: number, pool: Pool, 
 
 async function planPages(fields: FieldsFile, columns: NativeColumns, batch: number, pool: Pool): Promise<FieldPlan> {
   const { ids, geometry } = columns;
-  const rows = Math.max(LEAST_ROWS, Math.min(batch, Math.ceil(fields.rows / LEAST_SLICES)));
+  const rows = Math.max(MIN_ROWS, Math.min(batch, Math.ceil(fields.rows / MIN_SLICES)));
   const groups = fields.rowGroups.map(async (groupRows, rowGroup): Promise<Omit<FieldSlice, "firstRow">[]> => {
     if (groupRows === 0) return [];
     if (groupRows <= rows) {
@@ -111,7 +111,7 @@ export function openColumns(fields: FieldsFile, ctx?: Pick<Context, "log">): Nat
     };
   } catch (cause) {
     if (!isUnsupported(cause)) throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
-    ctx?.log.debug(`read by way of parquet-wasm: ${(cause as Error).message}`, { path });
+    ctx?.log.debug(`read through parquet-wasm: ${(cause as Error).message}`, { path });
     return undefined;
   }
 }

@@ -39,7 +39,7 @@ export function geoMetadata(path: string, metadata: ReadonlyMap<string, string>)
   try {
     return JSON.parse(text) as GeoMetadata;
   } catch (cause) {
-    throw new PipelineError("input", "The geo metadata is not JSON", { path }, { cause });
+    throw new PipelineError("input", "The geo metadata is not valid JSON", { path }, { cause });
   }
 }
 
@@ -60,7 +60,7 @@ export async function crsOf(
   if (spherical) notices.push("edges are spherical in the file; they are taken as straight lines between coordinates");
   if (given === undefined) {
     if (own !== undefined) return { crs: own, notices };
-    throw new PipelineError("input", "The file does not say its CRS; pass it, as --fields-crs EPSG:4326", {
+    throw new PipelineError("input", "The file does not declare a CRS; pass one, such as --fields-crs EPSG:4326", {
       path: source.path,
     });
   }
@@ -92,7 +92,7 @@ function logicalCrs(path: string, crs: string, metadata: ReadonlyMap<string, str
   if (kind !== "projjson") return crs;
   const text = metadata.get(name as string);
   if (text !== undefined) return text;
-  throw new PipelineError("input", "The CRS that the geometry's type names is not in the file's metadata", {
+  throw new PipelineError("input", "The CRS that the geometry type refers to is missing from the file metadata", {
     path,
     expected: name,
     received: [...metadata.keys()].join(" "),

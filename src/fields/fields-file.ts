@@ -76,7 +76,7 @@ function checkEncoding({ path, columns, schema }: ParquetShape, column: string, 
   const isWkb = type.typeId === Type.Binary && encoding === "WKB";
   const isNative = native !== undefined && ["WKB", native].includes(encoding.replace(/^geoarrow\./, ""));
   if (isWkb || isNative) return;
-  throw new PipelineError("input", "Geometry column must hold polygons as WKB or as GeoArrow nests them", {
+  throw new PipelineError("input", "Geometry column must hold polygons in WKB or a GeoArrow encoding", {
     path,
     column,
     encoding,

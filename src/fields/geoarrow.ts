@@ -46,7 +46,7 @@ export function geometryData(data: Data, column: string): WkbColumn {
   }
   const point = pointReader(inner);
   if (point === undefined || (lists.length !== DEPTH.polygon && lists.length !== DEPTH.multipolygon)) {
-    throw new Error(`column ${column}: neither WKB nor polygons of GeoArrow, but ${data.type}`);
+    throw new Error(`column ${column}: expected WKB or GeoArrow polygons, got ${data.type}`);
   }
   return toWkb(data, lists, point);
 }

@@ -22,7 +22,7 @@ export function checkIncluded(fields: ParquetShape, names: readonly string[]): v
       });
     }
     if (canAdd(type)) continue;
-    throw new PipelineError("input", "--include: only columns of numbers and texts can be carried along", {
+    throw new PipelineError("input", "--include supports only columns of numbers and text", {
       path: fields.path,
       column: name,
       received: String(type),
@@ -47,7 +47,7 @@ export async function includeColumns(
   const { columns } = await openParquet(table);
   const taken = names.find((name, i) => columns.has(name) || names.indexOf(name) < i);
   if (taken !== undefined) {
-    throw new PipelineError("usage", "--include: the table has a column of this name already", { column: taken });
+    throw new PipelineError("usage", "--include: the table already has a column of this name", { column: taken });
   }
   async function* rows() {
     for await (const { data } of streamColumns(fields, names, batch)) {

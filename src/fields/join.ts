@@ -81,7 +81,7 @@ function checkIdTypes(fields: IdRows, table: ParquetShape, idColumn: string): vo
   const received = table.columns.get(idColumn);
   const ids = received && idTypeOf(received);
   if (ids !== undefined && isInteger(ids) === isInteger(fields.idType)) return;
-  throw new PipelineError("input", "Ids are of another type than the fields'", {
+  throw new PipelineError("input", "Id type differs from that of the fields", {
     path: table.path,
     column: idColumn,
     expected: String(fields.idType),
@@ -114,7 +114,7 @@ function fillByKernel(
     return nativeKernel().joinInStep(...all, values);
   } catch (cause) {
     if (!isUnsupported(cause)) throw cause;
-    ctx.log.debug(`read by way of parquet-wasm: ${(cause as Error).message}`, { path: table.path });
+    ctx.log.debug(`read through parquet-wasm: ${(cause as Error).message}`, { path: table.path });
     return undefined;
   }
 }
@@ -185,7 +185,7 @@ async function fillById(
   batch: number,
   ctx: Context,
 ): Promise<Pick<Joined, "missing" | "extra">> {
-  ctx.log.warn("rows do not stand in the same order; joined by id", { table: table.path });
+  ctx.log.warn("row order differs; joined by id", { table: table.path });
   const ids = new IdTable(table.rows);
   const numbers = new Float64Array(table.rows);
   const used = new Uint8Array(table.rows);

@@ -50,7 +50,7 @@ export function spatialReference(crs: string): gdal.SpatialReference {
   try {
     return gdal.SpatialReference.fromUserInput(crsIdentifier(crs) ?? crs);
   } catch (cause) {
-    throw new PipelineError("input", "CRS is not known", { crs: crsName(crs) }, { cause });
+    throw new PipelineError("input", "Unknown CRS", { crs: crsName(crs) }, { cause });
   }
 }
 

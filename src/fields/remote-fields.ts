@@ -6,7 +6,7 @@ import { clearScratch, endScratch, openScratch } from "../pipeline/output.js";
 
 /**
  * Do something with the fields at `path`: where that is an http(s):// or s3:// URL, with a download of them in scratch
- * beside `target`, removed afterwards. To be called by who holds the lock of `target`.
+ * next to `target`, removed afterwards. The caller holds the lock of `target`.
  *
  * @throws {PipelineError} network, as fetchFile.
  */
@@ -38,6 +38,6 @@ export async function fetchFields(url: string, folder: string, access: RemoteAcc
   const name = basename(decodeURIComponent(checkRemote(url, "The source of the fields").pathname)) || "fields";
   const path = join(folder, name);
   const { total } = await fetchFile(url, path, access, ctx);
-  ctx.log.info("fields are downloaded", { url, MiB: total === undefined ? undefined : Math.ceil(total / 2 ** 20) });
+  ctx.log.info("downloading fields", { url, MiB: total === undefined ? undefined : Math.ceil(total / 2 ** 20) });
   return path;
 }

@@ -15,7 +15,7 @@ const NO_VALUE = "__HIVE_DEFAULT_PARTITION__";
  */
 export function isReadInPlace(path: string, options: { readonly layer?: string | undefined }): boolean {
   if (beginning(path, PARQUET_MAGIC.length) !== PARQUET_MAGIC) return false;
-  if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
+  if (options.layer !== undefined) throw new PipelineError("usage", "--layer does not apply to parquet files");
   return true;
 }
 
@@ -59,7 +59,7 @@ export function filesOf(path: string): string[] {
     .map((other) => join(dirname(path), other));
 }
 
-/** Of shapefiles and MapInfo tables. */
+/** Parts of shapefiles and MapInfo tables. */
 const SIDE_FILES = /\.(shp|shx|dbf|prj|cpg|qpj|dat|map|id|ind|tab|mif|mid)$/i;
 
 /** The first bytes of a file as text; empty for what is no file. */

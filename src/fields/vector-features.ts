@@ -140,7 +140,7 @@ class LinearCopy {
     const wkb = wkbOf(this.#layer.features.get(fid));
     if (wkb !== undefined) return wkb;
     const { path, layer } = this.source;
-    throw new PipelineError("input", "Geometry is of a kind that cannot be read", {
+    throw new PipelineError("input", "Unsupported geometry type", {
       path,
       layer: layer.name,
       feature: fid,
@@ -195,7 +195,7 @@ class GdalErrors {
     }
     if (failure === undefined) return value as T;
     const where = { path: this.source.path, layer: this.source.layer.name, feature: this.rows };
-    throw new PipelineError("input", "Vector source cannot be read on", where, { cause: failure });
+    throw new PipelineError("input", "Vector source cannot be read further", where, { cause: failure });
   }
 }
 

@@ -133,7 +133,7 @@ function chooseLayer(path: string, dataset: gdal.Dataset, wanted: string | undef
   if (first === undefined) throw new PipelineError("input", "The source has no layer with geometry", { path });
   if (wanted === undefined) {
     if (layers.length === 1) return first;
-    throw new PipelineError("input", "The source has several layers; choose one by --layer", {
+    throw new PipelineError("input", "The source has several layers; choose one with --layer", {
       path,
       layers: names.join(", "),
     });

@@ -11,8 +11,8 @@ import { openVector, type VectorOptions } from "./vector-layer.js";
 const ROW_GROUP_ROWS = 16_384;
 
 /**
- * Do something with a parquet of the fields in `path`: that file itself, or, where it is none, a copy of them made in
- * scratch beside `target` and removed afterwards. To be called by who holds the lock of `target`.
+ * Call `use` with a parquet file of the fields in `path`: that file, or, for other formats, a copy made in
+ * scratch next to `target` and removed afterwards. The caller holds the lock of `target`.
  *
  * @throws {PipelineError} usage, for a layer of a parquet file; input, as importFields.
  */
@@ -52,7 +52,7 @@ export async function importFields(path: string, options: VectorOptions, out: st
     await importVector(path, options, out, ctx);
     return;
   }
-  if (options.layer !== undefined) throw new PipelineError("usage", "--layer is for other sources than parquet");
+  if (options.layer !== undefined) throw new PipelineError("usage", "--layer does not apply to parquet files");
   const { concatParquet } = await import("../table/concat-parquet.js");
   const rows = await concatParquet(parts, out, ctx.signal);
   ctx.log.info(`${rows} fields of ${parts.length} files put together`, { path });

@@ -1,6 +1,6 @@
 import { NO_CROP } from "./crop-classes.js";
 
-/** Sequences told apart at a time: 20 bytes each, twice that in free slots. */
+/** Sequences counted at a time: 20 bytes each, twice that in free slots. */
 const CAPACITY = 2 ** 20;
 const FREE = -1;
 

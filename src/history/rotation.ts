@@ -15,7 +15,7 @@ export function findCycle(codes: readonly number[]): number[] | undefined {
   return undefined;
 }
 
-/** Of all rounds of a cycle the first in the order of codes. */
+/** The canonical rotation of a cycle: the one that sorts first by codes. */
 function fromLowest(cycle: readonly number[]): number[] {
   let best = [...cycle];
   for (let start = 1; start < cycle.length; start++) {

@@ -69,7 +69,7 @@ export function yearsThere(options: Options): number[] {
 /**
  * The step that joins all years.
  *
- * Its output is the table of fields; the other files are put beside it before it is recorded,
+ * Its output is the table of fields; the other files are put next to it before it is recorded,
  * so that a kill in between makes all of them again.
  *
  * @throws {PipelineError} input, when no year has a zonal table.

@@ -76,7 +76,7 @@ export class Tally {
     for (let row = 0; row < rows; row++) this.sequences.add(columns, row, areas[row] as number);
   }
 
-  /** Of the fields with this crop in a year; of those without one, for undefined. */
+  /** Hectares of the fields with this crop in a year; `undefined`: of the fields without a crop. */
   amount(year: number, code: number | undefined): Amount {
     const cropClass = code === undefined ? MAX_CROPS : this.classes.classOf(code);
     const slot = this.years.indexOf(year) * STRIDE + cropClass;

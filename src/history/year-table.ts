@@ -34,7 +34,7 @@ export class YearTable {
   }
 
   /**
-   * @param extra  a column beside id, crop and share; of several names the first that is there.
+   * @param extra  one more column than id, crop and share; the first of these names that exists.
    * @throws {PipelineError} input, naming year and file: unreadable, a column missing or of the wrong type.
    */
   static async open({ year, path }: ZonalFile, extra: readonly string[] = []): Promise<YearTable> {
@@ -55,7 +55,7 @@ export class YearTable {
     return this.shape.columns.get("field_id") as DataType;
   }
 
-  /** Name of the column beside id, crop and share. */
+  /** Name of the column read in addition to id, crop and share. */
   get extraColumn(): string | undefined {
     return this.columns[3];
   }

@@ -104,9 +104,9 @@ export type IntegerArray =
 export interface EncodedChunk {
   /** The dictionary page, if any, and the one data page. */
   readonly bytes: Uint8Array;
-  /** Of the dictionary page and its header; 0 without one. */
+  /** Bytes of the dictionary page and its header; 0 without one. */
   readonly dictionaryBytes: number;
-  /** Of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
+  /** Encoding of the values, as parquet.thrift numbers them: 0 PLAIN, 5 DELTA_BINARY_PACKED, 7 DELTA_BYTE_ARRAY, 8 RLE_DICTIONARY. */
   readonly encoding: number;
   readonly nulls: number;
   /** As PLAIN has them, strings without length; empty where no row has a value. */
@@ -124,7 +124,7 @@ export interface ParquetKernel {
   /** By the offset index, where there is one; else from page to page. */
   parquetPages(path: string, name: string, chunk: ColumnChunk): PageIndex;
   /**
-   * Of the ids of one partition; each id belongs to one.
+   * For the ids of one partition; each id belongs to one.
    *
    * @param parts  all chunks of the column, whole, in order.
    */

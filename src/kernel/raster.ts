@@ -18,7 +18,7 @@ export type Pixels =
 
 /** A band of a TIFF as its header has it; see native/raster/tiff_blocks.h. Sends across threads as it is. */
 export interface TiffBand {
-  /** Of this process, not of a thread. */
+  /** For the whole process, not one thread. */
   readonly fd: number;
   readonly compression: number;
   readonly width: number;

@@ -28,7 +28,7 @@ export interface AttributePlan {
   /** Values as tiles store them: protobuf messages `Value`. */
   readonly values: TextColumn;
   readonly outputs: readonly AttributeOutput[];
-  /** Of gzip, 1 to 9, for tiles that are rewritten. */
+  /** gzip level, 1 to 9, for tiles that are rewritten. */
   readonly level: number;
 }
 
@@ -38,7 +38,7 @@ export interface RecordPlan {
   readonly rows: number;
   /** Every layer that tiles may have; records refer to them by place. */
   readonly layers: readonly string[];
-  /** Of the attribute that features get. */
+  /** Key of the attribute that features get. */
   readonly key: string;
 }
 

@@ -38,7 +38,7 @@ export type PixelRule = (typeof PIXEL_RULES)[number];
 export interface Burned {
   /** One FIELD_STATUS code per row. */
   readonly status: Uint8Array;
-  /** Of all vertices, in pixels of the raster: min column, min row, max column, max row; ±∞ when there are none. */
+  /** Bounds of all vertices, in pixels of the raster: min column, min row, max column, max row; ±∞ without vertices. */
   readonly extent: Float64Array;
   /** Chunk numbers, ascending. */
   readonly chunks: Uint32Array;
@@ -58,7 +58,7 @@ export interface Burned {
  * there are no pixels of them.
  */
 export interface AnswerArrays {
-  /** Of the band's type, as is `second`. */
+  /** Same type as the band, like `second`. */
   readonly code: Pixels;
   readonly pixels: Uint32Array;
   /** Pixels of any class that is counted. */

@@ -39,7 +39,7 @@ export async function buildLookup(
   ctx: Context,
 ): Promise<LookupHeader> {
   const { idColumn, geometryColumn, rows } = fields;
-  if (rows === 0) throw new PipelineError("input", "The file of fields is empty", { path: fields.path });
+  if (rows === 0) throw new PipelineError("input", "The fields file has no rows", { path: fields.path });
   const tree = new Flatbush(rows, NODE_SIZE, Float32Array);
   const hashes = new Uint32Array(rows);
   const task = ctx.progress.start("fields indexed", rows);

@@ -11,7 +11,7 @@ import { LookupFile } from "./lookup-file.js";
 type LookupFacts = { readonly rows: number; readonly withoutPolygon: number };
 
 /**
- * The lookup index of these fields, from `data/zones/` beside the zone index; made where there
+ * The lookup index of these fields, from `data/zones/`, next to the zone index; made where there
  * is none, by one process, for which others wait.
  */
 export async function ensureLookup(fields: FieldsFile, run: Run): Promise<LookupFile> {

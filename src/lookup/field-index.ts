@@ -101,7 +101,7 @@ export class FieldIndex {
     return this.rows.attributes(row);
   }
 
-  /** Of all fields, degrees: west, south, east, north. */
+  /** Bounds of all fields, degrees: west, south, east, north. */
   get extent(): readonly [number, number, number, number] | null {
     const { extent } = this.lookup.header;
     if (extent === null) return null;
@@ -172,7 +172,7 @@ function boundsOf(points: readonly LngLat[]): [number, number, number, number] {
 /**
  * Read `-98.5,38.4`.
  *
- * @throws {PipelineError} usage: not two numbers, or out of range; told apart when they look swapped.
+ * @throws {PipelineError} usage: not two numbers, or out of range; with a hint when they look swapped.
  */
 export function parseLngLat(text: string): LngLat {
   const [lng, lat, ...more] = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));

@@ -24,7 +24,7 @@ export interface LookupHeader {
   readonly rows: number;
   /** Rows that have no polygon to lie in. */
   readonly withoutPolygon: number;
-  /** Of all boxes, in the fields' CRS: west, south, east, north; null where there is none. */
+  /** Bounds of all boxes, in the fields' CRS: west, south, east, north; null without boxes. */
   readonly extent: readonly [number, number, number, number] | null;
   readonly boxesBytes: number;
   readonly boxesCrc: number;

@@ -28,7 +28,7 @@ export class LookupFile {
     try {
       const header = await readHeader(path, file);
       if (header.fields !== fields) {
-        throw new PipelineError("input", "Lookup index is of other fields", {
+        throw new PipelineError("input", "Lookup index belongs to other fields", {
           path,
           expected: fields.slice(0, 12),
           received: header.fields.slice(0, 12),
@@ -110,7 +110,7 @@ async function readHeader(path: string, file: FileHandle): Promise<LookupHeader>
   if (crc32(json) !== trailer.readUInt32LE(12)) throw damaged(path, "header");
   const header = JSON.parse(json.toString("utf8")) as LookupHeader;
   if (header.version !== VERSION) {
-    throw new PipelineError("input", "Lookup index is of another version", {
+    throw new PipelineError("input", "Lookup index has another version", {
       path,
       expected: VERSION,
       received: header.version,

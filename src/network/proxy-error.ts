@@ -13,7 +13,7 @@ export function isUnreachable(error: unknown): boolean {
 /** What a proxy, not the server behind it, did to a request. The message names the proxy, without user and password. */
 export class ProxyError extends Error {
   override readonly name = "ProxyError";
-  /** Of the connection that failed, as ECONNREFUSED. */
+  /** Error code of the connection, such as ECONNREFUSED. */
   readonly code?: string;
 
   /** @param status  that the proxy answered; undefined where it could not be reached. */

@@ -92,7 +92,7 @@ function proxyOf(text: string, source: string): WebProxy {
   if (url !== undefined && /^https?:$/.test(url.protocol) && isDecodable(url)) return new WebProxy(url, source);
   throw new PipelineError("usage", "A proxy must be an http:// or https:// URL", {
     source,
-    // Of a text that is no URL nobody knows which part is the password.
+    // In a text that is not a URL, any part may be the password.
     received: url === undefined ? "no URL" : `${url.protocol}//${url.host}`,
   });
 }

@@ -5,7 +5,7 @@ import { ProxyRules } from "./proxy.js";
 
 /** How files at http(s):// and s3:// URLs are reached. */
 export interface RemoteAccess extends AwsAccess {
-  /** Of an S3 server other than AWS, addressed by path. */
+  /** URL of an S3 server other than AWS, addressed by path. */
   readonly endpoint: string | undefined;
   readonly region: string | undefined;
 }

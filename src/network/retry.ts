@@ -99,7 +99,7 @@ export function connectionError(error: unknown, url: string, proxy: string | und
   while (root.cause instanceof Error) root = root.cause as NodeJS.ErrnoException;
   const received = [root.code, root.message].filter(Boolean).join(" ");
   if (/CERT|TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(root.code ?? "")) {
-    return new PipelineError("network", "Server's certificate cannot be trusted", { url, proxy, received });
+    return new PipelineError("network", "Server certificate cannot be verified", { url, proxy, received });
   }
   return new Retry(received);
 }

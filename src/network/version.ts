@@ -21,7 +21,7 @@ export function sameVersion(before: Version | undefined, now: Version): boolean 
   );
 }
 
-/** Of a part; undefined where the answer does not say. */
+/** Range of a partial response; undefined when the response does not state it. */
 export function contentRange(response: Response): { start: number; total: number | undefined } | undefined {
   const match = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "");
   if (match === null) return undefined;
@@ -39,5 +39,9 @@ export function rangeHeaders(offset: number, version: Version | undefined, end?:
 export function requireIdentity(response: Response, url: string): void {
   const received = response.headers.get("content-encoding") ?? "identity";
   if (received === "identity") return;
-  throw new PipelineError("network", "Server compresses the file on the way", { url, expected: "identity", received });
+  throw new PipelineError("network", "Server sends the file with a content encoding", {
+    url,
+    expected: "identity",
+    received,
+  });
 }

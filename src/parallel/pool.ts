@@ -43,7 +43,7 @@ export function openPool(threads: number): Pool {
   // A worker that fails without a task (at its start, say) would leave the others' tasks waiting for ever.
   const open = new Set<(error: PipelineError) => void>();
   pool.on("error", (cause) => {
-    for (const fail of open) fail(new PipelineError("failed", "A worker cannot be started", {}, { cause }));
+    for (const fail of open) fail(new PipelineError("failed", "Cannot start a worker", {}, { cause }));
   });
   const submitted = <T>(run: () => Promise<T>) =>
     new Promise<T>((resolve, reject) => {
@@ -64,7 +64,7 @@ export function openPool(threads: number): Pool {
         try {
           return await submit();
         } catch (cause) {
-          throw new PipelineError("failed", "A worker died twice at the same task", { task: name }, { cause });
+          throw new PipelineError("failed", "A worker died twice on the same task", { task: name }, { cause });
         }
       }
     },

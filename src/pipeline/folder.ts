@@ -35,5 +35,5 @@ function isFolder(path: string): boolean {
     throw asPipelineError(error, "usage", "Cannot read the folder", { path });
   }
   if (entry === undefined || entry.isDirectory()) return entry !== undefined;
-  throw new PipelineError("usage", "Not a folder: a file of this name is in the way", { path });
+  throw new PipelineError("usage", "Not a folder: a file with this name exists", { path });
 }

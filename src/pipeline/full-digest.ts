@@ -8,7 +8,7 @@ import { readJson, writeJsonAtomic } from "./json-file.js";
 export interface FullDigest {
   /** Inode, size and time; no device, whose number differs between the nodes of a cluster. */
   readonly standing: string;
-  /** Of every byte. */
+  /** Hash of every byte. */
   readonly sha256: string;
   /** It may be removed once it has been read: a year's raster. */
   readonly mayGo?: true;

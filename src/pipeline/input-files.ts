@@ -63,7 +63,7 @@ export class InputFiles {
     for (const [path, before] of this.#before) {
       const change = changeOf(before, standing(path));
       if (change === undefined) continue;
-      throw new PipelineError("input", "Input was changed while it was read, so nothing is kept; run again", {
+      throw new PipelineError("input", "Input changed while it was read; the output was discarded, run again", {
         path,
         change,
       });

@@ -4,7 +4,7 @@ import type { Context } from "./context.js";
 import { PipelineError } from "./errors.js";
 import { readJson, writeJsonAtomic } from "./json-file.js";
 
-/** How a year's run stands, for others to read; one small JSON file beside its log. */
+/** Progress of a year's run, for other processes to read; one small JSON file next to its log. */
 export interface LiveState {
   readonly version: 1;
   readonly year: number;

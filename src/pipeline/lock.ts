@@ -67,7 +67,7 @@ export async function withLock<T>(
     const owner = state && parseHolder(state.text);
     if (owner?.token === token) return true;
     const { host, pid } = owner ?? {};
-    lost.abort(new PipelineError("locked", "Lock was lost while working", { lock: path, host, pid }));
+    lost.abort(new PipelineError("locked", "Lost the lock during the run", { lock: path, host, pid }));
     return false;
   };
   const timer = setInterval(() => {
@@ -156,14 +156,14 @@ async function reclaimIfDead(path: string, staleMs: number, ctx: Context): Promi
   const seen = readState(path);
   if (seen === undefined) return;
   if (seen === "unreadable")
-    throw new PipelineError("failed", "Lock file cannot be read; if no process works on this, remove it", {
+    throw new PipelineError("failed", "Cannot read the lock file; if no other process is running, remove it", {
       lock: path,
     });
   const owner = parseHolder(seen.text);
   if (owner !== undefined && isHere(owner)) {
     if (isAlive(owner)) throw lockedBy(path, owner);
   } else {
-    ctx.log.warn("lock of another host or container: watching whether it is alive", {
+    ctx.log.warn("lock of another host or container: waiting to see whether its process is alive", {
       path,
       host: owner?.host ?? "unknown",
       pid: owner?.pid,
@@ -208,7 +208,7 @@ async function reclaim(
   if (typeof held === "object" && held.text === seen.text) {
     rmSync(path, { force: true });
     if (owner !== undefined) rmSync(partialOf(path, owner.token), { force: true });
-    ctx.log.warn("lock of a dead process taken over", {
+    ctx.log.warn("took over the lock of a dead process", {
       path,
       host: owner?.host ?? "unknown",
       pid: owner?.pid,
@@ -223,7 +223,7 @@ async function pause(ms: number, ctx: Context): Promise<void> {
 }
 
 function lockedBy(path: string, owner: Holder | undefined): PipelineError {
-  return new PipelineError("locked", "Another process works on this", {
+  return new PipelineError("locked", "Another process is working on this", {
     lock: path,
     host: owner?.host,
     pid: owner?.pid,

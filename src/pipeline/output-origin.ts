@@ -9,7 +9,7 @@ export type Origin = "ours" | "other" | "unreadable";
 /** Reads a file's origin from what its format keeps about its maker. */
 export type OriginOf = (path: string) => Promise<Origin> | Origin;
 
-/** Of formats that cannot say who made them. */
+/** For formats that do not record their writer. */
 export const unknownOrigin: OriginOf = () => "other";
 
 export interface OutputCheck {

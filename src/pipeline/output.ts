@@ -32,7 +32,7 @@ const SCRATCH_ENDED = ".ended.json";
 type Owner = Holder & { readonly ended?: boolean };
 
 /**
- * The folder beside a target in which it is made: same file system, so that the rename is atomic.
+ * The folder next to a target in which it is made: on the same file system, so the rename is atomic.
  * Each has a name of its own, `.TARGET.RANDOM.scratch`: who was taken for dead and wakes up again
  * cannot touch what its successor makes.
  */
@@ -81,7 +81,7 @@ export function openScratch(target: string, resume = false): Scratch {
   return new Scratch(target, path);
 }
 
-/** Remove what ended runs left beside `target`. */
+/** Remove what ended runs left next to `target`. */
 export function clearScratch(target: string): void {
   for (const { path } of abandoned(target)) removeTree(path);
 }
@@ -115,7 +115,7 @@ export async function makeOutput<T>(
 }
 
 /**
- * Hold the locks of outputs that no record is kept of: `.TARGET.lock` beside each.
+ * Hold the locks of outputs without a record: `.TARGET.lock` next to each.
  *
  * @throws {PipelineError} locked, when another process makes one of them.
  */
@@ -144,7 +144,7 @@ export function endScratch(scratch: Scratch, keep: boolean, ctx: Context): void 
 export function requireHeld(ctx: Context): void {
   if (ctx.held?.() !== false) return;
   ctx.signal.throwIfAborted();
-  throw new PipelineError("locked", "Lock was lost while working");
+  throw new PipelineError("locked", "Lost the lock during the run");
 }
 
 interface Abandoned {

@@ -143,7 +143,7 @@ function userFolder(place: string): string {
 
 /** Do something in the user's folder by way of a descriptor: what is put in its place meanwhile is not touched. */
 function inUserFolder(path: string, use: (folder: string) => void): void {
-  if (path !== userFolder(dirname(path))) throw new Error(`Internal error: ${path} is no private folder`);
+  if (path !== userFolder(dirname(path))) throw new Error(`Internal error: ${path} is not a private folder`);
   const fd = openSync(path, FOLDER);
   try {
     const problem = foreign(fstatSync(fd), path);

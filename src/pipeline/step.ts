@@ -35,7 +35,7 @@ export interface Step<F extends Facts = Facts> {
   readonly inFull?: boolean;
   /** Cheap checks before any work, with errors that name what is wrong. */
   validate(ctx: Context): Promise<void>;
-  /** Make the output as `partial`; other files may lie beside it (same scratch folder) until the end. */
+  /** Make the output as `partial`; other files may lie next to it (in the same scratch folder) until the end. */
   run(partial: string, ctx: Context): Promise<F>;
   /** Read `partial` back: footer, header, counts. Throws when it is not what `facts` say. */
   verify(partial: string, facts: F, ctx: Context): Promise<void>;

@@ -21,7 +21,7 @@ export async function describeArchive(path: string, facts: Facts): Promise<Archi
   try {
     file = await open(path);
   } catch (cause) {
-    throw new PipelineError("input", "The archive to publish is not there", { path }, { cause });
+    throw new PipelineError("input", "Archive to publish not found", { path }, { cause });
   }
   try {
     const archive = new PMTiles(sourceOf(file, path));

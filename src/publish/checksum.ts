@@ -7,7 +7,7 @@ const READ_BYTES = 4 * 2 ** 20;
 /**
  * SHA-256 of a whole file as 64 hex digits.
  *
- * @param onProgress  told the bytes read so far.
+ * @param onProgress  called with the bytes read so far.
  */
 export async function fileChecksum(path: string, ctx: Context, onProgress?: (bytes: number) => void): Promise<string> {
   const hash = createHash("sha256");

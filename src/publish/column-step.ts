@@ -151,7 +151,7 @@ export function publishColumnStep(
 
     async validate(ctx) {
       if (manifestFormat === "list") {
-        throw new PipelineError("usage", "A bare list of years names no columns", {
+        throw new PipelineError("usage", "--manifest-format list cannot list columns", {
           expected: "--manifest-format full",
         });
       }

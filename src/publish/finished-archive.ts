@@ -18,7 +18,7 @@ export function finishedArchive(year: number, options: Options): FinishedArchive
   const own = { path: archive, record: recordPath(state, options.region, year, "tiles") };
   const { path, record } = existsSync(archive) ? own : (ofSeveralYears(year, options) ?? own);
   if (!existsSync(path)) {
-    throw new PipelineError("input", "The archive to publish is not there; make it first", { path, year });
+    throw new PipelineError("input", "Archive to publish not found; create it first", { path, year });
   }
   const digest = fileDigest(path);
   const made = readRecord(record);

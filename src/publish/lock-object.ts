@@ -28,7 +28,7 @@ const POLL_MS = 100;
  * written before (read-after-write).
  *
  * A writer that sees no claim puts its own, then lists. Alone: it holds the lock.
- * Of two that claim at once the later to list sees the other, so both never go
+ * When two claim at once, the later to list sees the other, so both never proceed
  * on; the smallest token stays and waits, the others take theirs back.
  *
  * What is promised: no two writers inside at once, unless one of them stalls for
@@ -59,7 +59,7 @@ export async function withLockObject<T>(
         if (held()) return await body(held);
       }
       if (performance.now() > deadline) {
-        throw new PipelineError("publish", "Other writers kept the lock for too long", { lock: name });
+        throw new PipelineError("publish", "Other writers held the lock for too long", { lock: name });
       }
       if (claimed !== undefined && others.some((other) => other < token)) {
         await store.remove(token);
@@ -98,7 +98,7 @@ async function dropDead(
   for (const claim of claims) {
     if (claim.token === own) continue;
     if (watch.ms(claim.token, String(claim.writtenMs)) > leaseMs) {
-      ctx.log.warn("a dead writer's lock is removed", { token: claim.token });
+      ctx.log.warn("removed the lock of a dead writer", { token: claim.token });
       await store.remove(claim.token);
     } else {
       alive.push(claim.token);

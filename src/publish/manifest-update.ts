@@ -64,7 +64,7 @@ export async function updateManifest(
     const limit = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** attempt);
     await sleep(limit * Math.random(), undefined, { signal: ctx.signal });
   }
-  throw new PipelineError("publish", "Other writers changed the manifest each time before this one could", {
+  throw new PipelineError("publish", "The manifest kept changing: other writers updated it before every attempt", {
     ...whereOf(file),
     attempts: MAX_ATTEMPTS,
   });
@@ -76,7 +76,7 @@ async function updateUnderLock(
   ctx: Context,
 ): Promise<Manifest> {
   const { target, key } = file;
-  ctx.log.warn("the server refuses conditional writes: a lock object guards the manifest", whereOf(file));
+  ctx.log.warn("the server rejects conditional writes: using a lock object for the manifest", whereOf(file));
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const written = await target.exclusively(key, ctx, async (stillHeld) => {
       const { manifest, text, stored } = await nextText(file, change, ctx);
@@ -100,7 +100,7 @@ async function updateRacing(
   change: (current: Manifest | undefined) => Manifest,
   ctx: Context,
 ): Promise<Manifest> {
-  ctx.log.warn("the server refuses conditional writes: the manifest is written without any guard", whereOf(file));
+  ctx.log.warn("the server rejects conditional writes: writing the manifest without a lock", whereOf(file));
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { manifest, text, stored } = await nextText(file, change, ctx);
     if (text === stored?.text) return manifest;

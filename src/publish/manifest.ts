@@ -9,7 +9,7 @@ const MANIFEST_VERSION = 1;
 export interface ArchiveEntry {
   /** Absolute, or relative to the manifest. */
   readonly url: string;
-  /** File name; it lies beside the manifest. */
+  /** File name, next to the manifest. */
   readonly key: string;
   readonly bytes: number;
   /** `sha256:` and 64 hex digits, of the whole archive. */
@@ -115,11 +115,15 @@ export type ManifestFormat = (typeof OPTIONS)["manifestFormat"]["choices"][numbe
  */
 export function parseManifest(text: string, region: string, where: Where): Manifest {
   const refuse = (why: string, received?: string): never => {
-    throw new PipelineError("publish", `The manifest there is not one of ours and is left as it is: ${why}`, {
-      ...where,
-      expected: `a manifest of region ${region}, or a list of years`,
-      received,
-    });
+    throw new PipelineError(
+      "publish",
+      `The existing manifest was not written by this program and is left unchanged: ${why}`,
+      {
+        ...where,
+        expected: `a manifest of region ${region}, or a list of years`,
+        received,
+      },
+    );
   };
   let value: unknown;
   try {
@@ -137,7 +141,7 @@ export function parseManifest(text: string, region: string, where: Where): Manif
   if (version !== MANIFEST_VERSION) refuse("it has another version", String(version));
   if (value.region !== region) refuse("it is another region's", String(value.region));
   if (!Array.isArray(years) || !years.every(isYear)) refuse("its years are no list of years");
-  if (new Set(years as number[]).size > MOST_YEARS) refuse(`it has more than ${MOST_YEARS} years`);
+  if (new Set(years as number[]).size > MAX_YEARS) refuse(`it has more than ${MAX_YEARS} years`);
   if (
     !isObject(archives) ||
     !Object.entries(archives).every(([year, entry]) => isYear(Number(year)) && isObject(entry))
@@ -161,7 +165,7 @@ function columnsProblem(value: unknown): { sentence: string; received?: string }
     if (!isObject(base) || !isFile(base.archive) || !isFile(base.blocks))
       return { sentence: "a base of columns lacks archive or blocks", received: fingerprint.slice(0, 12) };
   }
-  if (Object.keys(years).length > MOST_YEARS) return { sentence: `it has more than ${MOST_YEARS} columns` };
+  if (Object.keys(years).length > MAX_YEARS) return { sentence: `it has more than ${MAX_YEARS} columns` };
   for (const [year, column] of Object.entries(years)) {
     if (!isYear(Number(year)) || !isFile(column))
       return { sentence: "its columns are not listed by year", received: year };
@@ -180,7 +184,7 @@ function isFile(value: unknown): boolean {
 }
 
 /** Each is an archive to be looked at. */
-const MOST_YEARS = 1000;
+const MAX_YEARS = 1000;
 
 const EMPTY: Manifest = { version: MANIFEST_VERSION, generator: "", region: "", years: [], archives: {}, legend: [] };
 

@@ -26,7 +26,7 @@ const MIB = 2 ** 20;
 const USUAL_PART_BYTES = 16 * MIB;
 /** Parts in flight; with 16 MiB parts 64 MiB of memory. */
 const PARALLEL_PARTS = 4;
-/** Of each part: the same hash that its request is signed with, so that it is computed once. */
+/** Checksum of each part: the hash that its request is signed with, so it is computed once. */
 const CHECKSUM = "SHA256";
 /** Uploads of this very object that nobody finished for so long are given up: their parts cost money. */
 const ORPHAN_AGE_MS = 7 * 24 * 3600 * 1000;
@@ -43,7 +43,7 @@ export interface S3Object {
   readonly Key: string;
 }
 
-/** What a later run must know to go on with an upload; one JSON file beside the step's output. */
+/** State that a later run needs to resume an upload; one JSON file next to the step's output. */
 interface UploadState {
   readonly target: string;
   readonly uploadId: string;
@@ -103,7 +103,7 @@ export async function uploadInParts(
       abort,
     );
     if (created.UploadId === undefined)
-      throw new PipelineError("publish", "The server began no upload", { target: name });
+      throw new PipelineError("publish", "The server did not start an upload", { target: name });
     const state: UploadState = { ...wanted, uploadId: created.UploadId };
     writeJsonAtomic(options.resumePath, state);
     return created.UploadId;
@@ -192,7 +192,7 @@ async function findEarlier(
     if (awsCode(error) === "NoSuchUpload") return undefined;
     throw error;
   }
-  ctx.log.info(`resumes an upload that was cut off: ${parts.size} parts are there`);
+  ctx.log.info(`resuming an interrupted upload: ${parts.size} parts are there`);
   return { uploadId: state.uploadId, parts };
 }
 
@@ -229,7 +229,7 @@ async function abortOrphans(client: S3Client, object: S3Object, own: string | un
     for (const { Key, UploadId, Initiated } of listed.Uploads ?? []) {
       if (Key !== object.Key || UploadId === undefined || UploadId === own || Initiated === undefined) continue;
       if (Date.now() - Initiated.getTime() < ORPHAN_AGE_MS) continue;
-      ctx.log.info("aborts an old upload that nobody finished", { key: Key, since: Initiated.toISOString() });
+      ctx.log.info("aborting an old unfinished upload", { key: Key, since: Initiated.toISOString() });
       await giveUp(client, { ...object, UploadId }, ctx);
     }
   } catch (error) {
@@ -237,13 +237,13 @@ async function abortOrphans(client: S3Client, object: S3Object, own: string | un
   }
 }
 
-/** Abort an upload at the server, also after `ctx.signal` was aborted; a failure is told, not thrown. */
+/** Abort an upload at the server, also after `ctx.signal` was aborted; a failure is logged, not thrown. */
 async function giveUp(client: S3Client, upload: S3Object & { UploadId: string }, ctx: Context): Promise<void> {
   try {
     await client.send(new AbortMultipartUploadCommand(upload));
   } catch (error) {
     if (awsCode(error) === "NoSuchUpload") return;
-    ctx.log.warn("cannot abort an unfinished upload; its parts stay until the bucket's lifecycle rule ends them", {
+    ctx.log.warn("cannot abort an unfinished upload; its parts stay until the bucket's lifecycle rule removes them", {
       key: upload.Key,
       reason: awsCode(error),
     });
@@ -257,7 +257,7 @@ async function readPart(file: FileHandle, source: SourceFile, offset: number, bu
   for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(body, filled, length - filled, offset + filled);
     if (bytesRead === 0) {
-      throw new PipelineError("publish", "The archive was cut short while it was uploaded", {
+      throw new PipelineError("publish", "The archive was truncated during the upload", {
         path: source.path,
         expected: source.bytes,
         received: offset + filled,

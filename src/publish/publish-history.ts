@@ -15,8 +15,8 @@ export interface PublishedHistory extends HistoryEntry {
 }
 
 /**
- * Publish legend and table of a history beside the manifest, as `{region}_legend.json` and
- * `{region}_history.parquet`, and name them in it. What the target has already is not sent again;
+ * Publish legend and table of a history next to the manifest, as `{region}_legend.json` and
+ * `{region}_history.parquet`, and list them in it. Files that the target already has are not sent again;
  * the caller holds the history's lock.
  *
  * @throws {PipelineError} as publishStep.

@@ -42,7 +42,7 @@ export async function sendFile(
 ): Promise<Sent> {
   const before = await target.stat(key, ctx);
   if (before !== undefined && isStored(before, source)) {
-    ctx.log.info("the target has this file already", { key });
+    ctx.log.info("the target already has this file", { key });
     return { transfer: "already there", resumedBytes: 0 };
   }
   const task = ctx.progress.start("bytes published", source.bytes);
@@ -55,7 +55,7 @@ export async function sendFile(
     );
     const after = await target.stat(key, ctx);
     if (after === undefined || !isStored(after, source)) {
-      throw new PipelineError("publish", "The target does not hold what was sent", {
+      throw new PipelineError("publish", "The stored object differs from the file that was sent", {
         target: target.name,
         key,
         expected: `${source.bytes} bytes, ${source.checksum}`,

@@ -109,7 +109,7 @@ export function stacCollection(manifest: Manifest): StacObject | undefined {
   };
 }
 
-/** Of a STAC object; undefined for anything else. */
+/** Type of a STAC object; undefined for anything else. */
 function idOf(text: string): unknown {
   try {
     const value = JSON.parse(text) as { readonly stac_version?: unknown; readonly id?: unknown } | null;
@@ -150,7 +150,9 @@ export async function writeStac(file: ManifestFile, year: number | undefined, ct
     const there = (await target.getText(key, ctx))?.text;
     if (there === text) return;
     if (there !== undefined && idOf(there) !== value.id) {
-      ctx.log.warn("a file of someone else's has the name of a STAC file, and is left as it is", { key });
+      ctx.log.warn("a file with the name of a STAC file was not written by this program; it is left unchanged", {
+        key,
+      });
       return;
     }
     await target.putText(key, text, HEADERS, "always", ctx);

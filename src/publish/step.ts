@@ -27,7 +27,7 @@ export interface FinishedArchive {
   readonly digest: string;
   /** When it was made, ISO 8601 in UTC; else its time of last change is taken. */
   readonly builtAt?: string | undefined;
-  /** Of the tiles step; `featureCounts` (features by layer) goes into the manifest. */
+  /** Facts of the tiles step; `featureCounts` (features by layer) goes into the manifest. */
   readonly facts: Facts;
 }
 
@@ -120,7 +120,7 @@ export function publishStep(
       if (fileDigest(archive.path) !== archive.digest)
         throw new PipelineError("input", "Archive was changed since it was made", { path: archive.path });
       if (manifestFormat === "list" && key !== basename(layout.archive)) {
-        throw new PipelineError("usage", "A bare list of years names no archive of several years", {
+        throw new PipelineError("usage", "--manifest-format list cannot list an archive of several years", {
           expected: "--manifest-format full",
           path: archive.path,
         });
@@ -210,7 +210,7 @@ async function problemAt(
   return entryProblem(await readManifest(manifest, ctx), manifest.format, year, facts.checksum, facts.url);
 }
 
-/** The publish stands whether or not CloudFront is told; a rerun tries this part again. */
+/** A failed invalidation does not undo the publish; a rerun repeats only the invalidation. */
 export async function tryInvalidation(options: Options, target: Target, keys: string[], ctx: Context): Promise<string> {
   const { distribution, publicUrl, profile, retries, proxy, waitInvalidation } = options;
   if (distribution === undefined) return "none";
@@ -226,7 +226,9 @@ export async function tryInvalidation(options: Options, target: Target, keys: st
   } catch (error) {
     if (ctx.signal.aborted) throw ctx.signal.reason;
     const reason = `${awsCode(error)}: ${firstLine(error)}`;
-    ctx.log.error(`published, but CloudFront was not told; run the step again to retry: ${reason}`, { distribution });
+    ctx.log.error(`Published, but the CloudFront invalidation failed; run the step again to retry it: ${reason}`, {
+      distribution,
+    });
     return FAILED + reason;
   }
 }

@@ -42,7 +42,7 @@ const LOCK_POLL_MS = 40;
  *
  * A file on the same file system comes in as a hard link: no second copy of
  * 17 GB. That is safe because outputs are replaced by rename, never written in
- * place. Elsewhere it is copied beside its place, read back and renamed.
+ * place. On other file systems it is copied next to its destination, read back and renamed.
  */
 export class FileTarget implements Target {
   readonly name: string;
@@ -169,7 +169,7 @@ export class FileTarget implements Target {
   }
 }
 
-/** A fixed name beside the target, so that what a kill leaves is overwritten by the next run. */
+/** A fixed name next to the target, so the next run overwrites what a killed one left. */
 function partialOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.partial`);
 }

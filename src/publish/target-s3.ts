@@ -31,7 +31,7 @@ export interface S3TargetOptions extends AwsAccess {
   readonly bucket: string;
   /** Without slashes at its ends; empty for none. */
   readonly prefix: string;
-  /** Of a server other than AWS; it is then addressed by path (`endpoint/bucket/key`). */
+  /** URL of a server other than AWS; it is addressed by path (`endpoint/bucket/key`). */
   readonly endpoint: string | undefined;
   readonly region: string | undefined;
   /** Send checksum headers, as long as the server takes them. */
@@ -83,7 +83,7 @@ export class S3Target implements Target {
         if (!this.#checksums) return;
         [this.#client, this.#checksums] = [plain, false];
         const { name } = this;
-        ctx.log.warn("The server refuses checksum headers, so none are sent", { target: name, code: awsCode(error) });
+        ctx.log.warn("The server rejects checksum headers; sending none", { target: name, code: awsCode(error) });
       };
       try {
         const result = await send(plain, false);

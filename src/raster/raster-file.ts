@@ -18,7 +18,7 @@ export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
   const start = firstBytes(path, HFA_MAGIC.length);
   if (start.toString("latin1") === HFA_MAGIC) return "HFA";
   if (TIFF_MAGICS.includes(start.subarray(0, 4).toString("hex"))) return "GeoTIFF";
-  throw new PipelineError("input", "Not a raster that can be read", {
+  throw new PipelineError("input", "Unsupported raster file", {
     path,
     year,
     expected: "TIFF or ERDAS Imagine",
@@ -43,7 +43,7 @@ export function rasterDigest(path: string): string {
   return [...files.map(fileDigest), ...(said === null ? [] : [fingerprint(said)])].join("+");
 }
 
-/** The raster and those files beside it, whether or not they are there. */
+/** The raster and its side files, existing or not. */
 export function rasterFiles(path: string): string[] {
   const stem = path.replace(/\.[^.]*$/, "");
   const extensions = ["ige", "tfw", "tifw", "wld"];

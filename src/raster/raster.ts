@@ -42,7 +42,7 @@ export interface BlockSource {
 }
 
 /** The whole world at 10 m has half as many; what is kept for every chunk of a larger one would not fit in memory. */
-const MOST_PIXELS = 2 ** 44;
+const MAX_PIXELS = 2 ** 44;
 
 /**
  * Open a raster and check that its band can be counted.
@@ -55,7 +55,7 @@ export function openRaster(path: string, number = 1): Raster {
   try {
     const { srs, geoTransform, rasterSize } = dataset;
     if (!rasterSize || dataset.bands.count() === 0) throw new PipelineError("input", "Raster has no band", { path });
-    if (rasterSize.x * rasterSize.y > MOST_PIXELS) {
+    if (rasterSize.x * rasterSize.y > MAX_PIXELS) {
       const received = `${rasterSize.x} × ${rasterSize.y}`;
       throw new PipelineError("input", "Raster is too large", { path, expected: "2^44 pixels or less", received });
     }
@@ -77,7 +77,7 @@ export function openRaster(path: string, number = 1): Raster {
     const band = dataset.bands.get(number);
     const type = bandType(band);
     if (!(type in PIXEL_ARRAYS)) {
-      throw new PipelineError("input", "Band type cannot be counted", {
+      throw new PipelineError("input", "Unsupported band type", {
         path,
         expected: Object.keys(PIXEL_ARRAYS).join(" "),
         received: type,

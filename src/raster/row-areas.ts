@@ -14,9 +14,13 @@ export function rowAreas({ path, grid }: Pick<Raster, "path" | "grid">): Float64
   const srs = gdal.SpatialReference.fromWKT(grid.crs);
   const [semiMajor, inverseFlattening] = [1, 2].map((i) => Number(srs.getAttrValue("SPHEROID", i))) as [number, number];
   if (!srs.isGeographic() || Math.abs(srs.getAngularUnits().value - RADIANS) > 1e-9 || !(semiMajor > 0)) {
-    throw new PipelineError("usage", "--weights area is for rasters in degrees; on others all pixels are alike", {
-      path,
-    });
+    throw new PipelineError(
+      "usage",
+      "--weights area needs a raster in degrees; on other rasters all pixels have the same area",
+      {
+        path,
+      },
+    );
   }
   const [, dx, , y0, , dy] = grid.geotransform;
   const flattening = inverseFlattening > 0 ? 1 / inverseFlattening : 0;

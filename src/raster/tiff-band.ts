@@ -7,8 +7,8 @@ import { readerOf, TAG, TiffHeader } from "./tiff-header.js";
 
 /** Black is zero, and a palette: what is stored is the class. */
 const PHOTOMETRIC = [1, 3];
-/** No worker is to hold a larger block beside its window. */
-const MOST_BLOCK_BYTES = 2 ** 30;
+/** Largest block that a worker may hold in addition to its window. */
+const MAX_BLOCK_BYTES = 2 ** 30;
 
 /**
  * Where a GeoTIFF's blocks lie, for workers to decode them by themselves; undefined for every file
@@ -44,7 +44,7 @@ function readBand(fd: number, raster: Raster, kernel: RasterKernel): TiffBand | 
     layout.height === height &&
     layout.blockWidth === raster.block.width &&
     layout.blockHeight === raster.block.height &&
-    layout.blockWidth * layout.blockHeight * bytes <= MOST_BLOCK_BYTES &&
+    layout.blockWidth * layout.blockHeight * bytes <= MAX_BLOCK_BYTES &&
     header.number(TAG.samples, 1) === 1 &&
     header.number(TAG.bits, 1) === 8 * bytes &&
     header.number(TAG.sampleFormat, 1) === sampleFormat(raster.type) &&

@@ -26,7 +26,7 @@ const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 /** SHORT, LONG, LONG8. */
 const NUMBER_TYPES = [3, 4, 16];
 /** More blocks than any raster of classes has; a damaged header claims them. */
-const MOST_BLOCKS = 2 ** 28;
+const MAX_BLOCKS = 2 ** 28;
 
 /** Reads bytes of a TIFF. @throws {RangeError} where the file ends before. */
 export type TiffReader = (offset: number, length: number) => DataView;
@@ -71,13 +71,13 @@ export class TiffHeader {
     for (let i = 0; i < count; i++) {
       const entry = new DataView(table.buffer, i * entryBytes, entryBytes);
       const tag = this.#uint(entry, 0, 2);
-      // Of two, libtiff takes the first.
+      // If there are two, libtiff takes the first.
       if (!this.#entries.has(tag)) this.#entries.set(tag, entry);
     }
     this.#next = at + countBytes + count * entryBytes;
   }
 
-  /** Of the file's first image; undefined when it is no TIFF. */
+  /** Directory of the file's first image; undefined when the file is not a TIFF. */
   static first(read: TiffReader): TiffHeader | undefined {
     const head = read(0, 16);
     const littleEndian = head.getUint16(0) === 0x4949;
@@ -87,7 +87,7 @@ export class TiffHeader {
     return new TiffHeader(read, littleEndian, magic === 43, at);
   }
 
-  /** Of the image behind this one: an overview or a mask; undefined behind the last. */
+  /** Directory of the next image, an overview or a mask; undefined after the last. */
   next(): TiffHeader | undefined {
     const word = this.big ? 8 : 4;
     const at = this.#uint(this.read(this.#next, word), 0, word);
@@ -134,7 +134,7 @@ export class TiffHeader {
   /** A tag's numbers, in shared memory; undefined when there are not `count` of them. */
   numbers(tag: number, count: number): Float64Array | undefined {
     const entry = this.#entries.get(tag);
-    if (entry === undefined || count > MOST_BLOCKS) return undefined;
+    if (entry === undefined || count > MAX_BLOCKS) return undefined;
     const word = this.big ? 8 : 4;
     const type = this.#uint(entry, 2, 2);
     if (!NUMBER_TYPES.includes(type) || this.#uint(entry, 4, word) !== count) return undefined;

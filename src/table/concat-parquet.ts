@@ -144,7 +144,7 @@ function partitionFields(parts: readonly ParquetPart[]): Field[] {
   const names = [...first.partition.keys()];
   for (const { path, partition } of parts) {
     if ([...partition.keys()].join("/") === names.join("/")) continue;
-    throw new PipelineError("input", "Folders of fields are not partitioned alike", {
+    throw new PipelineError("input", "Folders of fields have different partition keys", {
       path,
       expected: names.join("/") || "none",
       received: [...partition.keys()].join("/") || "none",
@@ -244,7 +244,7 @@ class Target {
       for (let at = begin; at < end; ) {
         signal.throwIfAborted();
         const { bytesRead } = await source.read(buffer, 0, Math.min(COPY_BYTES, end - at), at);
-        if (bytesRead === 0) throw new PipelineError("input", "Parquet file was cut short while it was read", { path });
+        if (bytesRead === 0) throw new PipelineError("input", "Parquet file was truncated while it was read", { path });
         await this.write(buffer.subarray(0, bytesRead));
         at += bytesRead;
       }

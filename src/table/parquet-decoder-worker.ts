@@ -33,7 +33,7 @@ async function answer({ id, path, state, rowGroups, columns, ...range }: DecodeR
 }
 
 function opened(path: string, state: string): Promise<ParquetFile> {
-  if (fileState(path) !== state) throw new Error("the file was replaced or written to");
+  if (fileState(path) !== state) throw new Error("the file was replaced or changed");
   const key = `${state} ${path}`;
   const file = files.get(key) ?? openAsPlainParquet(path).then((blob) => ParquetFile.fromFile(blob));
   files.delete(key);

@@ -100,7 +100,7 @@ async function* pieces(parquet: string, ctx: Context): AsyncGenerator<Table> {
   const { rowGroups } = await openParquet(parquet);
   const file = await ParquetFile.fromFile(await openAsBlob(parquet));
   try {
-    // The schema is told by a table without rows, too.
+    // A table without rows still has its schema.
     if (rowGroups.length === 0) yield tableFromIPC((await file.read({})).intoIPCStream());
     for (const [group, rows] of rowGroups.entries()) {
       for (let offset = 0; offset < rows; offset += PIECE_ROWS) {

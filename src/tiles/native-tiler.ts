@@ -163,7 +163,7 @@ async function spillFields(
       }
       if (chunks.unsupported !== undefined && !told) {
         told = true;
-        ctx.log.debug(`read by way of parquet-wasm: ${chunks.unsupported}`, { path });
+        ctx.log.debug(`read through parquet-wasm: ${chunks.unsupported}`, { path });
       }
       progress.update(slice.firstRow + slice.rows);
     }

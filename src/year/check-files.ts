@@ -43,7 +43,7 @@ export async function checkFiles(years: readonly number[], options: Options, ctx
   );
   for (const year of years.length > 0 ? years : [undefined]) {
     if (entries.some((entry) => entry.year === year || years.length === 0)) continue;
-    throw new PipelineError("input", "Nothing is on record to check", { year, path: state });
+    throw new PipelineError("input", "No records to check", { year, path: state });
   }
   const read = new Set<string>();
   const changed: ChangedFileOfStep[] = [];

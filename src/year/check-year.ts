@@ -16,7 +16,7 @@ const FIRST_YEAR = 1997;
 /**
  * Look at all that the stages which are going to run will need, before the first of them does anything.
  *
- * @param begin  told whose checks are under way.
+ * @param begin  called with each stage before its checks.
  * @throws {PipelineError} usage: a year that no server has; input: fields, areas, their columns or CRS; tool: no
  *   tiler; publish: the target cannot be reached or written to; space.
  */
@@ -66,7 +66,7 @@ function checkPublished(year: number, source: string): void {
   if (!/^https?:/i.test(source)) return;
   const latest = new Date().getFullYear();
   if (year >= FIRST_YEAR && year <= latest) return;
-  throw new PipelineError("usage", "The Cropland Data Layer has no such year", {
+  throw new PipelineError("usage", "The Cropland Data Layer does not cover this year", {
     expected: `${FIRST_YEAR} to ${latest}`,
     received: year,
   });

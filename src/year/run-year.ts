@@ -47,7 +47,7 @@ export async function runYear(year: number, options: Options, selection: Selecti
     logWhere(year, own);
     const needsFields = isSelected("zonal", selection) || isSelected("tiles", selection);
     const run = needsFields ? await withRootFields(opened) : opened;
-    for (const path of sweepTempDirs()) own.log.warn("temporary folder of a dead process removed", { year, path });
+    for (const path of sweepTempDirs()) own.log.warn("removed the temporary folder of a dead process", { year, path });
     const plan = await planStages(year, selection, run);
     const running = new Set(plan.filter(({ runs }) => runs).map(({ stage }) => stage));
     // What stages work with is loaded when one of them runs.

@@ -10,7 +10,7 @@ import { estimateTiling, OUTPUT_COPIES } from "../tiles/preflight.js";
  */
 const TEXT_FACTOR = 1.8;
 const TEXT_BYTES_A_FIELD = 300;
-/** Of the zone index; ARCHITECTURE.md. */
+/** Bytes a field in the zone index; see ARCHITECTURE.md. */
 const ZONE_BYTES_A_FIELD = 75;
 /** A year's zip and raster, while the zonal table is made. */
 const RASTER_BYTES = 4 * 2 ** 30;

@@ -58,7 +58,7 @@ export function parseColumns(text: string, known: readonly string[]): OutputColu
   const names = columns.map(({ name }) => name);
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   if (repeated !== undefined) {
-    throw new PipelineError("usage", "--columns gives two columns one name", { column: repeated });
+    throw new PipelineError("usage", "--columns gives two columns the same name", { column: repeated });
   }
   return columns;
 }

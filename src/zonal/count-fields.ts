@@ -39,7 +39,7 @@ export type ZoneSource = (fields: FieldsFile, grid: Grid) => Promise<ZoneReader>
 /** A raster, and where its table goes. */
 export interface ZonalTarget {
   readonly raster: Raster;
-  /** The parquet file; dirty rows are listed beside it. */
+  /** The parquet file; dirty rows are listed next to it. */
   readonly out: string;
 }
 
@@ -79,7 +79,7 @@ export async function countFields(
 
 function misfit(zones: ZoneReader, raster: Raster): PipelineError {
   const { grid } = zones.header;
-  return new PipelineError("input", "Zone index is of another grid, or lacks fields that lie on this raster", {
+  return new PipelineError("input", "Zone index has another grid, or lacks fields that lie on this raster", {
     path: raster.path,
     index: zones.path,
     indexGrid: gridText(grid),
@@ -182,7 +182,7 @@ export async function verifyZonalTable(path: string, rows: number, rule: ZonalRu
   const shape = await openParquet(path);
   const columns = rule.columns?.map(({ name }) => name) ?? columnNames(rule);
   if (shape.rows !== rows || columns.some((name) => !shape.columns.has(name))) {
-    throw new PipelineError("failed", "Zonal table is not what was written", {
+    throw new PipelineError("failed", "Zonal table differs from what was written", {
       path,
       expected: rows,
       received: shape.rows,

@@ -110,7 +110,7 @@ export class ZonalEngine {
   /**
    * Make the zone index of a field set on a grid, to be used for every raster whose pixels coincide.
    *
-   * @param path  made beside itself and renamed; an interrupted run is gone on with.
+   * @param path  written to a temporary file and renamed; an interrupted run resumes.
    * @throws {PipelineError} input, naming file and rows.
    */
   async prepare(fields: FieldsFile, grid: Grid, path: string, rule: PixelOptions = {}): Promise<void> {

@@ -71,7 +71,7 @@ export class ScanTarget {
   finish(): void {
     const left = this.answers.finish();
     if (left > 0 && !this.lane.clip) {
-      throw new PipelineError("failed", "Fields were left without all their chunks", {
+      throw new PipelineError("failed", "Internal error: fields without all of their chunks", {
         path: this.raster.path,
         fields: left,
       });

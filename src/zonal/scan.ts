@@ -16,7 +16,7 @@ import { type PlacedRaster, ScanTarget } from "./scan-target.js";
 
 /** Windows in memory beyond those being counted: one is read while another waits for a worker. */
 const AHEAD = 2;
-/** Of the memory that is free, what windows may take together. */
+/** Share of the free memory that all windows together may take. */
 const MEMORY_SHARE = 0.5;
 
 /**
@@ -46,7 +46,7 @@ export async function scanRasters(
     } catch (error) {
       if (error instanceof UndecodedBlock) {
         // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
-        ctx.log.warn("A block is not as its file's header has it, so GDAL reads the raster", error.where);
+        ctx.log.warn("A block differs from the file header; reading the raster with GDAL", error.where);
         undecoded.add(error.path);
         continue;
       }
@@ -89,7 +89,7 @@ class Scan {
       this.#close();
       throw error;
     }
-    // Of rasters that lie alike the same window is read one after the other, and its part of the index is at hand.
+    // Rasters with the same grid read the same window one after the other, so its part of the index is cached.
     this.#items = this.#targets
       .flatMap((target) => target.windows.map((planned) => ({ ...planned, target })))
       .map((item, i) => ({ item: { ...item, pixels: item.window.width * item.window.height }, i }))

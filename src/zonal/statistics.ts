@@ -80,7 +80,7 @@ function mean(histogram: Histogram): number {
   return weightedSum(histogram) / total(histogram);
 }
 
-/** Of the population; around the mean, so that no digits cancel. */
+/** Population variance; computed around the mean, so that digits do not cancel. */
 function variance(histogram: Histogram): number {
   const { code, count } = histogram;
   const middle = mean(histogram);

@@ -55,7 +55,7 @@ export function zonalStep(
       checkIncluded(await openFields(fieldsPath, options), includedNames(options.include));
       openRaster(raster.path);
       if (rasterDigest(raster.path) === raster.digest) return;
-      throw new PipelineError("input", "Raster was changed since it was taken in", { path: raster.path });
+      throw new PipelineError("input", "Raster was changed after the download stage", { path: raster.path });
     },
     async run(partial, ctx) {
       const { openFields } = await import("../fields/fields-file.js");

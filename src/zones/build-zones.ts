@@ -116,7 +116,7 @@ function burner(
   const tellOnce = (unsupported: string | undefined) => {
     if (unsupported === undefined || told) return;
     told = true;
-    ctx.log.debug(`read by way of parquet-wasm: ${unsupported}`, { path });
+    ctx.log.debug(`read through parquet-wasm: ${unsupported}`, { path });
   };
   let told = false;
   return async (slice) => {

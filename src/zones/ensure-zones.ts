@@ -62,7 +62,7 @@ async function findZones(folder: string, fieldsDigest: string, grid: Grid): Prom
       }
       await zones.close();
     } catch {
-      // Of other fields, another version, or damaged: made anew under its own name.
+      // Made from other fields, by another version, or damaged: a new index gets a name of its own.
     }
   }
   return undefined;

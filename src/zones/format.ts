@@ -31,7 +31,7 @@ export const ID_GROUP_ROWS = 122_880;
 
 export interface ZoneHeader {
   readonly version: number;
-  /** Of the field set and what else decides its pixels on a given grid. */
+  /** Fingerprint of the field set and of the options that decide its pixels on a given grid. */
   readonly fields: string;
   readonly rows: number;
   readonly grid: Grid;

@@ -53,7 +53,7 @@ export class ZoneReader {
     try {
       const header = await readHeader(path, file);
       if (fields !== undefined && header.fields !== fields) {
-        throw new PipelineError("input", "Zone index is of other fields, or of another pixel rule", {
+        throw new PipelineError("input", "Zone index belongs to other fields or another pixel rule", {
           path,
           expected: fields.slice(0, 12),
           received: header.fields.slice(0, 12),
@@ -126,7 +126,7 @@ async function readHeader(path: string, file: FileHandle): Promise<ZoneHeader> {
     Buffer.from(await readSection(path, file, section, "header")).toString("utf8"),
   ) as ZoneHeader;
   if (header.version !== VERSION || header.chunkRows !== CHUNK_ROWS || header.chunkCols !== CHUNK_COLS) {
-    throw new PipelineError("input", "Zone index is of another version", {
+    throw new PipelineError("input", "Zone index has another version", {
       path,
       expected: `version ${VERSION}, chunks ${CHUNK_ROWS}×${CHUNK_COLS}`,
       received: `version ${header.version}, chunks ${header.chunkRows}×${header.chunkCols}`,

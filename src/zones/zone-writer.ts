@@ -23,7 +23,7 @@ const BUFFER_BYTES = 16 * 2 ** 20;
 /** Where fields lie scattered, so that segments would be smaller than this part of the buffer ... */
 const SMALL_SEGMENT = 1 / 1024;
 /** ... so many buffers are held back, for a reader asks for each segment by itself. */
-const MOST_BUFFERS = 16;
+const MAX_BUFFERS = 16;
 /** A checkpoint holds all that is known of the rows so far, so there is one for so many buffers that were written. */
 const CHECKPOINT_BUFFERS = 16;
 const WRITE_BYTES = 4 * 2 ** 20;
@@ -49,7 +49,7 @@ interface DirectoryEntry {
 /**
  * Writes a zone index batch by batch; memory is bounded whatever the number of fields.
  *
- * Every time held runs go to disk a checkpoint is written beside the file, from which a
+ * Every time held runs go to disk a checkpoint is written next to the file, from which a
  * later run of the same index goes on.
  */
 export class ZoneWriter {
@@ -87,7 +87,7 @@ export class ZoneWriter {
   /**
    * Begin, or go on from the checkpoint that an earlier run left.
    *
-   * @param fieldsPrint  what the index is made from, beside the grid; a checkpoint of another is dropped.
+   * @param fieldsPrint  what the index is made from, in addition to the grid; a checkpoint of another is dropped.
    * @param rows         fields in all.
    * @param beginsAt     whether one of the caller's batches begins at a row: only there can it go on.
    * @param encodeIds    the kernel's.
@@ -145,7 +145,7 @@ export class ZoneWriter {
     this.#runs += burned.run.length;
     this.#heldBytes += burned.field.byteLength + burned.shape.byteLength + burned.run.byteLength;
     const scattered = this.#heldBytes < this.#heldChunks.size * this.bufferBytes * SMALL_SEGMENT;
-    if (this.#heldBytes <= this.bufferBytes * (scattered ? MOST_BUFFERS : 1)) return;
+    if (this.#heldBytes <= this.bufferBytes * (scattered ? MAX_BUFFERS : 1)) return;
     this.#sinceCheckpoint += this.#heldBytes;
     await this.#flushSegments();
     if (this.#sinceCheckpoint <= this.bufferBytes * CHECKPOINT_BUFFERS) return;

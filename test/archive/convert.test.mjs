@@ -166,7 +166,7 @@ const one = { z: 3, x: 1, y: 1, data: gzipSync(tileOfField(1)) };
 const BROKEN = [
   ["a missing file", () => {}, /File not found/],
   ["another kind of file", (path) => writeFileSync(path, "x".repeat(9000)), /MBTiles cannot be/],
-  ["an empty file", (path) => writeFileSync(path, ""), /Not MBTiles|cannot be/],
+  ["an empty file", (path) => writeFileSync(path, ""), /Not an MBTiles file|cannot be/],
   [
     "a file cut short",
     (path) => {
@@ -176,7 +176,7 @@ const BROKEN = [
     },
     /MBTiles cannot be (opened|read).*malformed/,
   ],
-  ["no tiles", (path) => writeMbtiles(path, []), /have no tiles/],
+  ["no tiles", (path) => writeMbtiles(path, []), /has no tiles/],
   ["pictures", (path) => writeMbtiles(path, [one], { metadata: { format: "png" } }), /no vector tiles .*received=png/],
   [
     "json that is none",
@@ -185,14 +185,14 @@ const BROKEN = [
   ],
   ["a tile twice", (path) => writeMbtiles(path, [one, one], { index: false }), /tile twice .*tile=3\/1\/1/],
   ["a tile outside the world", (path) => writeMbtiles(path, [{ ...one, x: 8 }]), /not in the world.*column 8/],
-  ["a tile that is text", (path) => writeMbtiles(path, [{ ...one, data: "text" }]), /no blob .*tile=3\/1\/1/],
+  ["a tile that is text", (path) => writeMbtiles(path, [{ ...one, data: "text" }]), /not a blob .*tile=3\/1\/1/],
   [
     "a file that is still being written",
     (path) => {
       writeMbtiles(path, [one]);
       writeFileSync(`${path}-wal`, "pages");
     },
-    /were not closed/,
+    /was not closed/,
   ],
 ];
 

@@ -241,9 +241,15 @@ const DAMAGES = [
     ["zoom"],
   ],
   ["a highest zoom that is missing", { maxZoom: 8 }, undefined, /Highest zoom/, ["expected", "received"]],
-  ["bounds that are too wide", {}, bounds({ west: -101 }), /Bounds are not the expected|reach as far/, ["received"]],
-  ["bounds of nothing", {}, bounds({ south: 60 }), /Bounds are impossible/, ["received"]],
-  ["bounds outside the world", {}, bounds({ east: 181 }), /Bounds are impossible/, ["received"]],
+  [
+    "bounds that are too wide",
+    {},
+    bounds({ west: -101 }),
+    /Bounds differ from the expected|differ in extent/,
+    ["received"],
+  ],
+  ["bounds of nothing", {}, bounds({ south: 60 }), /Bounds are invalid/, ["received"]],
+  ["bounds outside the world", {}, bounds({ east: 181 }), /Bounds are invalid/, ["received"]],
   [
     "a center outside the bounds",
     {},
@@ -277,14 +283,14 @@ const DAMAGES = [
     "another layer in the metadata",
     { metadata: { vector_layers: [...LAYERS, "roads"].map((id) => ({ id, fields: {} })) } },
     undefined,
-    /Layers are not the expected/,
+    /Layers differ from the expected/,
     ["expected", "received"],
   ],
   [
     "a layer in a tile that was not announced",
     patchTile((_, layers) => ({ ...layers, roads: layers.fields })),
     undefined,
-    /not announced/,
+    /vector_layers does not list/,
     ["tile", "layer", "expected"],
   ],
   [
@@ -320,14 +326,14 @@ const DAMAGES = [
     "a feature without an id",
     patchTile((_, { fields, centroids }) => ({ fields: [{ ...fields[0], id: undefined }], centroids })),
     undefined,
-    /no row number/,
+    /not a row number/,
     ["tile", "layer", "expected", "received"],
   ],
   [
     "a feature with an id beyond the rows",
     patchTile((_, { fields, centroids }) => ({ fields: [...fields, { ...fields[0], id: 4_000_000_000 }], centroids })),
     undefined,
-    /no row number/,
+    /not a row number/,
     ["tile", "layer", "expected", "received"],
   ],
   [
@@ -344,14 +350,14 @@ const DAMAGES = [
       centroids,
     })),
     undefined,
-    /another attribute/,
+    /attribute differs/,
     ["tile", "layer", "id", "expected", "received"],
   ],
   [
     "a field that lost its crop",
     patchTile((_, { fields, centroids }) => ({ fields: [{ ...fields[0], properties: {} }], centroids })),
     undefined,
-    /another attribute/,
+    /attribute differs/,
     ["tile", "layer", "id", "expected", "received"],
   ],
 ];
@@ -381,7 +387,7 @@ DAMAGES.push(
   ["lines before a move", geometry([26, 200, 0, 0, 200, 199, 0, 15]), undefined, /out of order/, PLACE],
   ["a geometry that ends inside a command", geometry([9, 2, 2, 26, 100, 0, 0]), undefined, /ends inside/, PLACE],
   ["a command without a count", geometry([9, 2, 2, 2, 15]), undefined, /without a count/, PLACE],
-  ["a number beyond 32 bits", geometry([9, 2, 2, 26, 2 ** 40, 0, 0, 2, 2, 0, 15]), undefined, /impossible/, PLACE],
+  ["a number beyond 32 bits", geometry([9, 2, 2, 26, 2 ** 40, 0, 0, 2, 2, 0, 15]), undefined, /invalid/, PLACE],
   ["a ring that is not closed", geometry([9, 200, 200, 26, 100, 0, 0, 100, 99, 0]), undefined, /not closed/, PLACE],
   ["a ring of two vertices", geometry([9, 200, 200, 10, 100, 0, 15]), undefined, /too few vertices/, PLACE],
   ["a ring without area", geometry([9, 2, 2, 18, 20, 0, 20, 0, 15]), undefined, /no exterior/, PLACE],
@@ -412,7 +418,7 @@ DAMAGES.push(
     PLACE,
   ],
   [
-    "an attribute that was not announced",
+    "an attribute that vector_layers does not",
     withField((field) => ({ ...field, properties: { ...field.properties, owner: 7 } })),
     undefined,
     /Attribute owner was not announced/,
@@ -449,21 +455,21 @@ DAMAGES.push(
     "statistics of an attribute that is not there",
     { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("fields", "owner")] } } },
     undefined,
-    /Tilestats have an attribute/,
+    /tilestats list an attribute/,
     ["layer", "attribute", "expected"],
   ],
   [
     "statistics of a layer that is not there",
     { metadata: { vector_layers: ANNOUNCED, tilestats: { layerCount: 1, layers: [statsOf("roads", "crop_code")] } } },
     undefined,
-    /Tilestats have a layer/,
+    /tilestats list a layer/,
     ["layer", "expected"],
   ],
   [
     "a layer at a zoom that it was not announced for",
     { metadata: { vector_layers: LAYERS.map((id) => ({ id, fields: FIELDS, minzoom: 6, maxzoom: 8 })) } },
     undefined,
-    /not announced for this zoom/,
+    /outside the zooms that vector_layers lists/,
     ["tile", "layer", "expected"],
   ],
 );
@@ -490,7 +496,7 @@ test("bounds that are wrong are found by the tiles alone", async (t) => {
     writeFields(path);
     bounds(changed)(path);
     patchHeader(path, (h) => ({ center: { ...h.center, lng: -96.5, lat: 39 } }));
-    await assert.rejects(verifyArchive(path), /reach as far/);
+    await assert.rejects(verifyArchive(path), /differ in extent/);
   }
 });
 
@@ -548,11 +554,11 @@ test("found and named: damage to leaf directories", async (t) => {
     ["directory"],
   );
   restore();
-  await damage((bytes) => putRoot(bytes, (p) => p.tileIds[1]--), /does not begin where the root says/, [
-    "directory",
-    "expected",
-    "received",
-  ]);
+  await damage(
+    (bytes) => putRoot(bytes, (p) => p.tileIds[1]--),
+    /does not start at the tile id in the root directory/,
+    ["directory", "expected", "received"],
+  );
   restore();
   await damage((bytes) => putRoot(bytes, (p) => p.offsets[p.count - 1]++), /outside its section/, ["directory"]);
   restore();

@@ -71,7 +71,7 @@ test("an output where no folder can be made is refused at once", async (t) => {
   assert.match(proc.stderr, /^ERROR .*\/proc\/.*ENOENT/m);
   const below = await zonal(join(fields, "x.parquet"));
   assert.equal(below.code, 2, below.stderr);
-  assert.match(below.stderr, /Not a folder: a file of this name is in the way \(path=.*fields_raw\.parquet\)/);
+  assert.match(below.stderr, /Not a folder: a file with this name exists \(path=.*fields_raw\.parquet\)/);
   for (const { stderr } of [proc, below]) assert.doesNotMatch(stderr, /\n +at /, "no stack trace");
 });
 

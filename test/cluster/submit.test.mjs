@@ -148,7 +148,7 @@ describe("submit", () => {
   test("nothing is submitted on a laptop; an unknown cluster names the nearest", async (t) => {
     const laptop = await plan(t, ["--cluster", "laptop", ...years]);
     assert.equal(laptop.code, 2);
-    assert.match(laptop.stderr, /Nothing is submitted there/);
+    assert.match(laptop.stderr, /submits no jobs/);
     assert.match((await plan(t, ["--cluster", "betzi", ...years])).stderr, /did you mean betzy/);
   });
 });
@@ -189,7 +189,7 @@ describe("cluster profiles", () => {
     ["nothing to be based on", { purgeDays: 1 }, /scheduler is missing/],
     ["a base that is not there", { basedOn: "fram" }, /basedOn names no built-in profile/],
     ["no JSON", "{", /cannot be read as JSON/],
-    ["a list", [], /an object is expected/],
+    ["a list", [], /expected an object/],
   ]) {
     test(`refused: ${what}`, (t) => {
       assert.throws(() => profileOf(t, value), { kind: "usage", message: error });

@@ -261,7 +261,7 @@ describe("years as columns", () => {
       "--force",
     ]);
     assert.equal(run.code, 2, run.stderr);
-    assert.match(run.stderr, /names no columns/);
+    assert.match(run.stderr, /cannot list columns/);
   });
 
   function baseOf(of) {

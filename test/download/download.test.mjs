@@ -255,7 +255,7 @@ test("a page in the place of the zip, and a text in the place of the raster", as
   server.bytes = handmadeZip([{ name: "2020_30m_cdls.tif", data: "version https://git-lfs.github.com/spec/v1" }]);
   await assert.rejects(pipeline(t, `${server.origin}/`).run(), {
     kind: "input",
-    message: /Not a raster that can be read .*expected=TIFF or ERDAS Imagine, received="version https/,
+    message: /Unsupported raster file .*expected=TIFF or ERDAS Imagine, received="version https/,
   });
 });
 
@@ -267,7 +267,7 @@ test("bad local input is found before anything is done", async (t) => {
   writeFileSync(join(source, "2020_30m_cdls.zip"), ZIP.subarray(0, 50_000));
   await assert.rejects(run(), { kind: "input", message: /truncated/ });
   writeFileSync(join(source, "2020_30m_cdls.tif"), "no raster");
-  await assert.rejects(run(), { kind: "input", message: /Not a raster/ });
+  await assert.rejects(run(), { kind: "input", message: /Unsupported raster file/ });
   assert.ok(!existsSync(layout.cdl));
 });
 

@@ -215,7 +215,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
         });
         assert.equal(struck.signal, null);
         assert.equal(struck.code, code, `${moment.name}: ${struck.stderr}`);
-        assert.match(struck.stderr, new RegExp(`^ERROR .*Ended by ${signal}; what is done so far is kept`, "m"));
+        assert.match(struck.stderr, new RegExp(`^ERROR .*Ended by ${signal}; finished work is kept`, "m"));
         await assertNoProcess(root);
         const left = leftovers(root, YEAR).filter((path) => !path.includes("us_full_years.json.lock"));
         // A download, a zone index and an upload go on from where they were.
@@ -250,7 +250,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
     while (!said("download", "started")(root, first.pid)) await sleep(2);
     const second = await year(root);
     assert.equal(second.code, 6, second.stderr);
-    assert.match(second.stderr, /^ERROR Another process works on this .*us_2019\.lock/m);
+    assert.match(second.stderr, /^ERROR Another process is working on this .*us_2019\.lock/m);
     assert.ok(
       second.stderr.includes(`host=${hostname()}`) && second.stderr.includes(`pid=${first.pid}`),
       second.stderr,

@@ -227,7 +227,7 @@ test("what is asked wrongly is refused; files of others are not replaced", async
     [["--columns", "crop_1999"], /--columns names an unknown column/],
     [["--bbox", "1,2,3"], /WEST,SOUTH,EAST,NORTH/],
     [["--format", "shp"], /--format is unknown/],
-    [["--fiboa", "--format", "csv"], /--fiboa is for GeoParquet/],
+    [["--fiboa", "--format", "csv"], /--fiboa needs GeoParquet/],
   ]) {
     const { code, stderr } = await exported("wrong.parquet", args);
     assert.equal(code, 2, stderr);
@@ -235,7 +235,7 @@ test("what is asked wrongly is refused; files of others are not replaced", async
   }
   const missing = await exported("wrong.parquet", ["--years", "2019-2021"]);
   assert.equal(missing.code, 4, missing.stderr);
-  assert.match(missing.stderr, /no zonal table of this year.*year=2021/);
+  assert.match(missing.stderr, /No zonal table found for this year.*year=2021/);
   await query(`copy (select 1 as a) to '${join(world.folder, "other.parquet")}' (format parquet)`);
   const other = await exported("other.parquet");
   assert.equal(other.code, 2, other.stderr);

@@ -454,7 +454,7 @@ export async function stops(folder, count) {
     for (const pid of asleep) process.kill(pid, "SIGCONT");
     first.child.stdin.write("go\n");
     await first.exited;
-    assert.match(first.output(), /ERROR Lock was lost while working/);
+    assert.match(first.output(), /ERROR Lost the lock during the run/);
     second.child.stdin.write("go\n");
     await second.exited;
     assert.equal(readFileSync(join(own, "out", "made.txt"), "utf8"), "second", second.output());

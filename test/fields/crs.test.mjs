@@ -176,7 +176,7 @@ test("Parquet's own GEOMETRY type: its CRS in every form; without one, longitude
     assert.ok(crs === expected || (expected instanceof RegExp && expected.test(crs)), crs);
   }
   await writeFile(path, squares, { logical: "projjson:my_crs" });
-  await assert.rejects(openFields(path, {}), /type names is not in the file's metadata.*expected=my_crs/);
+  await assert.rejects(openFields(path, {}), /type refers to is missing from the file metadata.*expected=my_crs/);
   const warned = [];
   await writeFile(path, squares, { logical: null, geography: true });
   assert.equal(await crsOf({ warn: (text) => warned.push(text) }), "OGC:CRS84");
@@ -212,7 +212,7 @@ test("--fields-crs wins over the file, with a notice where the two contradict; c
   assert.match(told.stderr, /WARN --fields-crs EPSG:5070 is used instead of the file's own CRS, OGC:CRS84/);
   await writeFile(path, squares, { geo: geo({ crs: null }) });
   const unknown = await zonal();
-  assert.deepEqual([unknown.code, /does not say its CRS/.test(unknown.stderr)], [4, true], unknown.stderr);
+  assert.deepEqual([unknown.code, /does not declare a CRS/.test(unknown.stderr)], [4, true], unknown.stderr);
   const given = await zonal("--fields-crs", "EPSG:5070");
   assert.deepEqual([given.rows, /WARN/.test(given.stderr)], [expected, false], given.stderr);
 });

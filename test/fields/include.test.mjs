@@ -66,8 +66,8 @@ test("--include: columns that are not there, of other types, or of a name that t
     4,
     /--include: the fields have no such column.*expected=nope, received=field_id geometry county/,
   );
-  await fails("seen", 4, /--include: only columns of numbers and texts.*column=seen, received=Date/);
-  await fails("crop_code", 2, /--include: the table has a column of this name already.*column=crop_code/);
+  await fails("seen", 4, /--include supports only columns of numbers and text.*column=seen, received=Date/);
+  await fails("crop_code", 2, /--include: the table already has a column of this name.*column=crop_code/);
 });
 
 test("--include from a vector source", async (t) => {

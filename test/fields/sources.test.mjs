@@ -127,7 +127,10 @@ test("a root's fields from a vector source: attributes kept, made once, made aga
   const parquet = resolveOptions({ root, fieldsRaw: again });
   assert.equal((await withFieldsFile(parquet, layoutOf(parquet, 2020), testContext())).fieldsRaw, again);
   const layered = resolveOptions({ root, fieldsRaw: again, layer: "l" });
-  await assert.rejects(withFieldsFile(layered, layoutOf(layered, 2020), testContext()), /--layer is for other sources/);
+  await assert.rejects(
+    withFieldsFile(layered, layoutOf(layered, 2020), testContext()),
+    /--layer does not apply to parquet/,
+  );
 });
 
 test("zonal.js takes a partitioned folder as it is", async (t) => {

@@ -401,9 +401,9 @@ test("damaged sources fail by name and feature, and leave the old table and no s
   writeFileSync(join(folder, "text.gpkg"), "no geopackage");
   writeFileSync(join(folder, "cut.geojson"), '{"type":"FeatureCollection","features":[{"type":"Feat');
   writeFileSync(join(folder, "broken.zip"), "PK\x03\x04 and no more");
-  await fails(run("f.fgb"), ["cannot be read on", "f.fgb", "feature="]);
+  await fails(run("f.fgb"), ["cannot be read further", "f.fgb", "feature="]);
   const expected = {
-    "f.shp": /cannot be read on .*f\.shp.*feature=\d+/,
+    "f.shp": /cannot be read further .*f\.shp.*feature=\d+/,
     "text.gpkg": /Not a parquet file, nor a vector source .*text\.gpkg.*PAR1.*"no g"/,
     "cut.geojson": /nor a vector source .*cut\.geojson/,
     "broken.zip": /zip.*broken\.zip/i,

@@ -270,7 +270,7 @@ test("damaged tiles: what is wrong is an error with the tile's number, and what 
     { seed: 7, numRuns: 700 },
   );
   const kinds = [...errors.keys()].join("\n");
-  for (const kind of ["number runs over the end", "field runs over the end", "has wire type"])
+  for (const kind of ["number extends past the end", "field extends past the end", "has wire type"])
     assert.ok(kinds.includes(kind), `${kind} never came up of\n${kinds}`);
 });
 
@@ -283,13 +283,13 @@ test("what a tile must not be is an error that tells the tile's number", () => {
     [layer(feature(id(ROWS))), /feature's id is no row: 70000/],
     [layer(feature(id(2 ** 53 - 2))), /feature's id is no row/],
     [layer(feature(id(1), packed(2, [0, 1, 2]))), /feature's tags are not pairs/],
-    [layer(feature(id(1), lengthDelimited(2, Buffer.from([0, 0x80])))), /number runs over the end/],
+    [layer(feature(id(1), lengthDelimited(2, Buffer.from([0, 0x80])))), /number extends past the end/],
     [layer(feature(id(1), varintField(2, 1))), /field 2 has wire type 0/],
     [layer(lengthDelimited(3, Buffer.from("crop_code"))), /attribute is there already: crop_code/],
     [lengthDelimited(3, lengthDelimited(1, Buffer.from("roads"))), /layer was not announced/],
     [lengthDelimited(3, varintField(15, 2)), /layer has no name/],
     [varintField(3, 1), /field 3 has wire type 0/],
-    [layer(feature(id(1))).subarray(0, -1), /field runs over the end/],
+    [layer(feature(id(1))).subarray(0, -1), /field extends past the end/],
     [Buffer.from([0x1a, ...Array(9).fill(0xff), 1]), /number is larger than 2\^53/],
   ];
   const good = layer(feature(id(5)));

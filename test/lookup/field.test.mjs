@@ -355,5 +355,5 @@ test("a history of other fields is refused", async (t) => {
   await writeFields(join(root, "data", "fields_raw.parquet"), [{ id: 8, wkb: writeWkb([square(1, 1, 1)]) }]);
   const { code, stderr } = await field(["--id", "8", "--fields-crs", "OGC:CRS84"], root);
   assert.equal(code, 4);
-  assert.match(stderr, /history is of other fields/);
+  assert.match(stderr, /history belongs to other fields/);
 });

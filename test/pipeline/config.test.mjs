@@ -45,7 +45,7 @@ for (const [content, message] of [
   [{ minZoom: 10, maxZoom: 9 }, /^--min-zoom is above --max-zoom \(minZoom=10, maxZoom=9\)$/],
   ["[1]", /must hold one JSON object/],
   ["null", /must hold one JSON object/],
-  ["{maxDirty: 1}", /^Configuration file is not JSON \(path=.*config\.json\): /],
+  ["{maxDirty: 1}", /^Configuration file is not valid JSON \(path=.*config\.json\): /],
 ]) {
   test(`refused: ${JSON.stringify(content)}`, (t) => {
     assert.throws(() => resolveOptions({}, { file: readConfigFile(configFile(t, content)) }), {

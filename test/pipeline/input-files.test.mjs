@@ -88,7 +88,7 @@ for (const [what, [change, said]] of Object.entries(CHANGES)) {
       });
       await assert.rejects(runStep(step, testContext()), (error) => {
         assert.equal(error.kind, "input");
-        assert.match(error.message, /^Input was changed while it was read, so nothing is kept; run again/);
+        assert.match(error.message, /^Input changed while it was read; the output was discarded, run again/);
         assert.deepEqual([error.where.path, error.where.year], [path, 2020]);
         assert.match(error.where.change, said);
         return true;

@@ -79,7 +79,7 @@ test("the lock of a killed process of this host is taken over without waiting", 
   assert.ok(existsSync(path));
   const ctx = testContext();
   assert.equal(await take(path, { staleMs: 600_000 }, ctx), "mine");
-  assert.match(ctx.lines[0].message, /lock of a dead process taken over/);
+  assert.match(ctx.lines[0].message, /took over the lock of a dead process/);
   assert.equal(ctx.lines[0].pid, other.child.pid);
   assert.deepEqual(readdirSync(folder), [], "nothing of the dead one is left");
 });
@@ -113,7 +113,7 @@ test("another host: respected while its beat moves, taken over when it stops", a
   const timer = setInterval(write, 50);
   const ctx = testContext();
   await assert.rejects(take(path, { staleMs: 2_000 }, ctx), { kind: "locked", message: /host=node-7/ });
-  assert.match(ctx.lines[0].message, /lock of another host or container: watching/);
+  assert.match(ctx.lines[0].message, /lock of another host or container: waiting/);
   clearInterval(timer);
   assert.equal(await take(path, { staleMs: 200 }), "mine");
   assert.deepEqual(readdirSync(folder), []);
@@ -177,7 +177,7 @@ test("a holder that lost its lock is told, and leaves the new one alone", async 
         usurp(JSON.parse(readFileSync(path)));
         while (!signal.aborted) await sleep(5);
         assert.equal(signal.reason.kind, "locked");
-        assert.match(signal.reason.message, expected ? /Lock was lost while working .*host=node-9/ : /Lock was lost/);
+        assert.match(signal.reason.message, expected ? /Lost the lock during the run .*host=node-9/ : /Lost the lock/);
       },
       { heartbeatMs: 10 },
     );

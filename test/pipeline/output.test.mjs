@@ -180,7 +180,7 @@ for (const resumable of [false, true]) {
     process.kill(asleep, "SIGCONT");
     first.go();
     await first.exited;
-    assert.match(first.output(), /ERROR Lock was lost while working .*pid=\d+/);
+    assert.match(first.output(), /ERROR Lost the lock during the run .*pid=\d+/);
     assert.equal(readLive(join(folder, "live.json")).pid, second.child.pid, "its successor's state is not overwritten");
     assert.equal(existsSync(join(folder, "out", "made.txt")), false);
     second.go();

@@ -290,7 +290,7 @@ for (const [signal, code] of [
       child.kill(signal);
       const end = await ended;
       assert.equal(end.code, code, end.output);
-      assert.match(end.output, new RegExp(`Ended by ${signal}; what is done so far is kept .*step=copy`));
+      assert.match(end.output, new RegExp(`Ended by ${signal}; finished work is kept .*step=copy`));
       assert.deepEqual(readdirSync(join(folder, "out")), ["made.txt"]);
       assert.equal(made(folder), "old");
     }

@@ -76,7 +76,7 @@ describe("servers that refuse checksum headers", { skip: motoMissing() }, () => 
     await runStep(step, ctx);
     const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: KEY }));
     assert.deepEqual(Buffer.from(await Body.transformToByteArray()), readFileSync(archive.path));
-    return { seen: proxy.seen, told: ctx.lines.filter((line) => /refuses checksum headers/.test(line)) };
+    return { seen: proxy.seen, told: ctx.lines.filter((line) => /rejects checksum headers/.test(line)) };
   }
 
   for (const [status, code] of [

@@ -183,7 +183,7 @@ describe("manifest under conditional writes, and CloudFront", { skip: motoMissin
     } finally {
       process.env.AWS_ENDPOINT_URL_CLOUDFRONT = server.endpoint;
     }
-    assert.match(ctx.lines.join("\n"), /^error published, but CloudFront was not told/m);
+    assert.match(ctx.lines.join("\n"), /^error Published, but the CloudFront invalidation failed/m);
     assert.deepEqual((await manifestOf(Bucket)).years, [2020]);
     assert.match(readFileSync(step.target, "utf8"), /"invalidation": "failed: /);
 

@@ -223,7 +223,10 @@ test("a foreign manifest is never overwritten, and nothing is sent", async (t) =
     writeFileSync(layout.manifest, text);
     await assert.rejects(runStep(step, makeContext()), (error) => {
       assert.equal(error.exitCode, 10);
-      assert.match(error.message, /not one of ours and is left as it is.*year=2020.*manifest=us_full_years\.json/);
+      assert.match(
+        error.message,
+        /not written by this program and is left unchanged.*year=2020.*manifest=us_full_years\.json/,
+      );
       return true;
     });
     assert.equal(readFileSync(layout.manifest, "utf8"), text);
@@ -302,7 +305,7 @@ test("archives that cannot be published are refused with a reason", async (t) =>
   rmSync(archive.path);
   const child = spawnSync(process.execPath, [ENTRY, "2020", "--root", root], { encoding: "utf8" });
   assert.equal(child.status, 4);
-  assert.match(child.stderr, /The archive to publish is not there.*year=2020/);
+  assert.match(child.stderr, /Archive to publish not found.*year=2020/);
 });
 
 for (const [target, received] of [

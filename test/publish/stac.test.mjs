@@ -104,5 +104,5 @@ test("a file of someone else's under that name stays", async (t) => {
   const ctx = makeContext();
   await runStep(makeYear(root, 2021).step, ctx);
   assert.equal(readFileSync(path, "utf8"), '{"mine": true}');
-  assert.ok(ctx.lines.some((line) => line.includes("has the name of a STAC file")));
+  assert.ok(ctx.lines.some((line) => line.includes("with the name of a STAC file")));
 });

@@ -235,7 +235,7 @@ test("fields at a URL", async (t) => {
   const local = await zonal(folder, join(folder, "cog.tif"));
   const remote = await zonal(folder, join(folder, "cog.tif"), { fields: `${server.origin}/fields.parquet?sig=abc` });
   assert.equal(remote.code, 0, remote.stderr);
-  assert.match(remote.stderr, /fields are downloaded/);
+  assert.match(remote.stderr, /downloading fields/);
   assert.doesNotMatch(remote.stderr, /sig=abc/);
   assert.deepEqual(remote.bytes, local.bytes);
 });

@@ -280,7 +280,7 @@ test("wrong options are refused by name", async (t) => {
     [["--format", "img", "--strips"], /always tiled/],
     [["--block", "100"], /multiple of 16.*received=100/],
     [["--format", "img", "--block", "96"], /power of two.*received=96/],
-    [["here"], /No argument is expected.*received=here/],
+    [["here"], /Unexpected argument.*received=here/],
     [["--feilds", "10"], /Unknown option --feilds, did you mean fields/],
   ];
   const refuse = async ([args, message]) => {

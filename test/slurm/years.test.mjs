@@ -93,7 +93,7 @@ describe("years on a cluster", { skip: slurmMissing() || noTippecanoe, timeout: 
     assert.match(output, /the time limit is near[\s\S]+is not done yet \(exit code 11\)[\s\S]+back into the queue/);
     assert.match(output, /requeued 1 times[\s\S]+2 of 2 years are done/);
     const lines = [2016, 2017].flatMap((year) => logLines(root, year));
-    assert.ok(lines.some(({ msg }) => msg.startsWith("Ended early by SIGUSR1")));
+    assert.ok(lines.some(({ msg }) => msg.startsWith("Stopped early by SIGUSR1")));
     // What was under way was finished, not done over again.
     for (const year of [2016, 2017]) {
       const tilings = logLines(root, year).filter(({ step, msg }) => step === "tiles" && msg.startsWith("started"));

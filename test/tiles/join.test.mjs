@@ -176,7 +176,7 @@ test("ids of different integer widths agree; strings of any script do; integers 
   await write("fields", fieldsOf("n"));
   await assert.rejects(joined(), ({ kind, message }) => {
     assert.equal(kind, "input");
-    return /another type.*table\.parquet.*Int64.*Utf8/.test(message);
+    return /Id type differs.*table\.parquet.*Int64.*Utf8/.test(message);
   });
 });
 
@@ -249,7 +249,7 @@ for (const [name, id, value] of [
     await write("fields", fieldsOf(id), 2048);
     await write("table", cropsOf(id, value), 4096);
     const right = await query(`select crop::double as value from read_parquet('${file("table")}')`);
-    // By the kernel, and in float32 by way of parquet-wasm.
+    // By the kernel, and in float32 through parquet-wasm.
     for (const make of ["float64", "float32"]) {
       const { values, missing, extra, warned } = await joined({ column: "crop", make });
       assert.deepEqual(

@@ -459,7 +459,7 @@ describe("crops into the base's tiles", { skip: noTippecanoe }, () => {
       assert.match(run.stderr, words);
     };
     await refused([], /Missing YEAR/);
-    await refused(["2018-2020", "--single-archive", "--tiles=full"], /--single-archive goes through the base/);
+    await refused(["2018-2020", "--single-archive", "--tiles=full"], /--single-archive cannot be used with/);
     await refused(["2018", "--tiles", "quick"], /--tiles must be one of rewrite, full/);
   });
 

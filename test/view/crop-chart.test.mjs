@@ -102,7 +102,7 @@ test("years can be chosen; what cannot be drawn is an error", async (t) => {
     [root, ["2017"], 4, /does not have this year.*2017/],
     [root, ["2019"], 4, /no area/],
     [root, ["--top", "0"], 2, /--top/],
-    [root, ["--bbox=1,2,3,4"], 2, /--bbox does not go with --chart/],
+    [root, ["--bbox=1,2,3,4"], 2, /--bbox cannot be used with --chart/],
     [rootWith(t), [], 4, /No history yet/],
     [rootWith(t, "{"), [], 4, /not JSON/],
     [rootWith(t, '{"version": 9}'), [], 4, /cannot be read.*received=9/],

@@ -430,7 +430,7 @@ test("wrong arguments are told by name", async (t) => {
     [["--host", "203.0.113.1", "--port", "0", "--target", target], /Cannot listen there/],
     [["--target", "s3://bucket/maps"], /https:\/\/ URL under which the target is served/],
     [["--target", "https://me:pass@example.org/"], /without user and password/],
-    [["2020", "--target", target], /No argument is expected/],
+    [["2020", "--target", target], /Unexpected argument/],
     [["--histroy", "x"], /did you mean history/],
   ];
   for (const [args, message] of cases) {
@@ -442,7 +442,7 @@ test("wrong arguments are told by name", async (t) => {
   writeFileSync(join(folder, "us_full_years.json"), "{}");
   const foreign = await command("serve", ["--target", target, "--port", "0"]);
   assert.equal(foreign.code, 10);
-  assert.match(foreign.stderr, /not one of ours/);
+  assert.match(foreign.stderr, /not written by this program/);
 });
 
 function pause(ms) {

@@ -119,7 +119,7 @@ describe("year --check", () => {
   test("what it does not take", async () => {
     const none = await check("1999");
     assert.equal(none.code, 4);
-    assert.match(none.stderr, /Nothing is on record to check \(year=1999/);
+    assert.match(none.stderr, /No records to check \(year=1999/);
     const both = await check("2019", "--force", "zonal");
     assert.equal(both.code, 2);
     assert.match(both.stderr, /--check and --force exclude each other/);

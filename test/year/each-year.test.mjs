@@ -11,7 +11,7 @@ test("a year that fails does not end the others: exit code 3, naming both", asyn
   for (const year of [2018, 2020]) makeYear(root, year);
   const run = await command("publish", ["2018-2020", "--root", root]);
   assert.equal(run.code, 3, run.stderr);
-  assert.match(run.stderr, /ERROR .*The archive to publish is not there.*2019/);
+  assert.match(run.stderr, /ERROR .*Archive to publish not found.*2019/);
   assert.match(run.stderr, /ERROR Some years failed \(failed=2019, done=2018 2020\)/);
   assert.deepEqual(JSON.parse(readFileSync(join(root, "outputs/web/us_full_years.json"), "utf8")).years, [2018, 2020]);
 });

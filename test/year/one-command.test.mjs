@@ -95,7 +95,7 @@ describe("several years", { skip: noTippecanoe }, () => {
     assert.ok(existsSync(join(target, "fields_us_2018-2020_full.pmtiles")));
     const list = await command("publish", ["2018", "--root", root, "--manifest-format", "list"]);
     assert.equal(list.code, 2, list.stderr);
-    assert.match(list.stderr, /bare list of years/);
+    assert.match(list.stderr, /manifest-format list/);
   });
 });
 
@@ -153,7 +153,7 @@ describe("everything is looked at before the download", () => {
     const root = newRoot(world, "no-year");
     const run = await command("year", ["1890", "--root", root]);
     assert.equal(run.code, 2, run.stderr);
-    assert.match(run.stderr, /The Cropland Data Layer has no such year/);
+    assert.match(run.stderr, /The Cropland Data Layer does not cover this year/);
   });
 });
 

@@ -223,7 +223,7 @@ test("an index that is cut short, damaged, of another version or of other fields
     file("all.zones"),
   ]);
   assert.equal(others.code, 4);
-  assert.match(others.stderr, /Zone index is of other fields/);
+  assert.match(others.stderr, /Zone index belongs to other fields/);
 });
 
 function flip(bytes, at) {

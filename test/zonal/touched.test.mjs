@@ -79,7 +79,7 @@ test("an index serves its own rule alone", async () => {
   for (const args of [[], ["--small-fields", "touched"]]) {
     const other = await zonalOf(folder, "other", ["--index", index, ...args]);
     assert.equal(other.code, 4, other.stderr);
-    assert.match(other.stderr, /of other fields, or of another pixel rule/);
+    assert.match(other.stderr, /belongs to other fields or another pixel rule/);
   }
 });
 

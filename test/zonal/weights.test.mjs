@@ -154,7 +154,7 @@ test("area is for degrees; rules that contradict one another are refused", async
     await writeWorld(metres, [[randomShape(new Random(1), "blob", [9, 9, 9])]]);
     const run = await zonalOf(metres, "area", ["--weights", "area"]);
     assert.equal(run.code, 2, run.stderr);
-    assert.match(run.stderr, /--weights area is for rasters in degrees.*classes\.tif/);
+    assert.match(run.stderr, /--weights area needs a raster in degrees.*classes\.tif/);
   } finally {
     rmSync(metres, { recursive: true, force: true });
   }

@@ -86,7 +86,7 @@ describe("workers", () => {
     await assert.rejects(indexWith(openPool(2)), (error) => {
       assert.ok(error instanceof PipelineError);
       assert.equal(error.kind, "failed");
-      assert.match(error.message, /A worker died twice at the same task \(.*task=(burnSlice|findPages)/);
+      assert.match(error.message, /A worker died twice on the same task \(.*task=(burnSlice|findPages)/);
       assert.match(error.message, /fields\.parquet/);
       assert.match(error.message, /rowGroup=\d/);
       return true;
