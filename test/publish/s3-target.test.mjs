@@ -176,7 +176,7 @@ describe("s3 target", { skip: swiftMissing() }, () => {
         update(done) {
           if (label !== "bytes published" || done < PART || !held) return;
           held = false;
-          ctx.abort(new PipelineError("locked", "Lock was lost while working"));
+          ctx.abort(new PipelineError("locked", "Lost the lock during the run"));
         },
         end() {},
       }),
