@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { archiveOrigin } from "../archive/origin.js";
 import { verifyArchive } from "../archive/verify.js";
 import type { Run } from "../config/run.js";
@@ -93,8 +93,13 @@ function baseName({ facts }: Base, region: string): string {
   return `${region}_${facts.fields.slice(0, 12)}`;
 }
 
+/** `blocks_us_0123456789ab.json` of a blocks file, `base-archive_us_0123456789ab.json` of an archive. */
 function recordOf(target: string, { layout }: Pick<Run, "layout">): string {
-  return join(layout.state, `base_${target.slice(target.lastIndexOf("/") + 1)}.json`);
+  const name = basename(target).replace(/^fields_/, "");
+  const record = name.endsWith(".blocks")
+    ? `blocks_${name.replace(/\.blocks$/, "")}`
+    : `base-archive_${name.replace(/_base\.pmtiles$/, "")}`;
+  return join(layout.state, `${record}.json`);
 }
 
 function finished(step: Step): BaseFile {

@@ -99,7 +99,8 @@ function yearSteps(year: number, state: string, region: string): DoneStep[] {
 function onceSteps(state: string, region: string): DoneStep[] {
   const names = existsSync(state) ? readdirSync(state) : [];
   const ours = (name: string) =>
-    name === `${region}_history.json` || new RegExp(`^(zones|base)_(fields_)?${region}_.*\\.json$`).test(name);
+    name === `${region}_history.json` ||
+    new RegExp(`^(zones|base|blocks|base-archive)_${region}_.*\\.json$`).test(name);
   return names.filter(ours).flatMap((name) => {
     const record = readRecord(join(state, name));
     return record === undefined ? [] : [doneStep(record, undefined)];

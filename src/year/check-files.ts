@@ -101,8 +101,8 @@ function entriesOf(state: string, region: string): Entry[] {
   });
 }
 
-const OF_YEARS = /^(\d{4})(?:-(\d{4}))?_(?:download|zonal|tiles|publish)\.json$/;
-const SHARED = /^(base|zones|lookup|fields)_(.+)_[0-9a-f]{12}\.json$/;
+const OF_YEARS = /^(\d{4})(?:-(\d{4}))?_(?:download|zonal|tiles|column|publish|publish-column)\.json$/;
+const SHARED = /^(base|blocks|base-archive|zones|lookup|fields)_(.+)_[0-9a-f]{12}\.json$/;
 
 /** A recorded path; in a root that was moved since, where it lies now. */
 function placeOf(path: string, root: string): string {

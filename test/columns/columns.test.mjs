@@ -110,6 +110,26 @@ describe("years as columns", () => {
     assert.equal(shown.json.fields, rows);
   });
 
+  test("--check reads columns and their base in full", async () => {
+    const run = await command("year", ["2020", "--check", "--root", root, "--json"]);
+    assert.equal(run.code, 0, run.stderr);
+    const own = newRoot(world, "checked");
+    const args = ["--publish-as", "columns", "--max-dirty", "0.1", "--base", baseOf(root)];
+    assert.equal((await runYear(own, 2020, world.source, args)).code, 0);
+    const folder = join(own, "outputs", "tiles");
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const bytes = readFileSync(path);
+      const copy = Buffer.from(bytes);
+      copy[copy.length >> 1] ^= 1;
+      writeFileSync(path, copy);
+      const found = await command("year", ["2020", "--check", "--root", own]);
+      assert.equal(found.code, 4, `${name}: ${found.stderr}`);
+      assert.ok(found.stderr.includes(name) || found.stdout.includes(name), name);
+      writeFileSync(path, bytes);
+    }
+  });
+
   test("columns alone: no archive of the year is made, and the manifest's years are those with archives", async () => {
     const own = newRoot(world, "alone");
     const args = ["--publish-as", "columns", "--max-dirty", "0.1", "--base", baseOf(root)];
