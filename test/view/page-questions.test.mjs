@@ -1,11 +1,14 @@
 // Questions to the page, in a real browser: find, ask an area, take away.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import gdal from "gdal-async";
+import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
 import { browserMissing, settled, startBrowser } from "../support/browser.mjs";
 import { command } from "../support/command.mjs";
 import { query } from "../support/duck.mjs";
+import { readPng } from "../support/png.mjs";
 import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
 import { startTestViewer } from "../support/viewer.mjs";
 
@@ -251,6 +254,72 @@ describe("questions to the page", { skip: browserMissing() }, () => {
     await page.fill("#ask-name", "kansas");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => /does not have the fields/.test(document.querySelector("#ask-about").textContent));
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("take away: a field's history as CSV, its outline as GeoJSON, the view as a picture", async (t) => {
+    const page = await openPage(t);
+    const [{ id, area, wkb, ...years }] = await query(`
+      select r.field_id as id, c.area_ha as area, hex(st_aswkb(r.geometry)) as wkb, ${YEARS.map((year) => `z${year}.crop_code as c${year}`).join(", ")}
+        from read_parquet('${root}/data/fields_raw.parquet', file_row_number = true) r
+        join '${root}/data/fields_clean.parquet' c using (field_id)
+        ${YEARS.map((year) => `join '${root}/outputs/zonal/zonal_us_${year}.parquet' z${year} on z${year}.field_id = r.field_id`).join(" ")}
+        where r.file_row_number = 512`);
+    await find(page, String(id));
+    await page.waitForSelector("#field .history");
+    const take = async (selector) => {
+      const [download] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+      return { name: download.suggestedFilename(), content: readFileSync(await download.path()) };
+    };
+    const csv = await take('#field [data-focus="csv"]');
+    assert.equal(csv.name, `field_${id}.csv`);
+    const [head, ...lines] = csv.content.toString().trim().split("\r\n");
+    assert.equal(head, "field_id,area_ha,year,crop_code,crop_name,share_percent");
+    assert.deepEqual(
+      lines.map((line) => line.split(",").filter((_, i) => [0, 2, 3].includes(i))),
+      YEARS.map((year) => [String(id), String(year), String(years[`c${year}`] ?? "")]),
+    );
+
+    // At this zoom a field may lie in several tiles.
+    await page.waitForFunction(() => document.querySelector("#map[aria-busy=false]:not([data-loading])"));
+    const outline = await take('#field [data-focus="geojson"]');
+    assert.equal(outline.name, `field_${id}.geojson`);
+    const { features } = JSON.parse(outline.content.toString());
+    assert.equal(features.length, 1);
+    assert.equal(features[0].properties.field_id, String(id));
+    const [taken, given] = [
+      gdal.Geometry.fromGeoJson(features[0].geometry),
+      gdal.Geometry.fromWKB(Buffer.from(wkb, "hex")),
+    ];
+    const common = taken.intersection(given).getArea();
+    assert.ok(
+      common / given.getArea() > 0.98 && common / taken.getArea() > 0.98,
+      "the same outline, as tiles round it",
+    );
+    assert.ok(area > 0);
+
+    await page.click("#field .close");
+    const picture = await take("#save-picture");
+    assert.equal(picture.name, "crops_2020.png");
+    const path = join(world.folder, "picture.png");
+    writeFileSync(path, picture.content);
+    const png = readPng(path);
+    const { width, height } = await page.locator("#map").boundingBox();
+    assert.deepEqual([png.width, png.height], [width + 250, height]);
+    const seen = (from, to) => {
+      const colors = new Set();
+      for (let x = from; x < to; x += 3) for (let y = 0; y < height; y += 3) colors.add(png.at(x, y));
+      return colors;
+    };
+    const colors = CDL_LEGEND.map(({ color }) => color);
+    assert.ok(
+      colors.some((color) => seen(0, width).has(color)),
+      "the map's crops",
+    );
+    assert.ok(
+      colors.some((color) => seen(width, width + 250).has(color)),
+      "and the legend's",
+    );
     assert.deepEqual(page.complaints, []);
   });
 });

@@ -21,6 +21,8 @@ export interface FieldCrop extends ViewerFieldYear {
 export interface FieldCardActions {
   readonly close: () => void;
   readonly goTo: (year: number) => void;
+  readonly saveHistory: () => void;
+  readonly saveOutline: () => void;
 }
 
 /** The card of the field that was clicked: its crops by year, their shares of its pixels, its rotation. */
@@ -76,6 +78,12 @@ export class FieldCard {
         rotationText(rotationOf(crops), (code) => colours.nameOf(code)),
       ),
       scroll,
+      make(
+        "div",
+        { class: "ways" },
+        this.#button("Save as CSV", "csv", this.actions.saveHistory),
+        this.#button("Outline as GeoJSON", "geojson", this.actions.saveOutline),
+      ),
       ...(withShares ? [] : [make("p", { class: "note" }, "Shares are not known here: there is no history.")]),
     );
     if (scrolled !== undefined) scroll.scrollTop = scrolled;
@@ -101,6 +109,12 @@ export class FieldCard {
     );
     close.addEventListener("click", this.actions.close);
     return make("header", {}, make("h2", {}, title, make("small", {}, subtitle)), close);
+  }
+
+  #button(text: string, focus: string, action: () => void): HTMLElement {
+    const button = make("button", { type: "button", class: "plain", "data-focus": focus }, text);
+    button.addEventListener("click", action);
+    return button;
   }
 
   #row({ year, code, share, missing }: FieldCrop, now: number, withShares: boolean, colours: CropColours): HTMLElement {

@@ -11,6 +11,7 @@ export interface Theme {
   readonly select: string;
   readonly halo: string;
   readonly text: string;
+  readonly panel: string;
   /** Lines and names of states and counties. */
   readonly name: string;
 }
@@ -26,6 +27,7 @@ export function readTheme(): Theme {
     select: "#ffffff",
     halo: "#000000",
     text: colour("--soft"),
+    panel: colour("--panel"),
     name: colour("--ink"),
   };
 }

@@ -11,15 +11,18 @@ import { FieldCard, type FieldCrop, type FieldFacts } from "./field-card.js";
 import { FindBox } from "./find-box.js";
 import type { Box } from "./graticule.js";
 import { Legend } from "./legend.js";
-import { type AreaUnit, countText } from "./numbers.js";
+import { drawMapPicture } from "./map-picture.js";
+import { type AreaUnit, countText, percentText } from "./numbers.js";
 import { formatPlace, parsePlace } from "./place.js";
 import { followPointer } from "./pointer.js";
 import { remember, remembered } from "./remembered.js";
+import { asFileName, csvText, save, saveText } from "./save.js";
 import { fetchAreas, fetchField, fetchYears } from "./server-data.js";
 import { isShown, type State, StateStore } from "./state.js";
 import { startTabs } from "./tabs.js";
-import { onThemeChange } from "./theme.js";
+import { onThemeChange, readTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
+import { loadTurf } from "./turf.js";
 import { sampleView, type ViewSample } from "./view-sample.js";
 import { type Shown, YearMap } from "./year-map.js";
 
@@ -88,6 +91,8 @@ export class Viewer {
     this.#card = new FieldCard({
       close: () => this.#select(undefined),
       goTo: (chosen) => this.#state.set({ year: chosen }),
+      saveHistory: () => this.#saveHistory(),
+      saveOutline: () => void this.#saveOutline(),
     });
   }
 
@@ -137,6 +142,7 @@ export class Viewer {
     onThemeChange(() => this.#map.recolour(this.#colouring()));
     addEventListener("hashchange", () => this.#readPlace());
     addEventListener("keydown", (event) => this.#key(event));
+    byId("save-picture").addEventListener("click", () => void this.#savePicture());
     byId("share").addEventListener("click", () => void this.#share());
     this.#describe();
     this.#timeline.update(this.#years.years);
@@ -435,6 +441,58 @@ export class Viewer {
     this.#state.set({ year: place.year, area: place.area, playing: false });
     if (place.area !== undefined) byId("tab-ask").click();
     if (place.row !== this.#state.now.row) this.#select(place.row);
+  }
+
+  #saveHistory(): void {
+    const facts = this.#facts;
+    if (facts === undefined) return;
+    const rows = facts.crops.map(({ year, code, share }) => {
+      return [facts.id, facts.areaHa, year, code, code === null ? null : this.#colours.nameOf(code), share];
+    });
+    const header = ["field_id", "area_ha", "year", "crop_code", "crop_name", "share_percent"];
+    saveText(`field_${asFileName(facts.id)}.csv`, "text/csv", csvText(header, rows));
+  }
+
+  /** As the tiles on the screen have it, its pieces joined. */
+  async #saveOutline(): Promise<void> {
+    const [facts, { row }] = [this.#facts, this.#state.now];
+    const pieces = row === undefined ? [] : this.#map.piecesOf(row);
+    if (facts === undefined || pieces.length === 0 || this.#map.view.getZoom() < FULL_ZOOM) {
+      announce("The field's outline is not on the screen: zoom in to it");
+      return;
+    }
+    const { feature, featureCollection, union } = await loadTurf();
+    const joined = pieces.length > 1 ? union(featureCollection(pieces.map((piece) => feature(piece)))) : null;
+    const crops = Object.fromEntries(facts.crops.map(({ year, code }) => [`crop_${year}`, code]));
+    const properties = { field_id: facts.id, area_ha: facts.areaHa, ...crops };
+    const outline = feature(joined?.geometry ?? (pieces[0] as (typeof pieces)[number]), properties);
+    const text = JSON.stringify(featureCollection([outline]));
+    saveText(`field_${asFileName(facts.id)}.geojson`, "application/geo+json", text);
+  }
+
+  async #savePicture(): Promise<void> {
+    const { year } = this.#state.now;
+    const counts = [...(this.#sample?.counts ?? [])].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+    const total = counts.reduce((sum, [, count]) => sum + count, 0);
+    const scale = document.querySelector<HTMLElement>(".maplibregl-ctrl-scale");
+    const { panel, name, text } = readTheme();
+    const canvas = await this.#map.picture((map) =>
+      drawMapPicture(map, {
+        title: String(year),
+        subtitle: total > 0 ? "Crops by their share of the fields in view" : "",
+        source: "Crops: USDA NASS Cropland Data Layer",
+        rows: counts.map(([code, count]) => ({
+          color: this.#colours.colourOf(code),
+          name: this.#colours.nameOf(code),
+          value: percentText(count / total),
+        })),
+        scale: { width: scale?.offsetWidth ?? 0, text: scale?.textContent ?? "" },
+        colors: { panel, ink: name, soft: text },
+      }),
+    );
+    canvas.toBlob((blob) => {
+      if (blob !== null) save(`crops_${year}.png`, blob);
+    }, "image/png");
   }
 
   async #share(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { MultiPolygon, Polygon } from "geojson";
 import {
   type GeoJSONSource,
   type LayerSpecification,
@@ -246,6 +247,32 @@ export class YearMap {
       seen.set(id, { lng, lat, code: typeof code === "number" && !blank ? code : null, areaHa });
     }
     return [...seen.values()];
+  }
+
+  /** The polygons of a field in the tiles on the screen: a tile's side cuts it. */
+  piecesOf(row: number): (Polygon | MultiPolygon)[] {
+    if (this.#current === undefined) return [];
+    const found = this.view.querySourceFeatures(this.#current.source, {
+      sourceLayer: LAYER,
+      filter: ["==", ["id"], row],
+    });
+    return found.flatMap(({ geometry }) =>
+      geometry.type === "Polygon" || geometry.type === "MultiPolygon" ? [geometry] : [],
+    );
+  }
+
+  /** What is drawn right now, in a canvas of its own by `copy`; the map's own is empty after each frame. */
+  picture<T>(copy: (canvas: HTMLCanvasElement) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.view.once("render", () => {
+        try {
+          resolve(copy(this.view.getCanvas()));
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      });
+      this.view.triggerRepaint();
+    });
   }
 
   /** Resolves once the year that was asked for is on the map. */

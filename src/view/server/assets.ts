@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
@@ -73,6 +74,8 @@ function libraries(): [string, string][] {
     ["vendor/vector-tile.js", fileURLToPath(vectorTile)],
     ["vendor/point-geometry.js", from("@mapbox/point-geometry", vectorTile)],
     ["vendor/pbf.js", fileURLToPath(import.meta.resolve("pbf"))],
+    // One file without imports; the package's modules are a hundred.
+    ["vendor/turf.js", join(dirname(from("@turf/turf/package.json")), "turf.min.js")],
     ["vendor/terra-draw.js", fileURLToPath(import.meta.resolve("terra-draw"))],
     ["vendor/terra-draw-maplibre-gl-adapter.js", fileURLToPath(import.meta.resolve("terra-draw-maplibre-gl-adapter"))],
   ];
