@@ -2,7 +2,7 @@
 // Without a lane, all of them.
 // Prints counts as JSON, lane by lane; ends with the first thing that is lost, wrong, left behind or unnamed.
 import { parseArgs } from "node:util";
-import { disk, kills, mutants, openGround, progress, stops, swaps, together } from "./lanes.mjs";
+import { disk, kills, mixed, mutants, openGround, progress, stops, swaps, together } from "./lanes.mjs";
 import { clocks, ranges, years } from "./load-lanes.mjs";
 
 /** Trials of each lane, where no lane is asked for by name. */
@@ -11,6 +11,7 @@ const LANES = {
   swaps: 200,
   stops: 50,
   together: 8,
+  mixed: 5,
   requests: 10_000,
   years: 50,
   clocks: 10,
@@ -45,6 +46,7 @@ try {
     swaps: () => swaps(ground, count.swaps, count.seed + 1, names),
     stops: () => stops(ground.world.folder, count.stops),
     together: () => together(ground, count.together, ...(names.length > 0 ? [names] : [])),
+    mixed: () => mixed(ground, count.mixed),
     requests: () => ranges(ground, count.requests),
     years: () => years(ground, count.years),
     clocks: () => clocks(ground, count.clocks),

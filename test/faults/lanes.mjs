@@ -23,7 +23,7 @@ import { buildDiskFaults } from "../support/disk-faults.mjs";
 import { ELSEWHERE } from "../support/elsewhere.mjs";
 import { handmadeZip } from "../support/handmade-zip.mjs";
 import { Random } from "../support/random.mjs";
-import { makeWorld, processesAt, sha256 } from "../support/sample-world.mjs";
+import { makeWorld, newRoot, processesAt, sha256 } from "../support/sample-world.mjs";
 import { tempDirsIn } from "../support/temp-folder.mjs";
 
 /** Counts so far by lane, for who ends a campaign early. */
@@ -501,6 +501,47 @@ export async function together(
     assert.deepEqual(leftOf(trial), [], name);
     trial.remove();
   }
+  return done;
+}
+
+/** Different years, regions and options on one root at once, over one base and index: what they make one by one. */
+export async function mixed(ground, rounds) {
+  const done = { rounds: 0, runs: 0 };
+  const runs = [
+    ["2019"],
+    ["2020"],
+    ["2019", "--region", "b", "--max-zoom", "10"],
+    ["2020", "--region", "c", "--ties", "highest", "--crop-names"],
+  ];
+  const start = (root, args) =>
+    command("year", [...args, "--root", root, "--cdl-source", ground.world.source, "--threads", "1", "--quiet"]);
+  const made = (root) => {
+    const { "fields.json": _, ...named } = filesOf(root);
+    // The index that all regions share has the name of the one that came first.
+    const files = Object.fromEntries(
+      Object.entries(named).map(([path, digest]) => [path.replace(/zones\/[a-z]+_/, "zones/"), digest]),
+    );
+    return { files, regions: JSON.parse(readFileSync(join(root, "fields.json"), "utf8")).regions };
+  };
+  const alone = newRoot(ground.world, "mixed-alone");
+  for (const args of runs) {
+    const { code, stderr } = await start(alone, [...args, ...(args.length === 1 ? ["--region", "us"] : [])]);
+    assert.equal(code, 0, stderr);
+  }
+  const reference = made(alone);
+  for (let i = 0; i < rounds; i++) {
+    const root = newRoot(ground.world, `mixed-${i}`);
+    const ended = await Promise.all(
+      runs.map((args) => start(root, [...args, ...(args.length === 1 ? ["--region", "us"] : [])])),
+    );
+    for (const { code, stderr } of ended) assert.equal(code, 0, stderr);
+    assert.deepEqual(made(root), reference);
+    assert.deepEqual(leftOf({ root }), []);
+    rmSync(root, { recursive: true });
+    done.rounds++;
+    done.runs += runs.length;
+  }
+  rmSync(alone, { recursive: true });
   return done;
 }
 
