@@ -75,14 +75,21 @@ function describe(sentence: string, where: Where, cause: unknown): string {
   return redact(`${sentence}${context}${reason}`);
 }
 
-/** True for an error of the operating system, such as EACCES: its sentence says all, a stack trace nothing. */
+/**
+ * True for an error of the operating system, such as EACCES: its sentence says all, a stack trace nothing. Errors
+ * that crossed from a worker have nothing but their sentence left.
+ */
 export function isSystemError(error: unknown): boolean {
   for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
     const { errno, syscall } = e as NodeJS.ErrnoException;
-    if (errno !== undefined && syscall !== undefined) return true;
+    const code = SYSTEM_SENTENCE.exec(e.message)?.[1];
+    if ((errno !== undefined && syscall !== undefined) || (code ?? "") in constants.errno) return true;
   }
   return false;
 }
+
+/** As Node says it: `EIO: i/o error, write`. */
+const SYSTEM_SENTENCE = /(?:^|: )(E[A-Z0-9]+): [^:,]+, [a-z_]+(?: '|$)/;
 
 /** Any thrown value as a PipelineError; ENOSPC and EDQUOT become kind `space` wherever they appear. */
 export function asPipelineError(error: unknown, kind: ErrorKind, sentence: string, where: Where = {}): PipelineError {
@@ -90,7 +97,11 @@ export function asPipelineError(error: unknown, kind: ErrorKind, sentence: strin
   if (isOverQuota(error)) return new PipelineError("space", "Disk quota exceeded", where, { cause: error });
   if (isNoSpace(error)) return new PipelineError("space", "No space left on device", where, { cause: error });
   const fault = FAULTS[faultOf(error) ?? ""];
-  return new PipelineError(kind, fault === undefined ? sentence : `${sentence}; ${fault}`, where, { cause: error });
+  // What came from a worker may say it already.
+  const isSaid = fault !== undefined && error instanceof Error && error.message.includes(fault);
+  return new PipelineError(kind, fault === undefined || isSaid ? sentence : `${sentence}; ${fault}`, where, {
+    cause: error,
+  });
 }
 
 /** Faults of the machine, not of what was asked for. */
@@ -101,7 +112,7 @@ const FAULTS: Readonly<Record<string, string>> = {
 
 function faultOf(error: unknown): string | undefined {
   for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
-    const code = (e as NodeJS.ErrnoException).code ?? /^(EIO|EROFS):/.exec(e.message)?.[1];
+    const code = (e as NodeJS.ErrnoException).code ?? /(?:^|: )(EIO|EROFS):/.exec(e.message)?.[1];
     if (code !== undefined && code in FAULTS) return code;
   }
   return undefined;

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { asPipelineError, isNoSpace } from "../../dist/pipeline/errors.js";
+import { asPipelineError, isNoSpace, isSystemError } from "../../dist/pipeline/errors.js";
 import { buildDiskFaults, noDiskFaults } from "../support/disk-faults.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
@@ -24,6 +24,24 @@ test("a full disk and a full quota, whatever is left of the error on its way fro
     assert.match(known.message, sentence);
   }
   assert.ok(!isNoSpace(new Error("UNKNOWN: unknown error, read")));
+});
+
+test("a fault of the disk that crossed from a worker as a sentence is no bug, and is said once", () => {
+  const first = asPipelineError(
+    Object.assign(new Error("EIO: i/o error, write"), { code: "EIO" }),
+    "failed",
+    "Cannot write",
+    {
+      path: "cells",
+    },
+  );
+  const crossed = new Error(first.message);
+  const known = asPipelineError(crossed, "failed", "Tiles cannot be made", { tile: "6/14/24" });
+  assert.ok(isSystemError(known));
+  assert.equal(known.message.match(/look at its logs/g).length, 1, known.message);
+  assert.ok(isSystemError(new Error("EACCES: permission denied, open '/x'")));
+  for (const message of ["x is not a function", "ERROR: no, this", "Expected E: a, b"])
+    assert.ok(!isSystemError(new Error(message)), message);
 });
 
 describe("disk-faults.c itself", { skip: noDiskFaults }, () => {
