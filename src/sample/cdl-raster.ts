@@ -19,6 +19,8 @@ export interface RasterFormat {
 
 /** Rows that are painted and written at a time, at least; whole blocks, so that each is compressed once. */
 const BAND_ROWS = 64;
+/** Memory that bands which are painted ahead may take. */
+const BANDS_BYTES = 1.5 * 2 ** 30;
 /** Less than this is no room. */
 const FULL_BYTES = 2 ** 16;
 const CONUS_ALBERS = 5070;
@@ -33,7 +35,7 @@ export type PaintRows = (from: number, to: number) => Promise<readonly Uint8Arra
  * compared.
  *
  * @param paths  by year, like `years`.
- * @param ahead  bands that are painted while others are written; a band of every year is in memory for each.
+ * @param threads  by which bands are painted ahead, as far as memory allows; each holds its rows of every year.
  * @throws {PipelineError} space or failed, naming file and year.
  */
 export async function writeRasters(
@@ -42,13 +44,16 @@ export async function writeRasters(
   world: World,
   format: RasterFormat,
   paint: PaintRows,
-  ahead: number,
+  threads: number,
   ctx: Context,
 ): Promise<void> {
+  const rows = bandRows(format.block);
+  const fitting = Math.floor(BANDS_BYTES / (world.width * rows * years.length));
+  const ahead = Math.max(1, Math.min(threads + 1, fitting));
   const writers = years.map((year, i) => new RasterWriter(paths[i] as string, year, world, format));
   const task = ctx.progress.start(`rows painted of ${years.join(", ")}`, world.height);
   try {
-    for await (const { from, to, codes } of paintedBands(world.height, bandRows(format.block), paint, ahead)) {
+    for await (const { from, to, codes } of paintedBands(world.height, rows, paint, ahead)) {
       ctx.signal.throwIfAborted();
       await settled(writers.map((writer, i) => writer.write(from, to, codes[i] as Uint8Array, ctx)));
       task.update(to);

@@ -173,7 +173,7 @@ async function makeYears(
       return;
     }
     const rasters = partials.map((partial, i) => join(dirname(partial), `${years[i]}_30m_cdls.${options.format}`));
-    await writeRasters(rasters, years, world, options, paint, pool.threads + 1, ctx);
+    await writeRasters(rasters, years, world, options, paint, pool.threads, ctx);
     if (!options.unzipped) await Promise.all(partials.map((partial) => zipRaster(partial, ctx)));
   };
   await make([]);
