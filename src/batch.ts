@@ -65,7 +65,7 @@ const COMMAND: Command = {
       help: `seconds of silence after which a runner elsewhere counts as dead [${STANDARD.stale}]`,
     },
     tmp: { type: "string", help: "folder for the items' working folders [TMPDIR, else /dev/shm, else /tmp]" },
-    changed: { type: "string", help: `${CHANGED.join(" or ")} what another command or other fields had made` },
+    changed: { type: "string", help: `${CHANGED.join(" or ")} outputs of an earlier command or input` },
     "retry-failed": { type: "boolean", help: "try failed items anew" },
     state: { type: "string", help: `list: only items in this state (${STATES.join(", ")})` },
   },

@@ -15,7 +15,7 @@ export interface BatchFile {
   readonly createdAt: string;
 }
 
-/** What to do with items that another command, or other fields, had made. */
+/** What to do with outputs of an earlier command or input. */
 export const CHANGED = ["keep", "redo"] as const;
 export type Changed = (typeof CHANGED)[number];
 

@@ -12,7 +12,7 @@ import { listNames } from "./records.js";
 import type { SlurmJob } from "./slurm.js";
 
 /** Follows the name of a runner that was taken for dead, before that of who did so. */
-export const EVICTED = ".evicted-by.";
+export const RECLAIMED = ".reclaimed-by.";
 
 /** Beats in the time after which a silent runner counts as dead: a dozen missed ones. */
 const BEATS_A_LIFE = 12;
@@ -69,12 +69,12 @@ const STARTUP_FILE = /^\.(.+)-(\d+)-[0-9a-f]{12}$/;
  * and of others once they have not changed for `staleMs` on this process's clock, or for an hour on theirs. One
  * whose runner lives after all makes another.
  *
- * @param standstill  remembers what was seen before; without one the hour alone counts.
+ * @param liveness  remembers what was seen before; without one the hour alone counts.
  */
 export async function removeStartupFiles(
   folder: string,
   staleMs = Infinity,
-  standstill?: LivenessTracker,
+  liveness?: LivenessTracker,
 ): Promise<void> {
   for (const name of await listNames(folder)) {
     const [, host, pid] = STARTUP_FILE.exec(name) ?? [];
@@ -82,10 +82,10 @@ export async function removeStartupFiles(
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
     const dead = host === hostInName() && !existsSync(`/proc/${pid}`);
-    const still = standstill?.ms(name, `${found?.ino} ${found?.size} ${found?.mtimeMs}`) ?? 0;
+    const still = liveness?.ms(name, `${found?.ino} ${found?.size} ${found?.mtimeMs}`) ?? 0;
     const age = Date.now() - (found?.mtimeMs ?? Infinity);
     if (!dead && still <= staleMs && age <= STARTUP_TIMEOUT_MS) continue;
-    standstill?.forget(name);
+    liveness?.forget(name);
     await rm(path, { force: true });
   }
 }
@@ -178,8 +178,8 @@ export class Heartbeat {
   }
 
   /** Wait until whoever took this runner for dead has freed all claims that it found. */
-  async buried(): Promise<void> {
-    const mark = `${this.name}${EVICTED}`;
+  async reclaimed(): Promise<void> {
+    const mark = `${this.name}${RECLAIMED}`;
     while ((await listNames(dirname(this.path))).some((name) => name.startsWith(mark)))
       await sleep(beatMs(this.staleMs));
   }

@@ -6,7 +6,7 @@ import { LivenessTracker } from "../pipeline/liveness-tracker.js";
 import type { Log } from "../pipeline/log.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { type Claim, readClaim } from "./claims.js";
-import { EVICTED, type RunnerFile, readRunner, removeStartupFiles } from "./heartbeat.js";
+import { RECLAIMED, type RunnerFile, readRunner, removeStartupFiles } from "./heartbeat.js";
 import { type BatchLayout, type Place, SHARDS } from "./layout.js";
 import { addTry, type Budgets, retryDelay } from "./outcome.js";
 import { killProcessesOf } from "./reaper.js";
@@ -36,11 +36,11 @@ const ASK_MS = 60_000;
  *
  * A runner is dead when its process is gone (same host), when Slurm says that its job has ended,
  * or when its file has not changed for its own `staleMs` on this process's clock. Its file is
- * then renamed to `NAME.evicted-by.SELF`, which one observer alone can do: this one, and no
- * other, removes the dead runner's claims. If it dies at that, its own evictor inherits them.
+ * then renamed to `NAME.reclaimed-by.SELF`, which one observer alone can do: this one, and no
+ * other, removes the dead runner's claims. If it dies at that, the runner that reclaims it inherits them.
  */
 export class Takeover {
-  readonly #standstill = new LivenessTracker();
+  readonly #liveness = new LivenessTracker();
   readonly #asked = new Map<string, number>();
 
   constructor(
@@ -55,9 +55,9 @@ export class Takeover {
 
   /** One look at the others. @returns items that were freed. */
   async round(): Promise<number> {
-    await removeStartupFiles(this.layout.runners(), this.staleMs, this.#standstill);
+    await removeStartupFiles(this.layout.runners(), this.staleMs, this.#liveness);
     const files = await listNames(this.layout.runners());
-    const live = files.filter((name) => !name.startsWith(".") && !name.includes(EVICTED)).sort();
+    const live = files.filter((name) => !name.startsWith(".") && !name.includes(RECLAIMED)).sort();
     let freed = 0;
     for (const name of this.#successors(live)) {
       const seen = await readRunner(join(this.layout.runners(), name));
@@ -70,9 +70,9 @@ export class Takeover {
     }
     // What a runner was about to reclaim when it died itself.
     for (const file of files) {
-      const [dead, by] = file.split(EVICTED);
+      const [dead, by] = file.split(RECLAIMED);
       if (dead === undefined || by === undefined || (live.includes(by) && by !== this.self)) continue;
-      if (by === this.self || (await this.#move(file, `${dead}${EVICTED}${this.self}`)))
+      if (by === this.self || (await this.#move(file, `${dead}${RECLAIMED}${this.self}`)))
         freed += await this.#reclaim(dead);
     }
     return freed;
@@ -106,7 +106,7 @@ export class Takeover {
 
   async #deathOf(name: string, file: RunnerFile | undefined, text: string): Promise<string | undefined> {
     if (file && isHere(file)) return isAlive(file) ? undefined : "its process is gone";
-    const stillMs = this.#standstill.ms(name, text);
+    const stillMs = this.#liveness.ms(name, text);
     const staleMs = file?.staleMs ?? UNREADABLE_STALE_MS;
     if (stillMs > staleMs) return `silent for ${Math.round(stillMs / 1000)} s`;
     const job = file?.slurm?.job;
@@ -120,8 +120,8 @@ export class Takeover {
   }
 
   async #take(name: string): Promise<boolean> {
-    this.#standstill.forget(name);
-    return this.#move(name, `${name}${EVICTED}${this.self}`);
+    this.#liveness.forget(name);
+    return this.#move(name, `${name}${RECLAIMED}${this.self}`);
   }
 
   /** Of several that rename one file, one succeeds. */
@@ -140,13 +140,13 @@ export class Takeover {
    * moved away first: should the runner be alive after all, it can put nothing in its place any more.
    */
   async #reclaim(dead: string): Promise<number> {
-    const path = join(this.layout.runners(), `${dead}${EVICTED}${this.self}`);
+    const path = join(this.layout.runners(), `${dead}${RECLAIMED}${this.self}`);
     const last = await readRunner(path);
     if (last?.file && isHere(last.file) && !(await killProcessesOf(dead))) {
       this.log.warn("processes of a dead runner cannot be killed; its items stay claimed", { runner: dead });
       return 0;
     }
-    const scratch = this.layout.scratch(`${dead}.buried`);
+    const scratch = this.layout.scratch(`${dead}.reclaimed`);
     await rename(this.layout.scratch(dead), scratch).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error; // One who died at this had moved it.
     });

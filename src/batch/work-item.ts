@@ -94,7 +94,7 @@ export async function workOn(item: Item, context: ItemContext): Promise<Outcome>
     try {
       if (!(await claim(path, own))) return { kind: "taken" };
       if (!(await heartbeat.held())) {
-        await heartbeat.buried();
+        await heartbeat.reclaimed();
         await release(path, own);
         return { kind: "given back" };
       }
@@ -108,7 +108,7 @@ export async function workOn(item: Item, context: ItemContext): Promise<Outcome>
       await removeTreeAsync(scratch);
     }
   } catch (error) {
-    // Its scratch is taken away from a runner that is buried; nothing that it still does gets anywhere.
+    // Its scratch is taken away from a runner that is reclaimed; nothing that it still does gets anywhere.
     if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await heartbeat.held())) return { kind: "given back" };
     throw error;
   }

@@ -86,12 +86,12 @@ export const OPTIONS = {
   allTouched: {
     type: "boolean",
     default: false,
-    help: "a pixel belongs to a field that touches it, not only where its centre lies inside",
+    help: "a pixel belongs to a field that touches it, not only where its center lies inside",
   },
   smallFields: {
     type: "string",
     choices: ["touched"],
-    help: "what answers for a field without any pixel centre inside: the pixels that it touches (default: null)",
+    help: "fallback for fields that contain no pixel center: count touched pixels (default: null)",
   },
   coverage: {
     type: "boolean",

@@ -72,7 +72,7 @@ export function openScratch(target: string, resume = false): Scratch {
   try {
     writeOwner(path, holderNow(randomUUID(), 0));
   } catch (error) {
-    // What was inherited still has its old note, and is gone on with once there is space.
+    // Inherited files still have their old note; they are resumed once there is space.
     if (!inherited) removeTree(path);
     throw error;
   }

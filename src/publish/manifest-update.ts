@@ -94,7 +94,7 @@ async function updateUnderLock(
   );
 }
 
-/** For credentials that may not make or list lock objects. A writer that is overtaken notices only if it is so before it looks. */
+/** For credentials that may not make or list lock objects. Lost updates are detected only when they precede the re-read. */
 async function updateRacing(
   file: ManifestFile,
   change: (current: Manifest | undefined) => Manifest,

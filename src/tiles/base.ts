@@ -104,7 +104,7 @@ export async function lacksBase(run: Run): Promise<boolean> {
 /**
  * @param inputsDigest     of the fields it is wanted for.
  * @param accepted  others that will do.
- * @throws {PipelineError} input, when it is no base, or one of other fields or options.
+ * @throws {PipelineError} input, when the file is not a base, or belongs to other fields or options.
  */
 export function openBase(path: string, inputsDigest: string, accepted: readonly string[] = [inputsDigest]): Base {
   if (!existsSync(path)) throw new PipelineError("input", "Base not found", { path });

@@ -236,16 +236,16 @@ test("killed between putting the output in its place and recording it: it is don
   assert.equal(checkAll(b, 1).get("f0"), 2);
 });
 
-test("who was burying a dead runner died too: a third one ends it", async (t) => {
+test("the runner that reclaims a dead one dies too: a third one finishes", async (t) => {
   const b = batch(t, { items: 4, ms: 1 });
   const first = b.start();
   assert.equal((await first.ended).code, 0);
   rmSync(join(b.out, "records"), { recursive: true });
   rmSync(join(b.out, "items"), { recursive: true });
   const place = placeOf("f1");
-  mkdirSync(join(b.layout.scratch("dead-1-a.buried"), `${place.shard}.f1`, "out"), { recursive: true });
+  mkdirSync(join(b.layout.scratch("dead-1-a.reclaimed"), `${place.shard}.f1`, "out"), { recursive: true });
   symlinkSync("dead-1-a 0123456789abcdef n", b.layout.claim(place));
-  writeFileSync(join(b.layout.runners(), "dead-1-a.evicted-by.dead-2-b"), "{}");
+  writeFileSync(join(b.layout.runners(), "dead-1-a.reclaimed-by.dead-2-b"), "{}");
   const { code, output } = await b.start().ended;
   assert.equal(code, 0, output);
   checkAll(b, 4);
