@@ -8,7 +8,7 @@ await main(
     summary: "Fetch a year's Cropland Data Layer, check it and unpack its raster.",
     positionals: "YEAR...",
     rootOptions: "keep",
-    options: ["root", "region", "cdlSource", "retries", "proxy", "json", "quiet"],
+    options: ["root", "region", "cdlSource", "retries", "proxy", "endpoint", "s3Region", "profile", "json", "quiet"],
     own: { force: { type: "boolean", help: "fetch again, also when a valid raster is there" } },
     examples: [
       "node dist/download.js 2020 --root work/demo",

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { parseYears } from "./config/years.js";
-import { isRemote } from "./network/remote-access.js";
+import { isRemote } from "./network/remote-url.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { Job } from "./zonal/command.js";
 

@@ -129,13 +129,18 @@ export interface Layout {
   readonly lock: string;
 }
 
+/** A path made absolute, or a URL as it is. */
+function pathOrUrl(text: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : resolve(text);
+}
+
 export function layoutOf(options: Options, year: number): Layout {
   const root = resolve(options.root);
   const state = join(root, "outputs", "state");
   const { region } = options;
   return {
     root,
-    fieldsRaw: resolve(options.fieldsRaw ?? join(root, "data", "fields_raw.parquet")),
+    fieldsRaw: pathOrUrl(options.fieldsRaw ?? join(root, "data", "fields_raw.parquet")),
     fieldsClean: resolve(options.fieldsClean ?? join(root, "data", "fields_clean.parquet")),
     cdl: join(root, "data", "cdl"),
     zonal: join(root, "outputs", "zonal", `zonal_${region}_${year}.parquet`),

@@ -26,7 +26,7 @@ export const OPTIONS = {
   cdlSource: {
     type: "string",
     default: "https://www.nass.usda.gov/Research_and_Science/Cropland/Release/datasets/{year}_30m_cdls.zip",
-    help: "the year's raster: http(s):// or file:// template with {year}, or a folder that holds one zip, .tif or .img per year with the year in its name",
+    help: "the year's raster: http(s)://, s3:// or file:// template with {year}, or a folder (there too) that holds one zip, .tif or .img per year with the year in its name",
   },
   keepCdl: { type: "boolean", default: false, help: "keep the zip and the raster after the zonal output is verified" },
   retries: { type: "integer", default: 8, min: 0, help: "attempts after a failed request, with backoff" },
@@ -38,7 +38,7 @@ export const OPTIONS = {
   // Fields
   fieldsRaw: {
     type: "string",
-    help: "field polygons: parquet, a folder of parquet files, or any vector source that GDAL reads, zipped too (default: data/fields_raw.parquet under the root)",
+    help: "field polygons: parquet, a folder of parquet files, or any vector source that GDAL reads, zipped too; a path or a URL (default: data/fields_raw.parquet under the root)",
   },
   layer: { type: "string", help: "layer of a vector source that has several" },
   fieldsClean: { type: "string", help: "field areas (default: data/fields_clean.parquet under the root)" },
@@ -159,7 +159,7 @@ export const OPTIONS = {
     help: "what a year is published as: an archive, a file of crop codes next to one archive of all years' fields, or both",
   },
   target: { type: "string", help: "s3://bucket/prefix or file:folder (default: file:outputs/web under the root)" },
-  endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS" },
+  endpoint: { type: "string", help: "URL of an S3-compatible server other than AWS, to read from and to publish to" },
   s3Region: { type: "string", help: "S3 region (default: as the AWS configuration says, else us-east-1)" },
   s3Checksums: {
     type: "string",

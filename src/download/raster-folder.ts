@@ -4,9 +4,13 @@ import { PipelineError } from "../pipeline/errors.js";
 import { fsyncPath } from "../pipeline/output.js";
 import { removeTree } from "../pipeline/remove-tree.js";
 import { readDocument } from "../pipeline/small-file.js";
+import { STANDIN } from "../raster/raster-file.js";
 
 /** Lists the names of the folder's files that a download put there; whatever else is in it is the user's. */
 const MARK = ".fields-pipeline";
+
+/** Endings of a download that takes the place of a raster's parts. */
+const WHOLE = [".whole", ".whole.part", ".whole.json"];
 
 /** @throws {PipelineError} usage, naming the first file that no download put there. */
 export function checkFolder(folder: string): void {
@@ -50,5 +54,7 @@ export function removeDownloaded(folder: string): number {
 
 function ownFiles(folder: string): string[] {
   const mark = join(folder, MARK);
-  return existsSync(mark) ? (JSON.parse(readDocument(mark).toString("utf8")) as string[]) : [];
+  const own = existsSync(mark) ? (JSON.parse(readDocument(mark).toString("utf8")) as string[]) : [];
+  const partial = own.find((name) => name.endsWith(STANDIN))?.slice(0, -STANDIN.length);
+  return partial === undefined ? own : [...own, ...WHOLE.map((ending) => partial + ending)];
 }

@@ -1,9 +1,20 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import type { Layout } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { fetchFile } from "../network/fetch-file.js";
-import { ProxyRules } from "../network/proxy.js";
+import { type RemoteAccess, remoteAccess } from "../network/remote-access.js";
+import { replaced } from "../network/remote-file.js";
 import type { FetchTiming } from "../network/retry.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
@@ -14,9 +25,10 @@ import { type Inputs, readRecord, recordPath, writeRecord } from "../pipeline/re
 import { redact, redactedIdentity } from "../pipeline/redact.js";
 import { removeTree } from "../pipeline/remove-tree.js";
 import type { Step } from "../pipeline/step.js";
-import { rasterDigest, rasterFiles, rasterFormat } from "../raster/raster-file.js";
+import { rasterDigest, rasterFiles, rasterFormat, STANDIN } from "../raster/raster-file.js";
+import type { RemoteRaster } from "../raster/remote-raster.js";
 import { checkFolder, putFolder, removeDownloaded } from "./raster-folder.js";
-import { locateSource, type Source } from "./source.js";
+import { findInFolder, locateSource, type Source } from "./source.js";
 import { chooseRaster, extractRaster } from "./zip.js";
 
 /** What is known of a year's raster; also the content of the step's output file. */
@@ -42,6 +54,8 @@ export interface DownloadHooks {
   /** Asked when a finished output's raster is not there any more: is it needed again? Always, by default. */
   readonly rasterNeeded?: (facts: DownloadFacts) => Promise<boolean>;
   readonly timing?: Partial<FetchTiming>;
+  /** Whether the zonal stage of this run reads the raster: then a GeoTIFF on a server may be read by ranges there. */
+  readonly byRange?: boolean;
 }
 
 /**
@@ -63,7 +77,7 @@ export function downloadStep(
   const files = new InputFiles();
   const { source, inputs } = readSource(options.cdlSource, year, record, files);
   const { folder, target } = placeOf(year, options, layout);
-  const proxies = source.place === "remote" ? ProxyRules.of(options.proxy) : ProxyRules.none;
+  const access = remoteAccess(options);
   return {
     name: "download",
     year,
@@ -95,15 +109,7 @@ export function downloadStep(
       const facts =
         source.place === "local" && source.form === "raster"
           ? describe(source.file, source.file, undefined, false, year)
-          : await bring(
-              source,
-              files,
-              dirname(partial),
-              folder,
-              year,
-              { ...hooks, retries: options.retries, proxies },
-              ctx,
-            );
+          : await bring(source, files, dirname(partial), folder, year, { ...hooks, access }, ctx);
       writeFileSync(partial, `${JSON.stringify(facts, null, 2)}\n`);
       return facts;
     },
@@ -185,24 +191,23 @@ function inputsOf(source: Source, record: string): Inputs {
 
 /** Fetch and unpack in scratch, check, then put the folder in its place. */
 async function bring(
-  source: Exclude<Source, { place: "missing" }>,
+  given: Exclude<Source, { place: "missing" }>,
   files: InputFiles,
   scratch: string,
   folder: string,
   year: number,
-  {
-    retries,
-    proxies,
-    timing,
-  }: Pick<DownloadHooks, "timing"> & { readonly retries: number; readonly proxies: ProxyRules },
+  { access, timing, byRange }: Pick<DownloadHooks, "timing" | "byRange"> & { readonly access: RemoteAccess },
   ctx: Context,
 ): Promise<DownloadFacts> {
+  const isFolder = given.place === "remote" && given.form === "folder";
+  const source = isFolder ? { ...given, ...(await findInFolder(given.name, year, access, ctx)) } : given;
   const made = join(scratch, "files");
   removeTree(made);
   mkdirSync(made);
+  if (byRange && source.place === "remote" && source.form === "raster")
+    return bringParts(source.name, scratch, made, folder, fileNameOf(source, year), access, year, ctx);
   const fetched = source.place === "remote" ? join(scratch, fileNameOf(source, year)) : undefined;
-  if (fetched !== undefined)
-    await fetchFile(source.name, fetched, { retries, proxies, ...(timing && { timing }) }, ctx);
+  if (fetched !== undefined) await fetchFile(source.name, fetched, { ...access, ...(timing && { timing }) }, ctx);
   const origin = source.place === "local" ? source.file : (fetched as string);
   const zip = source.form === "zip" ? origin : undefined;
   try {
@@ -231,6 +236,54 @@ async function bring(
     }
     throw error;
   }
+}
+
+/** Of a raster on a server what can be read of it without a download, and where nothing can, all of it. */
+async function bringParts(
+  url: string,
+  scratch: string,
+  made: string,
+  folder: string,
+  name: string,
+  access: RemoteAccess,
+  year: number,
+  ctx: Context,
+): Promise<DownloadFacts> {
+  const parts = join(scratch, "parts");
+  mkdirSync(parts, { recursive: true });
+  const { RemoteRaster } = await import("../raster/remote-raster.js");
+  const remote = await RemoteRaster.open(url, join(parts, name), access, ctx);
+  remote.raster();
+  if (!remote.isWhole) ctx.log.info("raster will be read by range, once it is known where fields lie", { url });
+  for (const file of readdirSync(parts)) linkOrMove(join(parts, file), join(made, file));
+  const facts = describe(redact(url), join(made, name), undefined, true, year);
+  ctx.signal.throwIfAborted();
+  requireHeld(ctx);
+  putFolder(made, folder, join(scratch, "replaced"));
+  return { ...facts, raster: join(folder, name) };
+}
+
+/**
+ * The remote original of a raster that `downloadStep` brought in parts; undefined where the raster is whole.
+ *
+ * @throws {PipelineError} network; input, when another version lies on the server now.
+ */
+export async function remoteOf(
+  facts: Pick<DownloadFacts, "raster" | "digest">,
+  year: number,
+  options: Options,
+  ctx: Context,
+): Promise<RemoteRaster | undefined> {
+  if (!existsSync(facts.raster + STANDIN)) return undefined;
+  const access = remoteAccess(options);
+  const source = locateSource(options.cdlSource, year);
+  if (source.place !== "remote") return undefined;
+  const url = source.form === "folder" ? (await findInFolder(source.name, year, access, ctx)).name : source.name;
+  const { RemoteRaster } = await import("../raster/remote-raster.js");
+  const remote = await RemoteRaster.open(url, facts.raster, access, ctx);
+  if (rasterDigest(facts.raster) === facts.digest) return remote;
+  remote.forget();
+  throw replaced(url);
 }
 
 function fileNameOf(source: Source, year: number): string {

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { fetchFile } from "../network/fetch-file.js";
-import { checkRemote, isRemote, type RemoteAccess } from "../network/remote-access.js";
+import { checkRemote, type RemoteAccess } from "../network/remote-access.js";
+import { isRemote } from "../network/remote-url.js";
 import type { Context } from "../pipeline/context.js";
 import { clearScratch, endScratch, openScratch } from "../pipeline/output.js";
 

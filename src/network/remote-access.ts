@@ -2,6 +2,7 @@ import type { Options } from "../config/options.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type AwsAccess, checkEndpoint } from "./aws-client.js";
 import { ProxyRules } from "./proxy.js";
+import { isS3 } from "./remote-url.js";
 
 /** How files at http(s):// and s3:// URLs are reached. */
 export interface RemoteAccess extends AwsAccess {
@@ -33,15 +34,6 @@ export const withoutProxies: RemoteAccess = {
 export function proxyName(url: string, { proxies, endpoint }: RemoteAccess): string | undefined {
   const server = isS3(url) ? (endpoint ?? "https://s3.amazonaws.com") : url;
   return proxies.proxyFor(new URL(server))?.name;
-}
-
-export function isS3(url: string): boolean {
-  return /^s3:/i.test(url);
-}
-
-/** Whether a path is an http(s):// or s3:// URL. */
-export function isRemote(path: string): boolean {
-  return /^(https?|s3):\/\//i.test(path);
 }
 
 /**

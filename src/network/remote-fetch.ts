@@ -1,5 +1,6 @@
 import { type Fetch, fetchBy } from "./fetch.js";
-import { isS3, type RemoteAccess } from "./remote-access.js";
+import type { RemoteAccess } from "./remote-access.js";
+import { isS3 } from "./remote-url.js";
 
 /** `fetch` of http(s):// and s3:// URLs; what S3 needs is loaded with the first of these. */
 export function fetchFrom(access: RemoteAccess): Fetch {

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import gdal from "gdal-async";
 import type { Pixels, Window } from "../kernel/raster.js";
-import { isRemote } from "../network/remote-access.js";
+import { isRemote } from "../network/remote-url.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, windowText } from "./grid.js";

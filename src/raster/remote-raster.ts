@@ -1,4 +1,14 @@
-import { closeSync, existsSync, ftruncateSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import type { Window } from "../kernel/raster.js";
 import { fetchFile } from "../network/fetch-file.js";
@@ -43,7 +53,8 @@ interface Held {
  */
 export class RemoteRaster {
   #held: Held;
-  #isWhole: boolean;
+  /** Whether the local file holds all of it. */
+  isWhole: boolean;
 
   private constructor(
     readonly url: string,
@@ -54,7 +65,7 @@ export class RemoteRaster {
     held: Held,
   ) {
     this.#held = held;
-    this.#isWhole = held.ranges[0]?.[0] === 0 && held.ranges[0][1] === file.size;
+    this.isWhole = held.ranges[0]?.[0] === 0 && held.ranges[0][1] === file.size;
   }
 
   /**
@@ -68,7 +79,7 @@ export class RemoteRaster {
     const there = before?.identity === file.identity && existsSync(path) ? before.ranges : [];
     const raster = new RemoteRaster(url, path, file, access, { identity: file.identity, ranges: there });
     await raster.#bringSideFiles(ctx);
-    const reason = raster.#isWhole ? undefined : await raster.#bringHeader(ctx);
+    const reason = raster.isWhole ? undefined : await raster.#bringHeader(ctx);
     if (reason !== undefined) await raster.#download(reason, ctx);
     return raster;
   }
@@ -99,7 +110,7 @@ export class RemoteRaster {
    * @throws {PipelineError} network; space; input, when the file was replaced on the server.
    */
   async bring(raster: Raster, windows: readonly Window[], ctx: Context): Promise<void> {
-    if (this.#isWhole) return;
+    if (this.isWhole) return;
     const size = this.file.size as number;
     const blocks = raster.masked ? undefined : this.#blocksOf(windows);
     if (blocks === undefined) return this.#download("its pixels have a mask", ctx);
@@ -110,6 +121,11 @@ export class RemoteRaster {
     const missing = without(wanted, this.#held.ranges);
     await this.#read(missing, ctx);
     ctx.log.info(`raster is read by range: ${at.MiB} of ${at.of} MiB, ${missing.length} requests`, at);
+  }
+
+  /** Remove the local file: it is of a version that the server does not have any more. */
+  forget(): void {
+    for (const name of [this.path, this.path + STANDIN]) rmSync(name, { force: true });
   }
 
   /** @returns why the file cannot be read by ranges, else undefined. */
@@ -194,7 +210,10 @@ export class RemoteRaster {
         done += bytes.length;
         task.update(Math.floor(done / 2 ** 20));
       });
+      fsyncSync(fd);
     } catch (error) {
+      // Of another version than what is here.
+      if (error instanceof PipelineError && error.kind === "input") this.forget();
       throw asPipelineError(error, "failed", "Cannot write the raster's blocks", { path: this.path });
     } finally {
       task.end();
@@ -211,12 +230,13 @@ export class RemoteRaster {
     const version = await fetchFile(url, whole, this.access, ctx);
     if (!sameVersion(file.version, version)) {
       for (const name of [whole, `${whole}.json`]) rmSync(name, { force: true });
+      this.forget();
       throw replaced(url);
     }
     renameSync(whole, path);
     rmSync(`${whole}.json`, { force: true });
     this.#keep([[0, version.total ?? 0]]);
-    this.#isWhole = true;
+    this.isWhole = true;
   }
 
   /** Ranges are on record once their bytes are in the file. */

@@ -2,7 +2,7 @@ import { layoutOf } from "../config/config.js";
 import type { Options } from "../config/options.js";
 import { type Run, withRun } from "../config/run.js";
 import { withYearLock } from "../config/year-lock.js";
-import { type DownloadFacts, downloadStep, releaseCdl } from "../download/step.js";
+import { type DownloadFacts, downloadStep, releaseCdl, remoteOf } from "../download/step.js";
 import { fieldsFileLayout, withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
@@ -120,17 +120,20 @@ async function planStages(year: number, selection: Selection, run: Run): Promise
 function stepMakers(year: number, selection: Selection, run: Run): Record<Stage, StepMaker> {
   const { options, layout } = run;
   const zonal = ({ download }: Partial<Record<Stage, StepRecord>>) => {
-    const { raster, digest, owned } = (download as StepRecord).facts as unknown as DownloadFacts;
+    const facts = (download as StepRecord).facts as unknown as DownloadFacts;
+    const { raster: path, digest, owned } = facts;
     const kept = !owned || options.keepCdl;
     const zones: ZoneSource = async (fields, grid) => {
       const { ensureZones } = await import("../zones/ensure-zones.js");
       return ensureZones(fields, grid, year, run);
     };
-    return zonalStep(year, { path: raster, digest, kept }, zones, run);
+    const remote = (ctx: Context) => remoteOf(facts, year, options, ctx);
+    return zonalStep(year, { path, digest, kept, remote }, zones, run);
   };
   return {
     download: () =>
       downloadStep(year, options, layout, {
+        byRange: isSelected("zonal", selection) && !options.keepCdl,
         rasterNeeded: async (facts) => {
           // Who asks for the download alone wants the raster.
           if (!isSelected("zonal", selection)) return isSelected("download", selection);

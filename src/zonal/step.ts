@@ -1,31 +1,39 @@
 import { existsSync } from "node:fs";
 import type { Run } from "../config/run.js";
+import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { recordPath } from "../pipeline/record.js";
 import { outputProblem, type Step } from "../pipeline/step.js";
-import { rasterDigest, rasterFiles } from "../raster/raster-file.js";
+import { rasterDigest, rasterFiles, STANDIN } from "../raster/raster-file.js";
+import type { RemoteRaster } from "../raster/remote-raster.js";
 import { parquetOrigin } from "../table/parquet-origin.js";
 import type { ZonalFacts, ZoneSource } from "./count-fields.js";
 import { dirtyPath, publishDirtyRows } from "./dirty-list.js";
 import { zonalRule } from "./rule.js";
 
+/** A year's raster, as the download step's facts have it. */
+export interface YearRaster {
+  readonly path: string;
+  readonly digest: string;
+  readonly kept: boolean;
+  /** Opens the original of a raster of which only parts are here; undefined where all of it is. */
+  readonly remote: (ctx: Context) => Promise<RemoteRaster | undefined>;
+}
+
 /**
- * The year's zonal step. `raster` and its digest come from the download step's facts. What judges it is loaded with it;
+ * The year's zonal step. What judges it is loaded with it;
  * what counts is loaded when it runs, so that a year that is valid costs little.
  */
-export function zonalStep(
-  year: number,
-  raster: { readonly path: string; readonly digest: string; readonly kept: boolean },
-  zoneSource: ZoneSource,
-  run: Run,
-): Step<ZonalFacts> {
+export function zonalStep(year: number, raster: YearRaster, zoneSource: ZoneSource, run: Run): Step<ZonalFacts> {
   const { options, layout } = run;
   const fieldsPath = layout.fieldsRaw;
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
-  const files = new InputFiles(...rasterFiles(raster.path));
-  if (raster.kept) for (const path of rasterFiles(raster.path)) files.recordSource(path);
+  // Parts of a remote raster are added while it is read, all of one version.
+  const isPart = existsSync(raster.path + STANDIN);
+  const files = new InputFiles(...(isPart ? [] : rasterFiles(raster.path)));
+  if (raster.kept && !isPart) for (const path of rasterFiles(raster.path)) files.recordSource(path);
   return {
     name: "zonal",
     year,
@@ -61,12 +69,15 @@ export function zonalStep(
       const { openFields } = await import("../fields/fields-file.js");
       const { openRaster } = await import("../raster/raster.js");
       const { countFields } = await import("./count-fields.js");
-      const target = { raster: openRaster(raster.path), out: partial };
-      const [facts] = await countFields(await openFields(fieldsPath, options, ctx.log), [target], zoneSource, rule, {
-        ...run,
-        ctx,
-      });
-      return facts as ZonalFacts;
+      const remote = await raster.remote(ctx);
+      try {
+        const target = { raster: remote?.raster() ?? openRaster(raster.path), out: partial };
+        const fields = await openFields(fieldsPath, options, ctx.log);
+        const [facts] = await countFields(fields, [target], zoneSource, rule, { ...run, ctx });
+        return facts as ZonalFacts;
+      } catch (error) {
+        throw remote?.named(error) ?? error;
+      }
     },
     async verify(partial, facts) {
       const { verifyZonalTable } = await import("./count-fields.js");

@@ -72,7 +72,7 @@ test("an .img keeps its name and its .ige; a changed .ige is noticed", async (t)
     { name: "2020_30m_cdls.ige", data: randomBytes(80_000, 3) },
   ]);
   const server = await startFileServer(t, zip);
-  const { run, folder } = pipeline(t, `${server.origin}/`);
+  const { run, folder } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   const { facts } = await run();
   assert.equal(facts.format, "HFA");
   const ige = readFileSync(join(folder, "2020_30m_cdls.ige"));
@@ -172,7 +172,7 @@ test("a user's file in the raster's folder is neither replaced nor removed", asy
 
 test("released files are made again only where they are needed", async (t) => {
   const server = await startFileServer(t, ZIP);
-  const { run, folder, release, layout } = pipeline(t, `${server.origin}/`);
+  const { run, folder, release, layout } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   const { facts } = await run();
   await release({ keepCdl: true });
   assert.ok(existsSync(folder), "--keep-cdl");
@@ -199,7 +199,7 @@ test("released files are made again only where they are needed", async (t) => {
 
 test("a raster removed by hand is missed only where it is needed", async (t) => {
   const server = await startFileServer(t, ZIP);
-  const { run, folder, step } = pipeline(t, `${server.origin}/`);
+  const { run, folder, step } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   await run();
   rmSync(folder, { recursive: true });
   assert.ok((await judgeStep(step({ rasterNeeded: async () => false }), false)).skip);
@@ -208,7 +208,7 @@ test("a raster removed by hand is missed only where it is needed", async (t) => 
 
 test("a release that was killed half way is finished by the next one", async (t) => {
   const server = await startFileServer(t, ZIP);
-  const { run, folder, release, step } = pipeline(t, `${server.origin}/`);
+  const { run, folder, release, step } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   const { facts } = await run();
   const { record } = step();
   writeRecord(record, { ...readRecord(record), facts: { ...facts, releasedAt: "2024-01-01T00:00:00.000Z" } });
@@ -221,8 +221,8 @@ test("a release that was killed half way is finished by the next one", async (t)
 
 test("two regions of one root do not share files", async (t) => {
   const server = await startFileServer(t, ZIP);
-  const first = pipeline(t, `${server.origin}/`);
-  const second = pipeline(t, `${server.origin}/`, { root: first.options.root, region: "ks" });
+  const first = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
+  const second = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`, { root: first.options.root, region: "ks" });
   await first.run();
   const { facts } = await second.run();
   await first.release();
@@ -234,7 +234,7 @@ test("a broken download is thrown away, the next run fetches anew", async (t) =>
   broken[60_000] ^= 0xff;
   const mend = (state) => Object.assign(state, { bytes: ZIP, etag: '"v2"' });
   const server = await startFileServer(t, broken, [{}, { run: mend }]);
-  const { run, layout, folder } = pipeline(t, `${server.origin}/`);
+  const { run, layout, folder } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   await assert.rejects(run(), {
     kind: "input",
     message: /corrupt.*year=2020, .*source=http:.*entry="2020_30m_cdls.tif"|corrupt.*source=http/,
@@ -248,12 +248,12 @@ test("a broken download is thrown away, the next run fetches anew", async (t) =>
 
 test("a page in the place of the zip, and a text in the place of the raster", async (t) => {
   const server = await startFileServer(t, Buffer.from("<html>maintenance</html>"));
-  await assert.rejects(pipeline(t, `${server.origin}/`).run(), {
+  await assert.rejects(pipeline(t, `${server.origin}/{year}_30m_cdls.zip`).run(), {
     kind: "input",
     message: /no zip at all.*received="<html>maint/,
   });
   server.bytes = handmadeZip([{ name: "2020_30m_cdls.tif", data: "version https://git-lfs.github.com/spec/v1" }]);
-  await assert.rejects(pipeline(t, `${server.origin}/`).run(), {
+  await assert.rejects(pipeline(t, `${server.origin}/{year}_30m_cdls.zip`).run(), {
     kind: "input",
     message: /Unsupported raster file .*expected=TIFF or ERDAS Imagine, received="version https/,
   });
@@ -273,7 +273,7 @@ test("bad local input is found before anything is done", async (t) => {
 
 test("an old output stands when a new one cannot be made", async (t) => {
   const server = await startFileServer(t, ZIP, [{}, { status: 404 }, {}]);
-  const { run, folder } = pipeline(t, `${server.origin}/`);
+  const { run, folder } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   const { facts } = await run();
   await assert.rejects(run({ force: true }), { kind: "network" });
   server.bytes = ZIP.subarray(0, 70_000);
@@ -285,7 +285,7 @@ test("an old output stands when a new one cannot be made", async (t) => {
 
 test("--force fetches again", async (t) => {
   const server = await startFileServer(t, ZIP);
-  const { run } = pipeline(t, `${server.origin}/`);
+  const { run } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   await run();
   const { ctx } = await run({ force: true });
   assert.ok(ctx.lines.some(({ message }) => message === "started (forced)"));
@@ -299,7 +299,7 @@ function start(root, origin, ...more) {
     "--root",
     root,
     "--cdl-source",
-    `${origin}/`,
+    `${origin}/{year}_30m_cdls.zip`,
     "--json",
     ...more,
   ]);
@@ -397,7 +397,7 @@ test("a full disk: space, with the part kept; a bigger disk and it goes on", asy
   const server = await startFileServer(t, big, [{}, { chunked: true }]);
   const root = tinyDisk(t, "1m");
   if (root === undefined) return t.skip("no right to mount a small file system");
-  const { run, layout } = pipeline(t, `${server.origin}/`, { root });
+  const { run, layout } = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`, { root });
   await assert.rejects(run(), {
     kind: "space",
     exitCode: 7,
@@ -408,7 +408,7 @@ test("a full disk: space, with the part kept; a bigger disk and it goes on", asy
   assert.ok(size > 500_000 && size < 2 ** 20, `${size} bytes kept`);
   assert.ok(!existsSync(join(layout.cdl, "us_2020.json")));
 
-  const elsewhere = pipeline(t, `${server.origin}/`);
+  const elsewhere = pipeline(t, `${server.origin}/{year}_30m_cdls.zip`);
   mkdirSync(elsewhere.layout.cdl, { recursive: true });
   execFileSync("cp", ["-a", ...scratchOf(join(layout.cdl, "us_2020.json")), elsewhere.layout.cdl]);
   assert.deepEqual(readFileSync((await elsewhere.run()).facts.raster), tiffBytes(1_500_000, 14));

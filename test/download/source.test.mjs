@@ -20,7 +20,10 @@ test("URLs: every {year} is filled in, a folder gets the file's name, a raster i
     return [name, form];
   };
   assert.deepEqual(of("http://h/{year}/{year}.zip?y={year}"), ["http://h/2020/2020.zip?y=2020", "zip"]);
-  assert.deepEqual(of("https://h/cdl/"), ["https://h/cdl/2020_30m_cdls.zip", "zip"]);
+  assert.deepEqual(of("https://h/cdl/"), ["https://h/cdl/", "folder"]);
+  assert.deepEqual(of("s3://b/cdl/"), ["s3://b/cdl/", "folder"]);
+  assert.deepEqual(of("s3://b"), ["s3://b/", "folder"]);
+  assert.deepEqual(of("s3://b/a b/{year}.tif"), ["s3://b/a b/2020.tif", "raster"]);
   assert.deepEqual(of("https://h/{year}.TIF"), ["https://h/2020.TIF", "raster"]);
   assert.deepEqual(of("https://h/get?file={year}"), ["https://h/get?file=2020", "zip"]);
 });
@@ -100,7 +103,7 @@ test("in a folder, the one file whose name holds the year; several are named", (
 for (const [template, complaint] of [
   ["http://h/cdl.zip", /must contain \{year\}/],
   ["/data/cdl.tif", /must contain \{year\}/],
-  ["ftp://h/{year}.zip", /must be http\(s\):\/\/, file:\/\/ or a path/],
+  ["ftp://h/{year}.zip", /must be http\(s\):\/\/, s3:\/\/, file:\/\/ or a path/],
   ["http://", /is not a URL/],
   ["http://me:secret@h/{year}.zip", /must not carry a user name or password/],
   ["file://otherhost/{year}.zip", /not a usable file:\/\/ URL/],
