@@ -7,11 +7,11 @@ const KINDS = ["zones", "lookup", "base", "fields", "scratch", "temporary"];
 
 async function clean({ options, own, positionals }: Arguments) {
   if (positionals.length > 0)
-    throw new PipelineError("usage", "No argument is expected", { received: positionals.join(" ") });
+    throw new PipelineError("usage", "Unexpected argument", { received: positionals.join(" ") });
   const keep = new Set(((own.keep as string | undefined) ?? "").split(",").filter(Boolean));
   for (const name of keep) {
     if (KINDS.includes(name) || name.includes(".") || name.includes("_")) continue;
-    throw new PipelineError("usage", "Option keep is wrong", {
+    throw new PipelineError("usage", "Invalid --keep", {
       expected: `${KINDS.join(", ")}, or a file's name`,
       received: name,
     });

@@ -100,7 +100,7 @@ describe("clean", () => {
     assert.ok(!kept.gone.some((name) => /\.(zones|precompressed)$/.test(name)), `${kept.gone}`);
     const wrong = await command("clean", ["--root", root, "--keep", "bases"]);
     assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /Option keep is wrong .*received=bases/);
+    assert.match(wrong.stderr, /Invalid --keep .*received=bases/);
   });
 
   test("while a process is at work here, or may be elsewhere, nothing goes", async (t) => {

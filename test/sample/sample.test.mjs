@@ -269,8 +269,8 @@ test("a full disk is said to be full, in every file, and nothing half-made stays
 test("wrong options are refused by name", async (t) => {
   const root = tempFolder(t);
   const WRONG = [
-    [["--fields", "0"], /Option fields is wrong .*from 1 .*received=0/],
-    [["--fields", "many"], /Option fields is wrong .*received=many/],
+    [["--fields", "0"], /Invalid --fields .*from 1 .*received=0/],
+    [["--fields", "many"], /Invalid --fields .*received=many/],
     [["--fields", "900000000"], /do not fit into the country/],
     [["--years", "20"], /Not a year: "20"; use 2020/],
     [["--seed", "-1"], /seed/],
