@@ -2,7 +2,7 @@
 // read the tiles, GEOS tells which polygons are valid and where they overlap what was to be drawn.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -368,6 +368,37 @@ for (const [minZoom, maxZoom] of [
     checkPolygons(archive);
   });
 }
+
+test("scratch takes at most half of the archive beyond what the archive takes", async (t) => {
+  const fields = await openFields(world.files.raw, { fieldsCrs: "OGC:CRS84" });
+  const area = new SharedArrayBuffer(fields.rows * 4);
+  const folder = tempFolder(t);
+  const context = testContext();
+  let most = 0;
+  const look = () => {
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const bytes = files.map((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name)).size);
+    most = Math.max(
+      most,
+      bytes.reduce((sum, size) => sum + size, 0),
+    );
+  };
+  // At every step forward, and where one phase follows another.
+  const start = context.progress.start.bind(context.progress);
+  context.progress.start = (label, total) => {
+    look();
+    const task = start(label, total);
+    const after = (act) => (done) => {
+      look();
+      act(done);
+    };
+    return { update: after(task.update), end: after(task.end) };
+  };
+  const options = { batch: 65_536, minZoom: 4, maxZoom: 14, records: true };
+  const { path } = await tileNatively(fields, { area, fieldId: true }, join(folder, "out"), options, pool(1), context);
+  const ratio = most / statSync(path).size - 1;
+  assert.ok(ratio > 0 && ratio <= 0.5, `scratch takes ${ratio} of the archive`);
+});
 
 test("ids: integers with and without sign, texts, none", async (t) => {
   const folder = tempFolder(t);
