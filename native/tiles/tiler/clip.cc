@@ -75,6 +75,35 @@ bool ShapeClip::link() {
   return true;
 }
 
+// The part of `out`, from `first_part` on, that each whole hole lies in. A hole may touch the rings around it, in
+// vertices and in the middle of an edge: it lies where most of its edges' middles do.
+void ShapeClip::find_owners(const Shape& in, const Shape& out, size_t first_part) {
+  owners_.assign(whole_.size(), first_part);
+  if (out.part_end.size() == first_part + 1) return;
+  std::vector<size_t> most(whole_.size(), 0);
+  std::vector<GridPoint> doubled;
+  for (size_t part = first_part; part < out.part_end.size(); part++) {
+    const uint32_t exterior = out.part_begin(part);
+    doubled.clear();
+    for (uint32_t i = out.ring_begin(exterior); i < out.ring_end[exterior]; i++) {
+      doubled.push_back({2 * out.points[i].x, 2 * out.points[i].y});
+    }
+    for (size_t hole = 0; hole < whole_.size(); hole++) {
+      const uint32_t from = in.ring_begin(whole_[hole]), to = in.ring_end[whole_[hole]];
+      size_t inside = 0;
+      GridPoint a = in.points[to - 1];
+      for (uint32_t i = from; i < to; i++) {
+        const GridPoint b = in.points[i];
+        inside += contains(doubled.data(), doubled.size(), {a.x + b.x, a.y + b.y}) ? 1 : 0;
+        a = b;
+      }
+      if (inside <= most[hole]) continue;
+      most[hole] = inside;
+      owners_[hole] = part;
+    }
+  }
+}
+
 void ShapeClip::append_rings(const Shape& in, Shape& out) {
   const size_t first_part = out.part_end.size();
   for (uint32_t start = 0; start < chains_.size(); start++) {
@@ -88,16 +117,15 @@ void ShapeClip::append_rings(const Shape& in, Shape& out) {
   }
   if (whole_.empty() || out.part_end.size() == first_part) return;
   // Holes that the line leaves whole go to the piece around them: the others' rings have to make room.
+  find_owners(in, out, first_part);
   Shape parts;
   for (size_t part = first_part; part < out.part_end.size(); part++) {
     const uint32_t exterior = out.part_begin(part), begin = out.ring_begin(exterior);
-    const size_t n = out.ring_end[exterior] - begin;
     parts.points.insert(parts.points.end(), out.points.begin() + begin, out.points.begin() + out.ring_end[exterior]);
     parts.close_ring();
-    for (const uint32_t hole : whole_) {
-      const uint32_t from = in.ring_begin(hole), to = in.ring_end[hole];
-      const bool only = out.part_end.size() == first_part + 1;
-      if (!only && !contains(out.points.data() + begin, n, in.points[from])) continue;
+    for (size_t i = 0; i < whole_.size(); i++) {
+      if (owners_[i] != part) continue;
+      const uint32_t from = in.ring_begin(whole_[i]), to = in.ring_end[whole_[i]];
       parts.points.insert(parts.points.end(), in.points.begin() + from, in.points.begin() + to);
       parts.close_ring();
     }

@@ -41,11 +41,14 @@ class ShapeClip {
   void add_crossing(GridPoint in, GridPoint out, Line line, uint32_t chain, bool goes_out);
   bool link();
   void append_rings(const Shape& in, Shape& out);
+  void find_owners(const Shape& in, const Shape& out, size_t first_part);
 
   std::vector<GridPoint> points_;
   std::vector<Chain> chains_;
   std::vector<Crossing> crossings_;
   std::vector<uint32_t> whole_;
+  // Of each whole hole, the part of the output around it.
+  std::vector<size_t> owners_;
 };
 
 }  // namespace fields
