@@ -148,7 +148,11 @@ export async function writeStac(file: ManifestFile, year: number | undefined, ct
   const put = async (key: string, value: StacObject): Promise<void> => {
     const text = `${JSON.stringify(value, null, 1)}\n`;
     const there = (await target.getText(key, ctx))?.text;
-    if (there === text) return;
+    if (there === text) {
+      // A kill between the rename and the end leaves it.
+      await target.clearDeadLock?.(key, ctx);
+      return;
+    }
     if (there !== undefined && idOf(there) !== value.id) {
       ctx.log.warn("a file with the name of a STAC file was not written by this program; it is left unchanged", {
         key,

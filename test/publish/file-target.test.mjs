@@ -30,6 +30,27 @@ import {
 const run = promisify(execFile);
 const ENTRY = new URL("../../dist/publish.js", import.meta.url).pathname;
 
+test("locks of manifest and STAC files that a kill left go with the rerun, which has nothing to write", async (t) => {
+  const root = makeRoot(t);
+  const { step } = makeYear(root, 2020);
+  await runStep(step, makeContext());
+  const web = join(root, "outputs/web");
+  const script = `
+    import { withLock } from ${JSON.stringify(new URL("../../dist/pipeline/lock.js", import.meta.url))};
+    const ctx = { signal: new AbortController().signal, log: {} };
+    await withLock(process.argv[1], ctx, () => process.kill(process.pid, "SIGKILL"));`;
+  for (const name of ["us_full_years.json", "us_2020_item.json", "us_collection.json"]) {
+    const lock = join(web, `.${name}.lock`);
+    spawnSync(process.execPath, ["--input-type=module", "-e", script, lock]);
+    assert.ok(existsSync(lock));
+  }
+  await runStep(step, makeContext(), { force: true });
+  assert.deepEqual(
+    readdirSync(web).filter((name) => name.includes(".lock")),
+    [],
+  );
+});
+
 test("a run that lost its lock does not put its archive in the place of its successor's", async (t) => {
   const root = makeRoot(t);
   const { step, layout, archive } = makeYear(root, 2020);
