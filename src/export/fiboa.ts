@@ -28,7 +28,7 @@ export function fiboaColumns(year: number): ExportColumn[] {
       valueIn: ({ areaHa }) => (areaHa > 0 ? areaHa * M2_PER_HA : null),
     },
     { name: "crop:code", kind: "text", required: true, valueIn: ({ crops }) => String(code(crops)) },
-    { name: "crop:name", kind: "text", required: true, valueIn: ({ crops }) => cropName(code(crops)) },
+    { name: "crop:name", kind: "text", valueIn: ({ crops }) => cropName(code(crops)) },
   ];
 }
 

@@ -53,7 +53,7 @@ export async function writeGeoParquet(
     [
       ...columns.map(({ name, kind, required }) => new Field(name, types[kind], required !== true)),
       new Field("geometry", new Binary(), !allHavePolygons),
-      new Field("bbox", BBOX, !allHavePolygons),
+      new Field("bbox", BBOX, true),
     ],
     new Map([["geo", JSON.stringify(geoMetadata(crs, extent))], ...Object.entries(metadata)]),
   );
