@@ -5,11 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import gdal from "gdal-async";
+import { openFields, openRaster, ZonalEngine } from "../../dist/index.js";
 import { parseStatistics } from "../../dist/zonal/statistics.js";
+import { writeFields } from "../support/duck.mjs";
 import { Random } from "../support/random.mjs";
 import { GRID, rowsOf, writeWorld, zonalOf } from "../support/random-fields.mjs";
 import { randomShape } from "../support/random-polygons.mjs";
 import { rasterioHistograms, rasterioMissing } from "../support/rasterio.mjs";
+import { writeWkb } from "../support/wkb.mjs";
 
 let folder;
 let geometries;
@@ -111,6 +114,83 @@ test("quantiles: numpy's where all weigh alike, exactextract's where not", () =>
   assert.equal(q25(weighted), 10 + (2 * 10) / 4);
   assert.equal(median({ code: [7], count: [3] }), 7);
   assert.equal(median({ code: [], count: [] }), null);
+});
+
+/** A raster of 1, 2, 3 ... row by row, its south-west corner at the origin, pixels of 1; and squares on it. */
+async function* onCountedPixels(size, squares, change = () => {}) {
+  const path = join(folder, `counted-${size}.tif`);
+  const values = Int32Array.from({ length: size * size }, (_, i) => i + 1);
+  change(values);
+  const raster = gdal.open(path, "w", "GTiff", size, size, 1, gdal.GDT_Int32);
+  raster.srs = gdal.SpatialReference.fromEPSG(5070);
+  raster.geoTransform = [0, 1, 0, size, 0, -1];
+  raster.bands.get(1).noDataValue = -999;
+  raster.bands.get(1).pixels.write(0, 0, size, size, values);
+  raster.close();
+  const rows = squares.map(([x0, y0, x1, y1], i) => ({
+    id: i,
+    wkb: writeWkb([
+      [
+        [x0, y0],
+        [x1, y0],
+        [x1, y1],
+        [x0, y1],
+        [x0, y0],
+      ],
+    ]),
+  }));
+  await writeFields(join(folder, "squares.parquet"), rows);
+  const fields = await openFields(join(folder, "squares.parquet"), { fieldsCrs: "EPSG:5070" });
+  const engine = new ZonalEngine({ threads: 1 });
+  try {
+    const stats = "minority,variety,mean,stdev,variance,min,max,sum,median,q25,q75";
+    for await (const batch of engine.zonal(fields, openRaster(path), { coverage: true, stats })) yield* batch;
+  } finally {
+    await engine.close();
+  }
+}
+
+// The figures of test_exact_extract.py in https://github.com/isciences/exactextract.
+test("exactextract's published examples: a square over a part of nine pixels", async () => {
+  for await (const row of onCountedPixels(3, [[0.5, 0.5, 2.5, 2.5]])) {
+    const {
+      valid_pixels: count,
+      crop_code: mode,
+      mean,
+      median,
+      min,
+      max,
+      minority,
+      variety,
+      variance,
+      stdev,
+      sum,
+    } = row;
+    assert.deepEqual(
+      { count, mode, mean, median, min, max, minority, variety, variance, sum },
+      { count: 4, mode: 5, mean: 5, median: 5, min: 1, max: 9, minority: 1, variety: 9, variance: 5, sum: 20 },
+    );
+    assert.ok(Math.abs(stdev - Math.sqrt(5)) < 1e-12);
+    // There they are cut to the raster's integers.
+    assert.deepEqual([row.q25, row.q75].map(Math.trunc), [3, 6]);
+  }
+});
+
+test("exactextract's published examples: nodata under all of a square, and under a part", async () => {
+  const flag = (values) => {
+    for (let row = 6; row < 10; row++) values.fill(-999, 10 * row, 10 * row + 4);
+  };
+  const rows = [];
+  const squares = [
+    [0, 0, 3, 3],
+    [3.5, 3.5, 4.5, 4.5],
+  ];
+  for await (const { sum, mean } of onCountedPixels(10, squares, flag)) rows.push({ sum, mean });
+  // Nothing is null here, 0 and NaN there.
+  assert.deepEqual(rows, [
+    { sum: null, mean: null },
+    { sum: 43.5, mean: 58 },
+  ]);
 });
 
 test("--band: another band's answers", { skip: rasterioMissing() }, async () => {
