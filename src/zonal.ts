@@ -9,7 +9,8 @@ import type { Job } from "./zonal/command.js";
 /** One raster and one table, or, with --years, one of each a year. */
 function jobsOf(own: Arguments["own"]): Job[] {
   const [raster, out] = [path(own, "raster"), path(own, "out")];
-  if (own.years === undefined) return [{ rasterPath: raster, out }];
+  const values = own.values === undefined ? undefined : path(own, "values");
+  if (own.years === undefined) return [{ rasterPath: raster, valuesPath: values, out }];
   for (const [flag, text] of [
     ["raster", raster],
     ["out", out],
@@ -21,6 +22,7 @@ function jobsOf(own: Arguments["own"]): Job[] {
   return parseYears(own.years as string).map((year) => ({
     year,
     rasterPath: fill(raster, year),
+    valuesPath: values && fill(values, year),
     out: fill(out, year),
   }));
 }
@@ -71,6 +73,10 @@ await main(
       stats: {
         type: "string",
         help: "more statistics, by exactextract's definitions, separated by commas: minority, variety, mean, stdev, variance, min, max, sum, median, q25 (a quantile), count_5 (pixels of class 5)",
+      },
+      values: {
+        type: "string",
+        help: "second raster on the same grid, of integers of 8 or 16 bits, for --stats value_mean (over the field) and crop_value_mean (over the pixels of its majority), or any other statistic; with --years it may hold {year}",
       },
       band: { type: "string", help: "band of the raster [1]" },
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },

@@ -4,6 +4,7 @@ import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 import { Decider, type Decision } from "./decider.js";
 import { type Counts, Histograms } from "./histograms.js";
+import type { ValueBand } from "./value-raster.js";
 
 /** How histograms become answers. */
 export interface AnswerRule {
@@ -64,6 +65,7 @@ export class Answers {
     readonly type: BandType,
     private readonly kernel: Pick<Kernel, "merge">,
     private readonly rule: AnswerRule = DEFAULT_RULE,
+    band: ValueBand | null = null,
   ) {
     const countType = rule.unit === undefined ? Uint32Array : Float64Array;
     this.histograms = rule.lists ? new Histograms(rows, type, countType) : undefined;
@@ -79,7 +81,7 @@ export class Answers {
     this.stats = rule.stats.map(({ name }) => {
       return { name, values: new Float64Array(new SharedArrayBuffer(8 * rows)).fill(Number.NaN) };
     });
-    const decision: Decision = { ties: rule.ties, unit: rule.unit ?? 1, arrays, stats: this.stats };
+    const decision: Decision = { ties: rule.ties, unit: rule.unit ?? 1, arrays, band, stats: this.stats };
     this.decision = inPlace || rule.lists ? null : decision;
     this.#decider = new Decider(decision);
   }
@@ -154,8 +156,8 @@ export class Answers {
   }
 
   #decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
-    this.#decider.decide(row, codes, counts);
+    const { code, count } = this.#decider.decide(row, codes, counts);
     const { unit = 1 } = this.rule;
-    this.histograms?.set(row, codes, unit === 1 ? counts : Float64Array.from(counts, (count) => count * unit));
+    this.histograms?.set(row, code, unit === 1 ? count : Float64Array.from(count, (n) => n * unit));
   }
 }

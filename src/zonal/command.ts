@@ -28,18 +28,21 @@ import { ZoneReader } from "../zones/zone-reader.js";
 import { parseColumns } from "./columns.js";
 import { countFields, verifyZonalTable, type ZoneSource } from "./count-fields.js";
 import { dirtyOrigin, dirtyPath, publishDirtyRows } from "./dirty-list.js";
-import { columnNames, type ZonalRule, zonalRule } from "./rule.js";
+import { checkValueStatistics, columnNames, type ZonalRule, zonalRule } from "./rule.js";
 
 /** A raster, and the table to make of it. */
 export interface Job {
   readonly year?: number;
   readonly rasterPath: string;
+  /** A raster of values on the same grid. */
+  readonly valuesPath?: string | undefined;
   readonly out: string;
 }
 
 /** The raster is undefined where it lies at a URL. */
 type OpenJob = Job & {
   readonly raster: Raster | undefined;
+  readonly values: Raster | undefined;
   readonly band: number;
   readonly extension: TableExtension;
   readonly files: InputFiles;
@@ -60,22 +63,30 @@ export async function zonal(
   ctx: Context,
 ) {
   const counted = zonalRule(options, own.classes === true, own.stats as string | undefined);
+  checkValueStatistics(counted, own.values !== undefined);
   const columns = own.columns as string | undefined;
   const rule = { ...counted, ...(columns !== undefined && { columns: parseColumns(columns, columnNames(counted)) }) };
   const band = bandNumber(own.band);
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
     .map((job): OpenJob => {
-      if (isRemote(job.rasterPath)) return { ...job, band, files: new InputFiles(), raster: undefined };
-      const files = new InputFiles(...rasterFiles(job.rasterPath));
-      return { ...job, band, files, raster: openRaster(job.rasterPath, band) };
+      const { rasterPath, valuesPath } = job;
+      const local = [rasterPath, valuesPath].filter((path) => path !== undefined).filter((path) => !isRemote(path));
+      const files = new InputFiles(...local.flatMap((path) => rasterFiles(path)));
+      const values = valuesPath === undefined ? undefined : openRaster(valuesPath);
+      return { ...job, values, band, files, raster: isRemote(rasterPath) ? undefined : openRaster(rasterPath, band) };
     });
   const attributes = options.include !== undefined;
   const vector = { layer: options.layer, idColumn: options.idColumn, attributes };
   const [{ out }] = jobs as [OpenJob];
   const outs = [...new Set(jobs.map((job) => job.out))].sort();
   for (const job of jobs) {
-    const inputs = [fieldsPath, job.rasterPath, ...(index === undefined ? [] : [index])];
+    const inputs = [
+      fieldsPath,
+      job.rasterPath,
+      ...(job.valuesPath === undefined ? [] : [job.valuesPath]),
+      ...(index === undefined ? [] : [index]),
+    ];
     await checkOutput(job.out, { inputs, originOf: tableOrigin(job.extension), force: own.force === true });
     await checkOutput(dirtyPath(job.out), { inputs, originOf: dirtyOrigin, force: own.force === true });
   }
@@ -101,7 +112,7 @@ async function countJobs(
   const fieldsFile = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const fieldsDigest = fieldsFingerprint(fields, options);
-  const targets: Omit<Target, "raster">[] = [];
+  const targets: Omit<Target, "raster" | "values">[] = [];
   const opened: Target[] = [];
   try {
     for (const job of jobs) {
@@ -109,7 +120,11 @@ async function countJobs(
       const name = `${basename(job.out, job.extension)}.parquet`;
       const target = { job, scratch, out: join(scratch.path, name) };
       targets.push(target);
-      opened.push({ ...target, raster: job.raster ?? (await openRemote(job, scratch, access, ctx)) });
+      opened.push({
+        ...target,
+        values: job.values,
+        raster: job.raster ?? (await openRemote(job, scratch, access, ctx)),
+      });
     }
     const folder = (opened[0] as Target).scratch.path;
     let made = 0;
@@ -159,6 +174,7 @@ async function inFormat(parquet: string, { out, extension }: OpenJob, ctx: Conte
 interface Target {
   readonly job: OpenJob;
   readonly raster: Raster;
+  readonly values: Raster | undefined;
   readonly scratch: Scratch;
   /** In scratch. */
   readonly out: string;

@@ -36,9 +36,14 @@ export type ZonalFacts = {
 /** Gives a zone index of a field set that serves a grid; made where it is missing. */
 export type ZoneSource = (fields: FieldsFile, grid: Grid) => Promise<ZoneReader>;
 
-/** A raster, and where its table goes. */
-export interface ZonalTarget {
+/** A raster of classes, and one of values on the same grid, for statistics of these. */
+export interface CountedRaster {
   readonly raster: Raster;
+  readonly values?: Raster | undefined;
+}
+
+/** A raster, and where its table goes. */
+export interface ZonalTarget extends CountedRaster {
   /** The parquet file; dirty rows are listed next to it. */
   readonly out: string;
 }
@@ -96,8 +101,7 @@ async function countFitting(
   run: Omit<Run, "layout">,
 ): Promise<ZonalFacts[]> {
   const { options, pool, ctx } = run;
-  const rasters = targets.map(({ raster }) => raster);
-  const { answers, status, dirty } = await countRasters(fields, rasters, zones, rule, run);
+  const { answers, status, dirty } = await countRasters(fields, targets, zones, rule, run);
   const write = async (out: string, answer: Answers): Promise<TableFacts> => {
     if (!needsHistogramColumns(rule)) return writeTable(out, fields, zones, answer, status, rule, pool(), ctx);
     await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
@@ -130,7 +134,7 @@ export interface Counts {
  */
 export async function countRasters(
   fields: FieldsFile,
-  rasters: readonly Raster[],
+  rasters: readonly CountedRaster[],
   zones: ZoneReader,
   rule: ZonalRule,
   { options, pool, ctx }: Omit<Run, "layout">,
@@ -138,12 +142,12 @@ export async function countRasters(
   const status = await zones.readStatus();
   const dirty = new DirtyRows(status, await zones.readDuplicates());
   await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
-  const placed = rasters.map((raster) => {
+  const placed = rasters.map(({ raster, values }) => {
     const shift = fitRaster(zones.header, raster.grid);
     if (shift === undefined) throw misfit(zones, raster);
     checkOverlap(fields, raster, zones, shift);
     const skip = [...options.nodata, ...nodataClasses(raster)];
-    return { raster, shift, skip, rowWeights: rowWeights(rule, raster) };
+    return { raster, values, shift, skip, rowWeights: rowWeights(rule, raster) };
   });
   for (const { raster, shift } of placed) {
     const windows = windowsWithFields(raster, zones, shift).map(({ window }) => window);

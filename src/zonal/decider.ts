@@ -1,7 +1,8 @@
 import type { Pixels } from "../kernel/raster.js";
 import type { PartialCounts } from "../kernel/zonal.js";
 import type { Counts } from "./histograms.js";
-import { parseStatistics, type Statistic } from "./statistics.js";
+import { type Histogram, parseStatistics, type Statistic } from "./statistics.js";
+import { splitPairs, type ValueBand } from "./value-raster.js";
 
 /** How histograms become answers, and where the answers go: arrays in shared memory, by row. Sent to workers as it is. */
 export interface Decision {
@@ -17,25 +18,38 @@ export interface Decision {
     readonly second: Pixels;
     readonly secondPixels: Counts;
   };
+  /** Histograms are of pairs of classes and this raster's values; null: of classes. */
+  readonly band: ValueBand | null;
   /** Names of statistics, as `--stats` has them, and their values; NaN where there is none. */
   readonly stats: readonly { readonly name: string; readonly values: Float64Array }[];
 }
 
 /** Decides fields by a rule that the kernel does not know; workers and the main thread alike, each its own fields. */
 export class Decider {
-  readonly #statistics: readonly { readonly of: Statistic["of"]; readonly values: Float64Array }[];
+  readonly #statistics: readonly (Pick<Statistic, "of" | "over"> & { readonly values: Float64Array })[];
   readonly #wins: (a: number, b: number) => boolean;
 
   constructor(private readonly decision: Decision) {
     const { stats, ties } = decision;
     const names = stats.map(({ name }) => name);
     const parsed = names.length === 0 ? [] : parseStatistics(names.join(","));
-    this.#statistics = parsed.map(({ of }, i) => ({ of, values: (stats[i] as Decision["stats"][number]).values }));
+    this.#statistics = parsed.map(({ of, over }, i) => ({
+      of,
+      over,
+      values: (stats[i] as Decision["stats"][number]).values,
+    }));
     this.#wins = ties === "lowest" ? (a, b) => a > b : (a, b) => a >= b;
   }
 
-  /** Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend. */
-  decide(row: number, codes: ArrayLike<number>, counts: ArrayLike<number>): void {
+  /**
+   * Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend.
+   *
+   * @returns the histogram of classes.
+   */
+  decide(row: number, ascending: ArrayLike<number>, amounts: ArrayLike<number>): Histogram {
+    const { arrays, unit, band } = this.decision;
+    const split = band === null ? undefined : splitPairs(ascending, amounts, band);
+    const { code: codes, count: counts } = split?.classes ?? { code: ascending, count: amounts };
     let [code, n, second, m, valid] = [0, 0, 0, 0, 0];
     for (let i = 0; i < codes.length; i++) {
       const [c, count] = [codes[i] as number, counts[i] as number];
@@ -47,15 +61,23 @@ export class Decider {
         [second, m] = [c, count];
       }
     }
-    const { arrays, unit } = this.decision;
     arrays.code[row] = code;
     arrays.pixels[row] = n * unit;
     arrays.valid[row] = valid * unit;
     arrays.second[row] = second;
     arrays.secondPixels[row] = m * unit;
-    if (this.#statistics.length === 0) return;
-    const histogram = { code: codes, count: unit === 1 ? counts : Float64Array.from(counts, (count) => count * unit) };
-    for (const { of, values } of this.#statistics) values[row] = of(histogram) ?? Number.NaN;
+    const histograms = {
+      classes: { code: codes, count: counts },
+      values: split?.values,
+      cropValues: split?.under(code),
+    };
+    const scaled = ({ code: of, count }: Histogram): Histogram =>
+      unit === 1 ? { code: of, count } : { code: of, count: Float64Array.from(count, (n) => n * unit) };
+    for (const { of, over, values } of this.#statistics) {
+      const histogram = histograms[over];
+      values[row] = (histogram && of(scaled(histogram))) ?? Number.NaN;
+    }
+    return histograms.classes;
   }
 
   /**

@@ -20,7 +20,7 @@ import type { PixelOptions } from "../zones/pixel-rule.js";
 import { ZoneReader } from "../zones/zone-reader.js";
 import type { Answers } from "./answers.js";
 import { countRasters } from "./count-fields.js";
-import { zonalRule } from "./rule.js";
+import { checkValueStatistics, zonalRule } from "./rule.js";
 import { zonalBatches, zonalSchema } from "./zonal-table.js";
 
 export interface EngineOptions {
@@ -46,6 +46,8 @@ export interface ZonalOptions extends PixelOptions {
   readonly classes?: boolean;
   /** Columns of statistics, as `--stats` of the command: `minority,mean,q25,count_5`. */
   readonly stats?: string;
+  /** A second raster on the same grid, for its statistics: `value_mean`, `crop_value_mean` (of the majority's pixels) ... */
+  readonly values?: Raster;
   /** Share of dirty rows above which it fails; default 1: none fail, their rows say what is wrong. */
   readonly maxDirty?: number;
 }
@@ -142,9 +144,11 @@ export class ZonalEngine {
   ): AsyncGenerator<{ raster: Raster; batch: RecordBatch<ZonalColumns> }> {
     const options = this.#options(given);
     const rule = zonalRule(options, given.classes, given.stats);
+    checkValueStatistics(rule, given.values !== undefined);
     nativeKernel();
+    const counted = rasters.map((raster) => ({ raster, values: given.values }));
     const { status, answers } = await this.#withZones(fields, rasters, given.index, options, (zones) =>
-      countRasters(fields, rasters, zones, rule, { options, pool: () => this.#pool, ctx: this.#ctx }),
+      countRasters(fields, counted, zones, rule, { options, pool: () => this.#pool, ctx: this.#ctx }),
     );
     for (const [i, raster] of rasters.entries()) {
       const answer = answers[i] as Answers;
@@ -159,7 +163,7 @@ export class ZonalEngine {
   }
 
   #options(given: ZonalOptions | PixelOptions): Options {
-    const { index: _index, classes: _classes, stats: _stats, ...known } = given as ZonalOptions;
+    const { index: _index, classes: _classes, stats: _stats, values: _values, ...known } = given as ZonalOptions;
     const named = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
     return resolveOptions({ nodata: [], maxDirty: 1, ...this.#given, ...named });
   }

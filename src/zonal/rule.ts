@@ -1,5 +1,6 @@
 import type { Options } from "../config/options.js";
 import { type PixelRule, SHARE_UNITS } from "../kernel/zonal.js";
+import { PipelineError } from "../pipeline/errors.js";
 import { pixelRule } from "../zones/pixel-rule.js";
 import type { AnswerRule } from "./answers.js";
 import type { OutputColumn } from "./columns.js";
@@ -32,6 +33,19 @@ export function zonalRule(options: Options, lists = false, stats?: string): Zona
   const unit = area ? 1 / AREA_UNITS / M2_PER_HA : pixels === "coverage" ? 1 / SHARE_UNITS : undefined;
   const statistics = stats === undefined ? [] : parseStatistics(stats);
   return { ties: options.ties, lists, stats: statistics, pixels, area, unit };
+}
+
+/** @throws {PipelineError} usage: statistics of a second raster without one, or one without them. */
+export function checkValueStatistics({ stats }: ZonalRule, hasValues: boolean): void {
+  const [first] = stats.filter(({ over }) => over !== "classes");
+  if ((first !== undefined) === hasValues) return;
+  throw hasValues
+    ? new PipelineError("usage", "--values is for statistics of its raster", {
+        expected: "--stats value_mean or --stats crop_value_mean",
+      })
+    : new PipelineError("usage", "--stats names a statistic of a second raster; pass it as --values", {
+        received: first?.name,
+      });
 }
 
 /** A column of pixels under the name that it has where they are weighted by area. */

@@ -9,6 +9,7 @@ import { type BandType, maskArray, PIXEL_ARRAYS, pixelArray } from "../raster/pi
 import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
 import { Decider, type Decision } from "./decider.js";
 import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
+import { pairPixels, type ValueBand, valueWindow } from "./value-raster.js";
 
 /** One raster as workers see it. */
 export interface LaneTarget {
@@ -17,6 +18,8 @@ export interface LaneTarget {
   readonly band: TiffBand | undefined;
   /** Whether a window's mask lies behind its pixels. */
   readonly masked: boolean;
+  /** Whose values lie in the slot with the classes, to be counted as pairs. */
+  readonly values: ValueBand | null;
   readonly skip: Float64Array;
   readonly clip: boolean;
   /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
@@ -110,6 +113,8 @@ export type LaneResult =
 
 /** Histograms of fields that chunks share are put together when there are so many. */
 const MERGE_ENTRIES = 16_384;
+/** Pairs of classes that do not count are masked already. */
+const NO_CLASSES = new Float64Array(0);
 
 /** What a worker does in a scan: take window after window until there are no more. */
 export async function runLane(task: LaneTask): Promise<LaneResult> {
@@ -155,15 +160,14 @@ class Lane {
   /** @returns histograms for the main thread: those that other chunks share, or all where it wants them. */
   count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
     const { target, row, width, height, segments } = window;
-    const { type, masked, skip, clip, answers, rowWeights } = this.task.targets[target] as LaneTarget;
-    const pixels = this.#pixels(window, slot);
+    const { skip, clip, answers, rowWeights, values } = this.task.targets[target] as LaneTarget;
+    const { pixels, mask } = this.#counted(window, slot);
+    const skipped = values === null ? skip : NO_CLASSES;
     const { words, layout } = this.reader.read(segments);
-    const buffer = this.task.slots[slot] as SharedArrayBuffer;
-    const mask = masked ? maskArray(type, buffer, width * height) : undefined;
     const weights = rowWeights?.slice(row, row + height);
     const partial = weights
-      ? this.kernel.countWeighted(pixels, width, words, layout, skip, clip, weights, mask)
-      : this.kernel.count(pixels, width, words, layout, skip, clip, answers, mask);
+      ? this.kernel.countWeighted(pixels, width, words, layout, skipped, clip, weights, mask)
+      : this.kernel.count(pixels, width, words, layout, skipped, clip, answers, mask);
     if (answers === null) return { partial: this.#deciders[target]?.decideWhole(partial) ?? partial };
     const held = this.waiting[target] as PartialCounts[];
     held.push(partial);
@@ -174,6 +178,18 @@ class Lane {
       this.#mergeAt[target] = Math.max(MERGE_ENTRIES, 2 * open.field.length);
     }
     return {};
+  }
+
+  /** A window's pixels, or pairs, and their mask. */
+  #counted(window: LaneWindow, slot: number): { pixels: Pixels; mask: Uint8Array | undefined } {
+    const { type, masked, skip, values } = this.task.targets[window.target] as LaneTarget;
+    const count = window.width * window.height;
+    const buffer = this.task.slots[slot] as SharedArrayBuffer;
+    if (values !== null) {
+      const { pairs, mask } = pairPixels(valueWindow(values, buffer, count), values, masked, skip);
+      return { pixels: pairs, mask };
+    }
+    return { pixels: this.#pixels(window, slot), mask: masked ? maskArray(type, buffer, count) : undefined };
   }
 
   #pixels(window: LaneWindow, slot: number): Pixels {

@@ -2,13 +2,14 @@ import { closeSync } from "node:fs";
 import type { Kernel } from "../kernel/native.js";
 import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { maskArray, pixelArray } from "../raster/pixels.js";
+import { maskArray, pixelArray, windowBytes } from "../raster/pixels.js";
 import { type Raster, RasterReader } from "../raster/raster.js";
 import { openTiffBand } from "../raster/tiff-band.js";
 import { type PlannedWindow, planWindows } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import { type AnswerRule, Answers } from "./answers.js";
 import type { LaneTarget } from "./scan-lane.js";
+import { type ValueBand, valueBand, valueWindow, valueWindowBytes } from "./value-raster.js";
 
 /** Handles beyond libuv's four threads only wait for one another. */
 const MAX_HANDLES = 4;
@@ -18,6 +19,8 @@ export interface PlacedRaster {
   readonly raster: Raster;
   /** The raster's north-west corner on the index's grid, pixels. */
   readonly shift: { readonly col: number; readonly row: number };
+  /** A second raster on the same grid, for its statistics. */
+  readonly values?: Raster | undefined;
   /** Classes that are not counted. */
   readonly skip: readonly number[];
   /** Weight of a whole pixel of each of the raster's rows; undefined where pixels are counted. */
@@ -32,9 +35,11 @@ export class ScanTarget {
   readonly lane: LaneTarget;
   /** Undefined where workers decode by themselves. */
   readonly #reader: RasterReader | undefined;
+  readonly #band: ValueBand | null;
+  readonly #valueReader: RasterReader | undefined;
 
   constructor(
-    { raster, shift, skip, rowWeights }: PlacedRaster,
+    { raster, values, shift, skip, rowWeights }: PlacedRaster,
     zones: ZoneReader,
     rule: AnswerRule,
     kernel: Kernel,
@@ -43,7 +48,8 @@ export class ScanTarget {
   ) {
     const { grid, rows } = zones.header;
     this.raster = raster;
-    this.answers = new Answers(rows, raster.type, kernel, rule);
+    this.#band = values === undefined ? null : valueBand(raster, values);
+    this.answers = new Answers(rows, raster.type, kernel, rule, this.#band);
     this.windows = windowsWithFields(raster, zones, shift);
     // Chunks that the raster's edge cuts have runs outside of it.
     const clip =
@@ -51,10 +57,14 @@ export class ScanTarget {
     const { type, masked } = raster;
     const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
     weights?.set(rowWeights as Float64Array);
-    const band = direct ? openTiffBand(raster, nativeKernel()) : undefined;
+    // Pairs are made of what GDAL reads.
+    const band = direct && values === undefined ? openTiffBand(raster, nativeKernel()) : undefined;
     const { arrays: answers, decision } = this.answers;
-    this.lane = { type, band, masked, skip: Float64Array.from(skip), clip, answers, decision, rowWeights: weights };
-    if (band === undefined) this.#reader = new RasterReader(raster, Math.min(threads, MAX_HANDLES));
+    const common = { type, band, masked, skip: Float64Array.from(skip), clip, answers, decision };
+    this.lane = { ...common, rowWeights: weights, values: this.#band };
+    const handles = Math.min(threads, MAX_HANDLES);
+    if (band === undefined) this.#reader = new RasterReader(raster, handles);
+    if (values !== undefined) this.#valueReader = new RasterReader(values, handles);
   }
 
   /** Whether workers decode the raster's blocks. */
@@ -65,7 +75,19 @@ export class ScanTarget {
   async read(window: PlannedWindow["window"], slot: SharedArrayBuffer): Promise<void> {
     const { type, masked } = this.raster;
     const count = window.width * window.height;
+    if (this.#band !== null) {
+      const { classes, classMask, values, valueMask } = valueWindow(this.#band, slot, count);
+      await this.#reader?.read(window, classes, masked ? classMask : undefined);
+      await this.#valueReader?.read(window, values, this.#band.masked ? valueMask : undefined);
+      return;
+    }
     await this.#reader?.read(window, pixelArray(type, slot, count), masked ? maskArray(type, slot, count) : undefined);
+  }
+
+  /** Of a window as it is read into a slot. */
+  bytesOf(pixels: number): number {
+    const { type, masked } = this.raster;
+    return this.#band === null ? windowBytes(type, masked, pixels) : valueWindowBytes(this.#band, pixels);
   }
 
   finish(): void {
@@ -80,6 +102,7 @@ export class ScanTarget {
 
   close(): void {
     this.#reader?.close();
+    this.#valueReader?.close();
     if (this.lane.band !== undefined) closeSync(this.lane.band.fd);
   }
 }

@@ -5,7 +5,6 @@ import { forEachBounded } from "../parallel/map-ordered.js";
 import { isWorkerDeath, type Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
-import { windowBytes } from "../raster/pixels.js";
 import type { PlannedWindow } from "../raster/window-plan.js";
 import type { ZoneReader } from "../zones/zone-reader.js";
 import type { AnswerRule, Answers } from "./answers.js";
@@ -196,5 +195,5 @@ function workersInMemory(items: readonly Item[]): number {
 }
 
 function bytesOf({ pixels, target }: Item): number {
-  return windowBytes(target.raster.type, target.raster.masked, pixels);
+  return target.bytesOf(pixels);
 }

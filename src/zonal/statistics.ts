@@ -11,6 +11,8 @@ export interface Statistic {
   readonly name: string;
   /** In pixels, or what they weigh; the others are values of the raster, or numbers without a unit. */
   readonly kind: "value" | "amount" | "number";
+  /** Of the classes; or, with a second raster, of its values under the field, or under the field's majority alone. */
+  readonly over: "classes" | "values" | "cropValues";
   /** Null where nothing was counted. */
   readonly of: (histogram: Histogram) => number | null;
 }
@@ -18,7 +20,7 @@ export interface Statistic {
 const NAMES = ["minority", "variety", "mean", "stdev", "variance", "min", "max", "sum", "median", "qNN", "count_CODE"];
 
 /**
- * Read `minority,variety,count_1,mean,q25`. By exactextract's definitions: `minority` is the class with the fewest pixels
+ * Read `minority,variety,count_1,mean,q25`; `value_mean` and `crop_value_mean` are of a second raster. By exactextract's definitions: `minority` is the class with the fewest pixels
  * (of several the lowest); `stdev` and `variance` are those of the population; quantiles go straight between values,
  * each at the middle of its weight.
  *
@@ -29,8 +31,9 @@ export function parseStatistics(text: string): Statistic[] {
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new PipelineError("usage", "--stats names a statistic twice", { received: twice });
   return names.map((name) => {
-    const statistic = statisticOf(name);
-    if (statistic !== undefined) return { name, ...statistic };
+    const [, prefix = "", rest = ""] = /^(value_|crop_value_)?(.*)$/.exec(name) as RegExpExecArray;
+    const statistic = statisticOf(rest);
+    if (statistic !== undefined) return { name, over: OVER[prefix] as Statistic["over"], ...statistic };
     throw new PipelineError("usage", "--stats names an unknown statistic", {
       expected: NAMES.join(" "),
       received: name,
@@ -38,7 +41,13 @@ export function parseStatistics(text: string): Statistic[] {
   });
 }
 
-function statisticOf(name: string): Omit<Statistic, "name"> | undefined {
+const OVER: Readonly<Record<string, Statistic["over"]>> = {
+  "": "classes",
+  value_: "values",
+  crop_value_: "cropValues",
+};
+
+function statisticOf(name: string): Omit<Statistic, "name" | "over"> | undefined {
   const plain = PLAIN[name];
   if (plain !== undefined) return { ...plain, of: (histogram) => (total(histogram) > 0 ? plain.of(histogram) : null) };
   const quantile = /^q(\d{1,2}(?:\.\d+)?|100)$/.exec(name)?.[1];
