@@ -392,7 +392,7 @@ test("scratch takes at most half of the archive beyond what the archive takes", 
       look();
       act(done);
     };
-    return { update: after(task.update), end: after(task.end) };
+    return { update: after((done) => task.update(done)), end: after((done) => task.end(done)) };
   };
   const options = { batch: 65_536, minZoom: 4, maxZoom: 14, records: true };
   const { path } = await tileNatively(fields, { area, fieldId: true }, join(folder, "out"), options, pool(1), context);

@@ -53,7 +53,11 @@ export class FieldFinder {
     if (reader === undefined) return undefined;
     if (reader.rows !== fields) {
       const where = { path: reader.path, expected: fields, received: reader.rows };
-      throw new PipelineError("input", "The history belongs to other fields; recreate it with node dist/history.js", where);
+      throw new PipelineError(
+        "input",
+        "The history belongs to other fields; recreate it with node dist/history.js",
+        where,
+      );
     }
     const { years, missing } = reader.header;
     const { sums, ...counts } = await reader.sumCrops(await index.rowsIn(rings));
