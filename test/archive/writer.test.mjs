@@ -136,8 +136,8 @@ test("tiles out of order, empty tiles and an archive without any are refused", (
   assert.throws(() => writer.finish(FACTS), /without tiles/);
   const first = tileId({ z: 5, x: 0, y: 0 });
   writer.write(first, gzipSync("a"), 4);
-  assert.throws(() => writer.write(first + 3, gzipSync("b")), /in order/);
-  assert.throws(() => writer.write(first + 9, new Uint8Array()), /in order/);
+  assert.throws(() => writer.write(first + 3, gzipSync("b")), /in ascending order/);
+  assert.throws(() => writer.write(first + 9, new Uint8Array()), /in ascending order and not empty/);
   writer.close();
   assert.throws(() => new Archive(path), { kind: "input" });
 });

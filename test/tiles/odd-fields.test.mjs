@@ -69,3 +69,25 @@ test("a hole does not become an exterior where a tile's side cuts parts without 
   const { zooms } = await judged(t, [[[line], [steps], [line], [speck]]], 14);
   for (const [z, { faults }] of Object.entries(zooms)) assert.deepEqual(faults, {}, `zoom ${z}`);
 });
+
+test("an exterior without area does not take the rings after it along", async (t) => {
+  const spike = [
+    [-99.92, 38.12],
+    [-99.91, 38.11],
+    [-99.92, 38.12],
+    [-99.92, 38.12],
+  ];
+  const square = [
+    [-100, 38],
+    [-100, 38.5],
+    [-99.5, 38.5],
+    [-99.5, 38],
+    [-100, 38],
+  ];
+  // Wide enough for tiles that its border does not meet: the same ones for both.
+  const { zooms } = await judged(t, [[spike, square], [square]], 12);
+  for (const z of [9, 10, 11, 12]) {
+    assert.deepEqual(zooms[z].faults, {});
+    assert.equal(zooms[z].fields, 2 * zooms[z].tiles, `zoom ${z}`);
+  }
+});

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kPolygons = 0, kPoints = 1;
 // Units of the tile by which snapping and repair may carry a vertex out of the field's box.
 constexpr int64_t kTolerance = 2;
+// Units of the world within which the middle of an edge, which is rounded, may be in another tile than the edge.
+constexpr uint32_t kRounding = 2;
 
 std::string name_of(TileAddress tile) {
   return std::to_string(tile.z) + "/" + std::to_string(tile.x) + "/" + std::to_string(tile.y);
@@ -234,9 +236,7 @@ void BucketAudit::demand_edge(const WorldField& field, WorldPoint a, WorldPoint 
   const WorldPoint m{middle(a.x, b.x), middle(a.y, b.y)};
   if (m == a || m == b) return;
   const uint32_t width = static_cast<uint32_t>((uint64_t{1} << shift) - 1);
-  // Not at the very side of a tile: middles are rounded.
-  const auto margin = static_cast<uint32_t>(std::max<int64_t>(unit_of(zooms_.back().z), 2));
-  const auto within = [&](uint32_t at) { return (at & width) >= margin && (at & width) <= width - margin; };
+  const auto within = [&](uint32_t at) { return (at & width) >= kRounding && (at & width) <= width - kRounding; };
   if (within(m.x) && within(m.y)) demand(field, m);
   demand_edge(field, a, m);
   demand_edge(field, m, b);

@@ -17,8 +17,8 @@ bool FieldShapes::snap(const WorldField& field, const std::vector<uint8_t>* zoom
   bool whole = !field.part_end.empty();
   for (size_t part = 0; part < field.part_end.size(); part++) {
     const uint32_t exterior = field.part_begin(static_cast<uint32_t>(part));
-    bool drawn = true;
-    for (uint32_t ring = exterior; ring < field.part_end[part] && drawn; ring++) {
+    bool drawn = false;
+    for (uint32_t ring = exterior; ring < field.part_end[part]; ring++) {
       const size_t first = out.points.size();
       const uint32_t begin = field.ring_begin(ring), end = field.ring_end[ring];
       for (uint32_t i = begin; i < end; i++) {
@@ -27,9 +27,10 @@ bool FieldShapes::snap(const WorldField& field, const std::vector<uint8_t>* zoom
         const GridPoint at{static_cast<int32_t>((p.x + half) >> shift), static_cast<int32_t>((p.y + half) >> shift)};
         if (out.points.size() == first || out.points.back() != at) out.points.push_back(at);
       }
+      // A hole that stays where its exterior is lost lies outside of it: by the even-odd rule it is filled.
       const bool kept = finish_ring(out, first);
+      drawn = drawn || kept;
       if (ring != exterior) continue;
-      drawn = kept;
       if (!kept || area_of(out.points.data() + first, out.points.size() - first) <= 0) whole = false;
     }
     if (drawn) out.close_part();

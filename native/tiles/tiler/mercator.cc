@@ -92,13 +92,12 @@ void WorldProjector::project(const Polygons& polygons, WorldField& out) {
   out.label = to_world(lng, lat);
   uint32_t ring = 0;
   for (const uint32_t last : p.part_end) {
-    bool drawn = true;
-    for (bool exterior = true; ring < last; ring++, exterior = false) {
-      if (!drawn) continue;
+    bool drawn = false;
+    for (; ring < last; ring++) {
       const uint32_t begin = ring == 0 ? 0 : p.ring_end[ring - 1];
-      const bool added = add_ring(p, begin, p.ring_end[ring], exterior, out);
-      // Without its exterior a part is nothing.
-      if (exterior) drawn = added;
+      // Rings without area are left out; the first that has some is the exterior, for the even-odd rule fills it.
+      const bool added = add_ring(p, begin, p.ring_end[ring], !drawn, out);
+      drawn = drawn || added;
     }
     if (drawn) out.part_end.push_back(static_cast<uint32_t>(out.ring_end.size()));
   }
