@@ -6,14 +6,14 @@ export const LAYERS = ["fields", "centroids"] as const;
 const DESCRIPTIONS = { fields: "Field polygons", centroids: "A point inside every field" } as const;
 const GREY = "#9e9e9e";
 
-/** Names of the attributes that tell of a year's crop. */
+/** Names of the attributes with a year's crop. */
 export interface CropKeys {
   readonly code: string;
-  /** Undefined where names stay in the legend. */
+  /** Undefined if names are only in the legend. */
   readonly name: string | undefined;
 }
 
-/** @param year  of several in one archive; undefined where there is only one. */
+/** @param year  undefined if the archive has only one year. */
 export function cropKeys(cropNames: boolean, year?: number): CropKeys {
   const suffix = year === undefined ? "" : `_${year}`;
   return {
@@ -22,7 +22,7 @@ export function cropKeys(cropNames: boolean, year?: number): CropKeys {
   };
 }
 
-/** Zooms whose layer `fields` has squares that stand for the fields under them. */
+/** Zooms whose layer `fields` has squares that represent the fields under them. */
 export interface CellZooms {
   readonly minzoom: number;
   readonly maxzoom: number;
@@ -30,7 +30,7 @@ export interface CellZooms {
 
 export interface ArchiveFactsForMetadata {
   readonly region: string;
-  /** Whose crops the archive holds, ascending; none in the base. */
+  /** Years whose crops the archive contains, ascending; none in the base. */
   readonly years: readonly number[];
   /** Fingerprint of everything that the archive is made from. */
   readonly inputs: string;
@@ -38,9 +38,9 @@ export interface ArchiveFactsForMetadata {
   readonly maxZoom: number;
   /** The tiler, with its version. */
   readonly engine: string;
-  /** Zooms that show cells instead of every field; undefined where none does. */
+  /** Zooms with cells instead of every field; undefined if there are none. */
   readonly cells: CellZooms | undefined;
-  /** Type of the attribute `field_id`; undefined where ids are row numbers, which are the features' ids. */
+  /** Type of the attribute `field_id`; undefined if ids are row numbers, which are the features' ids. */
   readonly idType: "Number" | "String" | undefined;
   readonly crops: readonly CropKeys[];
   /** Codes that occur, ascending. */
@@ -48,9 +48,8 @@ export interface ArchiveFactsForMetadata {
 }
 
 /**
- * The archive's metadata: what TileJSON wants, and the crop legend; values of our own are strings, as MBTiles has
- * them, lists as JSON. Nothing of the
- * time or place it was made in, so that the same inputs give the same bytes.
+ * The archive's metadata: the keys of TileJSON and the crop legend. Additional values are strings, as in MBTiles;
+ * lists are JSON. It contains no time, host or path, so the same inputs give the same bytes.
  */
 export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
   const { region, years, inputs, minZoom, maxZoom, engine, cells, codes } = facts;

@@ -17,9 +17,9 @@ export interface YearAttributes {
 const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, uint: 5 << 3, sint: 6 << 3 } as const;
 
 /**
- * What the kernel is told, for archives that hold one year or several each.
+ * The kernel's arguments, for archives that contain one year or several each.
  *
- * @param seen  by layer; shared, a byte a row.
+ * @param seen  by layer; shared, one byte per row.
  */
 export function planAttributes(
   rows: number,
@@ -49,13 +49,13 @@ export function planAttributes(
 /** Classes from here on do not fit a record's slots. */
 const SLOT_CLASSES = 2 ** 14;
 
-/** What records are filled with: they are made for one attribute, the crop's code. */
+/** The values for the records' one attribute, the crop code. */
 function codesOf(years: readonly YearAttributes[]): Uint32Array | undefined {
   const [year] = years;
   if (year === undefined || years.length > 1 || year.keys.name !== undefined || year.keys.code !== RECORD_KEY) {
     return undefined;
   }
-  // Whatever a slot cannot hold is one and the same here: such tiles are rewritten.
+  // One value stands for all that a slot cannot hold: such tiles are rewritten.
   const fits = (code: number) => Number.isInteger(code) && code >= 0 && code < SLOT_CLASSES;
   return Uint32Array.from(year.crops.codes, (code) => (fits(code) ? code : SLOT_CLASSES));
 }
@@ -80,7 +80,7 @@ class ValueTable {
   }
 }
 
-/** An MVT value as tippecanoe writes it: whole numbers as such, negative ones in zigzag. */
+/** An MVT value as tippecanoe writes it: integers as integers, negative ones in zigzag. */
 function encodeValue(value: string | number): Uint8Array {
   if (typeof value === "string") {
     const text = Buffer.from(value);

@@ -9,38 +9,38 @@ import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 
-/** Tiles that a worker opens at a time; each answer carries two bits a field. */
+/** Tiles that a worker opens at a time; each answer has two bits per field. */
 const RANGE = 16_384;
 const FIRST_ROWS = 20;
 /** Largest class that fits the audit's table of attributes. */
 const MAX_CODE = 0x7fff;
 
-/** Below this zoom native tiles hold cells, from it on every field; native/tiles/tiler/world.h has it too. */
+/** Native tiles contain cells below this zoom, every field from it on. Defined in native/tiles/tiler/world.h too. */
 export const FIELD_ZOOM = 9;
 
-/** What of the fields is in an archive. */
+/** The fields that are in an archive. */
 export interface FieldAudit {
   /** Fields with a polygon, and with a centroid, at the highest zoom. */
   readonly fields: number;
   readonly centroids: number;
-  /** Fields with a centroid whose polygon is thinner than a tile unit and so is no polygon there. */
+  /** Fields with a centroid whose polygon is thinner than a tile unit and therefore missing. */
   readonly thin: number;
   readonly firstThin: readonly number[];
-  /** By layer, in the order of LAYERS: bit r is set when row r is there at the highest zoom. */
+  /** By layer, in the order of LAYERS: bit r is set if row r is present at the highest zoom. */
   readonly seen: readonly Uint8Array[];
-  /** Zooms from FIELD_ZOOM to below the highest that lack fields: how many have no polygon, and no centroid. */
+  /** Zooms from FIELD_ZOOM to below the highest that lack fields: the number without polygon, and without centroid. */
   readonly leftOut: readonly LeftOut[];
 }
 
 export type LeftOut = { readonly zoom: number; readonly fields: number; readonly centroids: number };
 
 /**
- * Open every tile of tippecanoe's and tick off every feature, at each zoom that is to have all fields: its exit code
- * does not report lost fields. Crop codes are compared row by row on the way. Fields that it dropped below the highest
- * zoom, where tiles got large, are reported.
+ * Open every tile that tippecanoe made and check off every feature, at each zoom that must have all fields, because its
+ * exit code does not report lost fields. Crop codes are also compared, row by row. Fields that it dropped from large
+ * tiles below the highest zoom are reported.
  *
- * @param status     FIELD_STATUS code per row; rows that could not be drawn must not be there.
- * @param crop       CDL code per row, NaN where there is none; undefined for an archive without crops.
+ * @param status     FIELD_STATUS code per row; rows that could not be drawn must be absent.
+ * @param crop       CDL code per row, NaN if there is none; undefined for an archive without crops.
  * @throws {PipelineError} tool, naming rows, when a centroid is missing at the highest zoom, or another crop is in a tile.
  */
 export async function auditArchive(
@@ -60,7 +60,7 @@ export async function auditArchive(
     rows,
     maxZoom,
     fullZoom: FIELD_ZOOM,
-    // Costs a twentieth of what tiling does.
+    // Costs 1/20 of tiling.
     buffer: OWN_BUFFER,
     ...(crop && { attribute: { key: "crop_code", values: attributeValues(crop) } }),
   };
@@ -97,9 +97,9 @@ export async function auditArchive(
 }
 
 /**
- * The same of native tiles, which the workers opened as they were made.
+ * The same for native tiles, which the workers audited while making them.
  *
- * @param seen  by layer, a byte a row: see TilePlan.
+ * @param seen  by layer, one byte per row: see TilePlan.
  * @throws {PipelineError} tool, naming rows and zoom, when a field is missing at one of the zooms.
  */
 export function auditRows(
@@ -119,7 +119,7 @@ export function auditRows(
   return { ...summarize(layers, status, path), leftOut: [] };
 }
 
-/** A bit a row, set where a bit of its byte is. */
+/** One bit per row, set if any bit of its byte is set. */
 function bitsOf(rows: Uint8Array, bit: number): Uint8Array {
   const bits = new Uint8Array(Math.ceil(rows.length / 32) * 4);
   for (let row = 0; row < rows.length; row++) {
@@ -137,7 +137,7 @@ function* leftOutOf({ layers }: Pick<Audit, "layers">, first: number, last: numb
   }
 }
 
-/** Fields that were drawn and are not there: how many, and the first few. */
+/** Fields that were drawn but are missing: their number, and the first few. */
 function lacking(seen: Uint8Array | undefined, status: Uint8Array, path: string): { count: number; first: number[] } {
   const first: number[] = [];
   let count = 0;
@@ -186,7 +186,7 @@ function summarize(layers: readonly LayerAudit[], status: Uint8Array, path: stri
   return { fields: rows - missing, centroids: drawn, thin, firstThin, seen: [polygons.seen, points.seen] };
 }
 
-/** Shared, so that every worker reads the same table. */
+/** Shared: every worker reads the same table. */
 function attributeValues(crop: ArrayLike<number>): Int16Array {
   const values = new Int16Array(new SharedArrayBuffer(crop.length * 2));
   for (let row = 0; row < crop.length; row++) {

@@ -22,7 +22,7 @@ export function baseInputs(layout: Layout, options: Options, files: InputFiles) 
   };
 }
 
-/** The name under `data/base/` of what is made from these inputs. */
+/** The name under `data/base/` of the base that is made from these inputs. */
 export function baseName(region: string, inputs: Json): string {
   return `${region}_${fingerprint(inputs).slice(0, 12)}`;
 }

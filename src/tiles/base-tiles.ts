@@ -4,11 +4,11 @@ import { nativeKernel } from "../kernel/native.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { recordPlan } from "./record-plan.js";
 
-/** The tiles of a base, without any year's crops, read from its records one at a time. */
+/** Reads the tiles of a base, without crops, from its records, one at a time. */
 export class BaseTiles {
   readonly archive: Archive;
 
-  /** @param rows  feature ids are below. */
+  /** @param rows  feature ids are less than this. */
   constructor(
     readonly path: string,
     private readonly rows: number,
@@ -17,7 +17,7 @@ export class BaseTiles {
   }
 
   /**
-   * An uncompressed tile, by its place in the directory.
+   * An uncompressed tile, by its position in the directory.
    *
    * @throws {PipelineError} input, naming the tile, when its record is damaged.
    */
@@ -25,7 +25,7 @@ export class BaseTiles {
     return this.#plain(this.archive.readContent(entry), entry);
   }
 
-  /** The same, where tiles are read one after the other. */
+  /** The same, for tiles that are read in sequence. */
   tile(entry: number): Uint8Array {
     return this.#plain(this.archive.storedTile(entry), entry);
   }

@@ -26,7 +26,7 @@ import { precompressArchive, RECORD_VERSION } from "./precompress.js";
 import { checkBaseTiles } from "./rewrite-check.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
 
-/** What a base knows of itself; kept in its metadata, so that the file alone will do. */
+/** The base's description in its metadata, so that the file is self-contained. */
 export type BaseFacts = {
   /** RECORD_VERSION of its records. */
   readonly records: number;
@@ -42,7 +42,7 @@ export type BaseFacts = {
   readonly noArea: number;
   readonly areaOnly: number;
   readonly idType: "Number" | "String" | null;
-  /** By layer, the rows at the highest zoom: a bit a row, gzip, base64. */
+  /** By layer, the rows at the highest zoom: one bit per row, gzip, base64. */
   readonly seen: Readonly<Record<string, string>>;
 };
 
@@ -52,24 +52,24 @@ interface BaseMetadata {
   readonly base?: BaseFacts;
 }
 
-/** The precompressed tiles of a field set, without any year's crops. */
+/** The precompressed tiles of a field set, without crops. */
 export interface Base {
   readonly path: string;
   /** The tiler that made it. */
   readonly engine: string;
   readonly cells: CellZooms | undefined;
   readonly facts: BaseFacts;
-  /** Of the attributes that do not change. */
+  /** Statistics of the attributes that do not change. */
   readonly tilestats: Tilestats | undefined;
-  /** Take it for invalid, so that the next run makes it again; undefined for a file of the user's. */
+  /** Mark it as invalid, so that the next run makes it again; undefined for the user's own file. */
   forget?(): void;
 }
 
 /**
- * The base of the root's fields, from `--base` or `data/base/`; made where there
- * is none. One process makes it, others that start at the same time wait for it.
+ * The base of the root's fields, from `--base` or `data/base/`; made if missing. One process makes it; others that
+ * start at the same time wait for it.
  *
- * @param year  that wants it, for the log alone.
+ * @param year  that needs it, only for the log.
  */
 export async function ensureBase(year: number | undefined, run: Run): Promise<Base> {
   const { options, layout, ctx } = run;
@@ -77,7 +77,7 @@ export async function ensureBase(year: number | undefined, run: Run): Promise<Ba
   const inputs = baseInputs(layout, options, files);
   const inputsDigest = fingerprint(inputs);
   if (options.base !== undefined) {
-    // Whichever tiler made it.
+    // Any tiler may have made it.
     const accepted = (["native", "tippecanoe"] as const).map((tiler) => fingerprint({ ...inputs, tiler }));
     return openBase(resolve(options.base), inputsDigest, accepted);
   }
@@ -102,8 +102,8 @@ export async function lacksBase(run: Run): Promise<boolean> {
 }
 
 /**
- * @param inputsDigest     of the fields it is wanted for.
- * @param accepted  others that will do.
+ * @param inputsDigest     of the fields that need it.
+ * @param accepted  other digests that are valid too.
  * @throws {PipelineError} input, when the file is not a base, or belongs to other fields or options.
  */
 export function openBase(path: string, inputsDigest: string, accepted: readonly string[] = [inputsDigest]): Base {
@@ -134,13 +134,13 @@ export function openBase(path: string, inputsDigest: string, accepted: readonly 
   }
 }
 
-/** Bits of the rows that a layer has at the highest zoom. */
+/** One bit per row that a layer has at the highest zoom. */
 export function rowsOfLayer({ facts, path }: Base, layer: string): Uint8Array {
   try {
     const bits = gunzip(Buffer.from(facts.seen[layer] ?? "", "base64"), Math.ceil(facts.rows / 8) + 64);
     if (bits.length * 8 >= facts.rows) return bits;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new PipelineError("input", "Base's list of rows cannot be read", { path, layer });
 }
@@ -230,7 +230,7 @@ function baseStep(
       return { ...facts, engine: tiled.engine };
     },
     async verify(partial) {
-      // What the tiles hold was checked as they were made.
+      // The content of the tiles was checked when they were made.
       const archive = new Archive(partial);
       try {
         checkStructure(archive, { minZoom, maxZoom, layers: LAYERS, tileType: TILE_TYPE.unknown });
@@ -242,9 +242,9 @@ function baseStep(
 }
 
 /**
- * Write a base's tiles, without any year's crops, as a PMTiles archive.
+ * Write a base's tiles, without crops, as a PMTiles archive.
  *
- * @param more  keys of its metadata besides those of the base.
+ * @param more  metadata keys in addition to those of the base.
  * @throws {PipelineError} input, naming the tile, when the base is damaged; space.
  */
 export async function exportBase(base: Base, target: string, { pool, ctx }: Run, more: Metadata = {}): Promise<void> {
@@ -261,7 +261,7 @@ function metadataOf(path: string): Metadata {
   }
 }
 
-/** Of the attribute field_id; null where ids are row numbers, which features carry anyway. */
+/** Type of the attribute field_id; null if ids are row numbers, which are the features' ids. */
 export async function idTypeOf(fields: FieldsFile, options: Options): Promise<BaseFacts["idType"]> {
   if (fields.idType.typeId !== Type.Int) return "String";
   return (await idsAreRows(fields, options.batch)) ? null : "Number";

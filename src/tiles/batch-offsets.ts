@@ -1,9 +1,9 @@
-/** How long a worker waits for the batch before its own; a longer wait is left to the main thread. */
+/** Time that a worker waits for the previous batch; after that, the main thread writes its batch. */
 const PATIENCE_MS = 100;
 
 /**
- * Where batches of an output go that several threads make at once: each begins where the one before ends, which is
- * known as soon as that one's size is. Shared memory; several outputs at a time.
+ * Offsets of an output's batches that several threads make at the same time: each begins where the previous one ends,
+ * which is known once that one's size is known. In shared memory, for several outputs.
  */
 export class BatchOffsets {
   readonly #known: Int32Array;
@@ -18,7 +18,7 @@ export class BatchOffsets {
     this.#known = new Int32Array(shared, this.#starts.byteLength, batches + 1);
   }
 
-  /** All begin at 0. */
+  /** All outputs begin at 0. */
   static create(batches: number, outputs: number): BatchOffsets {
     const offsets = new BatchOffsets(new SharedArrayBuffer((batches + 1) * (outputs * 8 + 4)), batches, outputs);
     offsets.#known[0] = 1;
@@ -31,8 +31,8 @@ export class BatchOffsets {
   }
 
   /**
-   * Offsets of a batch of these sizes, by output, which settle those of the next one; undefined when those before are
-   * not settled for long. The same batch may ask again.
+   * Offsets of a batch with these sizes, by output; they determine the next batch's. Undefined on timeout, while an
+   * earlier batch is unknown; the same batch may ask again.
    */
   take(batch: number, sizes: readonly number[], patienceMs = PATIENCE_MS): Float64Array | undefined {
     const known = this.#known;
@@ -52,5 +52,5 @@ export class BatchOffsets {
   }
 }
 
-/** What another thread needs. */
+/** The state to pass to another thread. */
 export type SharedOffsets = Pick<BatchOffsets, "shared" | "batches" | "outputs">;

@@ -2,7 +2,7 @@ import { Entries } from "../archive/entries.js";
 import type { Archive } from "../archive/reader.js";
 import { firstTileId } from "../archive/tile-id.js";
 
-/** The different contents of an archive, in the order in which its directory first names them. */
+/** The distinct contents of an archive, in the order of their first entry in the directory. */
 export interface Contents {
   readonly count: number;
   /** Bytes from the file's start. */
@@ -10,7 +10,7 @@ export interface Contents {
   readonly lengths: Uint32Array;
   /** First tile that has it. */
   readonly tileIds: Float64Array;
-  /** 1 where a tile of the highest zoom has it. */
+  /** 1 if a tile of the highest zoom has it. */
   readonly highest: Uint8Array;
   /** Content of each directory entry. */
   readonly ofEntry: Uint32Array;
@@ -21,7 +21,7 @@ export function contentsOf({ entries, header }: Archive): Contents {
   const [offsets, lengths, tileIds] = [new Float64Array(n), new Uint32Array(n), new Float64Array(n)];
   const [highest, ofEntry] = [new Uint8Array(n), new Uint32Array(n)];
   const highestFrom = firstTileId(header.maxZoom);
-  /** By offset, of contents that do not lie behind all before them: filled once one comes that does not. */
+  /** By offset; filled once a content does not follow all earlier ones. */
   let known: Map<number, number> | undefined;
   let [count, last] = [0, -1];
   for (let e = 0; e < n; e++) {
@@ -59,15 +59,15 @@ export interface ContentRange {
 }
 
 /**
- * Contents in stretches of about `bytes`, at least one tile each.
+ * Ranges of contents of about `bytes`, at least one tile each.
  *
- * @param size  bytes of a content, as they count here.
+ * @param size  bytes that a content counts for.
  */
 export function* rangesOf(contents: Contents, bytes: number, most: number, size: (content: number) => number) {
   for (let from = 0; from < contents.count; ) {
     let [sum, to] = [0, from];
     for (; to < contents.count && to - from < most && (sum < bytes || to === from); to++) {
-      // Tiles that are marked stand at the end of a stretch.
+      // Marked tiles are at the end of a range.
       if (to > from && (contents.highest[to] as number) < (contents.highest[to - 1] as number)) break;
       sum += size(to);
     }
@@ -76,13 +76,13 @@ export function* rangesOf(contents: Contents, bytes: number, most: number, size:
   }
 }
 
-/** Where some contents lie, for a worker to read: pairs of offset and length, and their ends once read. */
+/** Positions of some contents, for a worker to read: pairs of offset and length, and their ends once read. */
 export interface Spans {
   readonly spans: Float64Array;
   readonly ends: Uint32Array;
 }
 
-/** Contents that lie one behind the other are read at once. */
+/** Adjacent contents are read in one call. */
 export function spansOf({ offsets, lengths }: Contents, { from, to }: ContentRange): Spans {
   const spans: number[] = [];
   const ends = new Uint32Array(to - from);
@@ -98,7 +98,7 @@ export function spansOf({ offsets, lengths }: Contents, { from, to }: ContentRan
   return { spans: Float64Array.from(spans), ends };
 }
 
-/** The archive's directory, its contents written anew one behind the other with these lengths. */
+/** The archive's directory for new contents with these lengths, written without gaps. */
 export function directoryOf({ entries }: Archive, { ofEntry, count }: Contents, lengths: Uint32Array): Entries {
   const starts = new Float64Array(count);
   for (let c = 1; c < count; c++) starts[c] = (starts[c - 1] as number) + (lengths[c - 1] as number);
@@ -110,7 +110,7 @@ export function directoryOf({ entries }: Archive, { ofEntry, count }: Contents, 
   return directory;
 }
 
-/** Put the lengths of a range's contents, of which the ends are known, among those of all. */
+/** Store the lengths of a range's contents, computed from their ends. */
 export function setLengths(lengths: Uint32Array, { from }: ContentRange, ends: Uint32Array): void {
   for (let i = 0; i < ends.length; i++) lengths[from + i] = (ends[i] as number) - (ends[i - 1] ?? 0);
 }

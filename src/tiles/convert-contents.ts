@@ -31,9 +31,9 @@ export interface Conversion<R extends PackedTiles> {
 }
 
 /**
- * Write an archive anew with the same directory and other contents, each converted by workers.
+ * Write an archive with the same directory and contents that workers converted.
  *
- * @returns how many different contents, and their bytes now.
+ * @returns the number of distinct contents, and their new bytes.
  * @throws {PipelineError} input, naming the tile, when the source is damaged; space.
  */
 export async function convertContents<R extends PackedTiles>(

@@ -1,21 +1,21 @@
-/** A year's crops, one small number a field. */
+/** A year's crops, one small number per field. */
 export interface CropIndex {
   /** Codes that occur, ascending. */
   readonly codes: readonly number[];
   /** Fields of each code. */
   readonly counts: readonly number[];
-  /** Shared; by row, 0 where there is no crop, else 1 + the code's place in `codes`: a byte where 255 codes will do. */
+  /** Shared; by row, 0 for no crop, else 1 + the code's position in `codes`; bytes for up to 255 codes. */
   readonly index: Uint8Array | Uint16Array;
   readonly withoutCrop: number;
 }
 
-/** Codes that are counted by a table; others are rare, or of another kind of raster. */
+/** Codes that are counted in a table; others are rare, or from another kind of raster. */
 const TABLE_CODES = 2 ** 16;
 const MAX_CODES = 2 ** 16 - 1;
 
 /**
- * @param crop  code by row, NaN where there is none.
- * @throws {RangeError} when there are more different codes than 16 bits can tell apart.
+ * @param crop  code by row, NaN if there is none.
+ * @throws {RangeError} if there are more distinct codes than 16 bits can represent.
  */
 export function indexCrops(crop: ArrayLike<number>): CropIndex {
   const table = new Uint32Array(TABLE_CODES);
@@ -48,7 +48,7 @@ export function indexCrops(crop: ArrayLike<number>): CropIndex {
   return { codes, counts, index, withoutCrop };
 }
 
-/** Codes that occur in some rows, ascending. @param rows  a bit a row. */
+/** Codes that occur in some rows, ascending. @param rows  one bit per row. */
 export function codesOfRows({ codes, index }: CropIndex, rows: Uint8Array): number[] {
   const there = new Uint8Array(codes.length + 1);
   for (let row = 0; row < index.length; row++) {

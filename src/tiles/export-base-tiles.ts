@@ -6,11 +6,11 @@ import { convertContents } from "./convert-contents.js";
 import { recordPlan } from "./record-plan.js";
 import { readBaseTiles } from "./tasks.js";
 
-/** Of gzip, for an archive that is made to be published. */
+/** gzip level, for an archive that is to be published. */
 const EXPORT_LEVEL = 9;
 
 /**
- * Write a base's tiles as an archive that any reader of PMTiles takes.
+ * Write a base's tiles as an archive for any PMTiles reader.
  *
  * @throws {PipelineError} input, naming the tile, when a record is damaged; space.
  */

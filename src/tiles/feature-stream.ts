@@ -11,21 +11,21 @@ import type { PropertyChoice } from "./properties.js";
 import { featureSlice, readFeatures, writeFeatures } from "./tasks.js";
 
 export interface FeatureAttributes {
-  /** Shared; hectares as floats by row, NaN where unknown. */
+  /** Shared; hectares as floats by row, NaN if unknown. */
   readonly area: SharedArrayBuffer;
-  /** Shared; CDL codes as doubles by row, NaN where there is none; undefined for fields without any year. */
+  /** Shared; CDL codes as doubles by row, NaN if there is none; undefined without a year. */
   readonly crop: SharedArrayBuffer | undefined;
   readonly choice: PropertyChoice;
 }
 
-/** Slices in work or waiting for the reader, beyond one a worker. */
+/** Slices in work or waiting for the reader, beyond one per worker. */
 const AHEAD = 1;
 
 /**
- * A polygon and a centroid of every field as newline-delimited GeoJSON, in input order.
+ * Polygon and centroid of every field as newline-delimited GeoJSON, in input order.
  *
- * Feature ids are row numbers. Pieces are made only as they are taken, so a reader that
- * stalls stops the workers: memory holds one slice a worker and one more.
+ * Feature ids are row numbers. Chunks are made on demand, so a slow reader pauses the workers: memory holds one slice
+ * per worker and one more.
  */
 export class FeatureStream {
   /** FIELD_STATUS code of every row once its slice has been yielded. */
@@ -42,7 +42,7 @@ export class FeatureStream {
     this.status = new Uint8Array(fields.rows);
   }
 
-  /** Fields that could be drawn, so far. */
+  /** Fields drawn so far. */
   get drawn(): number {
     return this.status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
   }
@@ -78,7 +78,7 @@ export class FeatureStream {
 
   #writer(): (slice: FieldSlice) => Promise<{ slice: FieldSlice; features: FeatureText }> {
     const { path, idColumn, geometryColumn, crs } = this.fields;
-    // GeoJSON is longitude and latitude, whatever the fields are in.
+    // GeoJSON is in longitude and latitude, whatever the fields' CRS.
     const projection = planProjection(crs, "OGC:CRS84");
     return async (slice) => {
       const task = { path, idColumn, geometryColumn, slice, ...this.attributes };

@@ -6,7 +6,7 @@ const STRING = (1 << 3) | 2;
 const UNSIGNED = (5 << 3) | 0;
 const SIGNED = (6 << 3) | 0;
 
-/** Ids as vector tiles store attributes: protobuf messages `Value`, empty where a row has none. */
+/** Ids as vector tiles store attributes: protobuf messages `Value`, empty for a row without an id. */
 export function idValues(rows: number, id: (row: number) => FieldId | null): TextColumn {
   const pieces: Uint8Array[] = [];
   const offsets = new Int32Array(rows + 1);

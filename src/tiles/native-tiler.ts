@@ -36,12 +36,12 @@ import {
   tileBucket,
 } from "./tiler-tasks.js";
 
-/** Changes when the same fields give other tiles. */
+/** Changes when the same fields give different tiles. */
 const VERSION = 1;
 const ENGINE = `fields-pipeline tiler ${VERSION}`;
-/** Uncompressed tiles that a worker holds at a time; a bucket with more is worked on in parts. */
+/** Bytes of uncompressed tiles that a worker holds at a time; a larger bucket is processed in parts. */
 const LIMIT_BYTES = 96 * 2 ** 20;
-/** Slices and buckets handed out beyond the number of workers. */
+/** Slices and buckets in the queue beyond one per worker. */
 const AHEAD = 1;
 /** Bytes of tiles that the writer reads at a time. */
 const READ_BYTES = 8 * 2 ** 20;
@@ -57,7 +57,7 @@ export interface TilerOptions {
   readonly limitBytes?: number;
 }
 
-/** A bucket: the fields that meet one tile, in pieces by slice. */
+/** A bucket: the fields that intersect one tile, in pieces by slice. */
 interface Bucket {
   readonly tile: number;
   readonly offsets: number[];
@@ -66,12 +66,12 @@ interface Bucket {
 }
 
 /**
- * Tile every field and its centroid beside `partial`, in two passes: fields are sorted into buckets, one for each tile
+ * Tile every field and its centroid next to `partial`, in two passes: fields are sorted into buckets, one per tile
  * of the zoom above the first that shows every field; then each bucket becomes the tiles under it. Memory holds one
- * slice or bucket a worker; the same fields give the same bytes with any number of them. Workers audit each bucket's
- * tiles as they are stored; the archive's are then compared with these.
+ * slice or bucket per worker; the same fields give the same bytes with any number of workers. Workers audit each
+ * bucket's tiles as they store them; then the archive is compared with the audited tiles.
  *
- * @throws {PipelineError} tool, naming tile and row, when a tile is no vector tile or lacks a field.
+ * @throws {PipelineError} tool, naming tile and row, when a tile is not a vector tile or lacks a field.
  */
 export async function tileNatively(
   fields: FieldsFile,
@@ -230,8 +230,8 @@ async function tileBuckets(
     unsolved: 0,
   };
   let [done, largest, largestZoom] = [0, 0, 0];
-  // The largest first, in any order: regions differ, and many workers would wait for a full one that comes late. What
-  // came of them is put together in their own order.
+  // The largest first: regions differ, and many workers would wait for a full bucket at the end. The results are
+  // put together in the original order.
   const made: Awaited<ReturnType<typeof make>>[] = [];
   const sizes = buckets.map(({ bytes }) => bytes.reduce((sum, n) => sum + n, 0));
   const order = [...buckets.keys()].sort((a, b) => (sizes[b] as number) - (sizes[a] as number) || a - b);
@@ -260,14 +260,14 @@ async function tileBuckets(
   return zooms;
 }
 
-/** What a worker throws of finished tiles is a RangeError. */
+/** A worker reports a bad tile as a RangeError. */
 function tilerError(cause: unknown, where: Where): PipelineError {
   return cause instanceof RangeError
     ? asPipelineError(cause, "tool", "Tiles fail the audit", where)
     : asPipelineError(cause, "failed", "Tiles cannot be made", where);
 }
 
-/** Make the tiles of cells above the buckets' own, zoom after zoom. */
+/** Make the tiles of cells above the buckets' tiles, zoom by zoom. */
 async function mergeUpwards(
   cells: ReadonlyMap<number, Piece>,
   zooms: readonly ScratchZoom[],
@@ -307,7 +307,7 @@ async function mergeUpwards(
   }
 }
 
-/** All zooms' tiles in one file, in the order of their ids; each scratch file goes once it is copied. */
+/** All zooms' tiles in one file, in the order of their ids; each scratch file is removed after it is copied. */
 async function writeArchive(
   path: string,
   zooms: readonly ScratchZoom[],
@@ -363,7 +363,7 @@ async function writeArchive(
   }
 }
 
-/** Whether the archive holds the tiles that were audited, byte for byte. */
+/** Whether the archive contains the audited tiles, byte for byte. */
 async function compareWritten(path: string, zooms: readonly ScratchZoom[], ctx: Context): Promise<void> {
   const archive = new Archive(path);
   try {

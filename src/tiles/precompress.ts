@@ -7,18 +7,18 @@ import { convertContents } from "./convert-contents.js";
 import { recordPlan } from "./record-plan.js";
 import { precompressTiles } from "./tasks.js";
 
-/** Raised whenever records (native/tiles/precompressed/record.h), or what they are made for, change. */
+/** Raised whenever records (native/tiles/precompressed/record.h), or their attribute, change. */
 export const RECORD_VERSION = 1;
 
 export interface PrecompressReport {
-  /** Different contents. */
+  /** Distinct contents. */
   readonly tiles: number;
-  /** Those that no record can hold, kept as gzip: every year rewrites them. */
+  /** Contents that cannot be records, stored as gzip: every year rewrites them. */
   readonly gzipTiles: number;
   readonly bytes: number;
 }
 
-/** A writer of precompressed tiles: a PMTiles archive whose contents are records instead of vector tiles. */
+/** Writes precompressed tiles: a PMTiles archive whose contents are records instead of vector tiles. */
 export function recordWriter(path: string): ArchiveWriter {
   return new ArchiveWriter(path, COMPRESSION.none, TILE_TYPE.unknown);
 }
@@ -26,8 +26,8 @@ export function recordWriter(path: string): ArchiveWriter {
 /**
  * Precompress the tiles of an archive.
  *
- * @param source  gzip tiles; not changed.
- * @param rows  feature ids are below.
+ * @param source  gzip tiles; read only.
+ * @param rows  feature ids are less than this.
  * @param metadata  of the target.
  * @throws {PipelineError} input, naming the tile, when the source is damaged; space.
  */

@@ -7,25 +7,25 @@ import { fileSystemOf } from "../system/file-system.js";
 import { chooseTempDir, type TempDir } from "./temp-dir.js";
 import { planTippecanoe, type TippecanoePlan } from "./tippecanoe-plan.js";
 
-/** First version with every option that is used (--no-tiny-polygon-reduction-at-maximum-zoom). */
+/** First version with every option that we use (--no-tiny-polygon-reduction-at-maximum-zoom). */
 const OLDEST_VERSION = [2, 31] as const;
 /**
- * Temporary bytes for a byte of GeoJSON. Measured 0.93 (60,000 fields and their
+ * Temporary bytes per byte of GeoJSON. Measured 0.93 (60,000 fields and their
  * centroids, all of the input spooled before any of it was sorted); doubled for
  * longer attributes and other versions.
  */
 const TEMP_FACTOR = 2;
-/** Archive bytes for a byte of GeoJSON, z4 to z14. Measured 0.70 on the same fields, less on larger ones. */
+/** Archive bytes per byte of GeoJSON, z4 to z14. Measured 0.70 on the same fields, less on larger ones. */
 const ARCHIVE_FACTOR = 0.8;
-/** And for each zoom above 14, whose tiles repeat the attributes: measured 1.3 to 1.5. */
+/** The same for each zoom above 14, whose tiles repeat the attributes: measured 1.3 to 1.5. */
 const ZOOM_FACTOR = 1.5;
 const USUAL_MAX_ZOOM = 14;
-/** tippecanoe writes the archive twice over (SQLite, then PMTiles) before it removes the first. */
+/** tippecanoe writes the archive twice (SQLite, then PMTiles) before it removes the first. */
 export const OUTPUT_COPIES = 2;
 
 export interface PreflightRequest {
   readonly program: string;
-  /** Folder where the archive will be made, which exists. */
+  /** Existing folder in which the archive will be made. */
   readonly output: string;
   readonly maxZoom: number;
   /** Estimated bytes of all GeoJSON. */
@@ -56,10 +56,10 @@ export function estimateTiling(inputBytes: number, maxZoom: number): Estimate {
 }
 
 /**
- * All that can be known to fail before the first feature is written: the program,
- * its threads and open files, the temporary folder, space where the archive goes.
+ * Checks what can fail before the first feature is written: the program, its threads
+ * and open files, the temporary folder, space for the archive.
  *
- * @throws {PipelineError} tool, usage or space, saying what to change.
+ * @throws {PipelineError} tool, usage or space, with what to change.
  */
 export async function preflight(request: PreflightRequest): Promise<Preflight> {
   const { program, output, scratch } = request;
@@ -106,8 +106,8 @@ async function requireOutputSpace(folder: string, tempDir: TempDir, estimate: Es
 }
 
 /**
- * @returns as it names itself: `tippecanoe v2.53.0`.
- * @throws {PipelineError} tool, when it is missing, does not run or is too old.
+ * @returns its version string: `tippecanoe v2.53.0`.
+ * @throws {PipelineError} tool, if it is missing, does not run or is too old.
  */
 export async function tippecanoeVersion(program: string): Promise<string> {
   const result = await execa(program, ["--version"], { reject: false, all: true, stdin: "ignore", timeout: 30_000 });
@@ -133,7 +133,7 @@ export function programNotFound(program: string, received?: string): PipelineErr
   );
 }
 
-/** Limits of open files as a child gets them; Node raises its own soft limit, so ask a child. */
+/** Limits of open files in a child process; Node raises its own soft limit, so a child reads them. */
 export async function openFileLimits(): Promise<{ softNofile: number; hardNofile: number }> {
   const { stdout } = await execa("sh", ["-c", "ulimit -Sn; ulimit -Hn"]);
   const [soft, hard] = stdout.split("\n").map((text) => (text.trim() === "unlimited" ? Infinity : Number(text)));

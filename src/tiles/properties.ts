@@ -2,25 +2,25 @@ import type { FieldId } from "../fields/field-id.js";
 import type { TextColumn } from "../kernel/geometry.js";
 import { cropName } from "../legend/cdl-legend.js";
 
-/** Which attributes features carry, beside the area. */
+/** The attributes of features, in addition to the area. */
 export interface PropertyChoice {
-  /** The field id; not needed where it is the row number, which is the feature's id. */
+  /** The field id; not needed if it is the row number, which is the feature's id. */
   readonly fieldId: boolean;
   readonly cropName: boolean;
 }
 
-/** Bytes that a row's properties take, beside its id; the buffer grows when one needs more. */
+/** Bytes of a row's properties, without its id; the buffer grows if one needs more. */
 const ROW_BYTES = 128;
 
 /**
  * Properties of a batch as JSON members: `"field_id":7,"area_ha":64.75,"crop_code":1`.
  *
- * Area is rounded to 0.01 ha, more than the polygons are good for: unrounded it takes a
- * sixth of the archive. What a field lacks is left out.
+ * Area is rounded to 0.01 ha, finer than the polygons' accuracy: unrounded it takes 1/6 of
+ * the archive. Missing attributes are omitted.
  *
- * @param id    null where the row has none.
- * @param area  hectares, NaN where unknown.
- * @param crop  CDL code, NaN where the field has none.
+ * @param id    null if the row has none.
+ * @param area  hectares, NaN if unknown.
+ * @param crop  CDL code, NaN if the field has none.
  */
 export function propertyTexts(
   rows: number,

@@ -29,39 +29,39 @@ export interface RewriteReport {
   readonly tiles: number;
   /** Seconds of the workers' CPU: reading base tiles, rewriting, compressing; and filling records. */
   readonly cpu: readonly [number, number, number, number];
-  /** Tiles of all outputs together that were rewritten, as their records could not be filled. */
+  /** Tiles of all outputs that were rewritten because their records could not be filled. */
   readonly rewritten: number;
-  /** What compressed those. */
+  /** The library that compressed those. */
   readonly gzip: string;
 }
 
 /**
- * Of 1 to 9. libdeflate 5 is the fastest whose archives are smaller than zlib's at 6, by
- * 1.6 %; 4 is 1.0 % larger than that, 6 costs 16 % more time for 0.2 %.
+ * Level, 1 to 9. libdeflate 5 is the fastest level whose archives are smaller than zlib 6's, by
+ * 1.6 %; level 4 is 1.0 % larger than zlib, level 6 takes 16 % more time for 0.2 %.
  */
 const GZIP_LEVEL = 5;
-/** The same for zlib. */
+/** Level for zlib. */
 const ZLIB_LEVEL = 6;
 
-/** Bytes that a worker hands on at a time, of all outputs together, about: enough that handing on costs nothing. */
+/** Approximate bytes of a batch, all outputs together: large enough that the transfer costs nothing. */
 const BATCH_BYTES = 4 * 2 ** 20;
 const MIN_BATCH_BYTES = 2 ** 18;
-/** Batches a thread at least, so that all end at about the same time. */
+/** Minimum of batches per thread, so that all threads end at about the same time. */
 const BATCHES = 8;
 const BATCH_TILES = 2 ** 16;
-/** Batches in work or waiting for the writer, beyond one a worker. */
+/** Batches in work or waiting for the writer, beyond one per worker. */
 const AHEAD = 2;
 const FIRST_ROWS = 20;
 
 /**
- * Make archives that are the base with attributes of some years: the same tiles, ids and
- * geometry. Where an archive gets one year's crop codes, only these are filled into the base's records; other
+ * Make archives from the base with attributes of some years: the same tiles, ids and
+ * geometry. If an archive has one year's crop codes, these are filled into the base's records; other
  * attributes, and tiles that do not fit their records, are rewritten tile by tile.
  *
- * The answer does not depend on the number of threads; memory holds a few batches a worker, which write the archives
- * themselves. Every feature of the highest zoom is ticked off against the base's own audit.
+ * The result does not depend on the number of threads. Memory holds a few batches per worker; workers write the
+ * archives. Every feature of the highest zoom is checked off against the base's audit.
  *
- * @throws {PipelineError} input, naming the tile or the rows; space; tool, when a result is not what it must be.
+ * @throws {PipelineError} input, naming the tile or the rows; space; tool, if a result is wrong.
  */
 export async function rewriteAttributes(
   base: Base,
@@ -104,7 +104,7 @@ export async function rewriteAttributes(
   }
 }
 
-/** Workers write the tiles into the files; the writers get to know which tile came where. */
+/** Workers write the tiles into the files; the writers receive each tile's position. */
 async function writeTiles(
   base: Base,
   archive: Archive,
@@ -162,7 +162,7 @@ async function writeTiles(
   return { cpu, rewritten };
 }
 
-/** Write what a worker could not, as the batches before it took long. */
+/** Write a batch that its worker could not, because the previous batches took long. */
 function writeLate(
   late: readonly Uint8Array[],
   batch: number,
@@ -185,7 +185,7 @@ function damagedBase(base: Base, tileId: number, reason: string): PipelineError 
   return new PipelineError("input", `Base is damaged${next}`, where);
 }
 
-/** Compare the features that the kernel wrote with the base's audit, which a tile-by-tile reader made. */
+/** Compare the features that the kernel wrote with the base's audit, made by a tile-by-tile reader. */
 function requireEveryRow(base: Base, seen: ReadonlyMap<string, Uint8Array>): void {
   for (const [layer, flags] of seen) {
     const bits = rowsOfLayer(base, layer);

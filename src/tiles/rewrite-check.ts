@@ -9,19 +9,19 @@ import { PipelineError } from "../pipeline/errors.js";
 import type { YearAttributes } from "./attribute-plan.js";
 import { BaseTiles } from "./base-tiles.js";
 
-/** One tile of so many is compared, and at least so many tiles. */
+/** One tile in this many is compared, and at least the minimum number of tiles. */
 const TILES_PER_SAMPLE = 1000;
 const MIN_SAMPLES = 100;
-/** Of a layer with more features than this, so many are compared. */
+/** In a layer with more features than this, this many are compared. */
 const FEATURES_PER_LAYER = 500;
 
 /**
- * Compare tiles of an archive with the base that it was made from, feature by feature, in large
- * layers some: the same ids, geometry bytes and attributes, and the years' crops with them. Always the same
- * tiles of the same archive, from every zoom.
+ * Compare a sample of an archive's tiles with its base, feature by feature (a sample of features in large
+ * layers): ids, geometry bytes and attributes are equal, and the years' crops are added. The sample is the same for the
+ * same archive and covers every zoom.
  *
- * @returns how many tiles were compared.
- * @throws {PipelineError} tool, naming the tile, and what differs.
+ * @returns the number of tiles compared.
+ * @throws {PipelineError} tool, naming the tile and the difference.
  */
 export async function checkSample(
   path: string,
@@ -32,12 +32,12 @@ export async function checkSample(
   return compareSample(new BaseTiles(base.path, base.rows), archiveTiles(path), years, ctx);
 }
 
-/** Compare precompressed tiles with the archive that they were made from, likewise. */
+/** The same for precompressed tiles and the archive that they were made from. */
 export async function checkBaseTiles(source: string, path: string, rows: number, ctx: Context): Promise<number> {
   return compareSample(archiveTiles(source), new BaseTiles(path, rows), [], ctx);
 }
 
-/** Tiles of a file, by their places in its directory. */
+/** Tiles of a file, by their positions in its directory. */
 type Tiles = Pick<BaseTiles, "archive" | "readTile">;
 
 function archiveTiles(path: string): Tiles {
@@ -117,7 +117,7 @@ function compareTile(expected: Tiles, made: Tiles, expectedEntry: number, years:
 
 type AttributeMap = Map<string, MvtValue | undefined>;
 
-/** One feature's attributes at a time. */
+/** The attributes of one feature at a time. */
 class Attributes {
   readonly now: AttributeMap = new Map();
 
@@ -127,7 +127,7 @@ class Attributes {
     this.now.clear();
     this.layer.forEachTag(view, (k, v) => {
       const key = this.layer.keys[k] as string;
-      // Twice the same key would else look as if it were there once.
+      // Otherwise a duplicate key would go unnoticed.
       this.now.set(this.now.has(key) ? `${key} again` : key, this.layer.value(v));
     });
   }

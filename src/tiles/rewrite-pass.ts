@@ -4,8 +4,8 @@ import type { Base } from "./base.js";
 import { type RewriteReport, rewriteAttributes, type YearOutput } from "./rewrite-attributes.js";
 
 /**
- * Several years' attributes in one pass over the base: it begins when all that are expected
- * have come, or have said that they will not.
+ * Several years' attributes in one pass over the base. It begins when all expected outputs have joined or
+ * withdrawn.
  */
 export class RewritePass {
   readonly #outputs: YearOutput[] = [];
@@ -14,13 +14,13 @@ export class RewritePass {
   #start: (() => Promise<RewriteReport>) | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param expected  how many outputs. */
+  /** @param expected  number of outputs. */
   constructor(expected = 1) {
     this.#missing = expected;
     this.#report.promise.catch(() => {}); // reported to those that joined
   }
 
-  /** A place for one of the outputs. */
+  /** One output's membership in the pass. */
   member(): PassMember {
     let here = false;
     const arrive = () => {
@@ -49,11 +49,11 @@ export class RewritePass {
 }
 
 export interface PassMember {
-  /** Do something while no other member does: joining a year's crops takes 8 bytes a field for a moment. */
+  /** Run a function while no other member does: joining a year's crops briefly takes 8 bytes per field. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
-  /** Add the output, and wait until all are made. */
+  /** Add the output and wait until all are made. */
   join(base: Base, output: YearOutput, pool: Pool, ctx: Context): Promise<RewriteReport>;
-  /** It will not come; nothing to do after `join`. */
+  /** Withdraw; no effect after `join`. */
   leave(): void;
 }
 

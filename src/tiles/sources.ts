@@ -8,7 +8,7 @@ import { streamIds } from "../fields/stream-ids.js";
 import type { Context } from "../pipeline/context.js";
 import { openParquet } from "../table/parquet-file.js";
 
-/** Polygons, and the table of their areas; without one, areas are computed. */
+/** Polygons and the table of their areas; without one, areas are computed. */
 export interface FieldSources {
   readonly fields: FieldsFile;
   readonly areas: AreaTable | undefined;
@@ -40,7 +40,7 @@ export async function joinCrop(fields: FieldsFile, zonalPath: string, options: O
   return crop;
 }
 
-/** Whether every id is its row's number, so that features carry it anyway. */
+/** Whether every id equals its row number, which features carry as their id. */
 export async function idsAreRows(fields: FieldsFile, batch: number): Promise<boolean> {
   for await (const { firstRow, rows, id } of streamIds(fields, batch)) {
     for (let i = 0; i < rows; i++) if (id(i) !== BigInt(firstRow + i)) return false;

@@ -7,13 +7,13 @@ export interface SharedSpill {
 }
 
 /**
- * A scratch file that several workers append to: each takes its place by a shared counter and writes there, so that
- * none waits for another. Where a piece lies depends on who was first; whoever reads it goes by what `append` said.
+ * A scratch file that several workers append to: each reserves its range with a shared counter and writes there, so
+ * none waits for another. Offsets depend on timing; readers use the offset that `append` returned.
  */
 export class SpillFile {
   private constructor(
     readonly path: string,
-    /** Bytes taken so far, in one element. */
+    /** Bytes reserved so far, in one element. */
     readonly taken: BigInt64Array,
   ) {}
 
@@ -23,17 +23,17 @@ export class SpillFile {
     return new SpillFile(path, new BigInt64Array(new SharedArrayBuffer(8)));
   }
 
-  /** The file that another thread made. */
+  /** A file that another thread created. */
   static from({ path, taken }: SharedSpill): SpillFile {
     return new SpillFile(path, taken);
   }
 
-  /** What a worker needs to append. */
+  /** The data that a worker needs to append. */
   get shared(): SharedSpill {
     return { path: this.path, taken: this.taken };
   }
 
-  /** @returns where the bytes begin. */
+  /** @returns offset of the bytes. */
   append(bytes: Uint8Array): number {
     const offset = Number(Atomics.add(this.taken, 0, BigInt(bytes.length)));
     guarded(this.path, () => {
@@ -49,7 +49,7 @@ export class SpillFile {
     return offset;
   }
 
-  /** @throws {PipelineError} failed, when the file ends before. */
+  /** @throws {PipelineError} failed, if the file is too short. */
   read({ offset, bytes }: { readonly offset: number; readonly bytes: number }): Uint8Array {
     const content = new Uint8Array(bytes);
     const fd = openSync(this.path, "r");
@@ -62,7 +62,7 @@ export class SpillFile {
   }
 }
 
-/** Read `length` bytes of a scratch file into the front of a buffer. */
+/** Read `length` bytes of a scratch file into the start of a buffer. */
 export function readFully(fd: number, buffer: Uint8Array, length: number, position: number, path: string): void {
   for (let done = 0; done < length; ) {
     const n = readSync(fd, buffer, done, length - done, position + done);

@@ -12,12 +12,12 @@ import type { PassMember } from "./rewrite-pass.js";
 import type { TilesFacts, YearTable } from "./year-tiles.js";
 
 /**
- * The year's tiles, as a verified archive: its crops put into the base's tiles, or geometry,
- * area and crop in step into tippecanoe (`--tiles=full`).
+ * The year's tiles, as a verified archive: its crops are filled into the base's tiles, or tippecanoe tiles geometry,
+ * area and crop (`--tiles=full`).
  *
- * What judges the step is loaded with it; what makes tiles is loaded when it runs.
+ * This module loads only the code that judges the step; the code that makes tiles is loaded when the step runs.
  *
- * @param member  of a pass that it shares with other years.
+ * @param member  of a pass that the year shares with others.
  */
 export function tilesStep(zonal: YearTable, run: Run, member?: PassMember): Step<TilesFacts> {
   const { options, layout } = run;
@@ -90,7 +90,7 @@ function commonStep(zonals: readonly YearTable[], inputs: Inputs, files: InputFi
     },
     async verify(partial: string) {
       const { verifyArchive } = await import("../archive/verify.js");
-      // What the tiles hold was checked as they were made.
+      // The content of the tiles was checked when they were made.
       await verifyArchive(partial, { minZoom, maxZoom, layers: LAYERS }, { sample: 0, kind: "tool" });
     },
   } as const;

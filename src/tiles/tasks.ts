@@ -11,13 +11,13 @@ import { BatchOffsets, type SharedOffsets } from "./batch-offsets.js";
 import type { Spans } from "./contents.js";
 import type { PropertyChoice } from "./properties.js";
 
-/** Places of a degree in features: 0.1 m, a sixth of a tile unit at zoom 14. */
+/** Decimal places of degrees in features: 0.1 m, 1/6 of a tile unit at zoom 14. */
 const DECIMALS = 6;
 
 export interface FeatureTask extends SliceColumns {
-  /** Shared; hectares by row of the file, NaN where unknown. */
+  /** Shared; hectares by row of the file, NaN if unknown. */
   readonly area: SharedArrayBuffer;
-  /** Shared; CDL codes as doubles by row of the file, NaN where there is none; undefined without a year. */
+  /** Shared; CDL codes as doubles by row of the file, NaN if there is none; undefined without a year. */
   readonly crop: SharedArrayBuffer | undefined;
   readonly choice: PropertyChoice;
 }
@@ -109,13 +109,13 @@ export interface YearTilesTask extends Spans {
 }
 
 export interface WrittenTiles extends Omit<YearTiles, "complete"> {
-  /** By output, what could not be written yet. */
+  /** By output, the data that could not be written yet. */
   readonly late?: readonly Uint8Array[] | undefined;
-  /** The first tile that cannot be read, by its place in the range; nothing is written then. */
+  /** The first unreadable tile, by its position in the range; nothing is written then. */
   readonly damaged?: { readonly tile: number; readonly reason: string } | undefined;
 }
 
-/** Give a range of tiles the years' attributes, and write them where they belong in the archives. */
+/** Add the years' attributes to a range of tiles, and write the tiles at their offsets in the archives. */
 export async function writeYearTiles(task: YearTilesTask): Promise<WrittenTiles> {
   const { path, spans, ends, markFrom, plan, outputs, batch } = task;
   const records = readSpans(path, spans, ends.at(-1) ?? 0);
@@ -139,7 +139,7 @@ export async function writeYearTiles(task: YearTilesTask): Promise<WrittenTiles>
     batch,
     contents.map(({ length }) => length),
   );
-  // What others wait for is known: now it may be written while they go on.
+  // The others know their offsets now and continue during the write.
   if (at === undefined) return { ...result, late: contents.map((content) => content.slice()) };
   for (const [o, content] of contents.entries()) {
     writeAt(outputs[o] as string, content, ROOT_AREA_BYTES + (at[o] as number));
@@ -171,10 +171,10 @@ function writeAt(path: string, bytes: Uint8Array, position: number): void {
   }
 }
 
-/** Tiles may be larger than their records by this, all together. */
+/** Tiles may exceed their records by this many bytes in total. */
 const MIN_BUFFER_BYTES = 2 ** 16;
 
-/** Kept by each thread, by output; as the buffer below. */
+/** Kept by each thread, by output, like the buffer below. */
 const outputBuffers: Uint8Array[] = [];
 
 function outputBuffer(output: number, length: number): Uint8Array {
@@ -185,10 +185,10 @@ function outputBuffer(output: number, length: number): Uint8Array {
   return buffer;
 }
 
-/** Kept by each thread: a new one for every task would keep the garbage collector busy. */
+/** Kept by each thread, because a new one per task would keep the garbage collector busy. */
 let spanBuffer = new Uint8Array();
 
-/** @returns a view that holds until the next call. */
+/** @returns a view that is valid until the next call. */
 function readSpans(path: string, spans: Float64Array, length: number): Uint8Array {
   if (spanBuffer.length < length) spanBuffer = new Uint8Array(length);
   const bytes = spanBuffer.subarray(0, length);

@@ -11,38 +11,38 @@ import {
 import { type FileSystem, fileSystemOf } from "../system/file-system.js";
 
 /**
- * Share of the available memory that files in a tmpfs may take: they are memory,
+ * Share of the available memory that files in a tmpfs may use: they are in memory,
  * and the tiler and the workers need the other half.
  */
 const MEMORY_SHARE = 0.5;
 const SHARED_MEMORY = "/dev/shm";
 
 export interface TempDirRequest {
-  /** The folder to use and no other, as the user said. */
+  /** The user's choice; no other folder is used. */
   readonly scratch: string | undefined;
-  /** The folder that the output is made in, the last resort. */
+  /** The output's folder, the last resort. */
   readonly besideOutput: string;
-  /** What the temporary folder is for, from `tempDirName`: a part of its name. */
+  /** Purpose of the temporary folder, from `tempDirName`: part of its name. */
   readonly name: string;
   readonly bytesNeeded: number;
 }
 
 export interface TempDir {
-  /** The folder in which it will lie. */
+  /** Its parent folder. */
   readonly place: string;
-  /** Absolute path, to be made by `openTempDir`. */
+  /** Absolute path; `openTempDir` creates it. */
   readonly path: string;
   readonly fileSystem: string;
   readonly freeBytes: number;
-  /** Candidates before it, and why not. */
+  /** Rejected candidates, with reasons. */
   readonly refused: readonly string[];
 }
 
-/** How the machine's folders are looked at and tidied; tests hand in others. */
+/** Functions that inspect and clean the machine's folders; tests pass others. */
 export interface Surroundings {
   fileSystemOf(path: string): Promise<FileSystem>;
   availableMemory(): number;
-  /** Why no private folder can be made there; undefined when one can. */
+  /** Why no private folder can be made there; undefined if one can. */
   problem(place: string): string | undefined;
   sweep(places: readonly string[]): void;
 }
@@ -55,18 +55,18 @@ const HERE: Surroundings = {
 };
 
 /**
- * Where tippecanoe's temporary files go: `--scratch` when given, else /dev/shm, the
- * system's temporary folder, or beside the output, whichever is local and large
- * enough. tippecanoe maps and sorts these files at random, which a network file
- * system turns from minutes into hours.
+ * The folder for tippecanoe's temporary files: `--scratch` if given, else the first of /dev/shm, the
+ * system's temporary folder, and the output's folder that is local and large
+ * enough. tippecanoe maps and sorts these files with random access, which takes minutes
+ * on a local disk and hours on a network file system.
  *
- * @throws {PipelineError} usage when --scratch cannot be used for its kind, space when nothing is large enough.
+ * @throws {PipelineError} usage if --scratch is on an unsuitable file system, space if nothing is large enough.
  */
 export async function chooseTempDir(request: TempDirRequest, around: Surroundings = HERE): Promise<TempDir> {
   const { scratch, name, bytesNeeded } = request;
   const usual = [SHARED_MEMORY, tmpdir(), request.besideOutput];
   const candidates = scratch === undefined ? usual : [scratch];
-  // First of all: the space that killed runs still hold would count as taken.
+  // First, because the files of killed runs would count as used space.
   around.sweep([...usual, ...candidates]);
   const refused: string[] = [];
   let onlySpace = true;
@@ -113,28 +113,28 @@ async function judge(
   return { fileSystem: system.name, freeBytes: system.freeBytes };
 }
 
-/** By what the temporary folder of one root, region and year (or the base of them all) is named. */
+/** Name of the temporary folder of one root, region and year (or of the base of all years). */
 export function tempDirName(root: string, region: string, year: number | "base"): string {
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 12);
   return `${hash}-${region}-${year}`;
 }
 
 /**
- * Remove temporary folders of processes of this machine that are dead, whichever year or root they worked on: in
- * /dev/shm they hold memory, and the year may be taken up on another node.
+ * Remove temporary folders of dead processes of this machine, for any year or root: in
+ * /dev/shm they use memory, and the year may resume on another node.
  *
- * @returns paths that were removed.
+ * @returns removed paths.
  */
 export function sweepTempDirs(): string[] {
   return sweepPrivate([SHARED_MEMORY, tmpdir()]);
 }
 
-/** What `sweepTempDirs` would remove. */
+/** The paths that `sweepTempDirs` would remove. */
 export function abandonedTempDirs(): string[] {
   return abandonedPrivate([SHARED_MEMORY, tmpdir()]);
 }
 
-/** Make the folder, for this user alone. */
+/** Create the folder, only for this user. */
 export function openTempDir(path: string): void {
   try {
     makePrivate(path);

@@ -8,26 +8,26 @@ import { preflight } from "./preflight.js";
 import { tempDirName } from "./temp-dir.js";
 import { runTippecanoe } from "./tippecanoe.js";
 
-/** An archive as a tiler left it, with metadata of its own. */
+/** An archive as the tiler wrote it, with the tiler's metadata. */
 export interface Tiled {
   readonly path: string;
   /** `tippecanoe v2.53.0` */
   readonly engine: string;
-  /** Zooms that show cells instead of every field; undefined where none does. */
+  /** Zooms with cells instead of every field; undefined if there are none. */
   readonly cells: CellZooms | undefined;
   /** FIELD_STATUS code per row. */
   readonly status: Uint8Array;
   /** Rows whose geometry can be drawn. */
   readonly drawn: number;
-  /** Of a tiler that audits what it makes. */
+  /** From a tiler that audits its tiles. */
   readonly audit?: FieldAudit;
 }
 
 /**
- * Tile every field and its centroid: streamed by the workers, tiled by tippecanoe, beside
- * `partial`. What comes out is still to be verified.
+ * Tile every field and its centroid: workers stream, tippecanoe tiles, next to
+ * `partial`. The caller must verify the result.
  *
- * @param what  the year, or the base of them all; for the temporary folder's name.
+ * @param what  the year, or the base of all years; for the temporary folder's name.
  */
 export async function tileFields(
   fields: FieldsFile,

@@ -13,8 +13,8 @@ import { singleArchiveStep, tilesStep } from "./step.js";
 import type { TilesFacts, YearTable } from "./year-tiles.js";
 
 /**
- * Tile several years, whose zonal tables are there. All that are not valid yet
- * go through the base in one pass (unless they are tiled in full); a year that fails before does not end the others.
+ * Tile several years whose zonal tables exist. All years that are not valid yet
+ * share one pass over the base (unless they are tiled in full); a year that fails before it does not stop the others.
  *
  * @returns facts by year.
  * @throws {PipelineError} a single year's own error; partial, naming the years, when some of several failed.
@@ -44,7 +44,7 @@ export async function tileYears(
       const result = make(table, todo[i] as boolean);
       result.catch(() => {}); // reported with the others
       results.push(result);
-      // tippecanoe takes the whole machine for one year.
+      // tippecanoe uses the whole machine for one year.
       if (options.tiles === "full") await result.catch(() => {});
     }
     return gather(years, await Promise.allSettled(results), run.ctx);

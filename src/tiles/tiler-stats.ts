@@ -4,16 +4,16 @@ import { streamIds } from "../fields/stream-ids.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 
 export interface TilerAttributes {
-  /** Shared; hectares as floats by row, NaN where unknown. */
+  /** Shared; hectares as floats by row, NaN if unknown. */
   readonly area: SharedArrayBuffer;
   /** Features carry `field_id`. */
   readonly fieldId: boolean;
 }
 
-/** Different values that statistics are made of: the format counts no more. */
+/** Limit of distinct values in statistics, from the format. */
 const MOST_VALUES = 1000;
 
-/** Statistics of the attributes that do not change over the years, for both layers. */
+/** Statistics of the attributes that are the same every year, for both layers. */
 export async function tilestatsOf(
   fields: FieldsFile,
   { area, fieldId }: TilerAttributes,
@@ -37,7 +37,7 @@ export async function tilestatsOf(
   };
 }
 
-/** Values are listed by their texts, as tippecanoe lists them. */
+/** Values are sorted as text, as in tippecanoe. */
 function byText(a: number | string, b: number | string): number {
   return String(a) < String(b) ? -1 : 1;
 }

@@ -21,11 +21,11 @@ export interface SpillTask extends SliceColumns {
   readonly file: SharedSpill;
 }
 
-/** A slice's records in the scratch file; arrays have one element a bucket. */
+/** A slice's records in the scratch file; arrays have one element per bucket. */
 export interface SpilledChunks extends Omit<SpilledSlice, "content" | "ends"> {
   readonly offsets: Float64Array;
   readonly bytes: Uint32Array;
-  /** Why the kernel could not read the file by itself, where it tried. */
+  /** Why the kernel could not read the file, if it tried. */
   readonly unsupported?: string | undefined;
 }
 
@@ -57,7 +57,7 @@ function columnsOf({ column, idColumn }: SliceOfFields, { slice, withIds }: { sl
   return { column, ids: withIds ? idValues(slice.rows, columnIds(idColumn)) : null };
 }
 
-/** Append fields that are in longitude and latitude to their buckets. */
+/** Append fields in longitude and latitude to their buckets. */
 export function spillColumn(
   task: FieldColumns & { readonly firstRow: number; readonly zooms: TilerZooms; readonly file: SharedSpill },
 ): SpilledChunks {
@@ -91,7 +91,7 @@ export interface StoredZoom {
   readonly offset: number;
   readonly tileIds: Float64Array;
   readonly sizes: Uint32Array;
-  /** CRC-32 of each, as it is stored. */
+  /** CRC-32 of each stored tile. */
   readonly crcs: Uint32Array;
   readonly polygons: number;
   readonly points: number;
@@ -124,13 +124,13 @@ tileBucket.module = import.meta.url;
 export interface CellsTask {
   readonly tile: number;
   readonly plan: CellPlan;
-  /** Summaries of the four tiles under it; undefined where there is none. */
+  /** Summaries of the four tiles under it; undefined for a missing one. */
   readonly children: readonly (Piece | undefined)[];
   readonly file: SharedSpill;
   readonly summaries: SharedSpill;
 }
 
-/** Make a tile of cells from those under it. */
+/** Make a tile of cells from the four under it. */
 export function mergeCells({ tile, plan, children, file, summaries }: CellsTask): { zoom: StoredZoom; summary: Piece } {
   const source = SpillFile.from(summaries);
   const bytes = children.map((piece) => (piece === undefined ? new Uint8Array() : source.read(piece)));

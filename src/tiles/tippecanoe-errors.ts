@@ -3,7 +3,7 @@ import type { Log } from "../pipeline/log.js";
 
 const TAIL_LINES = 50;
 
-/** tippecanoe's errors.hpp, in words. */
+/** The exit codes of tippecanoe's errors.hpp, in words. */
 const EXIT_NAMES: Readonly<Record<number, string>> = {
   100: "incomplete: tiles could not be made small enough, the archive ends at a lower zoom",
   101: "wrong arguments",
@@ -32,7 +32,7 @@ const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;
 const NO_SPACE = /No space left on device|Disk quota exceeded|database or disk is full|ENOSPC/i;
 
-/** tippecanoe's stderr as it comes: progress is passed on, the last lines are kept for an error. */
+/** Reads tippecanoe's stderr: passes on progress and keeps the last lines for an error. */
 export class StderrTail {
   readonly lines: string[] = [];
   #rest = "";
@@ -71,14 +71,14 @@ export interface Ending {
   readonly exitCode?: number | undefined;
   /** The signal that killed it. */
   readonly signal?: string | undefined;
-  /** ENOENT and the like, where it never started. */
+  /** ENOENT or similar, if it did not start. */
   readonly code?: string | undefined;
 }
 
 /**
- * The error that an ending stands for; undefined when there is none.
+ * The error for a process's exit; undefined if it succeeded.
  *
- * @param complete  whether all input was written to it.
+ * @param complete  whether all input was written.
  */
 export function failureOf(
   ending: Ending,

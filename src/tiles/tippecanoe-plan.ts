@@ -1,17 +1,17 @@
-/** Soft limit of open files that is asked for; tippecanoe itself never uses more than 2,000. */
+/** Soft limit of open files to request; tippecanoe never uses more than 2,000. */
 const WANTED_NOFILE = 4096;
-/** More than this always ends in 'shards not a power of 2', whatever the limit of open files. */
+/** More threads always fail with 'shards not a power of 2', whatever the limit of open files. */
 const MAX_THREADS = 128;
 /** tippecanoe's own cap (main.cpp, init_cpus). */
 const FILES_CAP = 2000;
-/** Open already when it counts: standard streams and a library. */
+/** Files that are already open when it counts: standard streams and a library. */
 const FILES_OPEN = 4;
-/** Below this it says 'Can't open a useful number of files'. */
+/** With fewer, it fails with 'Can't open a useful number of files'. */
 const FILES_FLOOR = 32;
 /**
- * Files that are open at once: six a reader while it reads, then two a shard (four
- * shards a thread) while it tiles; and stdio, libraries, SQLite, sorted runs. Tried
- * with 64 and 128 threads: 800 and 1500 end in 'Too many open files', 1024 and 2000 do.
+ * Files open at the same time: six per reader while it reads, then two per shard (four
+ * shards per thread) while it tiles; plus stdio, libraries, SQLite, sorted runs. Tested
+ * with 64 and 128 threads: 800 and 1500 fail with 'Too many open files', 1024 and 2000 work.
  */
 const FILES_PER_THREAD = 14;
 const FILES_BESIDE = 64;
@@ -26,29 +26,29 @@ export interface Limits {
   readonly hardNofile: number;
 }
 
-/** How tippecanoe will divide its work, by its own arithmetic; see planTippecanoe. */
+/** How tippecanoe will divide its work, computed as tippecanoe does; see planTippecanoe. */
 export interface TippecanoePlan {
   /** Power of two, at most 128. */
   readonly threads: number;
   /** Soft limit of open files to start it with. */
   readonly nofile: number;
-  /** What it will make of that: MAX_FILES and TEMP_FILES in its source, and shards a thread. */
+  /** The values that follow: MAX_FILES and TEMP_FILES in its source, and shards per thread. */
   readonly maxFiles: number;
   readonly tempFiles: number;
   readonly shards: number;
   readonly ok: boolean;
-  /** Why not, or why fewer threads than wanted. */
+  /** Why it is impossible, or why there are fewer threads than requested. */
   readonly reason: string | undefined;
   readonly env: Readonly<Record<string, string>>;
 }
 
 /**
- * Choose threads and open files so that tippecanoe cannot fail on either. It finds
- * out itself only after all input is read, which is half an hour into a year.
+ * Choose threads and open files so that tippecanoe cannot fail on either. tippecanoe
+ * itself fails only after it has read all input, half an hour into a year.
  *
  * The number of temporary files is min((files − 10) / 2, 4 × threads) and must be a
- * power of two; so it must be 4 × threads, with threads a power of two. Where the
- * hard limit of open files is too low for that, threads are halved until it is not.
+ * power of two; so it must be 4 × threads, with threads a power of two. If the
+ * hard limit of open files is too low, threads are halved until it suffices.
  */
 export function planTippecanoe({ onlineCpus, maxThreadsWanted, softNofile, hardNofile }: Limits): TippecanoePlan {
   const nofile = Math.max(Math.min(softNofile, WANTED_NOFILE), Math.min(hardNofile, WANTED_NOFILE));
@@ -59,7 +59,7 @@ export function planTippecanoe({ onlineCpus, maxThreadsWanted, softNofile, hardN
   return { ...plan, reason: `${plan.threads} threads instead of ${wanted}: the hard limit of open files is ${nofile}` };
 }
 
-/** What tippecanoe does with this many threads and open files, be it sound or not. */
+/** tippecanoe's plan for this many threads and open files, valid or not. */
 export function tippecanoeArithmetic(maxThreads: number, nofile: number): TippecanoePlan {
   const threads = powerOfTwoUpTo(maxThreads);
   const maxFiles = Math.floor((Math.min(nofile - FILES_OPEN, FILES_CAP) * 3) / 4);

@@ -17,39 +17,39 @@ import { type Ending, failureOf, StderrTail } from "./tippecanoe-errors.js";
 import type { TippecanoePlan } from "./tippecanoe-plan.js";
 import { type Feeding, watch } from "./watchdog.js";
 
-/** A stopped process never sees SIGTERM. */
+/** A stopped process never receives SIGTERM. */
 const GRACE_MS = 5_000;
 
 export interface TippecanoeRun extends TileOptions {
   /**
    * Newline-delimited GeoJSON, each feature with its `id` and `tippecanoe.layer`, in
-   * chunks of any size that are not changed afterwards.
+   * chunks of any size, which must not change afterwards.
    */
   readonly features: AsyncIterable<Uint8Array>;
   readonly program: string;
   readonly plan: TippecanoePlan;
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** From SIGTERM to SIGKILL, and what a producer gets to clean up when tippecanoe is gone. */
+  /** Time between SIGTERM and SIGKILL, and for the producer's cleanup after tippecanoe's end. */
   readonly graceMs?: number;
-  /** Time without any movement after which it is ended, with a diagnosis; never when left out. */
+  /** Time without progress after which it is stopped, with a diagnosis; never if undefined. */
   readonly stallMs?: number | undefined;
-  /** Told tippecanoe's own estimate, 0 to 100, about once a second. */
+  /** Receives tippecanoe's estimate, 0 to 100, about once a second. */
   readonly onProgress?: (percent: number) => void;
 }
 
 /**
  * Tile a stream of features into the PMTiles archive `run.output`, which must not
- * exist; `run.tempDir` is made, and removed at the end.
+ * exist; `run.tempDir` is created, and removed at the end.
  *
- * The next chunk is asked for when the pipe has taken the one before: memory stays
- * flat however slow tippecanoe reads. It never sees the end of its input unless the
- * producer came to its own end, because it would tile what it has and exit 0; on any
- * failure the process is ended first. What comes out is still to be verified: exit 0
- * says little.
+ * The next chunk is requested when the pipe has taken the previous one: memory stays
+ * constant even if tippecanoe reads slowly. Its input ends only if the producer
+ * finished, because tippecanoe would tile a partial input and exit with 0; on any
+ * failure the process is killed first. The caller must verify the output: exit code 0
+ * is no proof.
  *
- * @returns bytes that were written to it.
- * @throws {PipelineError} tool or space, with its last words; the signal's reason; or what the producer threw.
+ * @returns bytes written to its input.
+ * @throws {PipelineError} tool or space, with its last lines; the signal's reason; or the producer's error.
  */
 export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: number }> {
   run.signal.throwIfAborted();
@@ -69,7 +69,7 @@ export async function runTippecanoe(run: TippecanoeRun): Promise<{ inputBytes: n
   }
 }
 
-/** What tippecanoe writes for an archive: SQLite under its name, that one's journal, then the archive itself. */
+/** Files that tippecanoe writes for an archive: SQLite under its name, the SQLite journal, then the archive. */
 function outputFiles(output: string): string[] {
   return ["", ".tmp", "-journal"].map((suffix) => output + suffix);
 }
@@ -84,18 +84,18 @@ async function tile(run: TippecanoeRun): Promise<number> {
     stdout: "ignore",
     stderr: "pipe",
     env: plan.env,
-    // A group of its own: a wrapper around the program is ended together with it.
+    // A separate process group: a wrapper around the program is killed together with it.
     detached: true,
   });
   const tail = new StderrTail(run.log, run.onProgress);
   child.stderr.on("data", (chunk: Buffer) => tail.add(chunk));
-  // A broken pipe is only the echo of an exit, which says why.
+  // A broken pipe only follows from an exit, which has the reason.
   child.stdin.on("error", () => {});
   const feeding: Feeding = { bytes: 0, waitsFor: "features" };
   const exited = child.then((result): Ending => result);
   let stalled: PipelineError | undefined;
   let given: (ending: Ending) => void;
-  // What does not die even of SIGKILL is given up.
+  // Abandon a process that survives SIGKILL.
   const exit = Promise.race([
     exited,
     new Promise<Ending>((resolve) => {
@@ -110,7 +110,7 @@ async function tile(run: TippecanoeRun): Promise<number> {
   };
   process.once("exit", endAtExit);
   signal.addEventListener("abort", end, { once: true });
-  // It may have come before there was anybody to hear it.
+  // The event may have come before the listener.
   if (signal.aborted) end();
   const unwatch = watchFor(run, child.pid, feeding, (error) => {
     stalled = error;
@@ -148,8 +148,8 @@ function watchFor(
 }
 
 /**
- * tippecanoe does not look at its last writes: a full disk leaves exit code 0 and an
- * archive cut short.
+ * tippecanoe does not check its last writes: with a full disk it exits with 0 and leaves
+ * a truncated archive.
  */
 async function requireWhole(output: string): Promise<void> {
   try {
@@ -172,7 +172,7 @@ async function requireWhole(output: string): Promise<void> {
   }
 }
 
-/** Size of the archive by its own header; 0 when that is not there. */
+/** Size of the archive from its header; 0 without a header. */
 function announcedBytes(path: string): number {
   try {
     return endOfSections(readHeader(path));
@@ -184,11 +184,11 @@ function announcedBytes(path: string): number {
 interface Feed {
   /** All features were written and the pipe was closed. */
   readonly complete: boolean;
-  /** What the producer threw; the pipe is still open then. */
+  /** The producer's error; the pipe is still open then. */
   readonly failure?: unknown;
 }
 
-/** Write features until there are no more, the producer fails, or the process is gone. */
+/** Write features until there are no more, the producer fails, or the process exits. */
 async function feed(
   features: AsyncIterable<Uint8Array>,
   stdin: Writable,
@@ -212,13 +212,13 @@ async function feed(
       }
       if (!stdin.write(next.value) && (await Promise.race([drained(stdin), gone])) === "gone") break;
       feeding.bytes += next.value.length;
-      // A pipe that takes every write at once would leave no turn for signals and timers.
+      // If the pipe takes every write at once, signals and timers would never run.
       await breathe();
     }
   } catch (failure) {
     return { complete: false, failure };
   }
-  // The producer's cleanup gets its chance, but one that hangs must not hide why the process ended.
+  // The producer may clean up, but a cleanup that hangs must not hide why the process ended.
   const waiting = new AbortController();
   const stopped = Promise.resolve(iterator.return?.()).catch(() => {});
   await Promise.race([stopped, sleep(graceMs, undefined, { signal: waiting.signal }).catch(() => {})]);
@@ -226,7 +226,7 @@ async function feed(
   return { complete: false };
 }
 
-/** Resolves when the pipe takes more; never, once the process is gone. */
+/** Resolves when the pipe takes more; never after the process's exit. */
 function drained(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     stdin.once("drain", resolve);

@@ -4,10 +4,10 @@ import type { Log } from "../pipeline/log.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { describeThreads, measureOpenFiles, type ProcessView, viewProcess } from "../system/process-view.js";
 
-/** How the writing of features to a process stands; changed in place. */
+/** Progress of writing features to a process; changed in place. */
 export interface Feeding {
   bytes: number;
-  /** `features`: it waits for the next ones; `reader`: they wait for it; `nothing`: all are written. */
+  /** What the writer waits for: the next `features`, the `reader`, or `nothing` when all are written. */
   waitsFor: "features" | "reader" | "nothing";
 }
 
@@ -15,13 +15,13 @@ export interface Watched {
   readonly name: string;
   readonly pid: number;
   readonly tempDir: string;
-  /** Files that grow while it works, whether they are there yet or not. */
+  /** Files that grow while it works; they need not exist yet. */
   readonly outputs: readonly string[];
   readonly feeding: Readonly<Feeding>;
 }
 
 export interface WatchOptions {
-  /** Time without any movement after which `onStall` is called, once; half of it is worth a warning. */
+  /** Time without progress after which `onStall` is called, once; a warning comes at half of it. */
   readonly stallMs: number;
   readonly log: Log;
   readonly onStall: (error: PipelineError) => void;
@@ -29,9 +29,9 @@ export interface WatchOptions {
 
 const INTERVAL_MS = 5_000;
 const SAMPLES_PER_STALL = 10;
-/** Below this share of one CPU it only waits: a thread that wakes up to look at its lock. */
+/** Below this share of one CPU it only waits, with a thread that polls its lock. */
 const BUSY_SHARE = 0.01;
-/** And of this process, which has timers and this watch to run: reading or writing features takes far more. */
+/** The same for this process, which runs timers and this watchdog: reading or writing features takes far more. */
 const PRODUCER_BUSY_SHARE = 0.05;
 const BUSY_SECONDS = 0.05;
 const MIB = 2 ** 20;
@@ -40,16 +40,16 @@ interface Sample {
   readonly at: number;
   readonly cpuSeconds: number;
   readonly ownSeconds: number;
-  /** All that must stay as it is in a stall. */
+  /** The values that do not change in a stall. */
   readonly counts: string;
 }
 
 /**
- * Watch a process from /proc until the function that comes back is called.
+ * Watch a process through /proc until the returned function is called.
  *
- * A stall is no CPU time, nothing read or written, no growth of temporary files or
- * output and no input, for all of `stallMs`. Waiting for features is none while this
- * process, which makes them, is at work. Time that this process itself did not run (a
+ * A stall means no CPU time, no reads or writes, no growth of temporary files or
+ * output, and no input, during all of `stallMs`. Waiting for features is not a stall
+ * while this process is busy making them. Time in which this process did not run (a
  * suspended job) does not count.
  */
 export function watch(watched: Watched, options: WatchOptions): () => void {
@@ -103,7 +103,7 @@ function moved(mark: Sample, sample: Sample, feeding: Readonly<Feeding>): boolea
   );
 }
 
-/** Sizes, asked for in the background: a file system that hangs must not hold up who watches for that. */
+/** Sizes, read in the background: a file system that hangs must not block the watchdog. */
 class GrowingFiles {
   tempBytes = 0;
   tempFiles = 0;

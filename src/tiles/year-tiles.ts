@@ -16,16 +16,16 @@ import { checkSample } from "./rewrite-check.js";
 import type { PassMember } from "./rewrite-pass.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
 
-/** What an archive holds, and what of the inputs did not get into it. */
+/** The content of an archive, and the inputs that are not in it. */
 export type TilesFacts = {
   readonly rows: number;
-  /** Fields whose polygon is in the highest zoom; the others are dirty, or too thin to draw. */
+  /** Fields whose polygon is in the highest zoom; the others are dirty or too thin to draw. */
   readonly featureCounts: { readonly fields: number; readonly centroids: number };
   /** Rows whose geometry cannot be drawn. */
   readonly notDrawn: number;
   /** Fields thinner than a tile unit: they have a centroid and no polygon at the highest zoom. */
   readonly tooThin: number;
-  /** Of several years, in their order. */
+  /** For several years, in their order. */
   readonly withoutCrop: number | readonly number[];
   /** Rows of one file only. */
   readonly unmatched: {
@@ -45,7 +45,7 @@ export interface YearTable {
 }
 
 /**
- * Put the crops of years into the base's tiles.
+ * Fill the crops of one or more years into the base's tiles.
  *
  * @param keys    attribute names, in the order of the years.
  * @param inputs  what the archive is made from; its digest goes into the metadata.
@@ -62,7 +62,7 @@ export async function rewriteYears(
   const { options, layout, pool, ctx } = run;
   const { region, minZoom, maxZoom } = options;
   const last = zonals.at(-1) as YearTable;
-  // Another run may make the base anew meanwhile.
+  // Another run may replace the base meanwhile.
   const made = new InputFiles();
   const { base, years, unmatched } = await member.inTurn(async () => {
     const base = await ensureBase(last.year, run);
@@ -118,10 +118,10 @@ export async function rewriteYears(
   };
 }
 
-/** @param drawn  a bit a row: fields that the tiles hold. */
+/** @param drawn  one bit per row: the fields in the tiles. */
 function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn: Uint8Array): Tilestats {
   const fresh = years.flatMap(({ keys, crops }) => {
-    // In tippecanoe's order, that of their texts.
+    // In tippecanoe's order: sorted as text.
     const codes = codesOfRows(crops, drawn).sort((a, b) => (String(a) < String(b) ? -1 : 1));
     if (codes.length === 0) return [];
     const names = [...new Set(codes.map(cropName))].sort();
@@ -131,7 +131,7 @@ function withCrops(tilestats: Tilestats, years: readonly YearAttributes[], drawn
 }
 
 /**
- * Tile a year in full by tippecanoe.
+ * Tile a year in full with tippecanoe.
  *
  * @throws {PipelineError} input: fields or a table that cannot be read; tool: tippecanoe failed or lost features; space.
  */
@@ -163,7 +163,7 @@ export async function tileYear(zonal: YearTable, inputs: Inputs, partial: string
     crops: [cropKeys(cropNames)],
     codes,
   });
-  // tippecanoe's statistics are of this very year's features.
+  // tippecanoe's statistics are of this year's features.
   const change = ({ tilestats }: Metadata) => ({ ...metadata, ...(tilestats && { tilestats }) });
   await rewriteMetadata(tiled.path, partial, change, { signal: ctx.signal });
   const audit = await auditArchive(partial, tiled.status, crop.values, maxZoom, pool(), ctx);
