@@ -1,46 +1,46 @@
 import type { LegendEntry } from "../legend/cdl-legend.js";
 
-/** What the viewer's page and its server say to each other, as JSON. */
+/** The JSON that the viewer's page and its server exchange. */
 
-/** `api/years`: what there is to see. */
+/** `api/years`: the published years. */
 export interface ViewerYears {
   readonly region: string;
-  /** Those that are listed, ascending. */
+  /** The listed years, ascending. */
   readonly years: readonly ViewerYear[];
   readonly legend: readonly LegendEntry[];
-  /** Fields can be found by id, and areas asked for: the server has the fields themselves and their history. */
+  /** Whether the server has the fields and their history, to find fields by id and answer areas. */
   readonly asks: boolean;
-  /** Tag of the files behind `api/areas` and `api/fields/`; null where there is no history. */
+  /** Tag of the files behind `api/areas` and `api/fields/`; null without a history. */
   readonly history: string | null;
 }
 
-/** Either its archive, or why there is none. */
+/** Its archive, or why there is none. */
 export type ViewerYear =
   | { readonly year: number; readonly archive: ViewerArchive }
   | { readonly year: number; readonly missing: string };
 
 export interface ViewerArchive {
-  /** Relative to the page. The file behind it never changes: a replaced archive has another URL. Of a column, its codes. */
+  /** Relative to the page. The file behind it never changes: a replaced archive has another URL. For a column, its codes. */
   readonly url: string;
-  /** Of a year that is published as a column: where its base is. */
+  /** The base of a year that is published as a column. */
   readonly column?: ViewerColumn;
-  /** Property of a field that holds this year's crop code: `crop_code`, or `crop_2020` in an archive of many years. */
+  /** Property with this year's crop code: `crop_code`, or `crop_2020` in an archive of several years. */
   readonly attribute: string;
   /** west, south, east, north in degrees. */
   readonly bounds: readonly [number, number, number, number];
   /** A place with many fields: longitude, latitude. */
   readonly center: readonly [number, number];
-  /** Below zoom 9, tiles hold cells in the true shares of the crops; else a few of the fields, which tell no shares. */
+  /** Whether tiles below zoom 9 contain cells in the crops' true shares, instead of a few of the fields. */
   readonly cells: boolean;
   readonly minZoom: number;
   readonly maxZoom: number;
-  /** Undefined where neither manifest nor archive says. */
+  /** Undefined if neither manifest nor archive has it. */
   readonly fields?: number;
-  /** Crop codes that occur, as the archive's legend lists them; empty where it has none. */
+  /** Crop codes that occur, from the archive's legend; empty if it has none. */
   readonly codes: readonly number[];
 }
 
-/** What a year's crop codes are put into; URLs as above. */
+/** The base for a year's crop codes; URLs as above. */
 export interface ViewerColumn {
   readonly year: number;
   readonly archive: string;
@@ -55,7 +55,7 @@ export interface ViewerAreas {
 }
 
 export interface ViewerCropArea extends LegendEntry {
-  /** By year, as `{"2020": 9120.25}`; years without a zonal table are left out. */
+  /** By year, as `{"2020": 9120.25}`; years without a zonal table are missing. */
   readonly hectares: Readonly<Record<string, number>>;
 }
 
@@ -63,7 +63,7 @@ export interface ViewerCropArea extends LegendEntry {
 export interface ViewerField {
   /** Feature id in the tiles. */
   readonly row: number;
-  /** The field's own id, as text; null where it has none. */
+  /** The field's id, as text; null if it has none. */
   readonly id: string | null;
   readonly areaHa: number | null;
   readonly crops: readonly ViewerFieldYear[];
@@ -71,9 +71,9 @@ export interface ViewerField {
 
 export interface ViewerFieldYear {
   readonly year: number;
-  /** Null where the field has no crop, or the year no table. */
+  /** Null if the field has no crop or the year no table. */
   readonly code: number | null;
-  /** Percent of the field's pixels that are of this crop; null where not known. */
+  /** Percent of the field's pixels with this crop; null if unknown. */
   readonly share: number | null;
 }
 
@@ -95,13 +95,13 @@ export interface ViewerFound {
   }[];
 }
 
-/** `api/ask/AREA.json`: crops of all fields whose middle lies in an area. */
+/** `api/ask/AREA.json`: crops of all fields whose bounding-box center is in an area. */
 export interface ViewerAnswer {
   readonly name: string;
-  /** Of the area, in degrees: rings of longitude and latitude. */
+  /** The area's rings of longitude and latitude, in degrees. */
   readonly rings: readonly (readonly (readonly [number, number])[])[];
   readonly fields: number;
-  /** Fields whose area is not known: they are counted, and in no sum of hectares. */
+  /** Fields of unknown area: they are counted, but not in hectares. */
   readonly withoutArea: number;
   readonly years: readonly number[];
   /** Largest first, over all years; the code is null for fields without a crop. */

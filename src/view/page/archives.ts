@@ -6,7 +6,7 @@ import { PMTiles, Protocol, type Source } from "pmtiles";
 import type { ViewerArchive, ViewerColumn } from "../viewer-api.js";
 
 const LAYER = "fields";
-/** From here on every field is in its tile. */
+/** From this zoom on, every field is in its tiles. */
 export const FULL_ZOOM = 9;
 const protocol = new Protocol();
 const opened = new Map<string, PMTiles>();
@@ -15,7 +15,7 @@ export function registerProtocol(): void {
   addProtocol("pmtiles", protocol.tile);
 }
 
-/** The archive as the map reads it too: directories are fetched once. */
+/** The archive that the map also reads: directories are fetched once. */
 function open({ url }: ViewerArchive): PMTiles {
   const absolute = new URL(url, document.baseURI).href;
   let archive = opened.get(absolute);
@@ -28,8 +28,8 @@ function open({ url }: ViewerArchive): PMTiles {
 }
 
 /**
- * Ranges of an archive, past the browser's cache: that one lets the requests for one address wait for
- * each other, and fails some of them where many are under way. Decoded directories and tiles are kept anyway.
+ * Ranges of an archive, without the browser's cache, which serializes the requests for one URL and fails some of
+ * them if many are pending. Decoded directories and tiles are cached in any case.
  */
 function rangesOf(url: string): Source {
   return {
@@ -53,7 +53,7 @@ export function sourceOf(archive: ViewerArchive): VectorSourceSpecification {
 
 const columns = new Map<string, CropColumns>();
 
-/** A year that is published as a column: its codes are put into the base's tiles here. */
+/** A year that is published as a column: its codes are inserted into the base's tiles here. */
 function columnsOf(archive: ViewerArchive, column: ViewerColumn): CropColumns {
   const { url, minZoom, maxZoom, bounds, attribute } = archive;
   const known = columns.get(url);
@@ -72,7 +72,7 @@ async function readTile(archive: ViewerArchive, z: number, x: number, y: number)
   return tile && new Uint8Array(tile.data);
 }
 
-/** Reads whole numbers beyond 2^53 as bigints, though the types do not say so: ids may be such. */
+/** Reads integers beyond 2^53 as bigints, although the types do not say so: ids may be that large. */
 class ExactReader extends PbfReader {
   override readVarint(isSigned?: boolean): number {
     const start = this.pos;
@@ -93,7 +93,7 @@ class ExactReader extends PbfReader {
   }
 }
 
-/** Position in units of tiles, from the north-west. */
+/** Position in units of tiles, from the northwest. */
 function tileAt(lng: number, lat: number, zoom: number): [number, number] {
   const down = 0.5 - Math.asinh(Math.tan((lat * Math.PI) / 180)) / (2 * Math.PI);
   return [((lng + 180) / 360) * 2 ** zoom, down * 2 ** zoom];
@@ -105,10 +105,10 @@ async function readLayer(archive: ViewerArchive, name: string, zoom: number, col
 }
 
 /**
- * A field's feature, read from the tile of an archive that holds a place in it.
+ * A field's feature, read from the archive's tile that contains a point of the field.
  *
- * @param zooms  of the tiles to look in, in this order: a field may lie just beside the place in a more detailed tile.
- * @returns undefined when it is in none of them.
+ * @param zooms  zooms of the tiles to search, in this order: in a more detailed tile the field may be just next to the point.
+ * @returns undefined if it is in none of them.
  */
 export async function readField(
   archive: ViewerArchive,

@@ -1,10 +1,10 @@
-/** Corners of an area, longitude and latitude; the last is not the first again. */
+/** Corners of an area, longitude and latitude; the first is not repeated at the end. */
 export type Ring = readonly (readonly [number, number])[];
 
-/** Corners that an address holds. */
+/** Maximum of corners in a URL. */
 const MOST_CORNERS = 400;
 
-/** `-97.12345,39.5;...`: to a meter, for the address and the server. Of too many corners some are left out. */
+/** `-97.12345,39.5;...`: to a meter, for the URL and the server. Surplus corners are left out. */
 export function areaText(ring: Ring): string {
   const every = Math.ceil(ring.length / MOST_CORNERS);
   return ring
@@ -13,19 +13,19 @@ export function areaText(ring: Ring): string {
     .join(";");
 }
 
-/** @returns undefined for what is no ring, as a place's id. */
+/** @returns undefined if the text is not a ring, such as a place's id. */
 export function ringOf(text: string): Ring | undefined {
   const ring = text.split(";").map((point) => point.split(",").map(Number));
   const sound = ring.length >= 3 && ring.every((point) => point.length === 2 && point.every(Number.isFinite));
   return sound ? (ring as unknown as Ring) : undefined;
 }
 
-/** Whether an address may hold it: a place's id, or corners. */
+/** Whether the text is valid in a URL: a place's id, or corners. */
 export function isArea(text: string): boolean {
   return /^\d{2}(\d{3})?$/.test(text) || ringOf(text) !== undefined;
 }
 
-/** By even-odd. */
+/** By the even-odd rule. */
 export function isInside(ring: Ring, lng: number, lat: number): boolean {
   let inside = false;
   for (const [i, [ax, ay]] of ring.entries()) {

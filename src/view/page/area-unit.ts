@@ -5,7 +5,7 @@ const KEY = "area-unit";
 /** West, south, east, north of the conterminous United States. */
 const UNITED_STATES = [-125, 24, -66, 50] as const;
 
-/** The unit that was chosen here before; at first acres for fields in the United States, hectares for others. */
+/** The remembered unit; by default acres for fields in the United States, hectares for others. */
 export function rememberedUnit(center: readonly [number, number]): AreaUnit {
   const known = remembered(KEY);
   if (known === "ha" || known === "acres") return known;

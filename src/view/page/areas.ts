@@ -5,7 +5,7 @@ import { type AreaUnit, inUnit, UNIT_NAMES } from "./numbers.js";
 import { niceScale } from "./scale.js";
 import type { StateStore } from "./state.js";
 
-/** Crops with a colour of their own in the chart; the others are one. */
+/** Crops with their own color in the chart; the others are summed. */
 const CROPS = 9;
 const OTHERS = "#8b939c";
 const SIZE = { width: 280, height: 190, left: 34, bottom: 18, top: 6 } as const;
@@ -14,15 +14,15 @@ const NOTE = "Areas of the fields with this majority crop, from all fields. Coun
 interface Band {
   readonly name: string;
   readonly colour: string;
-  /** In the unit that was chosen. */
+  /** In the chosen unit. */
   readonly area: (year: number) => number;
 }
 
-/** Crop areas by year: a chart, and the same as a table. */
+/** Crop areas by year, as a chart and as a table. */
 export class AreasPanel {
   #data: { readonly areas: ViewerAreas | undefined; readonly colours: CropColours } | undefined;
 
-  /** @param panel  where it is drawn. */
+  /** @param panel  the element that contains it. */
   constructor(
     private readonly state: StateStore,
     private readonly panel: HTMLElement = byId("areas"),
@@ -126,7 +126,7 @@ function band({ code, name, hectares }: ViewerCropArea, unit: AreaUnit, colours:
   return { name, colour: colours.colourOf(code), area: (year) => inUnit(hectares[year] ?? 0, unit) };
 }
 
-/** The crops with most area over all years, largest first, and all others as one. */
+/** The crops with the most area over all years, largest first, and the sum of all others. */
 function stack({ crops }: ViewerAreas, unit: AreaUnit, colours: CropColours): Band[] {
   const all = ranked(crops);
   const bands = all.slice(0, CROPS).map((crop) => band(crop, unit, colours));

@@ -15,7 +15,7 @@ const FROM_VIEW =
   "From the fields on the screen, of this year alone: this server does not have the fields themselves. Zoom to 9 or more, with the whole area in view.";
 const FROM_ALL = "All fields whose middle lies in the area count in full.";
 
-/** An area's crops by year: of a box or polygon that is drawn, of the view, or of a state or county. */
+/** An area's crops by year. The area is a drawn box or polygon, the view, or a state or county. */
 export class AskPanel {
   readonly #areas: AreasPanel;
   readonly #about = byId("ask-about");
@@ -23,7 +23,7 @@ export class AskPanel {
   #places: readonly ViewerPlace[] | undefined;
   #answer: ViewerAnswer | undefined;
   #drawing: AbortController | undefined;
-  /** Counts the areas that were asked for; an answer that comes late is dropped. */
+  /** Counts requests; a stale answer is dropped. */
   #asked = 0;
 
   constructor(
@@ -44,7 +44,7 @@ export class AskPanel {
     this.#csv.addEventListener("click", () => this.#takeAway());
     state.onChange((now, before) => {
       if (now.area !== before.area) void this.show();
-      // What was read from the screen is of the year that is on it.
+      // Counts from the screen belong to the year on the screen.
       else if (now.year !== before.year && now.area !== undefined && !this.years().asks) void this.show();
     });
   }
@@ -57,7 +57,7 @@ export class AskPanel {
     this.#drawing?.abort();
   }
 
-  /** Ask for the state's area, and show the answer. */
+  /** Request the crops of the state's area and show them. */
   async show(): Promise<void> {
     const asked = ++this.#asked;
     const { area } = this.state.now;
@@ -90,7 +90,7 @@ export class AskPanel {
     announce(`${answer.name}: ${count}`);
   }
 
-  /** Draw the answer anew, in other colours. */
+  /** Redraw the answer with the current colors. */
   redraw(): void {
     if (this.#answer !== undefined) this.#areas.update(asAreas(this.#answer, this.colours()), this.colours());
   }
@@ -100,7 +100,7 @@ export class AskPanel {
     return ring && this.#fromView(ring);
   }
 
-  /** Where the server cannot be asked: what the tiles on the screen have of this year. */
+  /** If the server cannot answer: the crops of this year in the tiles on the screen. */
   async #fromView(ring: Ring): Promise<ViewerAnswer> {
     const { year } = this.state.now;
     await this.map.shown;

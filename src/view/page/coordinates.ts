@@ -6,14 +6,14 @@ export interface LngLat {
   readonly lat: number;
 }
 
-/** Words around numbers that say nothing more. */
+/** Words around numbers that can be ignored. */
 const WORDS = /\b(?:geo|lat(?:itude)?|lng|lon(?:gitude)?|degrees?|deg|min|sec)\b|[°º′’'″”"():=@;/]/gi;
 
 /**
  * Coordinates as people write them: `39.17, -97.17`, `39.17 N 97.17 W`, `39°10'12"N, 97°10'12"W`, `N39 10.2 W97 10.2`,
- * `geo:39.17,-97.17`. Without letters latitude comes first, unless only the other order lies in `near`, or on the earth.
+ * `geo:39.17,-97.17`. Without letters, latitude comes first, unless only the other order is in `near`, or on the earth.
  *
- * @returns undefined when the text is no such pair.
+ * @returns undefined if the text is not a coordinate pair.
  */
 export function parseCoordinates(text: string, near: Box): LngLat | undefined {
   const tokens =
@@ -37,7 +37,7 @@ export function parseCoordinates(text: string, near: Box): LngLat | undefined {
   return orders.find((place) => isWithin(place, near)) ?? orders[0];
 }
 
-/** Degrees of degrees, minutes and seconds. */
+/** Decimal degrees from degrees, minutes and seconds. */
 function angle([degrees = 0, minutes = 0, seconds = 0]: readonly number[]): number | undefined {
   if (minutes < 0 || minutes >= 60 || seconds < 0 || seconds >= 60) return undefined;
   const size = Math.abs(degrees) + minutes / 60 + seconds / 3600;

@@ -1,10 +1,10 @@
 import type { ExpressionSpecification } from "maplibre-gl";
 import type { LegendEntry } from "../../legend/cdl-legend.js";
 
-/** Of a code that the legend does not have, and in the safe palette of all crops beyond the first nine. */
+/** Color of codes that are not in the legend and, in the safe palette, of all crops beyond the first nine. */
 export const GREY = "#9e9e9e";
 
-/** Paul Tol's `muted`: nine colours that stay apart in all common kinds of colour blindness (personal.sron.nl/~pault). */
+/** Paul Tol's `muted`: nine colors that are distinct for all common kinds of color blindness (personal.sron.nl/~pault). */
 export const SAFE = [
   "#ddcc77",
   "#117733",
@@ -17,20 +17,20 @@ export const SAFE = [
   "#882255",
 ] as const;
 
-/** Two crops in one year. USDA gives them the colour of one of the two; maps hatch them. */
+/** Two crops in one year. USDA gives them the color of one of the two; maps hatch them. */
 export function isDoubleCrop(name: string): boolean {
   return name.startsWith("Dbl Crop");
 }
 
 export interface ColourChoice {
   readonly legend: readonly LegendEntry[];
-  /** USDA's colours, or the safe ones. */
+  /** USDA's colors, or the safe ones. */
   readonly safe: boolean;
-  /** Codes that get the safe colours, most important first. */
+  /** Codes that get the safe colors, most important first. */
   readonly ranking: readonly number[];
 }
 
-/** Name and colour of every crop code. */
+/** Name and color of every crop code. */
 export class CropColours {
   readonly #entries: ReadonlyMap<number, LegendEntry>;
   readonly #safe: ReadonlyMap<number, string> | undefined;
@@ -59,8 +59,8 @@ export class CropColours {
    * The fill of a field on the map.
    *
    * @param attribute  property that holds the code; a field without it has no fill.
-   * @param shown      false for crops that are to fade into the ground.
-   * @param faded      colour of those.
+   * @param shown      false for crops that fade into the background.
+   * @param faded      color of those.
    */
   fill(attribute: string, shown: (code: number) => boolean, faded: string): ExpressionSpecification {
     const byColour = new Map<string, number[]>();
@@ -68,7 +68,7 @@ export class CropColours {
       const colour = shown(code) ? this.colourOf(code) : faded;
       byColour.set(colour, [...(byColour.get(colour) ?? []), code]);
     }
-    // What the legend does not name has a code below zero for `shown`, which knows none such: shown unless all else fades.
+    // Codes that are not in the legend get a negative code for `shown`: they are shown unless everything else fades.
     const rest = shown(UNNAMED) ? GREY : faded;
     const cases = [...byColour].flatMap(([colour, codes]) => [codes, colour]);
     const match = ["match", ["get", attribute], ...cases, rest] as unknown as ExpressionSpecification;
@@ -76,5 +76,5 @@ export class CropColours {
   }
 }
 
-/** Stands for every code that the legend does not name. */
+/** Represents every code that is not in the legend. */
 export const UNNAMED = -1;

@@ -1,4 +1,4 @@
-/** The element with this id. The page's HTML has it. */
+/** The element with this id; it exists in the page's HTML. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (element === null) throw new Error(`the page has no element ${id}`);
@@ -7,7 +7,7 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
 
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** A new element. Children that are text stay text: nothing of the data is ever parsed as HTML. */
+/** A new element. Text children stay text: data is never parsed as HTML. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
@@ -30,14 +30,14 @@ export function makeSvg<K extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** False and undefined leave the attribute out, true sets it empty. */
+/** False and undefined omit the attribute, true sets it empty. */
 function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
-/** A small square in a crop's colour; without one for no crop. */
+/** A small square in a crop's color; without a color for no crop. */
 export function chip(colour: string | undefined, double = false): HTMLElement {
   const element = make("span", {
     class: `chip${colour === undefined ? " none" : double ? " double" : ""}`,
@@ -47,7 +47,7 @@ export function chip(colour: string | undefined, double = false): HTMLElement {
   return element;
 }
 
-/** Tell users of screen readers. */
+/** Announce a text to screen readers. */
 export function announce(text: string): void {
   byId("live").textContent = text;
 }

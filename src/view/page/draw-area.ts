@@ -2,10 +2,10 @@ import type { Map as MapView } from "maplibre-gl";
 import type { Ring } from "./area-text.js";
 
 /**
- * Let a person draw on the map: a box by two clicks, a polygon by its corners, with mouse or finger.
+ * Let the user draw on the map: a box by two clicks, a polygon by its corners, with mouse or finger.
  *
- * @param signal  ends the drawing.
- * @returns the ring, not closed; undefined when it was given up.
+ * @param signal  cancels the drawing.
+ * @returns the ring, not closed; undefined if it was canceled.
  */
 export async function drawArea(
   view: MapView,
@@ -30,7 +30,7 @@ export async function drawArea(
       resolve(corners?.slice(0, -1));
     });
   });
-  // Within the event it still works on what it drew.
+  // During the event, the library still uses the drawn shape.
   await new Promise((resolve) => setTimeout(resolve));
   draw.stop();
   return ring;

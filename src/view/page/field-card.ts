@@ -4,17 +4,17 @@ import { byId, chip, make } from "./dom.js";
 import { type AreaUnit, areaText } from "./numbers.js";
 import { rotationOf, rotationText } from "./rotation.js";
 
-/** What is known of a field. */
+/** The data of a field. */
 export interface FieldFacts {
-  /** The field's own id, as text; its row where it has none. */
+  /** The field's id, as text; its row if it has none. */
   readonly id: string;
   readonly areaHa: number | null;
-  /** Ascending by year; years that are not published have neither code nor share. */
+  /** Ascending by year; unpublished years have neither code nor share. */
   readonly crops: readonly FieldCrop[];
 }
 
 export interface FieldCrop extends ViewerFieldYear {
-  /** Nothing is known of this year. */
+  /** There is no data for this year. */
   readonly missing: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface FieldCardActions {
   readonly saveOutline: () => void;
 }
 
-/** The card of the field that was clicked: its crops by year, their shares of its pixels, its rotation. */
+/** The card of the clicked field: its crops by year, their shares of its pixels, its rotation. */
 export class FieldCard {
   readonly #card = byId("field");
 
@@ -66,7 +66,7 @@ export class FieldCard {
       { class: "history" },
       make("caption", { class: "unseen" }, `Crops of field ${id} by year`),
       make("thead", {}, make("tr", {}, ...headings(withShares))),
-      // The latest year is what people look for first.
+      // People look for the latest year first.
       make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, withShares, colours))),
     );
     const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Crops by year" }, table);
@@ -137,7 +137,7 @@ export class FieldCard {
   }
 }
 
-/** Both, the chosen one first. */
+/** Both units, the chosen one first. */
 function units(chosen: AreaUnit): AreaUnit[] {
   return chosen === "ha" ? ["ha", "acres"] : ["acres", "ha"];
 }

@@ -24,10 +24,10 @@ export class FindBox {
   readonly #input = byId<HTMLInputElement>("find-text");
   readonly #list = byId("found");
   #places: Promise<readonly ViewerPlace[]> | undefined;
-  /** Counts what was asked; an answer that comes late is dropped. */
+  /** Counts searches; a stale answer is dropped. */
   #asked = 0;
 
-  /** @param withIds  the server can find fields by their ids. */
+  /** @param withIds  whether the server can find fields by id. */
   constructor(
     private readonly near: Box,
     private readonly withIds: () => boolean,
@@ -119,7 +119,7 @@ export class FindBox {
     this.#list.replaceChildren();
   }
 
-  /** Up and down go from result to result, Escape closes the list. */
+  /** Up and down move between results, Escape closes the list. */
   #step(event: KeyboardEvent): void {
     if (event.key === "Escape" && !this.#list.hidden) {
       event.stopPropagation();

@@ -8,15 +8,15 @@ export interface Box {
 }
 
 const STEPS = [30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
-/** Lines across the longer side of the view, about. */
+/** Approximate number of lines across the longer side of the view. */
 const LINES = 6;
 const BEYOND = 0.5;
 
 type Grid = FeatureCollection<LineString | Point, { label: string; anchor: string }>;
 
 /**
- * Meridians and parallels over a view, with their names at its left and upper side. Lines reach
- * beyond the view, so that a little panning shows no ends.
+ * Meridians and parallels over a view, with labels at its left and upper side. Lines extend
+ * beyond the view, so that slight panning shows no ends.
  */
 export function graticule(view: Box): Grid {
   const wide = Math.max(view.east - view.west, view.north - view.south);
@@ -64,7 +64,7 @@ function multiples(step: number, from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, Math.floor(to / step) - first + 1) }, (_, i) => (first + i) * step);
 }
 
-/** `97.4° W`, with no more digits than the step has. */
+/** `97.4° W`, with as many digits as the step. */
 function degrees(value: number, step: number, positive: string, negative: string): string {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const text = `${Math.abs(value).toFixed(digits)}°`;

@@ -5,12 +5,12 @@ import { areaText, percentText, UNIT_NAMES } from "./numbers.js";
 import { isShown, type StateStore } from "./state.js";
 import type { ViewSample } from "./view-sample.js";
 
-/** What the legend is drawn from, beside the state. */
+/** The legend's data, in addition to the state. */
 export interface LegendData {
   readonly years: ViewerYears;
   readonly areas: ViewerAreas | undefined;
   readonly sample: ViewSample | undefined;
-  /** There is no sample, as what is drawn has no true shares. */
+  /** There is no sample, because the drawn features do not have the true shares. */
   readonly thinned: boolean;
   readonly colours: CropColours;
 }
@@ -18,7 +18,7 @@ export interface LegendData {
 interface Row {
   readonly code: number;
   readonly name: string;
-  /** Larger ones first. */
+  /** Largest first. */
   readonly weight: number;
   readonly value: string;
 }
@@ -30,7 +30,7 @@ interface Item {
   readonly parts: { chip: HTMLElement; readonly name: HTMLElement; readonly value: HTMLElement };
 }
 
-/** The list of crops: colours, search, order, toggles, and one crop alone. */
+/** The list of crops: colors, search, order, toggles, and isolating one crop. */
 export class Legend {
   readonly #list = byId<HTMLUListElement>("crops");
   readonly #search = byId<HTMLInputElement>("crop-search");
@@ -146,7 +146,7 @@ export class Legend {
     announce(isolated === undefined ? "All crops are shown" : `Only ${this.#data?.colours.nameOf(code)} is shown`);
   }
 
-  /** Put the elements in this order, the focus left where it is. */
+  /** Put the elements in this order and keep the focus. */
   #place(elements: readonly HTMLElement[]): void {
     const now = [...this.#list.children];
     if (now.length === elements.length && now.every((element, i) => element === elements[i])) return;
@@ -155,7 +155,7 @@ export class Legend {
     if (focused instanceof HTMLElement && this.#list.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  /** Up and down go from crop to crop. */
+  /** Up and down move between crops. */
   #step(event: KeyboardEvent): void {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const item = (event.target as Element).closest("li");

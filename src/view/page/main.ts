@@ -5,7 +5,7 @@ import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 2_000;
 
-/** The page may be opened before anything is published; it begins once there is something to see. */
+/** The page may be opened before anything is published; it starts with the first published year. */
 async function start(): Promise<void> {
   const years = await publishedYears();
   byId("map").setAttribute("aria-busy", "true");

@@ -1,11 +1,11 @@
-/** What stands around the map on a picture of it. */
+/** The text and legend around the map in a saved picture. */
 export interface PictureText {
   readonly title: string;
   readonly subtitle: string;
   readonly source: string;
   /** Largest first: `#rrggbb`, name, share as text. */
   readonly rows: readonly { readonly color: string; readonly name: string; readonly value: string }[];
-  /** Length in CSS pixels, and what it is. */
+  /** Length in CSS pixels, and its label. */
   readonly scale: { readonly width: number; readonly text: string };
   readonly colors: { readonly panel: string; readonly ink: string; readonly soft: string };
 }

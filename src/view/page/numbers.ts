@@ -6,7 +6,7 @@ export function percentText(share: number): string {
   return share >= 0.0005 ? `${(share * 100).toFixed(1)} %` : "< 0.1 %";
 }
 
-/** What areas are written in. */
+/** Unit of areas. */
 export type AreaUnit = "ha" | "acres";
 
 export const UNIT_NAMES: Readonly<Record<AreaUnit, string>> = { ha: "hectares", acres: "acres" };

@@ -55,7 +55,7 @@ const STATES: Readonly<Record<string, string>> = {
   "56": "WY",
 };
 
-/** What people leave out. */
+/** Words that people omit. */
 const KINDS = new Set(["county", "parish", "borough", "co"]);
 
 /**

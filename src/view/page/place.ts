@@ -1,33 +1,33 @@
 import { isArea } from "./area-text.js";
 
-/** What a link to the map holds. */
+/** The content of a link to the map. */
 export interface Place {
   readonly year: number;
   readonly zoom: number;
   readonly lat: number;
   readonly lng: number;
-  /** Feature id of the field that is looked at; undefined for none. */
+  /** Feature id of the selected field; undefined for none. */
   readonly row: number | undefined;
-  /** The area that is asked for; see areaText. */
+  /** The selected area; see areaText. */
   readonly area?: string | undefined;
 }
 
 /** `#2018/11.25/39.20672/-97.21802/1234&area=20161` */
 export function formatPlace({ year, zoom, lat, lng, row, area }: Place): string {
-  // As many digits as a pixel at this zoom is worth.
+  // As many digits as a pixel at this zoom needs.
   const digits = Math.max(0, Math.ceil((zoom * Math.LN2 + Math.log(512 / 360 / 0.5)) / Math.LN10));
   const parts = [String(year), String(Math.round(zoom * 100) / 100), fixed(lat, digits), fixed(lng, digits)];
   const more = area === undefined ? "" : `&area=${area}`;
   return `#${[...parts, ...(row === undefined ? [] : [String(row)])].join("/")}${more}`;
 }
 
-/** Without the sign of what is rounded to zero. */
+/** Avoids the sign of a value that rounds to zero. */
 function fixed(value: number, digits: number): string {
   const text = value.toFixed(digits);
   return Number(text) === 0 ? (0).toFixed(digits) : text;
 }
 
-/** @returns undefined when the text is no such link; people cut and mend links by hand. */
+/** @returns undefined if the text is not a valid link; people edit links by hand. */
 export function parsePlace(hash: string): Place | undefined {
   const match =
     /^#(\d{4})\/(\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)(?:\/(\d{1,15}))?(?:&area=([\d.,;-]+))?$/.exec(

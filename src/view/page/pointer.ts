@@ -4,10 +4,10 @@ import { type AreaUnit, areaText } from "./numbers.js";
 import type { YearMap } from "./year-map.js";
 
 const OFFSET = 14;
-/** Pixels between the tip and the sides of the map. */
+/** Pixels between the tooltip and the sides of the map. */
 const MARGIN = 8;
 
-/** Name of the crop at the pointer, and the field's outline. Fingers have no pointer: a tap opens the field. */
+/** The crop's name at the pointer, and the field's outline. Touch has no pointer: a tap opens the field. */
 export function followPointer(map: YearMap, colours: () => CropColours, unit: () => AreaUnit): void {
   const tip = byId("tip");
   let frame: number | undefined;
@@ -17,7 +17,7 @@ export function followPointer(map: YearMap, colours: () => CropColours, unit: ()
     map.mark("hover", undefined);
     map.view.getCanvas().style.cursor = "";
   };
-  // Browsers send mouse events after a tap, too, and none when the finger has gone.
+  // Browsers also send mouse events after a tap, but none when the finger is lifted.
   let isTouch = false;
   for (const type of ["pointerdown", "pointermove"] as const) {
     map.view.getCanvasContainer().addEventListener(
@@ -56,7 +56,7 @@ export function followPointer(map: YearMap, colours: () => CropColours, unit: ()
   map.view.on("movestart", leave);
 }
 
-/** Where the tip begins: after the pointer, before it where there is no room, and never outside of the map. */
+/** Start of the tooltip: after the pointer, before it if there is no room, and always inside the map. */
 export function besidePointer(pointer: number, size: number, room: number): number {
   const after = pointer + OFFSET;
   const start = after + size + MARGIN > room ? pointer - OFFSET - size : after;

@@ -1,4 +1,4 @@
-/** What a person chose on this page before, kept by the browser. */
+/** The user's earlier choices on this page, stored by the browser. */
 export function remembered(key: string): string | undefined {
   try {
     return localStorage.getItem(key) ?? undefined;
@@ -11,6 +11,6 @@ export function remember(key: string, value: string): void {
   try {
     localStorage.setItem(key, value);
   } catch {
-    // A browser that keeps nothing asks again.
+    // Without browser storage, the defaults apply again.
   }
 }

@@ -1,21 +1,21 @@
-/** A field's crop in a year; null where it has none or the year is missing. */
+/** A field's crop in a year; null if it has none or the year is missing. */
 export interface CropYear {
   readonly year: number;
   readonly code: number | null;
 }
 
-/** Years; as long as a stand of alfalfa and the crop after it. */
+/** Years: the length of a stand of alfalfa and the crop after it. */
 const LONGEST_PERIOD = 6;
-/** Share of the years that must agree with a pattern for it to be called one. */
+/** Minimum share of the years that agree with a pattern. */
 const REGULAR = 0.8;
-/** And of those in which it is about another crop than the usual one. */
+/** The same for the years with another crop than the usual one. */
 const REGULAR_CHANGES = 0.65;
 
 export type Rotation =
   | { readonly kind: "none" }
-  /** One crop in all years that are known. */
+  /** One crop in all known years. */
   | { readonly kind: "same"; readonly code: number; readonly years: number }
-  /** `codes` follow upon each other, in `agreeing` of `years` years. */
+  /** `codes` repeat in this order, in `agreeing` of `years` years. */
   | { readonly kind: "cycle"; readonly codes: readonly number[]; readonly agreeing: number; readonly years: number }
   | {
       readonly kind: "mixed";
@@ -26,12 +26,12 @@ export type Rotation =
     };
 
 /**
- * The shortest pattern, of up to six years, that a field's crops repeat: at least twice, and
- * in at least four years of five. Unknown years neither agree nor disagree. Where one crop is
- * nearly always there, the years of the others count by themselves: nine years of alfalfa and
- * two of corn here and there are no rotation.
+ * The shortest pattern of up to six years that a field's crops repeat at least twice and in
+ * at least four of five years. Unknown years neither agree nor disagree. If one crop
+ * dominates, the years of the other crops must agree by themselves: nine years of alfalfa and
+ * two scattered years of corn are not a rotation.
  *
- * @param history  ascending by year; a year that is left out counts as unknown.
+ * @param history  ascending by year; a missing year counts as unknown.
  */
 export function rotationOf(history: readonly CropYear[]): Rotation {
   const known = history.filter((entry): entry is { year: number; code: number } => entry.code !== null);
@@ -57,7 +57,7 @@ export function rotationOf(history: readonly CropYear[]): Rotation {
   return { kind: "mixed", crops: counts.size, most: usual, times, years: known.length };
 }
 
-/** The most frequent crop of every phase; undefined when a phase has no known year. */
+/** The most frequent crop of every phase; undefined if a phase has no known year. */
 function cycleOf(
   known: readonly { year: number; code: number }[],
   start: number,
@@ -80,7 +80,7 @@ function largest(counts: ReadonlyMap<number, number>): [number, number] {
   return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
 }
 
-/** A sentence for people. */
+/** A sentence for the user. */
 export function rotationText(rotation: Rotation, nameOf: (code: number) => string): string {
   switch (rotation.kind) {
     case "none":

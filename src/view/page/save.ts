@@ -1,4 +1,4 @@
-/** Give the person a file. */
+/** Download a file to the user. */
 export function save(name: string, content: Blob): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
@@ -22,7 +22,7 @@ export function csvText(header: readonly string[], rows: readonly (readonly Cell
   return [header, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
-/** A text as a part of a file's name. */
+/** A text as part of a file name. */
 export function asFileName(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9]+/g, "_").replaceAll(/^_|_$/g, "") || "area";
 }

@@ -1,7 +1,7 @@
 import type { FeatureCollection } from "geojson";
 import type { ViewerAnswer, ViewerAreas, ViewerField, ViewerFound, ViewerPlace, ViewerYears } from "../viewer-api.js";
 
-/** @throws when the server is away. */
+/** @throws if the server is unreachable. */
 export async function fetchYears(): Promise<ViewerYears> {
   const response = await ask("api/years");
   if (response === undefined) throw new Error("The server has no list of years");
@@ -13,7 +13,7 @@ export async function fetchAreas(): Promise<ViewerAreas | undefined> {
   return (await (await ask("api/areas"))?.json()) as ViewerAreas | undefined;
 }
 
-/** @returns undefined where there is no history, or the field is not in it. */
+/** @returns undefined without a history, or if the field is not in it. */
 export async function fetchField(row: number): Promise<ViewerField | undefined> {
   return (await (await ask(`api/fields/${row}.json`))?.json()) as ViewerField | undefined;
 }
@@ -23,20 +23,20 @@ export async function fetchPlaces(): Promise<readonly ViewerPlace[]> {
   return ((await (await ask("api/places.json"))?.json()) ?? []) as readonly ViewerPlace[];
 }
 
-/** Lines between states or counties, and points with their names. */
+/** Borders between states or counties, and points with their names. */
 export async function fetchLines(layer: "states" | "counties"): Promise<FeatureCollection> {
   const empty = { type: "FeatureCollection", features: [] };
   return ((await (await ask(`api/lines/${layer}.json`))?.json()) ?? empty) as FeatureCollection;
 }
 
-/** @returns undefined where the server has no fields to look in. */
+/** @returns undefined if the server has no fields. */
 export async function fetchFound(id: string): Promise<ViewerFound | undefined> {
   return (await (await ask(`api/find/${encodeURIComponent(id)}.json`))?.json()) as ViewerFound | undefined;
 }
 
 /**
  * @param area  a place's id, or a polygon as `lng,lat;lng,lat;...`
- * @returns undefined where the server cannot answer, or knows no such area.
+ * @returns undefined if the server cannot answer or does not know the area.
  */
 export async function fetchAnswer(area: string): Promise<ViewerAnswer | undefined> {
   return (await (await ask(`api/ask/${area}.json`))?.json()) as ViewerAnswer | undefined;

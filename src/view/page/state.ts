@@ -1,23 +1,23 @@
 import type { AreaUnit } from "./numbers.js";
 
-/** What the page shows; every part of it draws itself from this. */
+/** The page's state; every part of the page draws itself from it. */
 export interface State {
   readonly year: number;
-  /** Feature id of the field that is looked at. */
+  /** Feature id of the selected field. */
   readonly row: number | undefined;
-  /** The one crop that is shown. */
+  /** The isolated crop. */
   readonly isolated: number | undefined;
   readonly hidden: ReadonlySet<number>;
   readonly safe: boolean;
   readonly unit: AreaUnit;
   readonly playing: boolean;
-  /** The area that is asked for: a place's id, or corners; see areaText. */
+  /** The selected area: a place's id, or corners; see areaText. */
   readonly area: string | undefined;
 }
 
 type Listener = (state: State, before: State) => void;
 
-/** The state and those who want to hear of its changes, in the order they came. */
+/** The state and its listeners, in the order of subscription. */
 export class StateStore {
   readonly #listeners: Listener[] = [];
 
@@ -38,7 +38,7 @@ export class StateStore {
   }
 }
 
-/** Whether a crop is drawn in its colour. */
+/** Whether a crop is drawn in its color. */
 export function isShown({ isolated, hidden }: Pick<State, "isolated" | "hidden">, code: number): boolean {
   return isolated === undefined ? !hidden.has(code) : code === isolated;
 }

@@ -1,6 +1,6 @@
 import { byId } from "./dom.js";
 
-/** Tabs, by mouse, or arrow keys when one has the focus. */
+/** Tabs, controlled by mouse, or by arrow keys if one has the focus. */
 export function startTabs(): void {
   const tabs = [...document.querySelectorAll<HTMLElement>('[role="tab"]')];
   const select = (chosen: HTMLElement) => {

@@ -1,8 +1,8 @@
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** Colours of the map beside the crops', from the style sheet. */
+/** Colors of the map other than the crops', from the style sheet. */
 export interface Theme {
-  /** Where no field is. */
+  /** Background without fields. */
   readonly ground: string;
   /** Fields whose crop is not shown. */
   readonly fabric: string;

@@ -2,23 +2,23 @@ import type { ViewerYear } from "../viewer-api.js";
 import { byId, make } from "./dom.js";
 import type { StateStore } from "./state.js";
 
-/** Shortest time that a year is shown when the years are played. */
+/** Minimum time per year during play. */
 const STEP_MS = 1_300;
-/** A year whose tiles do not come holds up the others no longer than this. */
+/** Maximum time to wait for a year's tiles. */
 const LONGEST_STEP_MS = 15_000;
-/** Width that a tick's label needs, in pixels. */
+/** Width of a tick label, in pixels. */
 const LABEL_WIDTH = 42;
 
-/** Slider of the years, and play. */
+/** The slider of years and the play button. */
 export class Timeline {
   readonly #slider = byId<HTMLInputElement>("year-slider");
   readonly #play = byId<HTMLButtonElement>("play");
   #years: readonly ViewerYear[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Counts starts and stops of play: a step that was under way then goes no further. */
+  /** Counts starts and stops of play; a step from before is abandoned. */
   #runs = 0;
 
-  /** @param ready  resolves once the year that was asked for is on the map, and the next one loaded. */
+  /** @param ready  resolves once the requested year is on the map and the next one is loaded. */
   constructor(
     private readonly state: StateStore,
     private readonly ready: () => Promise<unknown>,
@@ -41,7 +41,7 @@ export class Timeline {
     this.state.set({ playing: !this.state.now.playing });
   }
 
-  /** The year that the slider was moved to; the next one in its direction where that has no data. */
+  /** The slider's year, or the next one in its direction if that year has no data. */
   #snapped(): number {
     const [wanted, now] = [Number(this.#slider.value), this.state.now.year];
     const years = this.#years.map(({ year }) => year);
@@ -67,7 +67,7 @@ export class Timeline {
     this.#drawTicks();
   }
 
-  /** As many labels as there is room for; the first and the last always. */
+  /** As many labels as fit, always with the first and the last. */
   #drawTicks(): void {
     const [first, last] = [this.#years[0]?.year ?? 0, this.#years.at(-1)?.year ?? 0];
     const span = Math.max(1, last - first);
@@ -92,7 +92,7 @@ export class Timeline {
     return this.#years.filter((year) => "archive" in year).map(({ year }) => year);
   }
 
-  /** From year to year, each no sooner than it is on the map; missing ones are passed over; it ends at the last. */
+  /** Step through the years, each only once it is on the map; skip missing ones; stop at the last. */
   #run(): void {
     clearTimeout(this.#timer);
     const run = ++this.#runs;
@@ -106,7 +106,7 @@ export class Timeline {
       await Promise.race([this.ready(), new Promise((resolve) => setTimeout(resolve, LONGEST_STEP_MS))]);
       if (run === this.#runs) this.#timer = setTimeout(step, STEP_MS);
     };
-    // At the end it starts over.
+    // At the end, start over.
     if (last !== undefined && this.state.now.year >= last) this.state.set({ year: this.#published()[0] as number });
     this.#timer = setTimeout(step, this.state.now.year === last ? 0 : STEP_MS / 2);
   }

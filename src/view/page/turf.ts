@@ -2,7 +2,7 @@ type Turf = typeof import("@turf/turf");
 
 let loading: Promise<Turf> | undefined;
 
-/** Turf, loaded when it is first needed: it is as large as the map library. */
+/** Turf, loaded at first use because it is as large as the map library. */
 export function loadTurf(): Promise<Turf> {
   loading ??= new Promise<Turf>((resolve, reject) => {
     const script = document.createElement("script");

@@ -1,23 +1,23 @@
 import type { YearMap } from "./year-map.js";
 
-/** Places to look at: shares are right to about 1.5 % of the view. */
+/** Sample points: shares are accurate to about 1.5 % of the view. */
 const PLACES = 1_200;
-/** Places between two breaths of the page. */
+/** Points between two pauses for the page's other work. */
 const AT_ONCE = 60;
 
-/** What lies in the view: how many of the places that were looked at are of each crop. */
+/** Content of the view: the number of sample points by crop. */
 export interface ViewSample {
   readonly counts: ReadonlyMap<number, number>;
-  /** Places in fields, those without a crop included. */
+  /** Points in fields, including fields without a crop. */
   readonly fields: number;
 }
 
 /**
- * Look at places all over the view, one in each cell of a grid; where in its cell is by chance, as
- * fields lie in rows themselves. At low zooms a view holds hundreds of thousands of fields:
- * looking at places costs the same at any zoom, and weighs by area as it is seen.
+ * Sample points all over the view, one per cell of a grid, at a random position in the cell because
+ * fields form rows themselves. At low zooms a view contains hundreds of thousands of fields;
+ * sampling costs the same at any zoom and weights by visible area.
  *
- * @returns undefined when it was aborted.
+ * @returns undefined if it was aborted.
  */
 export async function sampleView(map: YearMap, signal: AbortSignal): Promise<ViewSample | undefined> {
   const { clientWidth, clientHeight } = map.view.getContainer();
@@ -39,7 +39,7 @@ export async function sampleView(map: YearMap, signal: AbortSignal): Promise<Vie
   return { counts, fields };
 }
 
-/** The same numbers every time, so that the legend does not flicker (a linear congruential generator). */
+/** Same numbers every time, so that the legend does not flicker (a linear congruential generator). */
 function seededRandom(): () => number {
   let state = 1;
   return () => {

@@ -29,20 +29,20 @@ import { type Shown, YearMap } from "./year-map.js";
 const POLL_MS = 10_000;
 const LEAST_POLL_MS = 1_500;
 const RING_ZOOM = 12;
-/** From where coordinates that were looked for are seen. */
+/** Zoom for coordinates that were searched. */
 const FOUND_ZOOM = 13;
 const FIELD_ZOOM = 15;
-/** Said of a year that is not listed. */
+/** Message for a year that is not listed. */
 const NOT_THERE = "no data";
 
-/** The whole page: the state, the map, and what stands around it. */
+/** The whole page: the state, the map, and the panels around it. */
 export class Viewer {
   #years: ViewerYears;
   #areas: ViewerAreas | undefined;
   #sample: ViewSample | undefined;
-  /** What is drawn is a few of the fields, in no true shares. */
+  /** The map shows a few of the fields, not in their true shares. */
   #thinned = false;
-  /** Of the safe palette; from the view where there is no history, and then kept. */
+  /** Codes of the safe palette; without a history they come from the first view and stay. */
   #ranking: readonly number[] | undefined;
   #colours: CropColours;
   #facts: FieldFacts | undefined;
@@ -50,9 +50,9 @@ export class Viewer {
   #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
   #sampling = new AbortController();
   #polling = false;
-  /** The years beside this one are loaded ahead: someone has turned to the timeline. */
+  /** The neighboring years are prefetched, because the timeline was used. */
   #ahead = false;
-  /** Counts the changes of what is drawn. */
+  /** Counts changes of the map. */
   #settling = 0;
   #shown: Promise<boolean> = Promise.resolve(true);
   #settled: Promise<void> = Promise.resolve();
@@ -71,7 +71,7 @@ export class Viewer {
     const place = parsePlace(location.hash);
     const [first, last] = [years.years[0]?.year ?? 0, years.years.at(-1)?.year ?? 0];
     const within = place !== undefined && place.year >= first && place.year <= last;
-    // The page begins once some year is published.
+    // The page starts once a year is published.
     const latest = published(years).at(-1) as Published;
     const year = within ? place.year : latest.year;
     const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
@@ -194,7 +194,7 @@ export class Viewer {
     this.#map.setUnit(this.#state.now.unit);
   }
 
-  /** At first shown where they can be: the atlas is of the United States. */
+  /** Shown by default if possible: the atlas covers the United States. */
   async #startNames(): Promise<void> {
     const [latest] = published(this.#years).slice(-1);
     const names = byId<HTMLInputElement>("names");
@@ -224,7 +224,7 @@ export class Viewer {
     return new CropColours({ legend: this.#years.legend, safe: this.#state.now.safe, ranking: this.#ranking ?? [] });
   }
 
-  /** Undefined before the view was looked at. */
+  /** Undefined before the view was sampled. */
   #seenMost(): number[] | undefined {
     if (this.#sample === undefined) return undefined;
     return [...this.#sample.counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([code]) => code);
@@ -240,7 +240,7 @@ export class Viewer {
     return entry ?? { year, missing: NOT_THERE };
   }
 
-  /** Of a missing year, the fields of the nearest one without their crops. */
+  /** For a missing year, the fields of the nearest one, without crops. */
   #toShow(year: number): Shown {
     const entry = this.#entry(year);
     if ("archive" in entry) return { archive: entry.archive, blank: false };
@@ -255,7 +255,7 @@ export class Viewer {
     const notice = byId("notice");
     notice.hidden = "archive" in entry;
     if ("missing" in entry) {
-      // Nor do another year's shares stand for it.
+      // Do not show another year's shares either.
       this.#sampling.abort();
       this.#sample = undefined;
       this.#drawAround();
@@ -265,14 +265,14 @@ export class Viewer {
     this.#settled = this.#settle();
   }
 
-  /** Whoever turns to the timeline will want another year. */
+  /** Using the timeline means that another year will be needed. */
   #loadAhead(): void {
     if (this.#ahead) return;
     this.#ahead = true;
     this.#map.loadAhead(this.#neighbours());
   }
 
-  /** The years beside the one that is shown, which are loaded ahead. */
+  /** The neighbors of the current year, which are prefetched. */
   #neighbours(): ViewerArchive[] {
     const { year } = this.#state.now;
     return (this.#ahead ? [year + 1, year - 1] : [])
@@ -280,7 +280,7 @@ export class Viewer {
       .flatMap((near) => ("archive" in near ? [near.archive] : []));
   }
 
-  /** Tell, by attributes of the map, when the year is on it and nothing changes any more. */
+  /** Set attributes of the map element when the year is shown and the map is idle. */
   async #settle(): Promise<void> {
     const wish = ++this.#settling;
     const container = byId("map");
@@ -357,7 +357,7 @@ export class Viewer {
     }
   }
 
-  /** Show what is known of a field: by the history, or where there is none by the tiles of every year. */
+  /** Show a field's data from the history, or without one from the tiles of every year. */
   async #open(row: number): Promise<void> {
     const card = this.#card;
     this.#map.mark("selected", row);
@@ -382,7 +382,7 @@ export class Viewer {
     const years = this.#years.years;
     const history = this.#years.history === null ? undefined : await fetchField(row);
     const known = new Map(history?.crops.map((crop) => [crop.year, crop]));
-    // A year that was published after the history was made comes from its tiles.
+    // A year that was published after the history is read from its tiles.
     const read = await Promise.all(
       years.map(async (entry) => {
         if (known.has(entry.year) || "missing" in entry || spot === undefined) return undefined;
@@ -409,7 +409,7 @@ export class Viewer {
     };
   }
 
-  /** A place inside a field that a link names, where the view shows it. */
+  /** A point inside the link's field, if it is in view. */
   #find(row: number): { place: LngLat; zoom: number } | undefined {
     const source = this.#toShow(this.#state.now.year).archive.url;
     const points = this.#map.view.querySourceFeatures(source, {
@@ -429,7 +429,7 @@ export class Viewer {
     if (hash !== location.hash) history.replaceState(history.state, "", hash);
   }
 
-  /** Someone pasted another link into the open page. */
+  /** A link was pasted into the open page. */
   #readPlace(): void {
     const place = parsePlace(location.hash);
     if (place === undefined) {
@@ -453,7 +453,7 @@ export class Viewer {
     saveText(`field_${asFileName(facts.id)}.csv`, "text/csv", csvText(header, rows));
   }
 
-  /** As the tiles on the screen have it, its pieces joined. */
+  /** From the tiles on the screen, with its pieces joined. */
   async #saveOutline(): Promise<void> {
     const [facts, { row }] = [this.#facts, this.#state.now];
     const pieces = row === undefined ? [] : this.#map.piecesOf(row);
@@ -503,7 +503,7 @@ export class Viewer {
       button.textContent = "Copied";
       announce("The link to this view is copied");
     } catch {
-      // Clipboards are for pages from https or this machine only.
+      // Only pages from https or localhost have a clipboard.
       button.textContent = "See address";
       announce("The address bar holds the link to this view");
     }
@@ -512,7 +512,7 @@ export class Viewer {
     }, 2_000);
   }
 
-  /** Nearer by, the field's outline says enough. */
+  /** At higher zooms, the field's outline is enough. */
   #showRing(): void {
     this.#ringElement.hidden = this.#map.view.getZoom() >= RING_ZOOM;
   }
@@ -530,7 +530,7 @@ export class Viewer {
     }
   }
 
-  /** One thing at a time: playing, the field, the crop that stands alone. */
+  /** Close one thing at a time: play, the field, the isolated crop. */
   #escape(): void {
     const { playing, row, isolated } = this.#state.now;
     if (this.#ask.isDrawing) this.#ask.stopDrawing();
@@ -539,13 +539,13 @@ export class Viewer {
     else if (isolated !== undefined) this.#state.set({ isolated: undefined });
   }
 
-  /** Tiles that do not come: the archive was replaced, or the server is away. */
+  /** Tiles fail if the archive was replaced or the server is unreachable. */
   #problem(error: { readonly message: string }): void {
     console.warn(error.message);
     void this.#poll();
   }
 
-  /** Take up what was published meanwhile. A hundred tiles that fail at once ask once. */
+  /** Load newly published years. A hundred tiles that fail at the same time cause one request. */
   async #poll(): Promise<void> {
     if (document.hidden || this.#polling) return;
     this.#polling = true;
@@ -583,7 +583,7 @@ function boundsOf(years: ViewerYears): Box {
   };
 }
 
-/** Below the archives' lowest zoom there are no tiles, and the map would be bare. */
+/** Below the archives' lowest zoom there are no tiles, and the map would be empty. */
 function lowestZoom(years: ViewerYears): number {
   return Math.min(...published(years).map(({ archive }) => archive.minZoom));
 }

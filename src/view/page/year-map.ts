@@ -24,16 +24,16 @@ import { fetchLines } from "./server-data.js";
 import { readTheme, type Theme } from "./theme.js";
 
 const LAYER = "fields";
-/** Fields part from here on; below a border would cover them. */
+/** From this zoom on fields have borders; below it borders would cover them. */
 const BORDER_ZOOM = 11;
 const PICK_ZOOM = 10;
 const FADE_MS = 280;
-/** A year whose tiles do not come is shown all the same, with what came. */
+/** After this time a year is shown even if some tiles are missing. */
 const LOAD_LIMIT_MS = 12_000;
-/** Room for the timeline, so that nothing lies under it at first. */
+/** Space for the timeline, so that it covers nothing at first. */
 const PADDING = { top: 24, left: 24, right: 24, bottom: 96 } as const;
 
-/** How fields are coloured now. */
+/** The current colors of fields. */
 export interface Colouring {
   readonly colours: CropColours;
   readonly shown: (code: number) => boolean;
@@ -44,17 +44,17 @@ interface Slot {
   readonly key: string;
   readonly source: string;
   readonly archive: ViewerArchive;
-  /** Fields without their crops: the year itself is missing. */
+  /** Fields without crops, because the year is missing. */
   readonly blank: boolean;
 }
 
-/** What to show: an archive's crops, or where a year is missing just its fields. */
+/** The view to show: an archive's crops, or only its fields if the year is missing. */
 export interface Shown {
   readonly archive: ViewerArchive;
   readonly blank: boolean;
 }
 
-/** A year's layers, from below upward, each with the property that shows it. */
+/** A year's layers, from bottom to top, each with the property that shows it. */
 const OPACITIES = {
   fill: "fill-opacity",
   hatch: "fill-opacity",
@@ -63,7 +63,7 @@ const OPACITIES = {
   pick: "line-opacity",
 } as const;
 
-/** Of the orientation over the crops, from below upward. */
+/** Layers for orientation above the crops, from bottom to top. */
 const NAME_LAYERS = ["counties lines", "counties names", "states lines", "states names"] as const;
 
 type Part = keyof typeof OPACITIES;
@@ -73,8 +73,8 @@ function layerIds({ key }: Slot): string[] {
 }
 
 /**
- * The map. A year is put on top of the one before once its tiles are there, so that nothing
- * flashes; the years beside it are loaded unseen.
+ * The map. A year is put on top of the previous one once its tiles are loaded, so that nothing
+ * flickers; neighboring years are loaded invisibly.
  */
 export class YearMap {
   readonly view: MapView;
@@ -83,7 +83,7 @@ export class YearMap {
   readonly #marked: { selected?: number; hover?: number } = {};
   #current: Slot | undefined;
   #names = false;
-  /** The lowest layer of what lies over the years: names, an outline. */
+  /** The lowest of the layers above the years: names, an outline. */
   #bottomOfOverlay: string | undefined;
   #shown: Promise<unknown> = Promise.resolve();
   readonly #pin = new Marker({
@@ -92,7 +92,7 @@ export class YearMap {
   });
   #coloring: Colouring;
   #theme: Theme = readTheme();
-  /** Counts what was asked for; an older wish that is ready late is dropped. */
+  /** Counts requests; a stale one is dropped. */
   #wish = 0;
 
   constructor(container: HTMLElement, bounds: Box, minZoom: number, place: Place | undefined, colouring: Colouring) {
@@ -141,7 +141,7 @@ export class YearMap {
     this.view.fitBounds([west, south, east, north], { padding: PADDING });
   }
 
-  /** Show a year; resolves to false when another one was asked for before it was ready. */
+  /** Show a year; resolves to false if another one was requested before it was ready. */
   show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
     const showing = this.#show(shown, neighbours);
     this.#shown = showing;
@@ -151,8 +151,8 @@ export class YearMap {
   async #show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
-    // The first year's tiles are seen as they come. And no other year's crops stand for one without data,
-    // not even while its fields are loading.
+    // The first year's tiles appear as they arrive. A year without data never shows another year's crops, not even
+    // while its fields are loading.
     if (this.#current === undefined || shown.blank) this.#putOnTop(slot, 0);
     await this.#loaded(slot.source);
     if (wish !== this.#wish) return false;
@@ -163,9 +163,9 @@ export class YearMap {
     return true;
   }
 
-  /** Load archives unseen. */
+  /** Load archives invisibly. */
   loadAhead(archives: readonly ViewerArchive[]): void {
-    // While the first year is loading, `show` does so once it is there.
+    // While the first year is loading, `show` does this afterwards.
     if (this.#current === undefined || !this.view.isSourceLoaded(this.#current.source)) return;
     for (const archive of archives) this.#slot(archive, false);
   }
@@ -174,7 +174,7 @@ export class YearMap {
     return this.#current?.source;
   }
 
-  /** Lines and names of states and counties, over the crops; fetched when they are first wanted. */
+  /** Borders and names of states and counties above the crops; fetched at first use. */
   async showNames(wanted: boolean): Promise<void> {
     this.#names = wanted;
     if (wanted && this.view.getSource("states") === undefined) {
@@ -216,7 +216,7 @@ export class YearMap {
     ];
   }
 
-  /** Outline an area, by its rings; none takes the outline away. */
+  /** Outline an area given by its rings; without rings, remove the outline. */
   outline(rings: readonly Ring[]): void {
     const lines = rings.map((ring) => [...ring, ring[0] as Ring[number]].map((point) => [...point]));
     const data = { type: "MultiLineString" as const, coordinates: lines };
@@ -234,7 +234,7 @@ export class YearMap {
     this.#bottomOfOverlay ??= "asked halo";
   }
 
-  /** Fields of the tiles on the screen, once each, by their centroids; of the year that is shown. */
+  /** Fields of the current year in the tiles on the screen, each once, by their centroids. */
   fieldsOnScreen(): { lng: number; lat: number; code: number | null; areaHa: number | null }[] {
     if (this.#current === undefined) return [];
     const { source, archive, blank } = this.#current;
@@ -249,7 +249,7 @@ export class YearMap {
     return [...seen.values()];
   }
 
-  /** The polygons of a field in the tiles on the screen: a tile's side cuts it. */
+  /** The polygons of a field in the tiles on the screen, cut at tile sides. */
   piecesOf(row: number): (Polygon | MultiPolygon)[] {
     if (this.#current === undefined) return [];
     const found = this.view.querySourceFeatures(this.#current.source, {
@@ -261,7 +261,7 @@ export class YearMap {
     );
   }
 
-  /** What is drawn right now, in a canvas of its own by `copy`; the map's own is empty after each frame. */
+  /** The current picture, copied by `copy` to another canvas; the map's canvas is empty after each frame. */
   picture<T>(copy: (canvas: HTMLCanvasElement) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.view.once("render", () => {
@@ -275,12 +275,12 @@ export class YearMap {
     });
   }
 
-  /** Resolves once the year that was asked for is on the map. */
+  /** Resolves once the requested year is on the map. */
   get shown(): Promise<unknown> {
     return this.#shown;
   }
 
-  /** Mark a place that was looked for; undefined takes the mark away. */
+  /** Mark a found place; undefined removes the mark. */
   pin(place: LngLat | undefined): void {
     if (place === undefined) this.#pin.remove();
     else this.#pin.setLngLat(place).addTo(this.view);
@@ -320,24 +320,24 @@ export class YearMap {
     }
   }
 
-  /** The field drawn at a point of the canvas; of the year that is shown. */
+  /** The current year's field at a point of the canvas. */
   fieldAt(point: PointLike): MapGeoJSONFeature | undefined {
     if (this.#current === undefined) return undefined;
     return this.view.queryRenderedFeatures(point, { layers: [`fill ${this.#current.key}`] })[0];
   }
 
-  /** Crop code of a feature that `fieldAt` gave; undefined where it has none, or the year is missing. */
+  /** Crop code of a feature from `fieldAt`; undefined if it has none or the year is missing. */
   cropOf(feature: MapGeoJSONFeature): number | undefined {
     const code: unknown = this.#current?.blank ? undefined : feature.properties[this.#current?.archive.attribute ?? ""];
     return typeof code === "number" ? code : undefined;
   }
 
-  /** What to call a field without a crop code. */
+  /** Label of a field without a crop code. */
   get nameOfNone(): string {
     return this.#current?.blank ? "crop not known" : "no crop";
   }
 
-  /** Outline a field, in every year; undefined takes the outline away. */
+  /** Outline a field in every year; undefined removes the outline. */
   mark(kind: "selected" | "hover", row: number | undefined): void {
     const before = this.#marked[kind];
     if (before === row) return;
@@ -350,7 +350,7 @@ export class YearMap {
     else this.#marked[kind] = row;
   }
 
-  /** The slot of an archive, its layers added unseen where they are not there. */
+  /** The slot of an archive; missing layers are added invisibly. */
   #slot(archive: ViewerArchive, blank: boolean): Slot {
     const source = archive.url;
     const key = `${archive.attribute} ${archive.url}${blank ? " blank" : ""}`;
@@ -372,7 +372,7 @@ export class YearMap {
     return slot;
   }
 
-  /** Let go of the tiles of all other slots. */
+  /** Release the tiles of all other slots. */
   #keep(slots: readonly Slot[]): void {
     for (const slot of this.#slots.values()) {
       if (slots.includes(slot)) continue;
@@ -450,7 +450,7 @@ export class YearMap {
     }
   }
 
-  /** Resolves once the tiles in view are there, or their time is up. */
+  /** Resolves once the tiles in view are loaded, or at the timeout. */
   #loaded(source: string): Promise<void> {
     const { view } = this;
     return new Promise((resolve) => {
@@ -461,7 +461,7 @@ export class YearMap {
         resolve();
       };
       const timer = setTimeout(done, LOAD_LIMIT_MS);
-      // A source says it is loaded until the first frame after a layer was added.
+      // A source reports that it is loaded until the first frame after a layer was added.
       const look = () => {
         if (++frames < 3) view.triggerRepaint();
         else if (view.isSourceLoaded(source)) done();
@@ -531,7 +531,7 @@ export class YearMap {
     void source?.setData(graticule(box));
   }
 
-  /** The hatching of double crops; drawn here, as the page loads no pictures. */
+  /** The hatching of double crops, drawn here because the page loads no pictures. */
   addHatch(): void {
     const side = 8;
     const data = new Uint8Array(side * side * 4);

@@ -7,11 +7,11 @@ import { Lettering } from "./lettering.js";
 import { writePng } from "./png-file.js";
 import { THEMES, type ThemeName } from "./theme.js";
 
-/** All crops that get no colour of their own. */
+/** All crops without their own color. */
 const REST = { name: "other crops", color: "#6b7178" };
 const NOTE = "Area of the fields of which it is the majority crop; no official acreage. USDA NASS Cropland Data Layer";
 
-/** Lengths are in pixels of a picture this wide. */
+/** Lengths are in pixels of a picture of this width. */
 const REFERENCE_WIDTH = 1200;
 const HEIGHT = 640;
 const FRAME = { left: 84, top: 92, right: 330, bottom: 78 } as const;
@@ -22,9 +22,9 @@ const GRID_LINES = 5;
 export interface ChartOptions {
   readonly out: string;
   readonly width: number;
-  /** Crops with a colour of their own; the others are summed up. */
+  /** Crops with their own color; the others are summed. */
   readonly top: number;
-  /** By default those of the legend. */
+  /** Default: those of the legend. */
   readonly years: readonly number[];
   readonly title: string | undefined;
   readonly theme: ThemeName;
@@ -43,19 +43,19 @@ export interface Chart {
   readonly width: number;
   readonly height: number;
   readonly font: string;
-  /** From the bottom up. */
+  /** From bottom to top. */
   readonly bands: readonly Band[];
   readonly years: readonly number[];
-  /** Where a year's bar stands on the picture, pixels. */
+  /** Position of a year's bar on the picture, pixels. */
   readonly bars: readonly { readonly year: number; readonly x: number; readonly width: number }[];
-  /** Height of 0 and of the axis' end on the picture, and what that is. */
+  /** Position of 0 and of the axis' end on the picture, and the end's value. */
   readonly axis: { readonly y0: number; readonly y1: number; readonly hectares: number };
 }
 
 /**
- * Draw hectares of the largest crops by year as stacked bars in USDA's colours.
+ * Draw hectares of the largest crops by year as stacked bars in USDA's colors.
  *
- * @throws {PipelineError} input: a year that the history does not have, no area known; failed: no font.
+ * @throws {PipelineError} input: a year is not in the history, or no area is known; failed: no font.
  */
 export async function drawChart(legend: HistoryLegend, options: ChartOptions, ctx: Context): Promise<Chart> {
   ctx.signal.throwIfAborted();
@@ -134,7 +134,7 @@ function plotOf({ width, height }: Canvas, unit: number): Plot {
   };
 }
 
-/** 1, 2 or 5 times a power of ten, not below. */
+/** The next 1, 2 or 5 times a power of ten. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   return ([1, 2, 5].find((step) => step * power >= least) ?? 10) * power;
@@ -169,7 +169,7 @@ function drawBars(
   const slot = (plot.right - plot.left) / years.length;
   const width = Math.max(1, Math.round(Math.min(slot * BAR_SHARE, 90 * unit)));
   const label = { size: 14, align: "center" } as const;
-  // Every year where there is room for it, else every second, third ...
+  // Every year if there is room, else every second, third ...
   const every = Math.ceil((lettering.width("2020", label) + 12 * unit) / slot);
   return years.map((year, i) => {
     const middle = plot.left + (i + 0.5) * slot;
@@ -184,7 +184,7 @@ function drawBars(
       below += value;
       pen.fillStyle = color;
       pen.fillRect(x, y1, width, y0 - y1);
-      // Crops share colours: a line parts those that lie upon each other.
+      // Crops share colors, so a line separates adjacent ones.
       if (y0 - y1 > 3 * unit) {
         pen.fillStyle = lettering.theme.ground;
         pen.fillRect(x, y1, width, Math.max(1, unit));
@@ -202,7 +202,7 @@ function drawBars(
   });
 }
 
-/** Largest at the bottom, as in the bars; shares are of all years. */
+/** Largest at the bottom, as in the bars; shares cover all years. */
 function drawLegend(
   pen: SKRSContext2D,
   lettering: Lettering,

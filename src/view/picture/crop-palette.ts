@@ -2,21 +2,21 @@ import { listIn, type Metadata } from "../../archive/metadata.js";
 import { CDL_LEGEND, cropName, type LegendEntry } from "../../legend/cdl-legend.js";
 import { PipelineError } from "../../pipeline/errors.js";
 
-/** A sample holds its class in a byte. */
+/** A sample's class is one byte. */
 export const MAX_CLASSES = 256;
 const GREY = "#9e9e9e";
 
 /** No field. */
 export const GROUND = 0;
-/** A field that has no crop. */
+/** A field without a crop. */
 export const NO_CROP = 1;
 
 /**
- * The classes that maps are drawn in: a small number for every crop that occurs,
- * given as they come. Maps side by side share one, so a crop has one colour in all.
+ * The classes of a map: a small number for every crop that occurs, in order of
+ * occurrence. Maps side by side share a palette, so a crop has the same color in all.
  */
 export class CropPalette {
-  /** By class; the first two are ground and no crop, and have no colour of their own. */
+  /** By class; the first two are background and no crop, without a color. */
   readonly crops: LegendEntry[] = [
     { code: Number.NaN, name: "", color: "#000000" },
     { code: Number.NaN, name: "no crop", color: "#000000" },
@@ -24,14 +24,14 @@ export class CropPalette {
   readonly #classes = new Map<number, number>();
   readonly #legend = new Map<number, LegendEntry>();
 
-  /** Take the names and colours of an archive's legend; USDA's where it has none. What came first stays. */
+  /** Add the names and colors of an archive's legend, or USDA's if it has none. Earlier entries stay. */
   addLegend(metadata: Metadata, path: string): void {
     for (const entry of readLegend(metadata, path)) {
       if (!this.#legend.has(entry.code)) this.#legend.set(entry.code, entry);
     }
   }
 
-  /** Class of a crop code. One that the legend does not have is grey. */
+  /** Class of a crop code. A code that is not in the legend is gray. */
   classOf(code: number): number {
     let known = this.#classes.get(code);
     if (known === undefined) {
@@ -49,7 +49,7 @@ export class CropPalette {
   }
 }
 
-/** @throws {PipelineError} input, when the metadata has a legend of another form. */
+/** @throws {PipelineError} input, if the metadata has a legend in another format. */
 function readLegend(metadata: Metadata, path: string): readonly LegendEntry[] {
   if (metadata.legend === undefined) return CDL_LEGEND;
   const legend = listIn(metadata, "legend") ?? metadata.legend;

@@ -15,17 +15,17 @@ import { fillPolygon, type Point } from "./polygon-fill.js";
 
 const LAYER = "fields";
 const POLYGON = 3;
-/** Fields get a thin border where the map is close enough for it to part them and not to cover them. */
+/** Fields get a thin border if the map's scale is large enough that it does not cover them. */
 const BORDER_LIMIT_M_PER_PIXEL = 60;
 const BORDER = { color: "rgba(23, 26, 30, 0.6)", width: 0.7 };
 const NO_CROP_OUTLINE = { color: "#7d848d", width: 0.9 };
-/** How often a signal is looked for, in tiles. */
+/** Interval of checks for an abort signal, in tiles. */
 const TILES_A_BREATH = 16;
-/** Tiles of a run that are looked at one by one. */
+/** Maximum length of a run whose tiles are checked one by one. */
 const LONG_RUN = 4096;
 
 export interface FieldMap {
-  /** Transparent where there is no field. */
+  /** Transparent without a field. */
   readonly canvas: Canvas;
   /** Drawn area by class of the palette, m². */
   readonly areas: Float64Array;
@@ -34,13 +34,13 @@ export interface FieldMap {
 }
 
 /**
- * Draw the polygons of an archive's layer `fields`, tile by tile. Each tile is drawn up
- * to its own sides, which are the same for its neighbours, so that a polygon cut by a
- * tile's side is whole again.
+ * Draw the polygons of an archive's layer `fields`, tile by tile. Each tile is clipped to
+ * its sides, which are identical for its neighbors, so a polygon that is cut at a tile's
+ * side becomes whole again.
  *
- * Memory: about 30 bytes a pixel of the map, whatever the archive's size.
+ * Memory: about 30 bytes per pixel of the map, for any archive size.
  *
- * @throws {PipelineError} input, when it is not an archive of fields or has none in the frame.
+ * @throws {PipelineError} input, if it is not an archive of fields or has none in the frame.
  */
 export async function drawFieldMap(
   archive: Archive,
@@ -94,7 +94,7 @@ interface Where {
 
 type Layer = VectorTile["layers"][string];
 
-/** The layer `fields` of a tile as its features; undefined where the tile lacks it. */
+/** The features of a tile's layer `fields`; undefined without that layer. */
 function readLayer(archive: Archive, entry: number, id: number): { layer: Layer; where: Where } | undefined {
   const where = { path: archive.path, tile: tileName(id) };
   try {
@@ -106,7 +106,7 @@ function readLayer(archive: Archive, entry: number, id: number): { layer: Layer;
   }
 }
 
-/** Ids of [from, to) that may be in the picture. A run can hold 2^32 tiles: of a long one those of the picture are sought. */
+/** Ids of [from, to) that may be in the picture. A run can have 2^32 tiles, so for a long one the picture's tiles are enumerated. */
 function* idsShown(frame: Frame, zoom: number, from: number, to: number): Generator<number> {
   if (to - from <= LONG_RUN) {
     for (let id = from; id < to; id++) yield id;
@@ -127,7 +127,7 @@ function isOutside({ left, top, right, bottom }: Box, { width, height }: Frame):
   return right <= 0 || bottom <= 0 || left >= width || top >= height;
 }
 
-/** @returns features drawn. */
+/** @returns number of features drawn. */
 function drawTile(
   content: { layer: Layer; where: Where } | undefined,
   box: Box,
@@ -157,7 +157,7 @@ function drawTile(
       pen.lineWidth = width;
       strokeRings(pen, rings, box, unit, layer.extent);
     }
-    // A field without a crop covers what lies under it, as any other does.
+    // A field without a crop covers what is under it, like any other.
     fillPolygon(patch, rings, patch.placement(unit), cropClass === NO_CROP ? GROUND : cropClass);
   }
   pen.restore();
@@ -188,7 +188,7 @@ function classOf({ properties, id }: VectorTileFeature, palette: CropPalette, wh
   }
 }
 
-/** Outline of a polygon, without the lines along which the tiler cut it at the tile's side or beyond. */
+/** Outline of a polygon, without the tiler's cuts at or beyond the tile's side. */
 function strokeRings(pen: SKRSContext2D, rings: Point[][], box: Box, unit: number, extent: number): void {
   pen.beginPath();
   for (const ring of rings) {

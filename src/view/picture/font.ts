@@ -1,6 +1,6 @@
 import { GlobalFonts } from "@napi-rs/canvas";
 
-/** Families fit for labels, best first. Icon and symbol fonts are families too, so not just any will do. */
+/** Font families for labels, best first. Not every family works: some are icon and symbol fonts. */
 const FAMILIES = [
   "Inter",
   "Lato",
@@ -18,7 +18,7 @@ const FAMILIES = [
   "Nimbus Sans",
 ];
 
-/** A family of this machine's to write in; undefined on one without fonts. */
+/** A font family of this machine; undefined if it has none. */
 export function findFont(): string | undefined {
   const installed = new Set(GlobalFonts.families.map(({ family }) => family));
   return FAMILIES.find((family) => installed.has(family));

@@ -2,12 +2,12 @@ import type { Bounds } from "../../archive/header.js";
 import type { Tile } from "../../archive/tile-id.js";
 import { latitudeAt, longitudeAt, metresPerWorld, worldX, worldY } from "./mercator.js";
 
-/** Nothing is drawn closer than this, so that a single small field has a frame too; about 200 m. */
+/** Smallest frame, about 200 m, for a single small field. */
 const MIN_SPAN = 5e-6;
-/** A tile's drawn width in pixels; its grid of 4096 then has 8 to 16 units a pixel. */
+/** A tile's drawn width in pixels; its grid of 4096 then has 8 to 16 units per pixel. */
 const TILE_PIXELS = 512;
 
-/** Sides of a rectangle, in pixels of the map; fractions where it does not fall on whole ones. */
+/** Sides of a rectangle, in pixels of the map, possibly fractions. */
 export interface Box {
   readonly left: number;
   readonly top: number;
@@ -15,28 +15,28 @@ export interface Box {
   readonly bottom: number;
 }
 
-/** The part of the world that a map shows, north up, and how large. */
+/** The part of the world that a map shows, north up, and its size. */
 export interface Frame {
   /** Pixels. */
   readonly width: number;
   readonly height: number;
-  /** North-west corner, in units of the world. */
+  /** Northwest corner, in units of the world. */
   readonly west: number;
   readonly north: number;
-  /** Pixels that the whole world would be wide. */
+  /** Width of the whole world, in pixels. */
   readonly worldPixels: number;
 }
 
-/** How high a map of these bounds is for its width: height / width. */
+/** Aspect ratio of a map of these bounds: height / width. */
 export function shapeOf({ west, south, east, north }: Bounds): number {
   const across = Math.max(worldX(east) - worldX(west), MIN_SPAN);
   return Math.max(worldY(south) - worldY(north), MIN_SPAN) / across;
 }
 
 /**
- * All of the bounds in the middle of a map of this size, as large as they fit.
+ * All of the bounds, centered in a map of this size, as large as they fit.
  *
- * @param margin  share of the map's sides to leave free.
+ * @param margin  free share of the map's sides.
  */
 export function fitFrame(bounds: Bounds, width: number, height: number, margin: number): Frame {
   const [left, right] = [worldX(bounds.west), worldX(bounds.east)];
@@ -52,19 +52,19 @@ export function fitFrame(bounds: Bounds, width: number, height: number, margin: 
   };
 }
 
-/** Where a tile lies on the map. A side that two tiles share is the same number for both. */
+/** Position of a tile on the map. A side that two tiles share is the same number for both. */
 export function tileBox(frame: Frame, { z, x, y }: Tile): Box {
   const column = (at: number) => (at / 2 ** z - frame.west) * frame.worldPixels;
   const row = (at: number) => (at / 2 ** z - frame.north) * frame.worldPixels;
   return { left: column(x), right: column(x + 1), top: row(y), bottom: row(y + 1) };
 }
 
-/** The zoom whose tiles are as detailed as the map; the archive may not have it. */
+/** The zoom whose tiles match the map's resolution; the archive may not have it. */
 export function zoomFor({ worldPixels }: Frame): number {
   return Math.max(0, Math.ceil(Math.log2(worldPixels / TILE_PIXELS)));
 }
 
-/** What the map shows, to its very edges, in degrees. */
+/** The map's extent, in degrees. */
 export function frameBounds({ west, north, width, height, worldPixels }: Frame): Bounds {
   return {
     west: longitudeAt(west),
@@ -74,7 +74,7 @@ export function frameBounds({ west, north, width, height, worldPixels }: Frame):
   };
 }
 
-/** Metres on the ground that a pixel of this row is wide (and high). */
+/** Meters on the ground per pixel of this row. */
 export function metresPerPixel({ north, worldPixels }: Frame, row: number): number {
   return metresPerWorld(north + (row + 0.5) / worldPixels) / worldPixels;
 }

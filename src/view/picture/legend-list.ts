@@ -4,22 +4,22 @@ import type { Lettering } from "./lettering.js";
 
 export interface LegendRow {
   readonly name: string;
-  /** `#rrggbb`; undefined for the row of all the other crops. */
+  /** `#rrggbb`; undefined for the row of all other crops. */
   readonly color?: string;
-  /** Of the drawn area of all crops; undefined writes none. */
+  /** Share of the drawn area of all crops; undefined writes none. */
   readonly share?: number;
 }
 
-/** Height of a row in pixels of a picture 1200 wide. */
+/** Height of a row, in pixels of a picture 1200 wide. */
 export const ROW_HEIGHT = 25;
 const TEXT = { size: 15 } as const;
 
 /**
- * Crops by drawn area, largest first. Where there are more than `limit`, the last row
- * sums up the rest.
+ * Crops by drawn area, largest first. If there are more than `limit`, the last row
+ * sums the rest.
  *
  * @param areas    by class of the palette.
- * @param ranking  areas that give crops and order; those of all maps, so that the lists of maps side by side agree.
+ * @param ranking  areas that determine crops and order; the sum of all maps, so that the lists of maps side by side agree.
  */
 export function legendRows(
   palette: CropPalette,
@@ -43,7 +43,7 @@ export function legendRows(
   return rows;
 }
 
-/** Draw rows downward, then in the next column. */
+/** Draw rows from top to bottom, then in the next column. */
 export function drawLegend(
   pen: SKRSContext2D,
   lettering: Lettering,

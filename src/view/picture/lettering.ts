@@ -2,26 +2,26 @@ import type { SKRSContext2D } from "@napi-rs/canvas";
 import type { PictureTheme } from "./theme.js";
 
 export interface TextStyle {
-  /** Height of the letters' line, in pixels of a picture 1200 wide. */
+  /** Line height, in pixels of a picture 1200 wide. */
   readonly size: number;
   readonly color?: string;
   readonly bold?: boolean;
   readonly align?: "left" | "right" | "center";
-  /** Longer texts end in an ellipsis. Pixels of the picture. */
+  /** Longer text ends in an ellipsis. Pixels of the picture. */
   readonly room?: number;
 }
 
-/** Writes on a canvas in one family; sizes grow with the picture, so that it looks the same at any width. */
+/** Writes on a canvas in one font family; sizes scale with the picture, so that it looks the same at any width. */
 export class Lettering {
   constructor(
     private readonly pen: SKRSContext2D,
     private readonly family: string,
-    /** Pixels of the picture for one of a picture 1200 wide. */
+    /** Pixels of the picture per pixel of a picture 1200 wide. */
     readonly unit: number,
     readonly theme: PictureTheme,
   ) {}
 
-  /** @param y  the base line. */
+  /** @param y  the baseline. */
   write(text: string, x: number, y: number, style: TextStyle): void {
     const { pen } = this;
     this.#use(style);
@@ -36,7 +36,7 @@ export class Lettering {
     return this.pen.measureText(text).width;
   }
 
-  /** The text in lines that fit, broken at spaces. */
+  /** The text as lines that fit, broken at spaces. */
   lines(text: string, style: TextStyle, room: number): string[] {
     const lines: string[] = [];
     for (const word of text.split(/\s+/).filter(Boolean)) {

@@ -1,8 +1,8 @@
-/** Web mercator: the world is the square from 0, 0 in the north-west to 1, 1 in the south-east. */
+/** Web mercator: the world is the square from 0, 0 in the northwest to 1, 1 in the southeast. */
 
-/** Equator of the sphere that web mercator takes the earth for, in metres. */
+/** Equator of web mercator's sphere, in meters. */
 const EQUATOR_M = 2 * Math.PI * 6_378_137;
-/** Where the square ends, degrees. */
+/** Latitude of the square's edges, degrees. */
 const MAX_LATITUDE = 85.051128779806604;
 
 export function worldX(lng: number): number {
@@ -22,7 +22,7 @@ export function latitudeAt(y: number): number {
   return (360 / Math.PI) * Math.atan(Math.exp((0.5 - y) * 2 * Math.PI)) - 90;
 }
 
-/** Metres on the ground for one unit of the world, at this height of the map. */
+/** Meters on the ground per unit of the world, at this y. */
 export function metresPerWorld(y: number): number {
   return EQUATOR_M * Math.cos((latitudeAt(y) * Math.PI) / 180);
 }

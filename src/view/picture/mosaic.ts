@@ -3,19 +3,19 @@ import { type CropPalette, GROUND, MAX_CLASSES, rgb } from "./crop-palette.js";
 import { type Box, type Frame, metresPerPixel } from "./frame.js";
 import type { ClassRaster, Placement } from "./polygon-fill.js";
 
-/** Samples along a pixel's side; its colour is their mean, so edges are smooth. */
+/** Samples along a pixel's side; its color is their mean, so edges are smooth. */
 export const SAMPLES = 3;
 
-/** Classes of the samples of a tile, as far as it lies on the map. */
+/** Classes of a tile's samples, for its part on the map. */
 export interface Patch extends ClassRaster {
-  /** Its north-western sample, counted on the map. */
+  /** Its northwestern sample, counted on the map. */
   readonly column: number;
   readonly row: number;
-  /** Where to put rings of the tile; `unit` is their unit in pixels of the map. */
+  /** Transform for rings of the tile; `unit` is their unit in pixels of the map. */
   placement(unit: number): Placement;
 }
 
-/** The map's pixels, put together from patches that do not overlap. */
+/** The map's pixels, assembled from patches that do not overlap. */
 export class Mosaic {
   /** Sums over a pixel's samples: red, green, blue, samples in fields. */
   readonly #sums: Uint16Array;
@@ -30,7 +30,7 @@ export class Mosaic {
     this.#sums = new Uint16Array(4 * frame.width * frame.height);
   }
 
-  /** An empty patch for a tile: the samples whose centre lies in it. */
+  /** An empty patch for a tile: the samples whose center is in it. */
   patch({ left, top, right, bottom }: Box): Patch {
     const within = (side: number, end: number) => Math.min(Math.max(Math.ceil(side * SAMPLES - 0.5), 0), end * SAMPLES);
     const [column, row] = [within(left, this.frame.width), within(top, this.frame.height)];
@@ -65,7 +65,7 @@ export class Mosaic {
     }
   }
 
-  /** The picture so far, transparent where no field is, and the area of each class in m². */
+  /** The picture so far, transparent without fields, and the area of each class in m². */
   finish(): { canvas: Canvas; areas: Float64Array } {
     const { width, height } = this.frame;
     const pixels = new Uint8ClampedArray(4 * width * height);

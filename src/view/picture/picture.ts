@@ -12,43 +12,43 @@ import type { ThemeName } from "./theme.js";
 
 const ATTRIBUTION = "Crops: USDA NASS Cropland Data Layer";
 const TITLE = "Majority crop of every field";
-/** Ground left free around an archive's fields, of the map's sides. */
+/** Free space around an archive's fields, as a share of the map's sides. */
 const MARGIN = 0.015;
 
 export interface PictureOptions {
-  /** PMTiles files, drawn side by side at one scale. */
+  /** PMTiles files, drawn side by side at the same scale. */
   readonly archives: readonly string[];
   readonly out: string;
-  /** Pixels; the height follows from what is shown. */
+  /** Pixels; the height follows from the bounds. */
   readonly width: number;
-  /** Zoom of the tiles to draw; by default the one as detailed as the picture. */
+  /** Zoom of the tiles to draw; by default the one that matches the picture's resolution. */
   readonly zoom?: number | undefined;
-  /** What to show; by default all that the archives announce. */
+  /** Bounds to show; by default those of the archives. */
   readonly bounds?: Bounds | undefined;
   readonly title?: string | undefined;
   readonly theme?: ThemeName | undefined;
 }
 
-/** What was drawn, and where on the picture it lies. */
+/** The drawn maps and their positions on the picture. */
 export interface Picture {
   readonly out: string;
   readonly width: number;
   readonly height: number;
-  /** Family that the text is written in; null where the machine has none. */
+  /** Font family of the text; null if the machine has none. */
   readonly font: string | null;
   readonly maps: readonly {
     readonly archive: string;
-    /** As the archive's metadata says; null where it does not. */
+    /** From the archive's metadata; null if missing. */
     readonly year: number | null;
     readonly zoom: number;
     readonly tiles: number;
-    /** The map's rectangle on the picture, pixels, and what it shows, degrees. */
+    /** The map's rectangle on the picture, in pixels, and its extent, in degrees. */
     readonly x: number;
     readonly y: number;
     readonly width: number;
     readonly height: number;
     readonly bounds: Bounds;
-    /** Drawn hectares by crop code, of tile geometry: right to a few percent near the archive's highest zoom, less below. */
+    /** Drawn hectares by crop code, from tile geometry: accurate to a few percent near the archive's highest zoom, less below. */
     readonly hectares: Readonly<Record<string, number>>;
   }[];
 }
@@ -57,9 +57,9 @@ export interface Picture {
  * Draw the fields of one archive, or of several side by side, into a PNG: web mercator,
  * north up, with legend and scale.
  *
- * The picture is made beside its place and renamed: there is the old one or the new.
+ * The picture is written to a temporary file and renamed, so the path has the old picture or the new one.
  *
- * @throws {PipelineError} input, when an archive cannot be read or has nothing to draw.
+ * @throws {PipelineError} input, if an archive cannot be read or has nothing to draw.
  */
 export async function drawPicture(options: PictureOptions, ctx: Context): Promise<Picture> {
   const archives: Archive[] = [];
@@ -127,7 +127,7 @@ async function drawArchives(archives: Archive[], options: PictureOptions, ctx: C
   };
 }
 
-/** An attribution may be HTML, for a web page; on a picture only its text is of use. */
+/** An attribution may be HTML, for a web page; a picture needs only its text. */
 function plainText(html: unknown): string | undefined {
   const text = typeof html === "string" ? html.replace(/<[^>]*>/g, "").trim() : "";
   return text === "" ? undefined : text;

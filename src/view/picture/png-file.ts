@@ -7,12 +7,12 @@ import { firstBytes } from "../../pipeline/input-file.js";
 import { makeOutput } from "../../pipeline/output.js";
 import type { Origin } from "../../pipeline/output-origin.js";
 
-/** Signature and IHDR, which every PNG begins with. */
+/** Signature and IHDR, the start of every PNG. */
 const HEAD_BYTES = 33;
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 const SOFTWARE = textChunk("Software", "fields-pipeline");
 
-/** Encode a picture, read it back, and put it in place: there is the old file or the new. */
+/** Encode a picture, read it back, and rename it, so the path has the old file or the new one. */
 export async function writePng(canvas: Canvas, out: string, ctx: Context): Promise<void> {
   try {
     await makeOutput(out, ctx, async ({ partial }) => {
@@ -31,7 +31,7 @@ export async function writePng(canvas: Canvas, out: string, ctx: Context): Promi
   }
 }
 
-/** Who made a picture, by its `Software` text. */
+/** The program that made a picture, from its `Software` text. */
 export function pngOrigin(path: string): Origin {
   const head = firstBytes(path, HEAD_BYTES + SOFTWARE.length);
   if (!head.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return "unreadable";

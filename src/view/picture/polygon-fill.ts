@@ -1,4 +1,4 @@
-/** A raster of classes, row by row from the north-west. */
+/** A raster of classes, row by row from the northwest. */
 export interface ClassRaster {
   readonly values: Uint8Array;
   readonly width: number;
@@ -10,7 +10,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** From the coordinates of rings to those of the raster: `raster = offset + scale × ring`. */
+/** Transform from ring coordinates to raster coordinates: `raster = offset + scale × ring`. */
 export interface Placement {
   readonly scale: number;
   readonly x: number;
@@ -18,10 +18,9 @@ export interface Placement {
 }
 
 /**
- * Set the pixels whose centre lies inside a polygon; even-odd, so rings may come in
- * any order and direction. A centre that two polygons border on belongs to one of
- * them alone: neighbours neither overlap nor leave a gap, which a canvas with its
- * smoothed edges does.
+ * Set the pixels whose center is inside a polygon, by the even-odd rule, so rings may come in
+ * any order and direction. A center on the border of two polygons belongs to only one of
+ * them: neighbors neither overlap nor leave a gap, unlike on a canvas with antialiased edges.
  */
 export function fillPolygon(
   { values, width, height }: ClassRaster,
@@ -35,7 +34,7 @@ export function fillPolygon(
   for (const ring of rings) {
     for (let i = 0; i < ring.length; i++) {
       const [a, b] = [ring[i] as Point, ring[(i + 1) % ring.length] as Point];
-      // From the upper end, whichever way the ring runs: the neighbour's same edge gives the same numbers.
+      // Start at the upper end, whatever the ring's direction: the neighbor's edge gives the same numbers.
       const [upper, lower] = a.y < b.y ? [a, b] : [b, a];
       const y0 = y + scale * upper.y;
       const top = Math.max(firstRow, centreFrom(y0));
@@ -57,7 +56,7 @@ export function fillPolygon(
   }
 }
 
-/** First pixel whose centre lies at or beyond a coordinate. */
+/** First pixel whose center is at or beyond a coordinate. */
 function centreFrom(coordinate: number): number {
   return Math.ceil(coordinate - 0.5);
 }

@@ -2,20 +2,20 @@ import type { SKRSContext2D } from "@napi-rs/canvas";
 import { type Frame, metresPerPixel } from "./frame.js";
 import type { Lettering } from "./lettering.js";
 
-/** A length that reads well: 1, 2 or 5 times a power of ten. */
+/** A round length: 1, 2 or 5 times a power of ten. */
 export interface ScaleLength {
   readonly metres: number;
   readonly label: string;
 }
 
-/** The longest such length that is at most `metres`. */
+/** The longest round length that is at most `metres`. */
 export function scaleLength(metres: number): ScaleLength {
   const power = 10 ** Math.floor(Math.log10(metres));
   const length = ([5, 2].find((step) => step * power <= metres) ?? 1) * power;
   return { metres: length, label: length >= 1000 ? `${length / 1000} km` : `${length} m` };
 }
 
-/** Draw a scale bar, true for the middle of the map, into its south-western corner. */
+/** Draw a scale bar, true for the middle of the map, in its southwestern corner. */
 export function drawScaleBar(
   pen: SKRSContext2D,
   lettering: Lettering,

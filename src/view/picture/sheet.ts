@@ -8,20 +8,20 @@ import { drawScaleBar } from "./scale-bar.js";
 import { THEMES, type ThemeName } from "./theme.js";
 
 const SHARE_NOTE = "% of the area drawn";
-/** Widths and heights below are in pixels of a picture this wide. */
+/** Widths and heights below are in pixels of a picture of this width. */
 const REFERENCE_WIDTH = 1200;
 const PANEL_WIDTH = 320;
 const PADDING = 26;
 const GAP = 14;
 const STRIP_HEAD = 104;
-/** A legend below a map that is narrower than this has no room for names: one list for all maps has. */
+/** Below a map narrower than this, a legend has no room for names, so all maps share one list. */
 const LEAST_LEGEND_WIDTH = 140;
 const LEGEND_COLUMN_WIDTH = 230;
 const STRIP_LEGEND_CROPS = 16;
-/** A map is at least this high for its width, and at most. */
+/** Minimum and maximum height of a map relative to its width. */
 const SHAPES = { least: 0.45, most: 1.3 } as const;
 
-/** Where the maps lie on the picture, in pixels; its height is theirs and what the legend takes. */
+/** Positions of the maps on the picture, in pixels; its height is that of the maps and the legend. */
 export interface Sheet {
   readonly width: number;
   /** The maps' upper left corners, and the size of each. */
@@ -31,10 +31,10 @@ export interface Sheet {
 }
 
 /**
- * One map with a panel beside it, or several side by side with the legend below; the
- * bare maps where there is no font to write in.
+ * One map with a panel next to it, or several side by side with the legend below; only
+ * maps if there is no font.
  *
- * @param shape  height / width of what the maps are to show.
+ * @param shape  height / width of the maps' extent.
  */
 export function planSheet(count: number, width: number, shape: number, withText: boolean): Sheet {
   const px = (reference: number) => Math.round((reference * width) / REFERENCE_WIDTH);
@@ -53,14 +53,14 @@ export function planSheet(count: number, width: number, shape: number, withText:
 export interface Labels {
   readonly title: string;
   readonly attribution: string;
-  /** One for each map; empty for none. */
+  /** One per map; empty for none. */
   readonly years: readonly string[];
-  /** Family to write in; undefined leaves all text out. */
+  /** Font family; undefined omits all text. */
   readonly font: string | undefined;
   readonly theme: ThemeName;
 }
 
-/** Put maps and their explanation together. */
+/** Assemble maps, titles and legends. */
 export function drawSheet(
   sheet: Sheet,
   frame: Frame,
@@ -107,7 +107,7 @@ function heightOf({ rows, columns }: StripLegend): number {
   return Math.ceil(rows.length / columns) * ROW_HEIGHT;
 }
 
-/** Each map's own shares below it, of the same crops in the same order; where there is no room, one list of the crops. */
+/** Each map's shares below it, for the same crops in the same order; without room for that, one list of crops. */
 function stripLegends(
   { width, maps: places, mapWidth }: Sheet,
   maps: readonly FieldMap[],

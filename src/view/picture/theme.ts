@@ -1,6 +1,6 @@
-/** Colors around the crops' own. */
+/** Colors other than the crops'. */
 export interface PictureTheme {
-  /** Where no field is. */
+  /** Background without fields. */
   readonly ground: string;
   /** Around maps and charts. */
   readonly panel: string;
@@ -14,7 +14,7 @@ export interface PictureTheme {
 
 export type ThemeName = "dark" | "light";
 
-/** Every crop's color stands out from the dark ground; the light one is grayed, as white swallows grass and hay. */
+/** Every crop's color is visible on the dark background; the light one is grayed, because grass and hay would vanish on white. */
 export const THEMES: Readonly<Record<ThemeName, PictureTheme>> = {
   dark: {
     ground: "#20242a",

@@ -16,17 +16,17 @@ interface Metadata {
   readonly legend?: unknown;
 }
 
-/** What the page needs to know of an archive besides its URL. */
+/** The data that the page needs of an archive, in addition to its URL. */
 export type ArchiveDescription = Omit<ViewerArchive, "url" | "fields" | "column">;
 
-/** Attribute that a column's codes are put into. */
+/** Attribute for a column's codes. */
 const COLUMN_ATTRIBUTE = "crop_code";
 
 /**
  * Read header and metadata of an archive.
  *
- * @param year  whose crops are looked for: in `crop_code`, or where the archive holds many years in `crop_2020`.
- * @throws {PipelineError} input, when it is no archive of fields, holds other years only, or is cut short.
+ * @param year  the year of the crops: in `crop_code`, or in `crop_2020` if the archive contains several years.
+ * @throws {PipelineError} input, if it is not an archive of fields, has only other years, or is truncated.
  */
 export async function describeStored(archive: StoredArchive, year: number): Promise<ArchiveDescription> {
   const { header, layer, metadata } = await readStored(archive);
@@ -45,8 +45,8 @@ export async function describeStored(archive: StoredArchive, year: number): Prom
 /**
  * Read header and index of a year's crop codes, and header and metadata of their base.
  *
- * @param fingerprint  of the base, as the manifest says.
- * @throws {PipelineError} input, when one of them is damaged or of another base.
+ * @param fingerprint  of the base, from the manifest.
+ * @throws {PipelineError} input, if one of them is damaged or belongs to another base.
  */
 export async function describeColumn(
   column: StoredArchive,
@@ -115,7 +115,7 @@ function sourceOf(archive: StoredArchive): Source {
   };
 }
 
-/** Bytes from `start` to before `end`, or to the file's end. */
+/** Bytes [start, end), or to the file's end. */
 async function bytesOf(archive: StoredArchive, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
   const last = Math.min(end, archive.bytes);
   const parts: Uint8Array[] = [];

@@ -7,11 +7,11 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { PipelineError } from "../../pipeline/errors.js";
 
-/** A file of the page, whole in memory. */
+/** A file of the page, in memory. */
 export interface Asset {
   readonly type: string;
   readonly content: Buffer;
-  /** Hex; the strong entity tag is made from it and the encoding. */
+  /** Hex; strong entity tags consist of it and the encoding. */
   readonly digest: string;
 }
 
@@ -26,7 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 const PAGE = new URL("../page/", import.meta.url);
-/** The module that makes tiles of columns, and what it shares with Node; they import each other by relative paths. */
+/** The module that makes tiles of columns, and the code it shares with Node; they import each other by relative paths. */
 const COLUMN_MODULES = [
   "maplibre/index.js",
   "maplibre/worker.js",
@@ -37,10 +37,10 @@ const COLUMN_MODULES = [
 ];
 
 /**
- * Every file that the page consists of, by its path below the page. There is no other: a
+ * Every file of the page, by its path below the page. There are no others: a
  * request is looked up in this table and never becomes a path on the disk.
  *
- * @throws {PipelineError} failed, when the page is not built or a package is missing.
+ * @throws {PipelineError} failed, if the page is not built or a package is missing.
  */
 export function loadAssets(): ReadonlyMap<string, Asset> {
   try {
@@ -58,7 +58,7 @@ export function loadAssets(): ReadonlyMap<string, Asset> {
   }
 }
 
-/** The libraries' own browser modules, as npm installed them, under the names of the page's import map. */
+/** The libraries' browser modules, as npm installed them, under the names of the page's import map. */
 function libraries(): [string, string][] {
   const from = (specifier: string, base: string = import.meta.url) => createRequire(base).resolve(specifier);
   const file = (relative: string, base: string) => fileURLToPath(new URL(relative, base));
@@ -74,7 +74,7 @@ function libraries(): [string, string][] {
     ["vendor/vector-tile.js", fileURLToPath(vectorTile)],
     ["vendor/point-geometry.js", from("@mapbox/point-geometry", vectorTile)],
     ["vendor/pbf.js", fileURLToPath(import.meta.resolve("pbf"))],
-    // One file without imports; the package's modules are a hundred.
+    // One file without imports, instead of the package's hundred modules.
     ["vendor/turf.js", join(dirname(from("@turf/turf/package.json")), "turf.min.js")],
     ["vendor/terra-draw.js", fileURLToPath(import.meta.resolve("terra-draw"))],
     ["vendor/terra-draw-maplibre-gl-adapter.js", fileURLToPath(import.meta.resolve("terra-draw-maplibre-gl-adapter"))],
@@ -88,7 +88,7 @@ function readAsset(path: string): Asset {
   return { type, content, digest: createHash("sha256").update(content).digest("hex").slice(0, 32) };
 }
 
-/** `'sha256-...'` of every inline script of a page, for its content policy. */
+/** `'sha256-...'` of every inline script of a page, for its content security policy. */
 export function inlineScriptHashes(html: string): string[] {
   return [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)].map(
     ([, script]) =>
@@ -98,7 +98,7 @@ export function inlineScriptHashes(html: string): string[] {
   );
 }
 
-/** What a client takes best of what is offered for text, by its Accept-Encoding. */
+/** The best of the offered encodings for text, by the client's Accept-Encoding. */
 export function chooseEncoding(header: string | undefined): Encoding {
   const accepted = new Map<string, number>();
   for (const part of (header ?? "").toLowerCase().split(",")) {
@@ -114,7 +114,7 @@ export function chooseEncoding(header: string | undefined): Encoding {
 
 const kept = new WeakMap<Asset, Map<Encoding, Promise<Buffer>>>();
 
-/** An asset in an encoding; made once. */
+/** An asset in an encoding; encoded once. */
 export function encodeAsset(asset: Asset, encoding: Encoding): Promise<Buffer> {
   if (encoding === "identity") return Promise.resolve(asset.content);
   const encodings = kept.get(asset) ?? new Map<Encoding, Promise<Buffer>>();

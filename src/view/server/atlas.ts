@@ -13,13 +13,13 @@ type Atlas = Topology<{
 
 export type AtlasLayer = "states" | "counties";
 
-/** Lines between states or counties, and a point with the name of each. */
+/** Borders between states or counties, and a point with the name of each. */
 export type AtlasLines = FeatureCollection<MultiLineString | Point, { readonly name?: string }>;
 
-/** Decimals of a degree: the atlas has about 300 m. */
+/** Decimals of a degree: the atlas is accurate to about 300 m. */
 const DIGITS = 3;
 
-/** States and counties of the United States, by the Census Bureau (us-atlas, 1:10,000,000). */
+/** States and counties of the United States, from the Census Bureau (us-atlas, 1:10,000,000). */
 export class UsAtlas {
   readonly #atlas = JSON.parse(
     readFileSync(createRequire(import.meta.url).resolve("us-atlas/counties-10m.json"), "utf8"),
@@ -70,7 +70,7 @@ export class UsAtlas {
   }
 }
 
-/** The atlas names most counties without the word; Louisiana has parishes, and some states cities and boroughs of their own. */
+/** The atlas omits the word `County`; Louisiana has parishes, and some states have independent cities and boroughs. */
 function countyName(name: string, state: string): string {
   if (/\b(city|City|Borough|Census Area|Municipality|Municipio|County|Parish|District)\b/.test(name)) return name;
   if (state === "22") return `${name} Parish`;

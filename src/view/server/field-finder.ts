@@ -14,12 +14,12 @@ import type { FieldHistory } from "./field-history.js";
 
 interface Opened {
   readonly index: FieldIndex;
-  /** Ids are whole numbers, not text. */
+  /** Ids are integers, not text. */
   readonly numbers: boolean;
   readonly rows: number;
 }
 
-/** Answers that need the fields themselves: where one is by its id, and what grew in an area. */
+/** Answers that need the fields: the position of a field by id, and the crops of an area. */
 export class FieldFinder {
   #index: Promise<Opened> | undefined;
 
@@ -29,7 +29,7 @@ export class FieldFinder {
     private readonly ctx: Context,
   ) {}
 
-  /** The root has its fields on this machine. */
+  /** Whether the root's fields are on this machine. */
   get ready(): boolean {
     return existsSync(this.#path());
   }
@@ -42,10 +42,10 @@ export class FieldFinder {
   }
 
   /**
-   * Crops of all fields whose middle lies in an area.
+   * Crops of all fields whose bounding-box center is in an area.
    *
-   * @returns undefined where there is no history.
-   * @throws {PipelineError} input, when the history is of other fields.
+   * @returns undefined without a history.
+   * @throws {PipelineError} input, if the history belongs to other fields.
    */
   async ask(name: string, rings: Rings): Promise<ViewerAnswer | undefined> {
     const { index, rows: fields } = await this.#opened();
@@ -88,7 +88,7 @@ export class FieldFinder {
     return fieldsFileLayout(this.options, layoutOf(this.options, 0)).fieldsRaw;
   }
 
-  /** The lookup index is built by the first question, where there is none yet. */
+  /** The first request builds the lookup index if there is none. */
   #opened(): Promise<Opened> {
     this.#index ??= this.#open().catch((error: unknown) => {
       this.#index = undefined;

@@ -7,7 +7,7 @@ import type { Log } from "../../pipeline/log.js";
 import type { ViewerAreas, ViewerField } from "../viewer-api.js";
 import type { Store } from "./store.js";
 
-/** How long a published legend is taken for the latest. */
+/** Time that a published legend is cached. */
 const FRESH_MS = 15_000;
 
 export interface HistoryPlace {
@@ -15,20 +15,20 @@ export interface HistoryPlace {
   readonly legend: string;
 }
 
-/** Name under which `dist/history.js --publish` puts the legend beside the archives. */
+/** Name under which `dist/history.js --publish` puts the legend next to the archives. */
 export function publishedLegend(region: string): string {
   return `${region}_legend.json`;
 }
 
-/** The history over all years, as `dist/history.js` made it, opened anew when it was made anew. */
+/** The history of all years, made by `dist/history.js`; reopened when it is replaced. */
 export class FieldHistory {
   #open: { readonly tag: string; readonly reader: Promise<HistoryReader> } | undefined;
   #told: string | undefined;
   #legend: { readonly text: Promise<string | undefined>; readonly until: number } | undefined;
 
   /**
-   * @param places  where it may lie; the first that has it counts.
-   * @param store   has the published legend where there is no history on this machine: areas, no fields.
+   * @param places  folders to search; the first that has it is used.
+   * @param store   has the published legend if there is no history on this machine: areas, no fields.
    */
   constructor(
     private readonly places: readonly HistoryPlace[],
@@ -37,7 +37,7 @@ export class FieldHistory {
     private readonly log: Log,
   ) {}
 
-  /** Changes with the files; null where there are none. */
+  /** Changes with the files; null if there are none. */
   async tag(): Promise<string | null> {
     const found = await this.#find();
     if (found !== undefined) return found.tag;
@@ -45,7 +45,7 @@ export class FieldHistory {
     return text === undefined ? null : digest(text);
   }
 
-  /** @returns undefined where there is no history, or no such row in it. */
+  /** @returns undefined without a history, or without such a row in it. */
   async field(row: number): Promise<ViewerField | undefined> {
     const found = await this.#find();
     if (found === undefined) return undefined;
@@ -55,13 +55,13 @@ export class FieldHistory {
     return { row, id: id === null ? null : String(id), areaHa, crops };
   }
 
-  /** @returns undefined where there is no history on this machine. */
+  /** @returns undefined without a history on this machine. */
   async openReader(): Promise<HistoryReader | undefined> {
     const found = await this.#find();
     return found === undefined ? undefined : this.#reader(found);
   }
 
-  /** @returns undefined where there is no history. */
+  /** @returns undefined without a history. */
   async areas(): Promise<ViewerAreas | undefined> {
     const found = await this.#find();
     try {
@@ -85,7 +85,7 @@ export class FieldHistory {
     return undefined;
   }
 
-  /** Asked for again every while; undefined where there is none, or the server is away. */
+  /** Requested again after a while; undefined if there is none or the server is unreachable. */
   async #publishedLegend(): Promise<string | undefined> {
     if (this.#legend === undefined || this.#legend.until < performance.now()) {
       const text = this.store.text(publishedLegend(this.region)).catch(() => undefined);
@@ -98,7 +98,7 @@ export class FieldHistory {
     if (this.#open?.tag !== found.tag) {
       const before = this.#open;
       this.#open = { tag: found.tag, reader: HistoryReader.open(found.table) };
-      // A read under way in the old file ends before it is closed: reads are queued in one event loop turn.
+      // Reads in progress end before the old file is closed: they are queued in one event loop turn.
       before?.reader.then((reader) => setTimeout(() => reader.close(), 10_000).unref()).catch(() => {});
     }
     try {
@@ -109,7 +109,7 @@ export class FieldHistory {
     }
   }
 
-  /** Once, until it is another problem. */
+  /** Log a problem once, until it changes. */
   #tell(error: unknown, path: string): void {
     const { message } = asPipelineError(error, "input", "The history cannot be read", { path });
     if (this.#told === message) return;

@@ -6,7 +6,7 @@ import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
 import type { ArchiveEntry } from "../../publish/manifest.js";
 import { MAX_TEXT_BYTES, type Store, type StoredArchive } from "./store.js";
 
-/** A folder as the `file:` target fills it. Nothing outside it is read, through links neither. */
+/** A folder that the `file:` target fills. Nothing outside it is read, not even through links. */
 export class FolderStore implements Store {
   readonly name: string;
 
@@ -29,7 +29,7 @@ export class FolderStore implements Store {
     }
   }
 
-  /** By its key: the entry's URL may be an address of its own, whose files lie here all the same. */
+  /** By its key: the entry's URL may be a public URL, but the file is here. */
   async open({ key }: Pick<ArchiveEntry, "key">): Promise<StoredArchive> {
     const file = await this.#open(key);
     if (file === undefined) {
@@ -38,14 +38,14 @@ export class FolderStore implements Store {
     const { size, ino, mtimeNs } = await file.stat({ bigint: true });
     return {
       bytes: Number(size),
-      // Files are replaced by rename, never written in place: another content is another inode or time.
+      // Files are replaced by rename, never written in place: new content has a new inode or time.
       tag: createHash("sha256").update(`${size} ${ino} ${mtimeNs}`).digest("hex").slice(0, 20),
       read: (start, end) => file.createReadStream({ start, end: end - 1, autoClose: false }),
       close: () => file.close(),
     };
   }
 
-  /** @returns undefined when there is no such file. */
+  /** @returns undefined if the file does not exist. */
   async #open(key: string): Promise<FileHandle | undefined> {
     if (key !== basename(key) || /^\.{1,2}$|[\0\\]/.test(key) || key === "") {
       throw new PipelineError("input", "Not the name of a file in the folder", {
@@ -59,7 +59,7 @@ export class FolderStore implements Store {
       if (!real.startsWith(root.endsWith(sep) ? root : root + sep)) {
         throw new PipelineError("input", "The file is a link to outside of the folder and is not served", { path });
       }
-      // Opening a pipe would wait for its writer.
+      // Opening a pipe would block until it has a writer.
       const file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK);
       if ((await file.stat()).isFile()) return file;
       await file.close();

@@ -11,20 +11,20 @@ import { WebStore } from "./web-store.js";
 
 export interface OpenedStore {
   readonly store: Store;
-  /** Where a history of these years may lie, in the order to look. */
+  /** Folders that may have a history of these years, in search order. */
   readonly histories: readonly HistoryPlace[];
 }
 
 /**
- * The store that `--target` names: a folder, or the URL under which the target is served.
+ * The store given by `--target`: a folder, or the URL under which the target is served.
  *
- * @param history  folder of the history, where the user named one.
- * @throws {PipelineError} usage, when it is neither.
+ * @param history  folder of the history, if the user gave one.
+ * @throws {PipelineError} usage, if it is neither.
  */
 export function openStore(options: Options, history: string | undefined): OpenedStore {
   const { target, region } = options;
   const named = history === undefined ? [] : [made(resolve(history), region)];
-  // Any year would do: the folders are the same.
+  // Any year works: the folders are the same.
   const layout = layoutOf(options, 2000);
   if (target === undefined) {
     const folder = dirname(layout.manifest);
@@ -41,13 +41,13 @@ export function openStore(options: Options, history: string | undefined): Opened
   throw wrongTarget(target);
 }
 
-/** As `dist/history.js` leaves it. */
+/** Where `dist/history.js` writes it. */
 function made(folder: string, region: string): HistoryPlace {
   const { history: table, legend } = historyFiles(folder, region);
   return { table, legend };
 }
 
-/** As `dist/history.js --publish` puts it beside the archives. */
+/** Where `dist/history.js --publish` puts it, next to the archives. */
 function published(folder: string, region: string): HistoryPlace {
   return { table: join(folder, `${region}_history.parquet`), legend: join(folder, publishedLegend(region)) };
 }
@@ -63,7 +63,7 @@ function folderOf(target: string): string {
 
 function baseOf(target: string): URL {
   const url = URL.canParse(target) ? new URL(target) : undefined;
-  // A password in the URL would end up in logs.
+  // A password in the URL would appear in logs.
   if (url === undefined || url.username !== "" || url.password !== "") {
     throw new PipelineError("usage", "Option target must be a URL without user and password", {
       received: url === undefined ? target : `${url.protocol}//${url.host}`,

@@ -12,18 +12,18 @@ import type { ViewerYear, ViewerYears } from "../viewer-api.js";
 import { type ArchiveDescription, describeColumn, describeStored } from "./archive-description.js";
 import type { Store, StoredArchive } from "./store.js";
 
-/** How long one look at the store answers for the next ones. */
+/** Time that a reading of the store is cached. */
 const FRESH_MS = 1_000;
 
 type Entry = Pick<ArchiveEntry, "url" | "key"> & Partial<ArchiveEntry>;
 
 /**
- * What is published in a store, year by year, as it is right now: manifest and archives are looked
- * at again whenever the page asks.
+ * The current years of a store: manifest and archives are checked again whenever the page
+ * asks.
  */
 export class Publication {
   #last: { readonly years: Omit<ViewerYears, "history" | "asks">; readonly until: number } | undefined;
-  /** Archives by the tag in their URL: one that holds many years has one URL. */
+  /** Archives by the tag in their URL: an archive with several years has one URL. */
   readonly #byTag = new Map<string, Entry>();
   readonly #descriptions = new Map<string, ArchiveDescription>();
   readonly #told = new Map<number | string, string>();
@@ -39,9 +39,9 @@ export class Publication {
   }
 
   /**
-   * A manifest that cannot be read now (it is being replaced, the server is away) leaves what was read before.
+   * If the manifest cannot be read now (it is being replaced, the server is unreachable), the previous one stays.
    *
-   * @throws {PipelineError} when none could be read before either.
+   * @throws {PipelineError} if there is no previous one.
    */
   async look(): Promise<Omit<ViewerYears, "history" | "asks">> {
     if (this.#last !== undefined && this.#last.until > performance.now()) return this.#last.years;
@@ -67,9 +67,9 @@ export class Publication {
   }
 
   /**
-   * The archive behind a URL that `look` gave out.
+   * The archive behind a URL that `look` returned.
    *
-   * @returns undefined when there is no such archive, or it was replaced meanwhile.
+   * @returns undefined if there is no such archive or it was replaced.
    */
   async open(tag: string): Promise<StoredArchive | undefined> {
     const entry = this.#byTag.get(tag);
@@ -87,14 +87,14 @@ export class Publication {
     return text === undefined ? undefined : parseManifest(text, this.region, { target: this.store.name });
   }
 
-  /** Years that are listed without more lie under the name that all archives have. */
+  /** Years that are listed without an entry use the default name of archives. */
   #entry(manifest: Manifest, year: number): Entry {
     const usual = `fields_${this.region}_${year}_full.pmtiles`;
     const { url, key, ...rest } = manifest.archives[year] ?? {};
     return { ...rest, url: typeof url === "string" ? url : usual, key: typeof key === "string" ? key : usual };
   }
 
-  /** As a column, where the manifest has one that can be read; else its archive. */
+  /** As a column, if the manifest has a readable one; else its archive. */
   async #describeYear(year: number, manifest: Manifest): Promise<ViewerYear> {
     const column = manifest.columns?.years[year];
     const base = column && manifest.columns?.bases[column.base];
@@ -153,12 +153,12 @@ export class Publication {
     } catch (error) {
       const known = asPipelineError(error, "input", "The archive cannot be read", { url: entry.url });
       this.#tell(year, known);
-      // Paths are for the log; the page is told the sentence.
+      // Paths are for the log; the page gets only the sentence.
       return { year, missing: known.sentence };
     }
   }
 
-  /** Once, until it is another problem. */
+  /** Log a problem once, until it changes. */
   #tell(what: number | string, error: PipelineError): void {
     if (this.#told.get(what) === error.message) return;
     this.#told.set(what, error.message);
@@ -166,7 +166,7 @@ export class Publication {
   }
 }
 
-/** USDA's where the manifest has none, or one that is no legend. */
+/** USDA's legend if the manifest has none or an invalid one. */
 function readLegend(legend: unknown): readonly LegendEntry[] {
   const usable = Array.isArray(legend) && legend.length > 0 && legend.every(isEntry);
   return usable ? legend.map(({ code, name, color }) => ({ code, name, color })) : CDL_LEGEND;

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** Bytes that a request asks for; `end` is exclusive. */
+/** Requested bytes; `end` is exclusive. */
 export type RangeAnswer =
   | { readonly kind: "whole" }
   | { readonly kind: "part"; readonly start: number; readonly end: number }
@@ -9,10 +9,10 @@ export type RangeAnswer =
 const ONE_RANGE = /^\s*(?:(\d+)-(\d*)|-(\d+))\s*$/;
 
 /**
- * What a GET's Range header asks for, by RFC 9110.
+ * The range of a GET's Range header, by RFC 9110.
  *
- * Another unit, or a header that is not well formed, is as if it were not there. Several
- * ranges are refused (416) and not answered by the whole archive, which may be 17 GB.
+ * Other units and malformed headers are ignored. Several ranges are refused (416) instead
+ * of answered with the whole archive, which may be 17 GB.
  *
  * @param size  of the file, bytes.
  */
@@ -43,7 +43,7 @@ export function checkConditions(headers: IncomingHttpHeaders, etag: string): "go
   return none.trim() === "*" || weak.includes(etag) ? "same" : "go on";
 }
 
-/** True when a Range counts: there is no If-Range, or it holds this very tag (a date never does: none was sent). */
+/** True if a Range applies: there is no If-Range, or it has this tag (a date never matches: none was sent). */
 export function rangeStands(headers: IncomingHttpHeaders, etag: string): boolean {
   const condition = headers["if-range"];
   return condition === undefined || String(condition).trim() === etag;

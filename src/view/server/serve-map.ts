@@ -11,18 +11,18 @@ import { startViewer } from "./viewer-server.js";
 export const PORT = 8080;
 
 export interface MapAddress {
-  /** Folder of the history, where it is not next to the target. */
+  /** Folder of the history, if it is not next to the target. */
   readonly history?: string | undefined;
-  /** Address to listen on; this machine alone by default. */
+  /** Address to listen on; only this machine by default. */
   readonly host?: string | undefined;
   /** 8080 by default, 0 for any free one. */
   readonly port?: number | undefined;
 }
 
 /**
- * Serve the map of what a root has published, until a signal comes. The page's URL goes to stdout once it answers.
+ * Serve the map of a root's published years until a signal. The page's URL goes to stdout once the server answers.
  *
- * @throws {PipelineError} usage, when the address or the port cannot be had, or the target cannot be looked at.
+ * @throws {PipelineError} usage, if the address or port is not available, or the target cannot be read.
  */
 export async function serveMap(options: Options, address: MapAddress, ctx: Context): Promise<void> {
   const { log } = ctx;
@@ -45,7 +45,7 @@ export async function serveMap(options: Options, address: MapAddress, ctx: Conte
   log.info("stopped");
 }
 
-/** A root that publishes to S3 is seen by the URL under which its target is served. */
+/** For a root that publishes to S3, the URL under which its target is served. */
 function served(options: Options): Options {
   const { target, publicUrl } = options;
   return target?.startsWith("s3://") && publicUrl !== undefined
@@ -53,7 +53,7 @@ function served(options: Options): Options {
     : options;
 }
 
-/** @throws {PipelineError} usage, when it is no port. */
+/** @throws {PipelineError} usage, if it is not a port. */
 export function readPort(text: string | undefined): number {
   if (text === undefined) return PORT;
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);

@@ -23,34 +23,34 @@ import type { StoredArchive } from "./store.js";
 export interface ViewerOptions {
   readonly publication: Publication;
   readonly history: FieldHistory;
-  /** Undefined where the fields are not on this machine. */
+  /** Undefined if the fields are not on this machine. */
   readonly finder?: FieldFinder | undefined;
   readonly log: Log;
-  /** Address to listen on; one of this machine's own. */
+  /** Address to listen on, one of this machine's. */
   readonly host: string;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   readonly port: number;
 }
 
 export interface RunningViewer {
-  /** As a browser on this machine would type it. */
+  /** The URL for a browser on this machine. */
   readonly url: string;
   readonly server: Server;
   close(): Promise<void>;
 }
 
-/** Of a polygon that is asked for: it must fit into an address. */
+/** Maximum for a requested polygon, which must fit into a URL. */
 const MOST_VERTICES = 400;
-/** JSON below this size is sent as it is. */
+/** JSON below this size is sent uncompressed. */
 const WORTH_COMPRESSING_BYTES = 1024;
 const LOOPBACK = {
   test: (host: string) => /^(localhost|\[::1\])$/.test(host) || (isIPv4(host) && host.startsWith("127.")),
 };
 
 /**
- * Serve the viewer: the page, what there is to see, and the archives' bytes.
+ * Serve the viewer: the page, its data, and the archives' bytes.
  *
- * @throws {PipelineError} usage, when the address or the port cannot be had.
+ * @throws {PipelineError} usage, if the address or port is not available.
  */
 export async function startViewer(options: ViewerOptions): Promise<RunningViewer> {
   const viewer = new Viewer(options);
@@ -87,12 +87,12 @@ class Viewer {
   readonly #assets = loadAssets();
   #us: UsAtlas | undefined;
   readonly #headers: Headers;
-  /** Host names under which this server may be asked; undefined where it listens to the network. */
+  /** Accepted host names; undefined if it listens to the network. */
   readonly #hosts: typeof LOOPBACK | undefined;
 
   constructor(private readonly options: ViewerOptions) {
     this.#headers = safetyHeaders((this.#assets.get("") as Asset).content.toString());
-    // A page of another site whose name resolves to loopback must not read through us.
+    // A page of another site whose name resolves to loopback must not read through this server.
     this.#hosts = LOOPBACK.test(hostOf(options.host)) ? LOOPBACK : undefined;
   }
 
@@ -129,7 +129,7 @@ class Viewer {
     }
   }
 
-  /** What the map's own files do not say: places, fields by id, areas. Undefined for anything else. */
+  /** Requests that need more than the map's files: places, fields by id, areas. Undefined for anything else. */
   async #answerQuestion(path: string): Promise<object | undefined> {
     const { finder } = this.options;
     const [, kind, text = ""] = /^api\/(places|lines|find|ask)(?:\/(.+))?\.json$/.exec(path) ?? [];
@@ -146,7 +146,7 @@ class Viewer {
     return this.#us;
   }
 
-  /** Tell an error; where the answer has begun already, the connection is cut so that nobody takes it for whole. */
+  /** Report an error. If the answer has already begun, the connection is cut, so that the answer does not look complete. */
   fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     if (request.destroyed && response.destroyed) return;
     const known = asPipelineError(error, "failed", "Unexpected error");
@@ -193,7 +193,7 @@ class Viewer {
     send(request, response, 200, headers, encoding === "identity" ? content : await compress(content, encoding));
   }
 
-  /** Never compressed: the tiles are, and ranges are of the archive's own bytes. */
+  /** Not compressed: the tiles already are, and ranges refer to the archive's bytes. */
   async #sendArchive(request: IncomingMessage, response: ServerResponse, archive: StoredArchive, type: string) {
     const { bytes, tag } = archive;
     const etag = `"${tag}"`;
@@ -201,11 +201,11 @@ class Viewer {
       "content-type": type,
       "accept-ranges": "bytes",
       etag,
-      // Whatever has this URL is this archive for good: the tag is part of it.
+      // This URL always means this archive, because it contains the tag.
       "cache-control": "private, max-age=604800, immutable",
     };
     if (answeredByCondition(request, response, headers)) return;
-    // A range is defined for GET alone.
+    // Ranges are defined only for GET.
     const wanted = request.method === "GET" && rangeStands(request.headers, etag) ? request.headers.range : undefined;
     const range = readRange(wanted, bytes);
     if (range.kind === "refused") {
@@ -228,8 +228,8 @@ class Viewer {
 }
 
 /**
- * Send a stream of a length that was announced. A file that turns out shorter ends in a broken
- * connection, not in an answer that looks whole; a client that goes away ends the reading.
+ * Send a stream of a declared length. If the file is shorter, the connection breaks, so that the answer
+ * does not look complete; if the client disconnects, reading stops.
  */
 async function pour(stream: Readable, response: ServerResponse, length: number): Promise<void> {
   const gone = finished(response, () => stream.destroy());
@@ -270,7 +270,7 @@ function textHeaders(type: string, etag: string, encoding: string): OutgoingHttp
   return { "content-type": type, etag, "cache-control": "no-cache", vary: "accept-encoding", ...compressed };
 }
 
-/** Answer 304 or 412 where the request's conditions say so. */
+/** Answer 304 or 412 if the request's conditions require it. */
 function answeredByCondition(
   request: IncomingMessage,
   response: ServerResponse,
@@ -295,7 +295,7 @@ function send(
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
-/** A polygon as `-97.1,39.2;-97.0,39.2;-97.0,39.3`; undefined for what is none. */
+/** A polygon as `-97.1,39.2;-97.0,39.2;-97.0,39.3`; undefined if invalid. */
 function drawnArea(text: string): { readonly name: string; readonly rings: Rings } | undefined {
   const points = text.split(";");
   if (points.length < 3 || points.length > MOST_VERTICES) return undefined;
@@ -306,7 +306,7 @@ function drawnArea(text: string): { readonly name: string; readonly rings: Rings
   return sound ? { name: "Drawn area", rings: [ring as unknown as Rings[number]] } : undefined;
 }
 
-/** Path below the root, decoded once; undefined when it is none. */
+/** Path below the root, decoded once; undefined if invalid. */
 function pathOf(url: string): string | undefined {
   if (!url.startsWith("/")) return undefined;
   try {
@@ -322,7 +322,7 @@ function hostOf(text: string): string {
   return text.replace(/:\d*$/, "").toLowerCase();
 }
 
-/** The page may load from here alone; its one inline script, the import map, is known by its hash. */
+/** The page may load only from this server; its one inline script, the import map, is allowed by its hash. */
 function safetyHeaders(html: string): Headers {
   const policy = [
     "default-src 'none'",

@@ -9,23 +9,23 @@ import type { ArchiveEntry } from "../../publish/manifest.js";
 import { MAX_TEXT_BYTES, type Store, type StoredArchive } from "./store.js";
 
 const CACHE_BYTES = 256 * 2 ** 20;
-/** Larger reads are passed through: a tile or a directory never is. */
+/** Larger reads are passed through; tiles and directories are always smaller. */
 const CACHED_READ_BYTES = 8 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 const MOST_REDIRECTS = 5;
-/** How long what was learnt of an archive is taken for true. */
+/** Time that an archive's size and version are cached. */
 const FRESH_MS = 15_000;
 
 interface Known {
   readonly bytes: number;
-  /** The server's ETag, or what stands for it; undefined where it sends nothing of the kind. */
+  /** The server's ETag or its substitute; undefined if it sends none. */
   readonly version: string | undefined;
   readonly until: number;
 }
 
 /**
- * A web server or bucket. Its bytes pass through this process, so the page talks to one origin
- * only: no CORS to set up on the bucket, and a strict content policy. Ranges are kept in memory.
+ * A web server or bucket. Its bytes pass through this process, so the page uses one origin
+ * only: the bucket needs no CORS, and the content security policy is strict. Ranges are cached in memory.
  */
 export class WebStore implements Store {
   readonly name: string;
@@ -37,8 +37,8 @@ export class WebStore implements Store {
   readonly #fetch: Fetch;
 
   /**
-   * @param base     URL of the folder that holds the manifest; ends with a slash.
-   * @param proxies  how it is reached.
+   * @param base     URL of the manifest's folder; ends with a slash.
+   * @param proxies  the web proxies that reach it.
    */
   constructor(
     private readonly base: URL,
@@ -88,7 +88,7 @@ export class WebStore implements Store {
     return url;
   }
 
-  /** Size and version, asked for anew every while. */
+  /** Size and version, requested again after a while. */
   async #look(url: URL): Promise<Known> {
     const before = this.#known.get(url.href);
     if (before !== undefined && before.until > performance.now()) return before;
@@ -108,7 +108,7 @@ export class WebStore implements Store {
       this.#cached += end - start;
       this.#sizes.set(key, end - start);
     }
-    // Moved to the end: the map's order is that of the last use.
+    // Moved to the end: the map is ordered by last use.
     this.#cache.delete(key);
     this.#cache.set(key, content);
     for (const oldest of this.#cache.keys()) {
@@ -140,7 +140,7 @@ export class WebStore implements Store {
     let received = 0;
     for await (const part of response.body as ReadableStream<Uint8Array>) {
       received += part.length;
-      // Leaving the loop ends the transfer, however much there would be.
+      // Leaving the loop aborts the transfer, whatever its length.
       if (received > end - start) break;
       yield part;
     }
@@ -150,7 +150,7 @@ export class WebStore implements Store {
     }
   }
 
-  /** Redirects are followed within the origin alone: another would be asked for what nobody named. */
+  /** Follows redirects only within the origin, because another host was not requested by the user. */
   async #fetchFrom(url: URL, headers: Record<string, string>): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
@@ -174,7 +174,7 @@ export class WebStore implements Store {
     }
   }
 
-  /** Compressed answers would make the ranges those of another representation. */
+  /** With compressed answers, ranges would refer to another representation. */
   async #ask(url: URL, headers: Record<string, string>): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -189,7 +189,7 @@ export class WebStore implements Store {
   }
 }
 
-/** fetch hides the reason (ECONNREFUSED, a certificate) one level down; what a proxy did is told by the error itself. */
+/** fetch hides the reason (ECONNREFUSED, a certificate) one level down; a proxy's error contains it. */
 function rootOf(error: unknown): unknown {
   if (error instanceof ProxyError) return error;
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
