@@ -15,18 +15,18 @@ import { type Base, exportBase } from "../tiles/base.js";
 import { type BlocksFacts, makeBlocks } from "./make-blocks.js";
 import { BlocksFile, columnOrigin } from "./stored-file.js";
 
-/** What of a base is published once, and what every year's codes refer to. */
+/** The files of a base that are published once and that every year's codes refer to. */
 export interface ColumnBase {
-  /** Of the blocks; the archive's metadata, each column and the manifest name it. */
+  /** Fingerprint of the blocks; the archive's metadata, each column and the manifest contain it. */
   readonly fingerprint: string;
   readonly blocks: BaseFile;
   readonly archive: BaseFile;
 }
 
-/** A finished file, with what publishing it needs: no gigabytes are read again for that. */
+/** A finished file, with the data for publishing, so that its gigabytes are not read again. */
 export interface BaseFile {
   readonly path: string;
-  /** `fileDigest` of it. */
+  /** Its `fileDigest`. */
   readonly digest: string;
   /** SHA-256 of the whole file, 64 hex digits. */
   readonly checksum: string;
@@ -35,7 +35,7 @@ export interface BaseFile {
 type ChecksumFacts = { readonly checksum: string };
 
 /**
- * The blocks and the published archive of a base; made where they are missing. One process makes them, others that
+ * The blocks and the published archive of a base; made if missing. One process makes them; others that
  * start at the same time wait for it.
  */
 export async function ensureColumnBase(base: Base, run: Run): Promise<ColumnBase> {
@@ -50,10 +50,10 @@ export async function ensureColumnBase(base: Base, run: Run): Promise<ColumnBase
 }
 
 /**
- * What `ensureColumnBase` made last for the blocks of a column.
+ * The last result of `ensureColumnBase` for the blocks of a column.
  *
- * @param fingerprint  that the column names.
- * @throws {PipelineError} input, when it is not there or has been changed.
+ * @param fingerprint  from the column.
+ * @throws {PipelineError} input, if it is missing or was changed.
  */
 export function standingColumnBase(
   blocks: string,
@@ -133,7 +133,7 @@ function blocksStep(base: Base, name: string, run: Run): Step<BlocksFacts & Chec
   };
 }
 
-/** The base's tiles as PMTiles; its metadata name the blocks. */
+/** The base's tiles as PMTiles; its metadata contains the fingerprint of the blocks. */
 function archiveStep(
   base: Base,
   fingerprint: string,
@@ -166,7 +166,7 @@ function archiveStep(
 }
 
 /**
- * Read every block back: each row is in just one of them.
+ * Read every block back: each row is in exactly one of them.
  *
  * @throws {PipelineError} input, naming file and block.
  */

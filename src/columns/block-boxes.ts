@@ -1,4 +1,4 @@
-/** A box that holds nothing. */
+/** An empty box. */
 const EMPTY = [2 ** 32 - 1, 2 ** 32 - 1, 0, 0] as const;
 
 export function emptyBoxes(blocks: number): Uint32Array {

@@ -1,5 +1,5 @@
 /**
- * The files that docs/columns.md describes, as bytes: a base's blocks (which field ids stand in which block), and a
+ * The files that docs/columns.md describes, as bytes: a base's blocks (the field ids of each block), and a
  * year's column (the crop codes of these blocks). This module runs in Node and in browsers, and imports nothing.
  */
 
@@ -8,7 +8,7 @@ const MAGIC = [0x46, 0x49, 0x45, 0x4c, 0x44, 0x43, 0x4f, 0x4c];
 export const FORMAT_VERSION = 1;
 /** Bytes before the index. */
 export const PRELUDE_BYTES = 64;
-/** Bytes of the checksum behind each block. */
+/** Bytes of the checksum after each block. */
 export const CHECKSUM_BYTES = 4;
 /** Largest index that readers accept, inflated: 150 million fields. */
 const MAX_INDEX_BYTES = 2 ** 24;
@@ -27,16 +27,16 @@ export interface Prelude {
   /** CRC-32 of the inflated index. */
   readonly indexChecksum: number;
   readonly fileBytes: number;
-  /** Of the base whose fields these are; 64 hex digits. */
+  /** Fingerprint of the base, 64 hex digits. */
   readonly fingerprint: string;
 }
 
-/** Where the stored blocks lie, `offsets[i] .. offsets[i + 1]`; each ends with its checksum. */
+/** Offsets of the stored blocks, `offsets[i] .. offsets[i + 1]`; each ends with its checksum. */
 interface StoredBlocks {
   readonly offsets: Float64Array;
 }
 
-/** A base's blocks: fields that appear from the same zoom on and lie near each other. */
+/** A base's blocks: fields that appear from the same zoom on and are near each other. */
 export interface BlocksIndex extends StoredBlocks {
   /** Fields of the base: ids are 0 .. rows - 1. */
   readonly rows: number;
@@ -44,11 +44,11 @@ export interface BlocksIndex extends StoredBlocks {
   /** Also the zoom of the boxes' tiles. */
   readonly maxZoom: number;
   readonly count: number;
-  /** By block, the lowest zoom at which one of its fields is in a tile; NO_TILE where none ever is. */
+  /** By block, the lowest zoom at which one of its fields is in a tile; NO_TILE if none is. */
   readonly zooms: Uint8Array;
   /** By block, its number of fields. */
   readonly sizes: Uint32Array;
-  /** By block, the tiles of zoom `maxZoom` that it meets: west, north, east, south, inclusive. */
+  /** By block, its box in tiles of zoom `maxZoom`: west, north, east, south, inclusive. */
   readonly boxes: Uint32Array;
 }
 
@@ -56,20 +56,20 @@ export interface BlocksIndex extends StoredBlocks {
 export interface ColumnIndex extends StoredBlocks {
   readonly year: number;
   readonly count: number;
-  /** Codes that occur. A block holds places in this list, from 1; 0 stands for no crop. */
+  /** Codes that occur. A block contains positions in this list, from 1; 0 means no crop. */
   readonly codes: readonly number[];
-  /** Bytes of a place: 1, or 2 (little-endian) where there are more than 255 codes. */
+  /** Bytes per position: 1, or 2 (little-endian) for more than 255 codes. */
   readonly width: 1 | 2;
 }
 
 export const NO_TILE = 255;
 
-/** What is wrong with a file's bytes; the caller knows the file's name. */
+/** An error in a file's bytes; the caller adds the file's name. */
 export class ColumnFormatError extends Error {
   override readonly name = "ColumnFormatError";
 }
 
-/** @throws {ColumnFormatError} when this is not the beginning of such a file. */
+/** @throws {ColumnFormatError} if the bytes are not the start of such a file. */
 export function readPrelude(bytes: Uint8Array, kind: FileKind): Prelude {
   if (bytes.length < PRELUDE_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw new ColumnFormatError(
@@ -92,7 +92,7 @@ export function readPrelude(bytes: Uint8Array, kind: FileKind): Prelude {
   };
 }
 
-/** Kind of a file by its first bytes; undefined for any other file. */
+/** Kind of a file from its first bytes; undefined for any other file. */
 export function kindOf(bytes: Uint8Array): FileKind | undefined {
   if (bytes.length < PRELUDE_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return undefined;
   return bytes[9] === FILE_KIND.blocks ? "blocks" : bytes[9] === FILE_KIND.column ? "column" : undefined;
@@ -220,7 +220,7 @@ export function writeIds(ids: ArrayLike<number>): Uint8Array {
 /**
  * Ids of a block's fields, ascending.
  *
- * @throws {ColumnFormatError} when there are not `size` ids below `rows`.
+ * @throws {ColumnFormatError} if there are not `size` ids less than `rows`.
  */
 export function readIds(raw: Uint8Array, size: number, rows: number): Uint32Array {
   const reader = new VarintsReader(raw);
@@ -235,9 +235,9 @@ export function readIds(raw: Uint8Array, size: number, rows: number): Uint32Arra
 }
 
 /**
- * Places in the list of codes, by field of a block.
+ * Positions in the list of codes, by field of a block.
  *
- * @throws {ColumnFormatError} when there are not `size` of them, or one points past the list.
+ * @throws {ColumnFormatError} if there are not `size` of them, or one is beyond the list.
  */
 export function readPlaces(raw: Uint8Array, size: number, { codes, width }: ColumnIndex): Uint8Array | Uint16Array {
   if (raw.length !== size * width) throw new ColumnFormatError(`${raw.length} bytes of codes for ${size} fields`);
@@ -250,7 +250,7 @@ export function readPlaces(raw: Uint8Array, size: number, { codes, width }: Colu
 /**
  * Split a stored block into its DEFLATE stream and its checksum.
  *
- * @throws {ColumnFormatError} when it is too short to be one.
+ * @throws {ColumnFormatError} if it is too short.
  */
 export function splitBlock(stored: Uint8Array): { readonly deflated: Uint8Array; readonly checksum: number } {
   const at = stored.length - CHECKSUM_BYTES;
@@ -259,7 +259,7 @@ export function splitBlock(stored: Uint8Array): { readonly deflated: Uint8Array;
   return { deflated: stored.subarray(0, at), checksum };
 }
 
-/** @throws {ColumnFormatError} when the bytes are not those that were written. */
+/** @throws {ColumnFormatError} if the bytes differ from those that were written. */
 export function requireChecksum(bytes: Uint8Array, checksum: number, what: string): void {
   const received = crc32(bytes);
   if (received !== checksum) {
@@ -267,7 +267,7 @@ export function requireChecksum(bytes: Uint8Array, checksum: number, what: strin
   }
 }
 
-/** Blocks that may have fields of a tile: all others have none in it. */
+/** Blocks that may have fields of a tile; all others have none. */
 export function blocksOfTile({ zooms, boxes, count, maxZoom }: BlocksIndex, z: number, x: number, y: number): number[] {
   const scale = 2 ** (maxZoom - z);
   const [west, north, east, south] = [x * scale, y * scale, (x + 1) * scale - 1, (y + 1) * scale - 1];
@@ -311,7 +311,7 @@ function openIndex(raw: Uint8Array, { indexSize, indexChecksum }: Prelude) {
   return { reader, header: header as Readonly<Record<string, unknown>> };
 }
 
-/** Every block takes at least a byte of the index. */
+/** Every block has at least one byte in the index. */
 function blockCount(reader: VarintsReader, raw: Uint8Array): number {
   return atMost(reader.next(), raw.length, "number of blocks");
 }
@@ -348,7 +348,7 @@ function hex(value: number): string {
   return value.toString(16).padStart(8, "0");
 }
 
-/** Numbers of up to 53 bits, seven bits a byte, the lowest first. */
+/** Numbers of up to 53 bits, seven bits per byte, lowest first. */
 class Varints {
   #bytes = new Uint8Array(1024);
   #length = 0;

@@ -11,8 +11,8 @@ import { storedBlock, writeColumnFile } from "./stored-file.js";
 import { boxBlocks, placeRows } from "./tasks.js";
 
 /**
- * Fields of a block. A screen reads whole blocks, so fewer are better at its edges; below this a block's own bytes
- * (about 45) and the index grow.
+ * Fields per block. A view reads whole blocks, so small ones are better at its edges; with fewer fields the overhead
+ * of a block (about 45 bytes) and the index grow.
  */
 const BLOCK_FIELDS = 2048;
 /** Tiles that a worker reads at a time. */
@@ -25,9 +25,9 @@ export type BlocksFacts = {
 };
 
 /**
- * Write a base's blocks file. Each row is in one block: with rows that appear from the same zoom on, and near it on
- * the ground; rows that are in no tile come last. So a tile needs only the blocks of its zoom and the zooms below whose
- * boxes it meets.
+ * Write a base's blocks file. Each row is in one block, together with nearby rows that appear from the same zoom on;
+ * rows that are in no tile come last. So a tile needs only blocks of its zoom and lower zooms whose boxes intersect
+ * it.
  *
  * @param base  precompressed tiles.
  * @throws {PipelineError} input, when the base is damaged; space.
@@ -102,7 +102,7 @@ export async function makeBlocks(
     grow,
   );
   blocks.forEach(({ zoom }, b) => {
-    // In no tile: any box will do, as none is looked for.
+    // In no tile: any box is correct, because none is searched.
     if (zoom === NO_TILE) boxes.fill(0, 4 * b, 4 * b + 4);
   });
   const stored = blocks.map(({ ids }) => storedBlock(writeIds(ids)));
@@ -128,7 +128,7 @@ function* rangesOf(from: number, to: number): Generator<Range> {
   for (let at = from; at < to; at += RANGE) yield { from: at, to: Math.min(to, at + RANGE) };
 }
 
-/** Rows by zoom, then place, then row: a radix sort, two passes over the place and one over the zoom. */
+/** Rows by zoom, then position, then row: a radix sort, with two passes over the position and one over the zoom. */
 function orderRows(zooms: Uint8Array, places: Uint32Array): Uint32Array {
   let order: Uint32Array = Uint32Array.from({ length: zooms.length }, (_, row) => row);
   const half = 2 ** (PLACE_BITS / 2);
@@ -137,7 +137,7 @@ function orderRows(zooms: Uint8Array, places: Uint32Array): Uint32Array {
   return sortBy(order, 256, (row) => zooms[row] as number);
 }
 
-/** Stable. */
+/** A stable sort. */
 function sortBy(order: Uint32Array, keys: number, key: (row: number) => number): Uint32Array {
   const ends = new Uint32Array(keys + 1);
   for (const row of order) (ends[key(row) + 1] as number)++;

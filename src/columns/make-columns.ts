@@ -9,9 +9,9 @@ import { runStep } from "../pipeline/step.js";
 import { type ColumnFacts, columnStep } from "./step.js";
 
 /**
- * Make the column of a year whose zonal table is there. The caller holds the year's lock.
+ * Make the column of a year whose zonal table exists. The caller holds the year's lock.
  *
- * @throws {PipelineError} input, when the table is not there; else as the step.
+ * @throws {PipelineError} input, if the table is missing; otherwise as the step.
  */
 export function makeColumn(year: number, options: Options, force: boolean, ctx: Context): Promise<ColumnFacts> {
   const { zonal: path } = layoutOf(options, year);

@@ -1,8 +1,8 @@
 /**
- * Vector tiles with an attribute put in. Runs in Node and in browsers, and imports nothing.
+ * Adds an attribute to vector tiles. Runs in Node and in browsers, and imports nothing.
  */
 
-/** Where a feature's parts lie in a tile, as `readTile` found them. */
+/** Positions of the features' parts in a tile, from `readTile`. */
 export interface TileFeatures {
   readonly bytes: Uint8Array;
   readonly layers: readonly LayerFeatures[];
@@ -18,7 +18,7 @@ interface LayerFeatures {
   readonly keyCount: number;
   readonly valueCount: number;
   readonly name: string;
-  /** Number of this layer's first feature among those of the tile, and how many it has. */
+  /** Index of this layer's first feature among the tile's, and its number of features. */
   readonly first: number;
   readonly count: number;
   /** By feature: start of its field in the layer, start and end of its message, start and end of its tags (0 without tags). */
@@ -38,7 +38,7 @@ const BYTES = 2;
 /**
  * Find the features of a tile.
  *
- * @throws {RangeError} when it is no vector tile, or a feature has no id below 2^32.
+ * @throws {RangeError} if it is not a vector tile, or a feature has no id below 2^32.
  */
 export function readTile(bytes: Uint8Array): TileFeatures {
   const layers: LayerFeatures[] = [];
@@ -124,11 +124,11 @@ function readFeature(bytes: Uint8Array, start: number, end: number, places: numb
 }
 
 /**
- * The tile with an attribute added to its features; all else is copied as it stands.
+ * The tile with an attribute added to its features; everything else is copied unchanged.
  *
  * @param key     name of the attribute; no feature has it yet.
- * @param values  what it can be.
- * @param places  by feature, 0 for no attribute, else 1 + the value's place in `values`.
+ * @param values  its possible values.
+ * @param places  by feature, 0 for no attribute, else 1 + the value's position in `values`.
  */
 export function putCodes(
   tile: TileFeatures,
@@ -161,7 +161,7 @@ function writeLayer(
 ): Uint8Array {
   const { start, end, first, count, keyCount, valueCount } = layer;
   const writer = new Writer(end - start + mostAdded(count, 1, keyText, values));
-  /** By value, its number among the layer's values; those that occur here are written, in the order of their first use. */
+  /** By value, its index in the layer's values; values that occur are written in the order of first use. */
   const numbers = new Int32Array(values.length).fill(-1);
   const used: number[] = [];
   let copied = start;
@@ -186,7 +186,7 @@ function writeLayer(
     writer.copy(bytes, copied, field);
     copied = to;
     writer.varint((LAYER.features << 3) | BYTES);
-    // Tags that get longer may need a longer length; without tags, a field is added.
+    // Longer tags may need a longer length; without tags, a field is added.
     const tagsField = 1 + varintBytes(tags) + tags;
     const before = tagsFrom === 0 ? 0 : tagsTo - tagsFrom + (layer.tagsHeads[f] as number);
     writer.varint(to - from - before + tagsField);
@@ -209,7 +209,7 @@ function writeLayer(
   return writer.finish();
 }
 
-/** Two numbers a feature, and lengths that get longer; key and values of each layer. */
+/** Two numbers per feature, longer lengths, and each layer's key and values. */
 function mostAdded(features: number, layers: number, keyText: Uint8Array, values: readonly number[]): number {
   return features * 24 + layers * (16 + keyText.length + 14 * values.length);
 }
@@ -241,7 +241,7 @@ class Reader {
     }
   }
 
-  /** Reads a length; the end of what follows. */
+  /** Reads a length; returns the end of the data that follows. */
   lengthEnd(): number {
     const length = this.varint();
     const end = this.at + length;
@@ -279,7 +279,7 @@ class Writer {
     this.#at += to - from;
   }
 
-  /** A message `Value`: whole numbers from 0 as uint, all others as double. */
+  /** A message `Value`: integers from 0 as uint, all others as double. */
   value(value: number): void {
     const whole = Number.isSafeInteger(value) && value >= 0;
     this.varint((LAYER.values << 3) | BYTES);

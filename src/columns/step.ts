@@ -15,11 +15,11 @@ import { ensureColumnBase, fingerprintOf } from "./base-step.js";
 import { writeColumnIndex } from "./column-file.js";
 import { BlocksFile, ColumnFile, columnOrigin, storedBlock, writeColumnFile } from "./stored-file.js";
 
-/** What a year's codes refer to, and what of the inputs did not get into them. */
+/** The base of a year's codes, and the inputs that are not in them. */
 export type ColumnFacts = {
   readonly rows: number;
   readonly bytes: number;
-  /** Of the base. */
+  /** Fingerprint of the base. */
   readonly fingerprint: string;
   /** The base's files. */
   readonly blocks: string;
@@ -28,7 +28,7 @@ export type ColumnFacts = {
   readonly unmatched: { readonly noZonal: number; readonly zonalOnly: number };
 };
 
-/** The year's crop codes as a column of the base's fields; its base is made where there is none. */
+/** The year's crop codes as a column of the base's fields; its base is made if missing. */
 export function columnStep(zonal: YearTable, run: Run): Step<ColumnFacts> {
   const { options, layout } = run;
   const { year } = zonal;
@@ -83,7 +83,7 @@ export function columnStep(zonal: YearTable, run: Run): Step<ColumnFacts> {
   };
 }
 
-/** Why a year's codes must be made again though they are as they were made; undefined where they need not. */
+/** Why a year's unchanged codes must be made again; undefined if they need not. */
 function baseProblem(record: StepRecord): string | undefined {
   const { blocks, archive, fingerprint } = record.facts as ColumnFacts;
   try {
@@ -120,7 +120,7 @@ function writeColumn(path: string, year: number, { codes, index }: CropIndex, bl
   }
 }
 
-/** Read the column back and compare the code of every field with the one that was to be written. */
+/** Read the column back and compare every field's code with the intended one. */
 function checkColumn(path: string, { index, codes }: CropIndex, blocksPath: string): void {
   forEachCode(path, blocksPath, (id, code) => {
     const place = index[id] as number;
@@ -140,7 +140,7 @@ function checkColumn(path: string, { index, codes }: CropIndex, blocksPath: stri
  * Read a column in full against its base's blocks.
  *
  * @returns counts of fields with and without a crop.
- * @throws {PipelineError} input, naming file and block: damaged, or of another base.
+ * @throws {PipelineError} input, naming file and block: damaged, or for another base.
  */
 export function verifyColumn(path: string, blocksPath: string) {
   let [fields, withoutCrop] = [0, 0];

@@ -64,7 +64,7 @@ abstract class StoredFile<I extends { readonly offsets: Float64Array; readonly c
     closeSync(this.#fd);
   }
 
-  /** A block's content, inflated and compared with its checksum. */
+  /** A block's content, inflated and verified with its checksum. */
   protected content(block: number): Uint8Array {
     const [from, to] = [this.index.offsets[block] as number, this.index.offsets[block + 1] as number];
     const { deflated, checksum } = splitBlock(this.#read(from, to - from));
@@ -116,13 +116,13 @@ export class ColumnFile extends StoredFile<ColumnIndex> {
     super(path, "column", readColumnIndex);
   }
 
-  /** By field of a block, 0 for no crop, else 1 + the code's place in the index's list. @param size  fields of the block. */
+  /** By field of a block, 0 for no crop, else 1 + the code's position in the index's list. @param size  fields of the block. */
   places(block: number, size: number): Uint8Array | Uint16Array {
     return this.named(block, () => readPlaces(this.content(block), size, this.index));
   }
 }
 
-/** What a file holds, by its first bytes; undefined where it is neither blocks nor codes. */
+/** Kind of a file, from its first bytes; undefined if it has neither blocks nor codes. */
 export function columnFileKind(path: string): FileKind | undefined {
   const fd = openInput(path);
   try {
@@ -133,7 +133,7 @@ export function columnFileKind(path: string): FileKind | undefined {
   }
 }
 
-/** Nothing but this program writes such files. */
+/** Only this program writes such files. */
 export function columnOrigin(path: string): Origin {
   try {
     return columnFileKind(path) === undefined ? "other" : "ours";
@@ -142,7 +142,7 @@ export function columnOrigin(path: string): Origin {
   }
 }
 
-/** The block as it is stored: raw DEFLATE, then the CRC-32 of what was deflated. */
+/** The block as it is stored: raw DEFLATE, then the CRC-32 of the inflated bytes. */
 export function storedBlock(content: Uint8Array): Uint8Array {
   const deflated = deflateRawSync(content, { level: LEVEL });
   const stored = Buffer.alloc(deflated.length + CHECKSUM_BYTES);
@@ -154,9 +154,9 @@ export function storedBlock(content: Uint8Array): Uint8Array {
 /**
  * Write a file of either kind.
  *
- * @param fingerprint  of the base; taken from index and blocks where it is undefined.
+ * @param fingerprint  of the base; if undefined, computed from index and blocks.
  * @returns the fingerprint.
- * @throws {PipelineError} space when the disk is full, else failed; each names the file.
+ * @throws {PipelineError} space if the disk is full, else failed; both name the file.
  */
 export function writeColumnFile(
   path: string,

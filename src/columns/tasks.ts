@@ -22,8 +22,8 @@ export interface PlacesTask extends TilesOfBase {
 }
 
 /**
- * Note where each row is: the first tile of the highest zoom that has it, along the Hilbert curve; a row that is in tiles
- * of lower zooms alone has 2^28 added. Workers share the arrays; the least number stays, so their order does not matter.
+ * Store each row's position: the first tile of the highest zoom that has it, along the Hilbert curve; for a row that is
+ * only in tiles of lower zooms, 2^28 is added. Workers share the arrays; the smallest number stays, so order does not matter.
  */
 export function placeRows(task: PlacesTask): void {
   const [places, zooms] = [new Uint32Array(task.places), new Uint8Array(task.zooms)];
@@ -42,13 +42,13 @@ export interface BoxesTask extends TilesOfBase {
   /** Shared Uint32Array; by row, its block. */
   readonly blockOf: SharedArrayBuffer;
   readonly blocks: number;
-  /** By block west, north, east, south of what it meets at the highest zoom; undefined while that is being found out. */
+  /** By block west, north, east, south of its tiles at the highest zoom; undefined in the pass that computes it. */
   readonly known: Uint32Array | undefined;
 }
 
 /**
- * Boxes of blocks, in tiles of the highest zoom. First those of the highest zoom's tiles; then, where a tile of a lower
- * zoom has a row of a block that lies outside it (in the tile's buffer), its nearest tile of the highest zoom.
+ * Boxes of blocks, in tiles of the highest zoom. The first pass covers the highest zoom's tiles. The second: if a tile of
+ * a lower zoom has a row whose block is outside (the row is in the tile's buffer), add its nearest tile of the highest zoom.
  */
 export function boxBlocks(task: BoxesTask): Uint32Array {
   const { blocks, known, maxZoom } = task;
@@ -83,7 +83,7 @@ export function boxBlocks(task: BoxesTask): Uint32Array {
 }
 boxBlocks.module = import.meta.url;
 
-/** Of the numbers from `low` to `high`, the one that is nearest to the stretch from `from` to `to`. */
+/** The number in `low` .. `high` that is nearest to the range `from` .. `to`. */
 function nearest(from: number, to: number, low: number, high: number): number {
   return to < low ? low : from > high ? high : Math.max(low, from);
 }
@@ -95,7 +95,7 @@ function grow(boxes: Uint32Array, at: number, x: number, y: number): void {
   boxes[at + 3] = Math.max(boxes[at + 3] as number, y);
 }
 
-/** Calls `visit` with each tile of the entries; the rows in it are read when asked for. */
+/** Calls `visit` with each tile of the entries; its rows are read on demand. */
 function forEachTile({ path, rows, from, to }: TilesOfBase, visit: (tileId: number, rowsOf: () => number[]) => void) {
   const tiles = new BaseTiles(path, rows);
   const view = featureView();

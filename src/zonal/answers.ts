@@ -6,22 +6,22 @@ import { Decider, type Decision } from "./decider.js";
 import { type Counts, Histograms } from "./histograms.js";
 import type { ValueBand } from "./value-raster.js";
 
-/** How histograms become answers. */
+/** The rule that turns histograms into answers. */
 export interface AnswerRule {
   /** Which class a tie goes to. */
   readonly ties: "lowest" | "highest";
-  /** Whole histograms are kept. */
+  /** Whether full histograms are kept. */
   readonly lists: boolean;
-  /** Statistics of every field, by the names that `--stats` has for them. */
+  /** Statistics of every field, by their names in `--stats`. */
   readonly stats: readonly { readonly name: string }[];
-  /** What one unit of the kernel's weights stands for, pixels or hectares; undefined where pixels are counted. */
+  /** Value of one unit of the kernel's weights, in pixels or hectares; undefined if pixels are counted. */
   readonly unit?: number | undefined;
 }
 
-/** As numpy's bincount().argmax() has it; the kernel itself decides by this rule. */
+/** The rule of numpy's bincount().argmax(), which the kernel implements. */
 export const DEFAULT_RULE: AnswerRule = { ties: "lowest", lists: false, stats: [] };
 
-/** Whether every field's histogram must come from the kernel, which decides by the default rule alone. */
+/** Whether the kernel must return every field's histogram; it implements only the default rule. */
 export function needsHistograms({ ties, lists, stats }: AnswerRule): boolean {
   return ties !== DEFAULT_RULE.ties || lists || stats.length > 0;
 }
@@ -31,32 +31,32 @@ interface OpenField {
   readonly histogram: Map<number, number>;
 }
 
-/** Histograms of shared fields are added up when so many entries wait; of a national raster few wait at a time. */
+/** Histograms of shared fields are added up when this many entries wait; a national raster has few at a time. */
 const MERGE_ENTRIES = 65_536;
 
-/** Every field's majority, by row: parallel arrays in shared memory, 18 bytes a field for a raster of bytes. */
+/** Every field's majority, by row: parallel arrays in shared memory, 18 bytes per field for a byte raster. */
 export class Answers {
-  /** Class; meaningless where `pixels` is 0. */
+  /** Class; meaningless if `pixels` is 0. */
   readonly code: Pixels;
   readonly pixels: Counts;
-  /** Pixels of any class that is counted. */
+  /** Pixels of any counted class. */
   readonly valid: Counts;
-  /** Pixels of the raster under the field, whatever their class; units where they are weighted. */
+  /** Pixels of the raster under the field, of any class; units if weighted. */
   readonly covered: Counts;
   readonly second: Pixels;
   readonly secondPixels: Counts;
-  /** Where they are kept. */
+  /** Full histograms, if kept. */
   readonly histograms: Histograms | undefined;
-  /** Float64 by row, NaN where there is none. */
+  /** Float64 by row, NaN if there is none. */
   readonly stats: Decision["stats"];
-  /** What the kernel fills in place; null where it gives histograms instead. */
+  /** Arrays that the kernel fills in place; null if it returns histograms instead. */
   readonly arrays: AnswerArrays | null;
-  /** By which workers decide the fields that lie in one chunk; null where the kernel does, or histograms are kept. */
+  /** How workers decide fields in a single chunk; null if the kernel does, or if histograms are kept. */
   readonly decision: Decision | null;
   readonly #decider: Decider;
-  /** Fields that chunks share and that not all chunks have reported yet. */
+  /** Shared fields that not all chunks have reported yet. */
   readonly #open = new Map<number, OpenField>();
-  /** The same, as the kernel gives and merges them. */
+  /** The same, in the kernel's format. */
   #waiting: PartialCounts[] = [];
   #mergeAt = MERGE_ENTRIES;
 
@@ -86,7 +86,7 @@ export class Answers {
     this.#decider = new Decider(decision);
   }
 
-  /** Take in the histograms of one window; windows may come in any order. */
+  /** Add the histograms of one window; windows may come in any order. */
   add(counts: PartialCounts): void {
     if (this.arrays === null) {
       this.#addHistograms(counts);
@@ -95,14 +95,14 @@ export class Answers {
     this.#waiting.push(counts);
     if (this.#entries() < this.#mergeAt) return;
     this.#waiting = [this.kernel.merge(this.#waiting, this.arrays, false)];
-    // What is still open would be sorted again and again.
+    // Avoids sorting the pending entries again and again.
     this.#mergeAt = Math.max(MERGE_ENTRIES, 2 * this.#entries());
   }
 
   /**
    * Decide the fields that still wait for chunks: chunks outside the raster never come.
    *
-   * @returns how many histograms there were of them.
+   * @returns the number of their histograms.
    */
   finish(): number {
     if (this.arrays !== null) {

@@ -17,15 +17,15 @@ import {
 import { suggestion } from "../config/config.js";
 import { PipelineError } from "../pipeline/errors.js";
 
-/** A column of the table under the user's name and type. */
+/** A column of the table with the user's name and type. */
 export interface OutputColumn {
   readonly source: string;
   readonly name: string;
-  /** As it is where left out. */
+  /** Default: the column's type. */
   readonly type?: NumberTypeName;
 }
 
-/** Types that a column of numbers can be written as; integers with their bounds. */
+/** Types for number columns; integers with their bounds. */
 const NUMBER_TYPES = {
   int8: { type: new Int8(), least: -(2 ** 7), most: 2 ** 7 - 1 },
   uint8: { type: new Uint8(), least: 0, most: 2 ** 8 - 1 },
@@ -45,9 +45,8 @@ type NumberTypeName = keyof typeof NUMBER_TYPES;
 const UNTYPED = new Set(["field_id", "rule", "null_reason", "class_codes", "class_pixels", "class_area_ha"]);
 
 /**
- * Read `crop_code=majority:int16,crop_share=share,valid_pixels`: the columns to write, in
- * that order, each with its new name and type where it gets one. field_id stands first
- * unless it is named.
+ * Parse `crop_code=majority:int16,crop_share=share,valid_pixels`: the columns to write, in
+ * that order, with optional new names and types. field_id is first unless it is listed.
  *
  * @param known  columns of the table.
  * @throws {PipelineError} usage, naming the column.
@@ -92,16 +91,16 @@ function parseColumn(item: string, known: readonly string[]): OutputColumn {
   return { source, name: name ?? source, type: type as NumberTypeName };
 }
 
-/** The field of a schema that a column becomes. */
+/** The schema field of a column. */
 export function outputField(field: Field, { name, type }: OutputColumn): Field {
   return new Field(name, type === undefined ? field.type : NUMBER_TYPES[type].type, field.nullable);
 }
 
 /**
- * A column's numbers as another type; integers only where nothing is lost.
+ * A column's numbers as another type; integers only without loss.
  *
  * @param firstRow  of the batch, for the error.
- * @throws {PipelineError} usage, naming column, row and value, where a number does not fit the type.
+ * @throws {PipelineError} usage, naming column, row and value, if a number does not fit the type.
  */
 export function castColumn(data: Data, { source, type }: OutputColumn, firstRow: number): Data {
   if (type === undefined) return data;

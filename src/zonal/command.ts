@@ -30,7 +30,7 @@ import { countFields, verifyZonalTable, type ZoneSource } from "./count-fields.j
 import { dirtyOrigin, dirtyPath, publishDirtyRows } from "./dirty-list.js";
 import { checkValueStatistics, columnNames, type ZonalRule, zonalRule } from "./rule.js";
 
-/** A raster, and the table to make of it. */
+/** A raster and its output table. */
 export interface Job {
   readonly year?: number;
   readonly rasterPath: string;
@@ -39,7 +39,7 @@ export interface Job {
   readonly out: string;
 }
 
-/** The raster is undefined where it lies at a URL. */
+/** The raster is undefined if it is at a URL. */
 type OpenJob = Job & {
   readonly raster: Raster | undefined;
   readonly values: Raster | undefined;
@@ -54,7 +54,7 @@ function bandNumber(text: unknown): number {
   throw new PipelineError("usage", "--band must be a whole number from 1", { received: String(text) });
 }
 
-/** The drop-in for the Python step: fields and rasters in, a parquet of majorities for each out. */
+/** The replacement for the Python step: takes fields and rasters, writes a parquet of majorities for each raster. */
 export async function zonal(
   fieldsPath: string,
   index: string | undefined,
@@ -163,7 +163,7 @@ function openRemote({ rasterPath, band }: OpenJob, scratch: Scratch, access: Rem
   return RemoteRaster.open(rasterPath, join(scratch.path, name), access, ctx).then((remote) => remote.raster(band));
 }
 
-/** The table in the format that its name asks for, in scratch. */
+/** The table in the format of its file extension, in scratch. */
 async function inFormat(parquet: string, { out, extension }: OpenJob, ctx: Context): Promise<string> {
   if (extension === ".parquet") return parquet;
   const converted = join(dirname(parquet), basename(out));
@@ -180,7 +180,7 @@ interface Target {
   readonly out: string;
 }
 
-/** Count all years at once; where one's raster cannot be read it is named, and the others are counted without it. */
+/** Count all years in one pass. If a year's raster cannot be read, report it and count the others. */
 async function countSound<T>(
   targets: readonly Target[],
   count: (targets: readonly Target[]) => Promise<T[]>,

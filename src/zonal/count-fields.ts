@@ -18,43 +18,43 @@ import { windowsWithFields } from "./scan-target.js";
 import { type TableFacts, tableFacts, writeTable } from "./write-table.js";
 import { writeZonalTable } from "./zonal-table.js";
 
-/** What a zonal table holds. */
+/** Summary of a zonal table. */
 export type ZonalFacts = {
   readonly rows: number;
   /** Fields with a crop. */
   readonly answered: number;
-  /** Fields without one, by reason. */
+  /** Fields without a crop, by reason. */
   readonly unanswered: Readonly<Record<string, number>>;
   /** Dirty rows, by problem. */
   readonly dirty: Readonly<Record<string, number>>;
-  /** All of them; a row with two problems counts once. */
+  /** All dirty rows; a row with two problems counts once. */
   readonly dirtyRows: number;
   /** Pixels counted over all fields; weighted by area, hectares. */
   readonly validPixels: number;
 };
 
-/** Gives a zone index of a field set that serves a grid; made where it is missing. */
+/** Returns a zone index of a field set for a grid; makes it if missing. */
 export type ZoneSource = (fields: FieldsFile, grid: Grid) => Promise<ZoneReader>;
 
-/** A raster of classes, and one of values on the same grid, for statistics of these. */
+/** A raster of classes, and one of values on the same grid, for statistics. */
 export interface CountedRaster {
   readonly raster: Raster;
   readonly values?: Raster | undefined;
 }
 
-/** A raster, and where its table goes. */
+/** A raster and the path of its table. */
 export interface ZonalTarget extends CountedRaster {
   /** The parquet file; dirty rows are listed next to it. */
   readonly out: string;
 }
 
 /**
- * Majority class of every field under each raster: zone index and rasters in, a parquet
- * file for each out. Rasters whose pixels coincide are scanned in one pass.
+ * Majority class of every field under each raster: takes zone index and rasters, writes a parquet
+ * file for each raster. Rasters whose pixels align are scanned in one pass.
  *
  * @returns facts in the order of the targets.
  * @throws {PipelineError} input, naming the file; dirty above `--max-dirty`; an error with both extents
- *   when no field lies on a raster.
+ *   if no field is on a raster.
  */
 export async function countFields(
   fields: FieldsFile,
@@ -92,7 +92,7 @@ function misfit(zones: ZoneReader, raster: Raster): PipelineError {
   });
 }
 
-/** The same for rasters that one index serves. */
+/** The same for rasters with a common index. */
 async function countFitting(
   fields: FieldsFile,
   targets: readonly ZonalTarget[],
@@ -119,7 +119,7 @@ async function countFitting(
   return facts;
 }
 
-/** What was counted, before it is written: answers in the order of the rasters. */
+/** Results before writing: answers in the order of the rasters. */
 export interface Counts {
   readonly answers: readonly Answers[];
   /** FIELD_STATUS code per row. */
@@ -128,7 +128,7 @@ export interface Counts {
 }
 
 /**
- * Count every field under rasters that one index serves, in one pass.
+ * Count every field under rasters with a common index, in one pass.
  *
  * @throws {PipelineError} as countFields.
  */
@@ -161,7 +161,7 @@ function factsOf(rows: number, { answered, unanswered, valid }: TableFacts, dirt
   return { rows, answered, unanswered, dirty: dirty.counts(), dirtyRows: rowCount, validPixels: valid };
 }
 
-/** Fields that all lie elsewhere are a CRS mistake, not an answer. */
+/** If all fields are elsewhere, that is a CRS mistake, not an answer. */
 function checkOverlap(
   fields: FieldsFile,
   raster: Raster,
@@ -181,7 +181,7 @@ function checkOverlap(
   });
 }
 
-/** @throws {PipelineError} failed, when the file at `path` is not the zonal table of `rows` rows that a rule gives. */
+/** @throws {PipelineError} failed, if the file at `path` is not the rule's zonal table with `rows` rows. */
 export async function verifyZonalTable(path: string, rows: number, rule: ZonalRule): Promise<void> {
   const shape = await openParquet(path);
   const columns = rule.columns?.map(({ name }) => name) ?? columnNames(rule);

@@ -10,14 +10,14 @@ export function dirtyPath(table: string): string {
   return join(dirname(table), `${parse(table).name}.dirty.csv`);
 }
 
-/** Put the list of dirty rows from the scratch folder of `out` in its place, or take an old one away. */
+/** Move the list of dirty rows from the scratch folder of `out` to its place, or remove an old list. */
 export function publishDirtyRows(out: string, scratch: string): void {
   const made = dirtyPath(join(scratch, basename(out)));
   if (existsSync(made)) publishFile(made, dirtyPath(out));
   else if (existsSync(dirtyPath(out)) && dirtyOrigin(dirtyPath(out)) === "ours") rmSync(dirtyPath(out));
 }
 
-/** Who made a list of dirty rows, by its first line. */
+/** The program that made a list of dirty rows, from its first line. */
 export function dirtyOrigin(path: string): Origin {
   return firstBytes(path, DIRTY_HEADER.length).toString("latin1") === DIRTY_HEADER ? "ours" : "other";
 }

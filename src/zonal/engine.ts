@@ -26,7 +26,7 @@ import { zonalBatches, zonalSchema } from "./zonal-table.js";
 export interface EngineOptions {
   /** Default: the physical cores that this process may use. */
   readonly threads?: number;
-  /** Fields a worker takes at a time, and rows of a result batch at most; default 16,384. */
+  /** Fields that a worker takes at a time, and maximum rows of a result batch; default 16,384. */
   readonly batch?: number;
   readonly signal?: AbortSignal;
   readonly log?: Log;
@@ -38,23 +38,23 @@ export interface ZonalOptions extends PixelOptions {
   readonly index?: string;
   /** Classes not counted, in addition to the pixels that the raster's own nodata or mask leaves out; default none. */
   readonly nodata?: readonly number[];
-  /** The class that wins where several have as many pixels; default lowest. */
+  /** The class that wins a tie; default lowest. */
   readonly ties?: "lowest" | "highest";
   /** `area`: pixels count by their area, for rasters in degrees. */
   readonly weights?: "area";
-  /** Give the whole histogram too, as two list columns. */
+  /** Also return the full histogram, as two list columns. */
   readonly classes?: boolean;
   /** Columns of statistics, as `--stats` of the command: `minority,mean,q25,count_5`. */
   readonly stats?: string;
   /** A second raster on the same grid, for its statistics: `value_mean`, `crop_value_mean` (of the majority's pixels) ... */
   readonly values?: Raster;
-  /** Share of dirty rows above which it fails; default 1: none fail, their rows say what is wrong. */
+  /** Share of dirty rows above which it fails; default 1: never; the dirty rows have the reason. */
   readonly maxDirty?: number;
 }
 
 /**
- * Columns of the result, for the types of rows: `row.crop_code` is a number or null. With `weights` the pixels' columns
- * are named `..._area_ha`; lists are there with `classes`.
+ * Columns of the result, for the types of rows: `row.crop_code` is a number or null. With `weights` the pixel columns
+ * are named `..._area_ha`; list columns need `classes`.
  */
 export type ZonalColumns = {
   field_id: Int64 | Int32 | Utf8;
@@ -77,7 +77,7 @@ export type ZonalColumns = {
 /**
  * Zonal majorities as a library: any categorical raster, any polygons.
  *
- * Owns a pool of worker threads; close it. One engine runs one thing at a time.
+ * Owns a pool of worker threads; close it after use. An engine runs one call at a time.
  */
 export class ZonalEngine {
   readonly #pool: Pool;
@@ -110,7 +110,7 @@ export class ZonalEngine {
   }
 
   /**
-   * Make the zone index of a field set on a grid, to be used for every raster whose pixels coincide.
+   * Make the zone index of a field set on a grid, for use with every raster whose pixels align.
    *
    * @param path  written to a temporary file and renamed; an interrupted run resumes.
    * @throws {PipelineError} input, naming file and rows.
@@ -136,7 +136,7 @@ export class ZonalEngine {
     for await (const { batch } of this.zonalOverMany(fields, [raster], options)) yield batch;
   }
 
-  /** The same under several rasters that share a grid, counted in one pass; one raster's batches after the other's. */
+  /** The same for several rasters that share a grid, counted in one pass; batches come raster by raster. */
   async *zonalOverMany(
     fields: FieldsFile,
     rasters: readonly Raster[],

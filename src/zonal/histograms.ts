@@ -4,7 +4,7 @@ import { type BandType, PIXEL_ARRAYS } from "../raster/pixels.js";
 /** Numbers of pixels, or sums of weights. */
 export type Counts = Uint32Array | Float64Array;
 
-/** Pairs of class and count to a block. */
+/** Pairs of class and count per block. */
 const BLOCK_PAIRS = 2 ** 20;
 
 interface Block {
@@ -20,7 +20,7 @@ interface Block {
  */
 export class Histograms {
   readonly #blocks: Block[] = [];
-  /** Where a row's pairs begin: block × BLOCK_PAIRS + place. */
+  /** Start of a row's pairs: block × BLOCK_PAIRS + position. */
   readonly #begin: Uint32Array;
   readonly #length: Uint32Array;
 
@@ -33,7 +33,7 @@ export class Histograms {
     this.#length = new Uint32Array(rows);
   }
 
-  /** Keep a row's histogram, classes ascending. */
+  /** Store a row's histogram, classes ascending. */
   set(row: number, code: ArrayLike<number>, count: ArrayLike<number>): void {
     let block = this.#blocks.at(-1);
     if (block === undefined || block.used + code.length > block.code.length) {
@@ -48,7 +48,7 @@ export class Histograms {
     block.used += code.length;
   }
 
-  /** A row's classes, ascending, and their counts; empty where there are none. */
+  /** A row's classes, ascending, and their counts; empty if there are none. */
   get(row: number): { readonly code: Pixels; readonly count: Counts } {
     const [begin, length] = [this.#begin[row] as number, this.#length[row] as number];
     const block = this.#blocks[Math.floor(begin / BLOCK_PAIRS)];

@@ -18,9 +18,9 @@ export class UndecodedBlock extends Error {
 
 /** The workers of one scan. */
 export class LaneTeam {
-  /** What waits for other parts at the end, by worker and raster. */
+  /** Histograms that still wait for other parts, by worker and raster. */
   readonly results: Promise<PartialCounts[][][]>;
-  /** Never resolves; rejects with the first worker's error, or when the signal aborts. No window is taken after it. */
+  /** Never resolves; rejects with the first worker's error, or if the signal aborts. After that no window is taken. */
   readonly stopped: Promise<never>;
   readonly #lanes: readonly Promise<PartialCounts[][]>[];
   readonly #ports: MessagePort[] = [];
@@ -28,7 +28,7 @@ export class LaneTeam {
 
   /**
    * @param paths   of the rasters, for errors.
-   * @param report  called for every window that is counted.
+   * @param report  called for every counted window.
    */
   constructor(
     workers: number,
@@ -56,7 +56,7 @@ export class LaneTeam {
     this.stopped.catch(() => cancelQueue(task.queue));
   }
 
-  /** Wait until no worker does anything any more. */
+  /** Wait until all workers are idle. */
   async close(): Promise<void> {
     cancelQueue(this.task.queue);
     await Promise.allSettled(this.#lanes);

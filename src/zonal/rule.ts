@@ -6,25 +6,25 @@ import type { AnswerRule } from "./answers.js";
 import type { OutputColumn } from "./columns.js";
 import { parseStatistics, type Statistic } from "./statistics.js";
 
-/** Areas are added up in whole units of this part of a square metre, so that any order adds up alike. */
+/** Areas are summed as integers in units of this fraction of a square meter, so sums do not depend on order. */
 export const AREA_UNITS = 1024;
 const M2_PER_HA = 10_000;
 
-/** What is counted, how a histogram becomes an answer, and what is written of it. */
+/** The pixels to count, the decision from a histogram, and the columns to write. */
 export interface ZonalRule extends AnswerRule {
-  /** Which pixels belong to a field; the zone index is made by it. */
+  /** Which pixels belong to a field; part of the zone index. */
   readonly pixels: PixelRule;
-  /** Pixels weigh what they measure on the ellipsoid; answers are in hectares. */
+  /** Weigh pixels by their area on the ellipsoid; answers are in hectares. */
   readonly area: boolean;
   /** Written after the other columns. */
   readonly stats: readonly Statistic[];
-  /** Undefined: all, as they are. */
+  /** Undefined: all columns, unchanged. */
   readonly columns?: readonly OutputColumn[];
 }
 
 /**
- * @param lists  write every field's whole histogram.
- * @param stats  as `--stats` is typed.
+ * @param lists  write every field's full histogram.
+ * @param stats  the value of `--stats`.
  * @throws {PipelineError} usage.
  */
 export function zonalRule(options: Options, lists = false, stats?: string): ZonalRule {
@@ -48,7 +48,7 @@ export function checkValueStatistics({ stats }: ZonalRule, hasValues: boolean): 
       });
 }
 
-/** A column of pixels under the name that it has where they are weighted by area. */
+/** Name of a pixel column if pixels are weighted by area. */
 export function amountName(name: string, { area }: Pick<ZonalRule, "area">): string {
   return area ? name.replace(/_pixels$/, "_area_ha") : name;
 }
@@ -71,7 +71,7 @@ export function columnNames(rule: Pick<ZonalRule, "lists" | "stats" | "area">): 
   return names.map((name) => amountName(name, rule));
 }
 
-/** Whether columns are to be written that are made of whole histograms. */
+/** Whether any column needs full histograms. */
 export function needsHistogramColumns(rule: ZonalRule): boolean {
   const names = rule.columns?.map(({ source }) => source) ?? columnNames(rule);
   return names.some((name) => name.startsWith("class_") || rule.stats.some((one) => one.name === name));
