@@ -113,7 +113,7 @@ describe("uploads through a bad network", { skip: swiftMissing() }, () => {
     const ctx = makeContext();
     const facts = await runStep(makeYear(root, 2020, { options }).step, ctx);
     assert.equal(facts.guard, "none");
-    assert.match(ctx.lines.join("\n"), /warn the server refuses conditional writes: .* without a lock/);
+    assert.match(ctx.lines.join("\n"), /warn the server rejects conditional writes: .* without a lock/);
     assert.equal(at.proxy.seen.reset, undefined);
     assert.deepEqual(JSON.parse(await at.get(Bucket, MANIFEST)).years, [2020]);
   });

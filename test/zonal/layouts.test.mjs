@@ -119,7 +119,7 @@ test("a header that is a byte out: GDAL reads the raster, and the log says why",
     await zonal(
       "byte-out.tif",
       [],
-      /WARN A block is not as its file's header has it.*byte-out\.tif.*block 5: does not decode/,
+      /WARN A block differs from the file header.*byte-out\.tif.*block 5: does not decode/,
     ),
     reference,
   );
