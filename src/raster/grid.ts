@@ -10,7 +10,7 @@ export interface Grid {
   readonly height: number;
 }
 
-/** Bounds of an area in the grid's CRS, as people read them: `x -106095..-76095, y 1792605..1822605`. */
+/** Readable bounds of an area in the grid's CRS: `x -106095..-76095, y 1792605..1822605`. */
 export function extentText(
   grid: Grid,
   cols: readonly [number, number] = [0, grid.width],
@@ -35,14 +35,14 @@ export function windowText(window: Window): string {
   return `${window.col},${window.row} ${window.width}×${window.height}`;
 }
 
-/** Pixels by which two grids may miss each other and still be the same lattice. */
+/** Maximum offset, in pixels, between two grids on the same lattice. */
 const LATTICE_TOLERANCE = 1e-6;
 
 /**
- * Where a raster's north-west corner lies on another grid, in whole pixels; undefined
- * when the two have other CRSs or pixel sizes, or their pixels do not coincide.
+ * Position of a raster's northwest corner on another grid, in whole pixels; undefined
+ * if CRS or pixel size differ, or the pixels do not align.
  *
- * @param sameCrs  tells whether two WKTs name the same CRS.
+ * @param sameCrs  whether two WKTs are the same CRS.
  */
 export function gridShift(
   grid: Grid,

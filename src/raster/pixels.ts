@@ -1,6 +1,6 @@
 import type { Pixels } from "../kernel/raster.js";
 
-/** Band types that hold classes, by GDAL's names, and the array that holds each. */
+/** Band types for classes, by GDAL name, with their array types. */
 export const PIXEL_ARRAYS = {
   Byte: Uint8Array,
   Int8: Int8Array,
@@ -14,12 +14,12 @@ export const PIXEL_ARRAYS = {
 
 export type BandType = keyof typeof PIXEL_ARRAYS;
 
-/** Bytes for `count` pixels of a window, with their mask where the raster has one. */
+/** Bytes for `count` pixels of a window, with their mask if the raster has one. */
 export function windowBytes(type: BandType, masked: boolean, count: number): number {
   return count * (PIXEL_ARRAYS[type].BYTES_PER_ELEMENT + (masked ? 1 : 0));
 }
 
-/** The mask of a window of `count` pixels: it lies behind them. */
+/** The mask of a window of `count` pixels, which follows the pixels. */
 export function maskArray(type: BandType, buffer: ArrayBufferLike, count: number): Uint8Array {
   return new Uint8Array(buffer as ArrayBuffer, count * PIXEL_ARRAYS[type].BYTES_PER_ELEMENT, count);
 }

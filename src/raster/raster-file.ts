@@ -10,9 +10,9 @@ const HFA_MAGIC = "EHFA_HEADER_TAG";
 const TIFF_MAGICS = ["49492a00", "4d4d002a", "49492b00", "4d4d002b"];
 
 /**
- * The raster's format by its first bytes.
+ * The raster's format, from its first bytes.
  *
- * @throws {PipelineError} input, when it is neither TIFF nor ERDAS Imagine.
+ * @throws {PipelineError} input, if it is neither TIFF nor ERDAS Imagine.
  */
 export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
   const start = firstBytes(path, HFA_MAGIC.length);
@@ -26,13 +26,13 @@ export function rasterFormat(path: string, year: number): "GeoTIFF" | "HFA" {
   });
 }
 
-/** Ending of the file next to a raster that holds only parts of a remote one; see RemoteRaster. */
+/** Suffix of the file next to a partial copy of a remote raster; see RemoteRaster. */
 export const STANDIN = ".remote.json";
 
 /**
- * The raster's identity by content, or by what the server said of a remote one. An .img may keep its pixels in an .ige, a TIFF its place on
- * earth in a .tfw, and any raster its mask in a .msk: they count too. So does what an .aux.xml says of
- * nodata and georeferencing. Statistics and overviews that viewers leave next to it do not.
+ * The raster's identity by content, or for a remote raster by the server's version. It includes side files: an .ige with an
+ * .img's pixels, a TIFF's .tfw with the georeferencing, a mask in a .msk, and nodata and georeferencing in an
+ * .aux.xml. It does not include statistics and overviews that viewers write next to it.
  */
 export function rasterDigest(path: string): string {
   const remote = readJson(path + STANDIN) as { readonly identity: string } | undefined;
@@ -50,10 +50,10 @@ export function rasterFiles(path: string): string[] {
   return [path, ...extensions.map((extension) => `${stem}.${extension}`), `${path}.msk`, `${path}.aux.xml`];
 }
 
-/** Elements of an .aux.xml that change which pixels count or where they lie. */
+/** Elements of an .aux.xml that change which pixels count, or their positions. */
 const GDAL_OVERRIDES = /<(?:NoDataValue|GeoTransform|SRS)\b[^>]*>[^<]*<\/|<MDI key="NODATA_VALUES">[^<]*<\//g;
 
-/** A file's first bytes for an error: as text where they are text (an HTML page in the place of a file), else hex. */
+/** A file's first bytes for an error: text if they are text (such as an HTML page instead of the file), else hex. */
 export function describeBytes(bytes: Buffer): string {
   if (bytes.length === 0) return "an empty file";
   const text = bytes.toString("latin1");

@@ -7,47 +7,47 @@ import { PipelineError } from "../pipeline/errors.js";
 import { type Grid, windowText } from "./grid.js";
 import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
 
-/** MiB of GDAL's own cache: blocks are read once, in order, so what it holds is never asked for again. */
+/** MiB of GDAL's cache; small, because blocks are read only once, in order. */
 gdal.config.set("GDAL_CACHEMAX", "16");
 
 /** A categorical raster: one band of classes. */
 export interface Raster {
   readonly path: string;
-  /** Which band, from 1. */
+  /** Number of the band, from 1. */
   readonly band: number;
   /** GDAL's name of the format. */
   readonly driver: string;
   readonly grid: Grid;
   readonly type: BandType;
   readonly bytesPerPixel: number;
-  /** Rows and columns of the file's own blocks (tiles or strips). */
+  /** Rows and columns of the file's blocks (tiles or strips). */
   readonly block: { readonly width: number; readonly height: number };
-  /** Undefined when the band declares none. */
+  /** Undefined if the band declares none. */
   readonly nodata: number | undefined;
   /**
-   * Whether GDAL masks pixels otherwise than by the nodata class alone: an internal mask, a .msk file, an alpha band,
-   * NODATA_VALUES, a nodata of floats or one that the type does not hold. Then that mask says which pixels count, and nodata does not.
+   * Whether GDAL masks pixels by more than the nodata class: an internal mask, a .msk file, an alpha band,
+   * NODATA_VALUES, a float nodata or one that does not fit the type. Then the mask decides which pixels count, not nodata.
    */
   readonly masked: boolean;
-  /** Where the file's blocks come from, when they are not all in it. */
+  /** Source of the file's blocks, if they are not all in it. */
   readonly remote?: BlockSource;
 }
 
 export interface BlockSource {
   readonly url: string;
-  /** An error of the file as one of the URL. */
+  /** Converts an error about the file into one about the URL. */
   named(error: unknown): unknown;
-  /** Bring the blocks of windows into the file. */
+  /** Fetch the blocks of windows into the file. */
   bring(raster: Raster, windows: readonly Window[], ctx: Context): Promise<void>;
 }
 
-/** The whole world at 10 m has half as many; what is kept for every chunk of a larger one would not fit in memory. */
+/** The whole world at 10 m has half as many. The data per chunk of a larger raster would not fit in memory. */
 const MAX_PIXELS = 2 ** 44;
 
 /**
  * Open a raster and check that its band can be counted.
  *
- * @param number  of the band, from 1.
+ * @param number  band number, from 1.
  * @throws {PipelineError} input: missing, not a raster that GDAL reads, no CRS, rotated, wrong band type.
  */
 export function openRaster(path: string, number = 1): Raster {
@@ -59,7 +59,7 @@ export function openRaster(path: string, number = 1): Raster {
       const received = `${rasterSize.x} × ${rasterSize.y}`;
       throw new PipelineError("input", "Raster is too large", { path, expected: "2^44 pixels or less", received });
     }
-    // An empty CRS is no CRS either.
+    // An empty CRS counts as none.
     const crs = srs?.toWKT() ?? "";
     if (crs === "") throw new PipelineError("input", "Raster has no CRS", { path });
     if (geoTransform?.length !== 6) throw new PipelineError("input", "Raster has no geotransform", { path });
@@ -99,7 +99,7 @@ export function openRaster(path: string, number = 1): Raster {
   }
 }
 
-/** GDAL's name of the band's type; before GDAL 3.7 signed bytes are bytes with a note. */
+/** GDAL's name of the band's type; before GDAL 3.7 signed bytes are bytes with a metadata item. */
 function bandType(band: gdal.RasterBand): string {
   const type = band.dataType ?? "unknown";
   return type === "Byte" && band.getMetadata("IMAGE_STRUCTURE").PIXELTYPE === "SIGNEDBYTE" ? "Int8" : type;
@@ -114,11 +114,11 @@ function isMasked(band: gdal.RasterBand, type: BandType): boolean {
   if (flags !== NODATA) return true;
   const nodata = band.noDataValue as number;
   if (Number.isNaN(nodata)) return false;
-  // GDAL rounds what the type does not hold, and masks by that; among floats, also the neighbors of nodata.
+  // GDAL rounds a nodata that does not fit the type and masks by the result; for floats it also masks values near nodata.
   return type.startsWith("Float") || PIXEL_ARRAYS[type].of(nodata)[0] !== nodata;
 }
 
-/** Classes that the band itself says are not to be counted. */
+/** Classes that the band declares as not counted. */
 export function nodataClasses({ nodata, masked }: Raster): readonly number[] {
   return nodata === undefined || masked ? [] : [nodata];
 }
@@ -127,7 +127,7 @@ function openDataset(path: string): gdal.Dataset {
   if (isRemote(path)) throw new PipelineError("usage", "Raster is a URL; open it with openRemoteRaster", { url: path });
   if (!existsSync(path)) throw new PipelineError("input", "Raster not found", { path });
   const file = statSync(path);
-  // Opening a pipe waits for its writer, and no signal is answered meanwhile; a folder may be a raster.
+  // Opening a pipe blocks until it has a writer, and signals are not handled meanwhile; a folder may be a raster.
   if (!file.isFile() && !file.isDirectory()) throw new PipelineError("input", "Raster is not a file", { path });
   try {
     return gdal.open(path);
@@ -139,9 +139,9 @@ function openDataset(path: string): gdal.Dataset {
 /**
  * Windows of a raster, read in parallel into shared memory.
  *
- * GDAL's bindings load in one thread only, so this thread owns the handles; the
- * reading and decoding itself runs on libuv's threads, one read per handle at a
- * time, and workers count from the shared buffer without a copy.
+ * GDAL's bindings load in one thread only, so this thread owns the handles. Reading
+ * and decoding run on libuv's threads, one read per handle at a time, and workers
+ * count from the shared buffer without a copy.
  */
 export class RasterReader {
   #free: gdal.Dataset[];
@@ -158,7 +158,7 @@ export class RasterReader {
 
   /**
    * @param mask  filled with one byte per pixel, 0 where the pixel does not count.
-   * @throws {PipelineError} input, naming file and window, when a block does not decode.
+   * @throws {PipelineError} input, naming file and window, if a block does not decode.
    */
   async read({ col, row, width, height }: Window, pixels: Pixels, mask?: Uint8Array): Promise<void> {
     const dataset = await this.#acquire();

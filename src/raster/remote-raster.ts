@@ -27,33 +27,33 @@ import { openRaster, type Raster } from "./raster.js";
 import { rasterFiles, STANDIN } from "./raster-file.js";
 import { readerOf, TiffHeader, type TiffReader } from "./tiff-header.js";
 
-/** Blocks that are wanted are read by ranges where they are less than this share of the file; else the file is downloaded. */
+/** Blocks are read by ranges if they are less than this share of the file; else the file is downloaded. */
 const RANGES_BELOW = 0.5;
-/** Gaps up to this are read along, and a header in steps of this: a request costs as much. */
+/** Gaps up to this size are read too, and headers in steps of this size: a request costs as much. */
 const STEP_BYTES = 64 * 2 ** 10;
 const RANGE_BYTES = 2 * 2 ** 20;
 const REQUESTS = 8;
-/** What a header may take of the file's directories; of a larger one the file is downloaded. */
+/** Maximum size of the directories in the header; with larger ones the file is downloaded. */
 const HEADER_BYTES = 256 * 2 ** 20;
-/** COGs have a block's size before it and its last bytes again behind it. */
+/** COGs store a block's size before it and repeat its last bytes after it. */
 const BLOCK_MARGIN = 4;
 
 /** From and to, exclusive. */
 type Range = readonly [from: number, to: number];
 
-/** What a file holds of its remote original; in `<raster>.remote.json`, where a later process finds it. */
+/** The parts of the remote original that a file has; in `<raster>.remote.json`, for a later process. */
 interface Held {
   readonly identity: string;
   readonly ranges: readonly Range[];
 }
 
 /**
- * A raster on an HTTP or S3 server, as a local file. Of a GeoTIFF the file holds the header, and the blocks that
- * `bring` was asked for; else it is a download. All bytes are of one version.
+ * A raster on an HTTP or S3 server, as a local file. For a GeoTIFF the file has the header and the blocks that
+ * `bring` fetched; otherwise it is a full download. All bytes belong to one version.
  */
 export class RemoteRaster {
   #held: Held;
-  /** Whether the local file holds all of it. */
+  /** Whether the local file is complete. */
   isWhole: boolean;
 
   private constructor(
@@ -69,7 +69,7 @@ export class RemoteRaster {
   }
 
   /**
-   * Bring a raster's header, or all of it, to `path`; its side files (.msk, .aux.xml, world files) next to it.
+   * Fetch a raster's header, or all of it, to `path`; its side files (.msk, .aux.xml, world files) next to it.
    *
    * @throws {PipelineError} network: no such file, unreachable; space; usage: a URL with a password.
    */
@@ -97,7 +97,7 @@ export class RemoteRaster {
     }
   }
 
-  /** An error of the local file as one of the remote file. */
+  /** Converts an error about the local file into one about the remote file. */
   named(error: unknown): unknown {
     if (!(error instanceof PipelineError) || error.where.path !== this.path) return error;
     const { path: _local, ...where } = error.where;
@@ -105,9 +105,9 @@ export class RemoteRaster {
   }
 
   /**
-   * Bring the blocks of windows: by ranges where they are less than half of the file, else by a download.
+   * Fetch the blocks of windows: by ranges if they are less than half of the file, else by a download.
    *
-   * @throws {PipelineError} network; space; input, when the file was replaced on the server.
+   * @throws {PipelineError} network; space; input, if the file was replaced on the server.
    */
   async bring(raster: Raster, windows: readonly Window[], ctx: Context): Promise<void> {
     if (this.isWhole) return;
@@ -123,7 +123,7 @@ export class RemoteRaster {
     ctx.log.info(`raster is read by range: ${at.MiB} of ${at.of} MiB, ${missing.length} requests`, at);
   }
 
-  /** Remove the local file: it is of a version that the server does not have any more. */
+  /** Remove the local file, because the server no longer has its version. */
   forget(): void {
     for (const name of [this.path, this.path + STANDIN]) rmSync(name, { force: true });
   }
@@ -174,7 +174,7 @@ export class RemoteRaster {
     }
   }
 
-  /** Undefined where they are not known. */
+  /** Undefined if unknown. */
   #blocksOf(windows: readonly Window[]): Range[] | undefined {
     return this.#withReader((read) => {
       const header = TiffHeader.first(read);
@@ -212,7 +212,7 @@ export class RemoteRaster {
       });
       fsyncSync(fd);
     } catch (error) {
-      // Of another version than what is here.
+      // The local file has another version.
       if (error instanceof PipelineError && error.kind === "input") this.forget();
       throw asPipelineError(error, "failed", "Cannot write the raster's blocks", { path: this.path });
     } finally {
@@ -239,16 +239,16 @@ export class RemoteRaster {
     this.isWhole = true;
   }
 
-  /** Ranges are on record once their bytes are in the file. */
+  /** Ranges are recorded after their bytes are in the file. */
   #keep(ranges: readonly Range[]): void {
     this.#held = { identity: this.file.identity, ranges };
     writeFileSync(this.path + STANDIN, JSON.stringify(this.#held));
   }
 
-  /** Those that are there; a server may deny what is not. */
+  /** The side files that exist; a server may deny access to missing ones. */
   async #bringSideFiles(ctx: Context): Promise<void> {
     const { pathname, search } = new URL(this.url);
-    // A query may be a signature for this file alone.
+    // A query may be a signature that is valid only for this file.
     if (search !== "" || !/\.(tiff?|img)$/i.test(pathname)) return;
     const fetch = fetchFrom(this.access);
     const local = rasterFiles(this.path);
@@ -267,8 +267,8 @@ export class RemoteRaster {
 }
 
 /**
- * Open the raster at an http(s):// or s3:// URL, as `openRaster` does a file. `path` becomes a local file of the parts
- * that are needed, or of all of it; a later call with the same path goes on with it.
+ * Open the raster at an http(s):// or s3:// URL, like `openRaster` a file. `path` becomes a local file with the needed
+ * parts, or with all of it; a later call with the same path resumes.
  *
  * @throws {PipelineError} network: no such file, unreachable; input: as `openRaster`.
  */
@@ -283,7 +283,7 @@ export async function openRemoteRaster(
   return remote.raster(band);
 }
 
-/** Bytes that are not in the local file yet. */
+/** Number of bytes that are not in the local file yet. */
 class NotHere extends Error {
   constructor(
     readonly from: number,
@@ -311,7 +311,7 @@ function isTiff(head: Uint8Array): boolean {
   return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(Buffer.from(head.subarray(0, 4)).toString("latin1"));
 }
 
-/** Sorted and apart, gaps up to `gap` bytes closed; within `size` bytes. */
+/** Sorted and disjoint ranges within `size` bytes; gaps up to `gap` bytes are closed. */
 function joined(ranges: readonly Range[], gap: number, size: number): Range[] {
   const out: [number, number][] = [];
   for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0])) {
@@ -322,7 +322,7 @@ function joined(ranges: readonly Range[], gap: number, size: number): Range[] {
   return out;
 }
 
-/** What of `ranges` is not in `held`; both are sorted and apart. */
+/** The parts of `ranges` that are not in `held`; both are sorted and disjoint. */
 function without(ranges: readonly Range[], held: readonly Range[]): Range[] {
   return ranges.flatMap(([from, to]) => {
     const left: Range[] = [];
@@ -347,7 +347,7 @@ function sizeOf(ranges: readonly Range[]): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
-/** With a decimal below ten. */
+/** With one decimal below ten. */
 function mebibytes(bytes: number): number {
   const number = bytes / 2 ** 20;
   return number < 10 ? Math.ceil(number * 10) / 10 : Math.ceil(number);

@@ -6,9 +6,9 @@ import type { Raster } from "./raster.js";
  * Area of a pixel of each row on the ellipsoid of the raster's CRS, m².
  *
  * The area between two parallels is exact (Snyder, Map Projections: A Working Manual, 3-12);
- * all pixels of a row are alike.
+ * all pixels of a row have the same area.
  *
- * @throws {PipelineError} usage, when the raster is not in degrees.
+ * @throws {PipelineError} usage, if the raster is not in degrees.
  */
 export function rowAreas({ path, grid }: Pick<Raster, "path" | "grid">): Float64Array {
   const srs = gdal.SpatialReference.fromWKT(grid.crs);

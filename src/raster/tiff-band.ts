@@ -5,14 +5,14 @@ import { type BandType, PIXEL_ARRAYS } from "./pixels.js";
 import type { Raster } from "./raster.js";
 import { readerOf, TAG, TiffHeader } from "./tiff-header.js";
 
-/** Black is zero, and a palette: what is stored is the class. */
+/** BlackIsZero and palette: the stored value is the class. */
 const PHOTOMETRIC = [1, 3];
 /** Largest block that a worker may hold in addition to its window. */
 const MAX_BLOCK_BYTES = 2 ** 30;
 
 /**
- * Where a GeoTIFF's blocks lie, for workers to decode them by themselves; undefined for every file
- * that is not plainly of the kind they know, as GDAL opened it: GDAL reads those.
+ * Positions of a GeoTIFF's blocks, for decoding in workers; undefined for every file that the
+ * workers do not support exactly as GDAL does: GDAL reads those.
  *
  * The caller closes `fd`.
  */
@@ -24,7 +24,7 @@ export function openTiffBand(raster: Raster, kernel: RasterKernel): TiffBand | u
     fd = openSync(raster.path, "r");
     band = readBand(fd, raster, kernel);
   } catch (error) {
-    // A number or a table that lies beyond what was read, or a file that is gone; GDAL is to judge it.
+    // A number or table beyond the bytes that were read, or a missing file: GDAL decides.
     if (!(error instanceof RangeError) && !("syscall" in (error as Error))) throw error;
   } finally {
     if (band === undefined && fd !== undefined) closeSync(fd);
@@ -60,9 +60,9 @@ function readBand(fd: number, raster: Raster, kernel: RasterKernel): TiffBand | 
   const nodata = raster.nodata ?? 0;
   const fill = PIXEL_ARRAYS[raster.type].of(nodata);
   if (blocks.sizes.includes(0)) {
-    // The size of a lone strip libtiff makes out by itself.
+    // libtiff computes the size of a single strip.
     if (!layout.tiled && blocks.sizes.length === 1) return undefined;
-    // GDAL rounds or clamps what the type does not hold.
+    // GDAL rounds or clamps values that do not fit the type.
     if (!raster.type.startsWith("Float") && fill[0] !== nodata) return undefined;
   }
   return { fd, compression, ...layout, ...blocks, fill: new Uint8Array(fill.buffer) };

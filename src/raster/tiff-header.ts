@@ -25,10 +25,10 @@ export const TAG = {
 const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 /** SHORT, LONG, LONG8. */
 const NUMBER_TYPES = [3, 4, 16];
-/** More blocks than any raster of classes has; a damaged header claims them. */
+/** More blocks than any real raster has; only a damaged header declares them. */
 const MAX_BLOCKS = 2 ** 28;
 
-/** Reads bytes of a TIFF. @throws {RangeError} where the file ends before. */
+/** Reads bytes of a TIFF. @throws {RangeError} if the file is too short. */
 export type TiffReader = (offset: number, length: number) => DataView;
 
 export function readerOf(fd: number): TiffReader {
@@ -43,7 +43,7 @@ export function readerOf(fd: number): TiffReader {
   };
 }
 
-/** How an image is cut into blocks: tiles, or strips as wide as it is. */
+/** How an image is divided into blocks: tiles, or full-width strips. */
 export interface TiffLayout {
   readonly width: number;
   readonly height: number;
@@ -52,9 +52,9 @@ export interface TiffLayout {
   readonly tiled: boolean;
 }
 
-/** A directory of a TIFF or BigTIFF: one image. All members throw a RangeError where the file is cut short. */
+/** A directory of a TIFF or BigTIFF: one image. All members throw a RangeError if the file is truncated. */
 export class TiffHeader {
-  /** By tag, the entry's own bytes. */
+  /** By tag, the entry's bytes. */
   readonly #entries = new Map<number, DataView>();
   readonly #next: number;
 
@@ -62,7 +62,7 @@ export class TiffHeader {
     private readonly read: TiffReader,
     readonly littleEndian: boolean,
     private readonly big: boolean,
-    /** Where the directory begins. */
+    /** Offset of the directory. */
     readonly at: number,
   ) {
     const [countBytes, entryBytes] = big ? [8, 20] : [2, 12];
@@ -77,7 +77,7 @@ export class TiffHeader {
     this.#next = at + countBytes + count * entryBytes;
   }
 
-  /** Directory of the file's first image; undefined when the file is not a TIFF. */
+  /** Directory of the file's first image; undefined if the file is not a TIFF. */
   static first(read: TiffReader): TiffHeader | undefined {
     const head = read(0, 16);
     const littleEndian = head.getUint16(0) === 0x4949;
@@ -98,12 +98,12 @@ export class TiffHeader {
     return this.#entries.has(tag);
   }
 
-  /** A tag's one number. A tag of another type or count is there all the same, and libtiff may take it: 0, which none is. */
+  /** A tag's single number. 0, which is never valid, for a tag of another type or count, which libtiff may accept. */
   number(tag: number, otherwise: number): number {
     return this.has(tag) ? (this.numbers(tag, 1)?.[0] ?? 0) : otherwise;
   }
 
-  /** Undefined for a layout that no writer gives. */
+  /** Undefined for a layout that no writer produces. */
   layout(): TiffLayout | undefined {
     const [width, height] = [this.number(TAG.width, 0), this.number(TAG.height, 0)];
     const tiled = this.has(TAG.tileWidth);
@@ -114,7 +114,7 @@ export class TiffHeader {
     return blockWidth > 0 && blockHeight > 0 ? { width, height, blockWidth, blockHeight, tiled } : undefined;
   }
 
-  /** Where the blocks of a layout lie, row by row, in shared memory; undefined when there are not so many. */
+  /** Positions of a layout's blocks, row by row, in shared memory; undefined if there are too few. */
   blocks({ width, height, blockWidth, blockHeight, tiled }: TiffLayout) {
     const count = Math.ceil(width / blockWidth) * Math.ceil(height / blockHeight);
     const offsets = this.numbers(tiled ? TAG.tileOffsets : TAG.stripOffsets, count);
@@ -122,7 +122,7 @@ export class TiffHeader {
     return offsets === undefined || sizes === undefined ? undefined : { offsets, sizes };
   }
 
-  /** Read whatever the tags keep elsewhere in the file, for the reader's sake. */
+  /** Read the tag values that are elsewhere in the file, so that the reader has them. */
   readAll(): void {
     const word = this.big ? 8 : 4;
     for (const entry of this.#entries.values()) {
@@ -131,7 +131,7 @@ export class TiffHeader {
     }
   }
 
-  /** A tag's numbers, in shared memory; undefined when there are not `count` of them. */
+  /** A tag's numbers, in shared memory; undefined if there are not `count` of them. */
   numbers(tag: number, count: number): Float64Array | undefined {
     const entry = this.#entries.get(tag);
     if (entry === undefined || count > MAX_BLOCKS) return undefined;

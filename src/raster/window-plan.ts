@@ -4,12 +4,12 @@ import type { Grid } from "./grid.js";
 import type { Raster } from "./raster.js";
 
 /**
- * Pixels of a window are held to this where the file's blocks allow it: a chunk of bytes, which stays near the processor. Smaller
- * ones cost the main thread more calls than their nearness to the processor saves; larger ones only memory.
+ * Target for the pixels of a window, if the file's blocks allow it: a chunk of bytes, which stays in the processor's cache.
+ * Smaller windows cost the main thread more calls than the cache saves; larger ones only take memory.
  */
 const WINDOW_BYTES = 2 ** 20;
 
-/** A chunk of the zone index, and its corner in a window; negative where the window begins inside it. */
+/** A chunk of the zone index, and its corner in a window; negative if the window begins inside it. */
 export interface ChunkPlace {
   readonly chunk: number;
   readonly row: number;
@@ -17,21 +17,21 @@ export interface ChunkPlace {
 }
 
 export interface PlannedWindow {
-  /** In the raster's own pixels. */
+  /** In the raster's pixels. */
   readonly window: Window;
   readonly chunks: readonly ChunkPlace[];
 }
 
 /**
- * Windows that cover the raster in the file's own block order, each over whole chunks
+ * Windows that cover the raster in the file's block order, each over whole chunks
  * of the zone index.
  *
- * Strips (blocks as wide as the raster) give full-width windows, or every strip
+ * Strips (blocks as wide as the raster) give full-width windows, because otherwise every strip
  * would be decoded once per column of windows; tiles give windows of whole tiles.
- * A block is decoded once, but for those that a chunk edge cuts.
+ * A block is decoded once, unless a chunk edge cuts it.
  *
  * @param index  the zone index's grid.
- * @param shift  the raster's north-west corner on it, pixels.
+ * @param shift  the raster's northwest corner on it, pixels.
  */
 export function planWindows(
   raster: Pick<Raster, "grid" | "block" | "bytesPerPixel">,

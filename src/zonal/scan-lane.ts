@@ -11,22 +11,22 @@ import { Decider, type Decision } from "./decider.js";
 import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
 import { pairPixels, type ValueBand, valueWindow } from "./value-raster.js";
 
-/** One raster as workers see it. */
+/** The workers' view of one raster. */
 export interface LaneTarget {
   readonly type: BandType;
-  /** Whose blocks the workers decode; undefined where GDAL does, for the main thread. */
+  /** The band whose blocks the workers decode; undefined if GDAL does, in the main thread. */
   readonly band: TiffBand | undefined;
-  /** Whether a window's mask lies behind its pixels. */
+  /** Whether a window's mask follows its pixels. */
   readonly masked: boolean;
-  /** Whose values lie in the slot with the classes, to be counted as pairs. */
+  /** The raster whose values are in the slot with the classes, to be counted as pairs. */
   readonly values: ValueBand | null;
   readonly skip: Float64Array;
   readonly clip: boolean;
-  /** In shared memory; null where every field's histogram is wanted, not its majority alone. */
+  /** In shared memory; null if every field's histogram is needed, not only its majority. */
   readonly answers: AnswerArrays | null;
-  /** How the worker itself decides the fields of one chunk, where the kernel does not; null: the main thread does. */
+  /** How the worker decides fields in a single chunk if the kernel does not; null: the main thread decides. */
   readonly decision: Decision | null;
-  /** Shared; weights of the raster's rows, where pixels do not count alike. */
+  /** Shared; weights of the raster's rows, if pixels are weighted. */
   readonly rowWeights: Float64Array | undefined;
 }
 
@@ -43,7 +43,7 @@ export interface LaneWindow {
 const WINDOW_NUMBERS = 6;
 const SEGMENT_NUMBERS = 7;
 
-/** All windows of a scan as numbers in shared memory: a copy of the objects for each of many workers would take long. */
+/** All windows of a scan as numbers in shared memory, because copying objects to many workers takes long. */
 export interface LaneWindows {
   readonly windows: Float64Array;
   readonly segments: Float64Array;
@@ -86,11 +86,11 @@ export interface LaneTask {
   /** Shared; each as large as the largest window that GDAL reads. */
   readonly slots: readonly SharedArrayBuffer[];
   readonly index: { readonly path: string; readonly fd: number };
-  /** Tells of every window that is done. */
+  /** Reports every finished window. */
   readonly port: MessagePort;
 }
 
-/** A window is counted; its slot, if it had one, is free again. */
+/** A counted window; its slot, if any, is free again. */
 export interface LaneReport {
   readonly item: number;
   readonly slot: number;
@@ -98,7 +98,7 @@ export interface LaneReport {
   readonly partial?: PartialCounts;
 }
 
-/** What a worker hands back. Errors lose all but their message between threads, so this one comes as a value. */
+/** A worker's result. Errors lose everything but their message between threads, so this one is a value. */
 export type LaneResult =
   | { readonly waiting: PartialCounts[][] }
   | {
@@ -107,16 +107,16 @@ export type LaneResult =
       readonly sentence: string;
       readonly where: Where;
       readonly target: number;
-      /** A block did not decode here; GDAL may know better. */
+      /** A block did not decode here; GDAL may decode it. */
       readonly undecoded: boolean;
     };
 
-/** Histograms of fields that chunks share are put together when there are so many. */
+/** Histograms of shared fields are merged when there are this many. */
 const MERGE_ENTRIES = 16_384;
-/** Pairs of classes that do not count are masked already. */
+/** Pairs whose class does not count are already masked. */
 const NO_CLASSES = new Float64Array(0);
 
-/** What a worker does in a scan: take window after window until there are no more. */
+/** A worker's part of a scan: take windows until there are no more. */
 export async function runLane(task: LaneTask): Promise<LaneResult> {
   const { queue, windows, index, port } = task;
   const lane = new Lane(task, nativeKernel(), new SegmentReader(index.path, index.fd));
@@ -144,7 +144,7 @@ class Lane {
   readonly waiting: PartialCounts[][];
   readonly #mergeAt: number[];
   readonly #deciders: readonly (Decider | undefined)[];
-  /** For windows that are decoded here. */
+  /** Buffer for windows that are decoded here. */
   #own = new ArrayBuffer(0);
 
   constructor(
@@ -157,7 +157,7 @@ class Lane {
     this.#deciders = task.targets.map(({ decision }) => decision && new Decider(decision)).map((d) => d ?? undefined);
   }
 
-  /** @returns histograms for the main thread: those that other chunks share, or all where it wants them. */
+  /** @returns histograms for the main thread: those that other chunks share, or all if it needs them. */
   count(window: LaneWindow, slot: number): { partial?: PartialCounts } {
     const { target, row, width, height, segments } = window;
     const { skip, clip, answers, rowWeights, values } = this.task.targets[target] as LaneTarget;
@@ -174,7 +174,7 @@ class Lane {
     if (entriesOf(held) >= (this.#mergeAt[target] as number)) {
       const open = this.kernel.merge(held, answers, false);
       this.waiting[target] = [open];
-      // What other workers have parts of stays, and is not to be sorted again and again.
+      // Entries with parts at other workers stay; avoid sorting them again and again.
       this.#mergeAt[target] = Math.max(MERGE_ENTRIES, 2 * open.field.length);
     }
     return {};

@@ -1,7 +1,7 @@
 /** Cells of the queue's control words. */
 const [TAKEN, PUSHED, ENDED, CHANGES, CELLS] = [0, 1, 2, 3, 4] as const;
 
-/** A window that lies decoded in a slot, or in none: the worker is to decode it. */
+/** A window, decoded in a slot; without a slot, the worker decodes it. */
 export interface ScanItem {
   readonly item: number;
   readonly slot: number;
@@ -10,8 +10,8 @@ export interface ScanItem {
 export const NO_SLOT = -1;
 
 /**
- * Windows on their way from the main thread to the workers, in shared memory: a worker that waits
- * costs nobody a message. Sends across threads as it is.
+ * Queue of windows from the main thread to the workers, in shared memory: a waiting worker needs
+ * no message. Can be sent to threads directly.
  */
 export interface ScanQueue {
   readonly control: Int32Array;
@@ -19,7 +19,7 @@ export interface ScanQueue {
   readonly items: Int32Array;
 }
 
-/** @param items  how many will be pushed in all. */
+/** @param items  total number of pushes. */
 export function newScanQueue(items: number): ScanQueue {
   return {
     control: new Int32Array(new SharedArrayBuffer(4 * CELLS)),
@@ -27,25 +27,25 @@ export function newScanQueue(items: number): ScanQueue {
   };
 }
 
-/** By the main thread alone. */
+/** Only for the main thread. */
 export function pushItem({ control, items }: ScanQueue, { item, slot }: ScanItem): void {
   const at = Atomics.load(control, PUSHED);
   items[2 * at] = item;
   items[2 * at + 1] = slot;
   Atomics.store(control, PUSHED, at + 1);
   Atomics.add(control, CHANGES, 1);
-  // All of them: each waits for a place of its own, and only one of them waits for this.
+  // Wake all: each waits for a different position, and only one of them for this one.
   Atomics.notify(control, CHANGES);
 }
 
-/** No more will come: whoever waits, or comes later, goes away empty-handed. */
+/** End of items: current and later waiters get undefined. */
 export function endQueue({ control }: ScanQueue): void {
   Atomics.store(control, ENDED, 1);
   Atomics.add(control, CHANGES, 1);
   Atomics.notify(control, CHANGES);
 }
 
-/** What has not been taken yet never will be. */
+/** Drop items that were not taken yet. */
 export function cancelQueue(queue: ScanQueue): void {
   Atomics.store(queue.control, TAKEN, queue.items.length);
   endQueue(queue);
@@ -55,7 +55,7 @@ export function cancelQueue(queue: ScanQueue): void {
 export function takeItem({ control, items }: ScanQueue): ScanItem | undefined {
   const at = Atomics.add(control, TAKEN, 1);
   for (;;) {
-    // Read before the others: a change after this makes the waiting end at once.
+    // Read first: a change after this ends the wait at once.
     const changes = Atomics.load(control, CHANGES);
     if (at < Atomics.load(control, PUSHED)) {
       return { item: items[2 * at] as number, slot: items[2 * at + 1] as number };

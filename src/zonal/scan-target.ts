@@ -11,29 +11,29 @@ import { type AnswerRule, Answers } from "./answers.js";
 import type { LaneTarget } from "./scan-lane.js";
 import { type ValueBand, valueBand, valueWindow, valueWindowBytes } from "./value-raster.js";
 
-/** Handles beyond libuv's four threads only wait for one another. */
+/** More handles than libuv's four threads would only wait for each other. */
 const MAX_HANDLES = 4;
 
 /** A raster on the lattice of a zone index. */
 export interface PlacedRaster {
   readonly raster: Raster;
-  /** The raster's north-west corner on the index's grid, pixels. */
+  /** The raster's northwest corner on the index's grid, pixels. */
   readonly shift: { readonly col: number; readonly row: number };
   /** A second raster on the same grid, for its statistics. */
   readonly values?: Raster | undefined;
-  /** Classes that are not counted. */
+  /** Excluded classes. */
   readonly skip: readonly number[];
-  /** Weight of a whole pixel of each of the raster's rows; undefined where pixels are counted. */
+  /** Weight of a full pixel in each row of the raster; undefined if pixels are counted. */
   readonly rowWeights?: Float64Array | undefined;
 }
 
-/** One raster of a scan: its windows with fields in them, its handles, its answers. */
+/** One raster of a scan: its windows with fields, its handles, its answers. */
 export class ScanTarget {
   readonly answers: Answers;
   readonly windows: readonly (PlannedWindow & { readonly order: number })[];
   readonly raster: Raster;
   readonly lane: LaneTarget;
-  /** Undefined where workers decode by themselves. */
+  /** Undefined if workers decode. */
   readonly #reader: RasterReader | undefined;
   readonly #band: ValueBand | null;
   readonly #valueReader: RasterReader | undefined;
@@ -51,13 +51,13 @@ export class ScanTarget {
     this.#band = values === undefined ? null : valueBand(raster, values);
     this.answers = new Answers(rows, raster.type, kernel, rule, this.#band);
     this.windows = windowsWithFields(raster, zones, shift);
-    // Chunks that the raster's edge cuts have runs outside of it.
+    // Chunks at the raster's edge have runs outside of it.
     const clip =
       shift.col !== 0 || shift.row !== 0 || raster.grid.width !== grid.width || raster.grid.height !== grid.height;
     const { type, masked } = raster;
     const weights = rowWeights && new Float64Array(new SharedArrayBuffer(rowWeights.byteLength));
     weights?.set(rowWeights as Float64Array);
-    // Pairs are made of what GDAL reads.
+    // Pairs are made from pixels that GDAL reads.
     const band = direct && values === undefined ? openTiffBand(raster, nativeKernel()) : undefined;
     const { arrays: answers, decision } = this.answers;
     const common = { type, band, masked, skip: Float64Array.from(skip), clip, answers, decision };
@@ -84,7 +84,7 @@ export class ScanTarget {
     await this.#reader?.read(window, pixelArray(type, slot, count), masked ? maskArray(type, slot, count) : undefined);
   }
 
-  /** Of a window as it is read into a slot. */
+  /** Bytes of a window in a slot. */
   bytesOf(pixels: number): number {
     const { type, masked } = this.raster;
     return this.#band === null ? windowBytes(type, masked, pixels) : valueWindowBytes(this.#band, pixels);
@@ -107,7 +107,7 @@ export class ScanTarget {
   }
 }
 
-/** A raster's windows that are not empty, with their places among all of them. */
+/** A raster's windows with fields, with their positions among all windows. */
 export function windowsWithFields(raster: Raster, zones: ZoneReader, shift: PlacedRaster["shift"]) {
   return planWindows(raster, zones.header.grid, shift)
     .map(({ window, chunks }, order) => ({ window, order, chunks: chunks.filter(({ chunk }) => zones.has(chunk)) }))

@@ -13,19 +13,19 @@ import { type LaneReport, type LaneWindow, packWindows } from "./scan-lane.js";
 import { endQueue, NO_SLOT, newScanQueue, pushItem } from "./scan-queue.js";
 import { type PlacedRaster, ScanTarget } from "./scan-target.js";
 
-/** Windows in memory beyond those being counted: one is read while another waits for a worker. */
+/** Windows in memory in addition to those being counted: one is read while another waits for a worker. */
 const AHEAD = 2;
-/** Share of the free memory that all windows together may take. */
+/** Maximum share of the free memory for all windows. */
 const MEMORY_SHARE = 0.5;
 
 /**
  * Count every field under one or several rasters in one scan, in the block order of the
- * files. Windows that hold no field are not read. Workers take windows from a queue in
- * shared memory, decode them, read their part of the index and count. What only GDAL reads
- * this thread has decoded into shared memory, the next windows while the last are counted.
+ * files. Windows without fields are not read. Workers take windows from a queue in
+ * shared memory, decode them, read their part of the index and count. For rasters that only GDAL
+ * reads, this thread lets GDAL decode windows into shared memory while earlier ones are counted.
  *
  * @returns answers in the order of the rasters.
- * @throws {PipelineError} input, naming file and window, when a block does not decode; failed, when a worker
+ * @throws {PipelineError} input, naming file and window, if a block does not decode; failed, if a worker
  *   died twice.
  */
 export async function scanRasters(
@@ -36,7 +36,7 @@ export async function scanRasters(
   ctx: Context,
 ): Promise<Answers[]> {
   const kernel = nativeKernel();
-  // Rasters that GDAL is to read.
+  // Rasters that GDAL reads.
   const undecoded = new Set<string>();
   let died = false;
   for (;;) {
@@ -44,7 +44,7 @@ export async function scanRasters(
       return await new Scan(placed, zones, rule, kernel, undecoded, pool, ctx).run();
     } catch (error) {
       if (error instanceof UndecodedBlock) {
-        // GDAL has the last word: it reads what writers of all kinds have made, or names what is wrong.
+        // Fall back to GDAL: it reads files of all writers, or reports what is wrong.
         ctx.log.warn("A block differs from the file header; reading the raster with GDAL", error.where);
         undecoded.add(error.path);
         continue;
@@ -54,7 +54,7 @@ export async function scanRasters(
         const path = placed.map(({ raster }) => raster.path).join(" ");
         throw new PipelineError("failed", "A worker died twice while counting", { path }, { cause: error });
       }
-      // What the dead worker held is lost, and counting again gives the same.
+      // The dead worker's results are lost; a second count gives the same answers.
       died = true;
     }
   }
@@ -112,7 +112,7 @@ class Scan {
 
   async #count(): Promise<void> {
     const items = this.#items;
-    // What GDAL is to read; all else waits in the queue from the beginning.
+    // Windows for GDAL; all others are in the queue from the start.
     const read = [...items.keys()].filter((item) => !items[item]?.target.direct);
     const bytes = read.reduce((most, item) => Math.max(most, bytesOf(items[item] as Item)), 0);
     const workers = Math.min(this.pool.threads, items.length, workersInMemory(items));
@@ -142,7 +142,7 @@ class Scan {
         free.push(slot);
       });
       endQueue(queue);
-      // A worker's last reports may come after its result.
+      // A worker's last reports may arrive after its result.
       await Promise.race([reports.all, team.stopped]);
       for (const partials of await team.results) {
         partials.forEach((lists, i) => {
@@ -159,7 +159,7 @@ class Scan {
     return { target: this.#targets.indexOf(target), ...window, segments: this.zones.segmentsOf(chunks) };
   }
 
-  /** Takes the workers' reports, and says when which have come. */
+  /** Collects the workers' reports and lets callers wait for them. */
   #reports() {
     const items = this.#items;
     const total = items.reduce((sum, { pixels }) => sum + pixels, 0);
@@ -188,7 +188,7 @@ class Scan {
   }
 }
 
-/** Each worker holds a window: of a wide raster in strips, 512 whole rows. */
+/** Each worker holds a window, which is 512 full rows for a wide raster in strips. */
 function workersInMemory(items: readonly Item[]): number {
   const largest = items.reduce((most, item) => Math.max(most, bytesOf(item)), 1);
   return Math.max(1, Math.floor((MEMORY_SHARE * freemem()) / largest));

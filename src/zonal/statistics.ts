@@ -9,22 +9,22 @@ export interface Histogram {
 /** A column of `--stats`. */
 export interface Statistic {
   readonly name: string;
-  /** In pixels, or what they weigh; the others are values of the raster, or numbers without a unit. */
+  /** In pixels or weights; the others are values of the raster, or numbers without a unit. */
   readonly kind: "value" | "amount" | "number";
-  /** Of the classes; or, with a second raster, of its values under the field, or under the field's majority alone. */
+  /** Statistics of the classes or, with a second raster, of its values under the field or under the field's majority. */
   readonly over: "classes" | "values" | "cropValues";
-  /** Null where nothing was counted. */
+  /** Null if nothing was counted. */
   readonly of: (histogram: Histogram) => number | null;
 }
 
 const NAMES = ["minority", "variety", "mean", "stdev", "variance", "min", "max", "sum", "median", "qNN", "count_CODE"];
 
 /**
- * Read `minority,variety,count_1,mean,q25`; `value_mean` and `crop_value_mean` are of a second raster. By exactextract's definitions: `minority` is the class with the fewest pixels
- * (of several the lowest); `stdev` and `variance` are those of the population; quantiles go straight between values,
- * each at the middle of its weight.
+ * Parse `minority,variety,count_1,mean,q25`; `value_mean` and `crop_value_mean` refer to a second raster. Definitions are
+ * exactextract's: `minority` is the class with the fewest pixels (ties: the lowest); `stdev` and `variance` are those of the
+ * population; quantiles interpolate linearly between values, each at the middle of its weight.
  *
- * @throws {PipelineError} usage, naming what is not known, or named twice.
+ * @throws {PipelineError} usage, naming an unknown or repeated statistic.
  */
 export function parseStatistics(text: string): Statistic[] {
   const names = text.split(",").map((name) => name.trim());
@@ -89,7 +89,7 @@ function mean(histogram: Histogram): number {
   return weightedSum(histogram) / total(histogram);
 }
 
-/** Population variance; computed around the mean, so that digits do not cancel. */
+/** Population variance; computed around the mean to avoid cancellation. */
 function variance(histogram: Histogram): number {
   const { code, count } = histogram;
   const middle = mean(histogram);

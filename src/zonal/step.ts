@@ -12,25 +12,25 @@ import type { ZonalFacts, ZoneSource } from "./count-fields.js";
 import { dirtyPath, publishDirtyRows } from "./dirty-list.js";
 import { zonalRule } from "./rule.js";
 
-/** A year's raster, as the download step's facts have it. */
+/** A year's raster, from the download step's facts. */
 export interface YearRaster {
   readonly path: string;
   readonly digest: string;
   readonly kept: boolean;
-  /** Opens the original of a raster of which only parts are here; undefined where all of it is. */
+  /** Opens the remote original of a partial raster; undefined if the raster is complete. */
   readonly remote: (ctx: Context) => Promise<RemoteRaster | undefined>;
 }
 
 /**
- * The year's zonal step. What judges it is loaded with it;
- * what counts is loaded when it runs, so that a year that is valid costs little.
+ * The year's zonal step. This module loads only the code that judges the step; the code
+ * that counts is loaded when it runs, so a valid year costs little.
  */
 export function zonalStep(year: number, raster: YearRaster, zoneSource: ZoneSource, run: Run): Step<ZonalFacts> {
   const { options, layout } = run;
   const fieldsPath = layout.fieldsRaw;
   const { idColumn, geometryColumn, fieldsCrs, nodata, ties } = options;
   const rule = zonalRule(options);
-  // Parts of a remote raster are added while it is read, all of one version.
+  // Parts of a remote raster are added during reading, all of one version.
   const isPart = existsSync(raster.path + STANDIN);
   const files = new InputFiles(...(isPart ? [] : rasterFiles(raster.path)));
   if (raster.kept && !isPart) for (const path of rasterFiles(raster.path)) files.recordSource(path);

@@ -17,17 +17,17 @@ export interface RowsTask {
   readonly arrays: TableArrays;
   readonly from: number;
   readonly to: number;
-  /** As the kernel's encodeRows takes them, without the ids. */
+  /** Columns for the kernel's encodeRows, without the ids. */
   readonly columns: Uint8Array;
   readonly words: TableWords;
-  /** Where the ids come from: the zone index. */
+  /** The zone index, source of the ids. */
   readonly index: { readonly path: string; readonly fd: number };
   readonly ids: IdGroup;
-  /** Place of the ids among the columns. */
+  /** Position of the ids among the columns. */
   readonly idPlace: number;
 }
 
-/** A row group of the zonal table: its columns' pages one after the other. */
+/** A row group of the zonal table: the pages of its columns in sequence. */
 export interface RowGroup extends Omit<EncodedRows, "columns"> {
   readonly bytes: Uint8Array;
   readonly columns: readonly Omit<EncodedChunk, "bytes">[];

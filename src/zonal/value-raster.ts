@@ -3,16 +3,16 @@ import { PipelineError } from "../pipeline/errors.js";
 import { type BandType, pixelArray, windowBytes } from "../raster/pixels.js";
 import type { Raster } from "../raster/raster.js";
 
-/** A second raster on the grid of the first: its values are counted together with the classes. Sent to workers as it is. */
+/** A second raster on the grid of the first: its values are counted together with the classes. Can be sent to workers directly. */
 export interface ValueBand {
   readonly type: BandType;
   readonly masked: boolean;
   readonly nodata: number | undefined;
-  /** What is added to a value so that none is negative. */
+  /** Offset that makes all values nonnegative. */
   readonly offset: number;
 }
 
-/** A class and a value in 32 bits: the class, whether there is no value, the value. */
+/** A class and a value in 32 bits: the class, a flag for no value, the value. */
 const [CLASS_SHIFT, NO_VALUE, VALUE_MASK] = [17, 2 ** 16, 2 ** 16 - 1];
 
 const VALUE_TYPES: readonly BandType[] = ["Byte", "Int8", "UInt16", "Int16"];
@@ -44,7 +44,7 @@ export function valueBand(classes: Raster, values: Raster): ValueBand {
   return { type, masked, nodata: masked ? undefined : nodata, offset: type.startsWith("Int") ? 2 ** 15 : 0 };
 }
 
-/** Where the parts of a window lie in a buffer: classes, their mask, values, their mask. */
+/** Offsets of a window's parts in a buffer: classes, their mask, values, their mask. */
 export function valueWindow(band: ValueBand, buffer: ArrayBufferLike, count: number) {
   const begin = valuesBegin(count);
   const bytes = new Uint8Array(buffer as ArrayBuffer);
@@ -74,9 +74,9 @@ function pixelArrayAt(type: BandType, buffer: ArrayBufferLike, begin: number, co
 /**
  * A window's classes and values as pairs.
  *
- * @param skip    classes that do not count.
+ * @param skip    excluded classes.
  * @param masked  whether the classes have a mask.
- * @returns one pair a pixel, and a mask of the pixels whose class counts.
+ * @returns one pair per pixel, and a mask of the pixels whose class counts.
  */
 export function pairPixels(
   window: ReturnType<typeof valueWindow>,
@@ -103,7 +103,7 @@ interface Histogram {
   readonly count: number[];
 }
 
-/** A histogram of pairs, ascending, taken apart: of classes, of all values, and of the values under one class. */
+/** Splits an ascending histogram of pairs into histograms of classes, of all values, and of the values under one class. */
 export function splitPairs(pairs: ArrayLike<number>, counts: ArrayLike<number>, { offset }: Pick<ValueBand, "offset">) {
   const classes: Histogram = { code: [], count: [] };
   const byValue = new Map<number, number>();

@@ -25,10 +25,10 @@ import type { RowGroup } from "./tasks.js";
 import { encodeRowGroup } from "./tasks.js";
 import { zonalSchema } from "./zonal-table.js";
 
-/** Row groups on their way beyond the workers. */
+/** Row groups in work beyond one per worker. */
 const AHEAD = 2;
 
-/** What a table tells as a whole. */
+/** Summary of a table. */
 export interface TableFacts {
   /** Rows with a class. */
   readonly answered: number;
@@ -39,13 +39,13 @@ export interface TableFacts {
 }
 
 /**
- * Write the zonal table: workers encode a row group each, with its ids out of the zone index;
- * this thread writes them in order, and the footer. The bytes depend on the answers alone.
+ * Write the zonal table: each worker encodes a row group, with ids from the zone index;
+ * this thread writes the row groups in order, and the footer. The bytes depend only on the answers.
  *
  * Nothing is synced to disk.
  *
  * @param status  FIELD_STATUS code per row, in shared memory.
- * @throws {PipelineError} usage, naming column, row and value, where a number does not fit the type asked for.
+ * @throws {PipelineError} usage, naming column, row and value, if a number does not fit the requested type.
  */
 export async function writeTable(
   path: string,
@@ -106,7 +106,7 @@ export async function writeTable(
   return { answered, valid, unanswered: reasonCounts(words, reasons) };
 }
 
-/** The same facts of answers that are written in another way. */
+/** The same summary for answers that are written by other code. */
 export async function tableFacts(answers: Answers, status: Uint8Array, rule: ZonalRule): Promise<TableFacts> {
   const words = tableWords(rule);
   const arrays = tableArrays(answers, status);
@@ -114,7 +114,7 @@ export async function tableFacts(answers: Answers, status: Uint8Array, rule: Zon
   return { answered, valid, unanswered: reasonCounts(words, reasons) };
 }
 
-/** A parquet file as it grows. */
+/** A parquet file being written. */
 class TableFile {
   readonly groups: PlacedGroup[] = [];
   #offset = 0;
@@ -144,14 +144,14 @@ class TableFile {
 }
 
 interface TableColumn {
-  /** As `--columns` names it. */
+  /** Name from `--columns`. */
   readonly name: string;
   /** Undefined: the ids. */
   readonly source: TableSource | undefined;
   readonly type: TableType;
 }
 
-/** What each column of the schema is made from. */
+/** The source of each column of the schema. */
 function tableColumns(schema: Schema, rule: ZonalRule): TableColumn[] {
   const amount = (name: string) => amountName(name, rule);
   const sources: Readonly<Record<string, TableSource>> = {

@@ -32,9 +32,9 @@ import { amountName, columnNames, type ZonalRule } from "./rule.js";
 /**
  * Columns of zonal_us_{year}.parquet, one row per field in input order.
  *
- * crop_code and second_code are null where there is none; rule says which rule
- * answered (see PIXEL_RULES; for a small field `touched`), null_reason why none did;
- * class_codes and class_pixels are the histogram, classes ascending. Statistics are float64, null where nothing was counted.
+ * crop_code and second_code are null if there is none; rule is the pixel rule that
+ * gave the answer (see PIXEL_RULES; `touched` for a small field), null_reason why none did;
+ * class_codes and class_pixels are the histogram, classes ascending. Statistics are float64, null if nothing was counted.
  */
 export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRule): Schema {
   const code = codeType(answers.type);
@@ -59,7 +59,7 @@ export function zonalSchema(fields: FieldsFile, answers: Answers, rule: ZonalRul
   return new Schema(rule.columns.map((column) => outputField(fieldOf(column.source), column)));
 }
 
-/** Arrow type of numbers of pixels, or of weights. */
+/** Arrow type of pixel counts or weights. */
 function amountType({ pixels }: Answers): Uint32 | Float64 {
   return pixels instanceof Float64Array ? new Float64() : new Uint32();
 }
@@ -71,11 +71,11 @@ function codeType(band: BandType): Int32 | Uint32 | Float64 {
 }
 
 /**
- * The zonal table as record batches, in input order. Ids are read from the fields again
- * rather than kept: 29 million strings would not fit.
+ * The zonal table as record batches, in input order. Ids are read from the fields again,
+ * because 29 million strings would not fit in memory.
  *
  * @param status  FIELD_STATUS code per row.
- * @throws {PipelineError} input, naming file and rows, when the fields cannot be read again.
+ * @throws {PipelineError} input, naming file and rows, if the fields cannot be read again.
  */
 export async function* zonalBatches(
   schema: Schema,
@@ -100,7 +100,7 @@ export async function* zonalBatches(
   }
 }
 
-/** Write the zonal table with its lists, which only this way knows, to a parquet file. See write-table.ts for the other. */
+/** Write the zonal table with list columns to a parquet file. write-table.ts writes tables without lists. */
 export async function writeZonalTable(
   path: string,
   fields: FieldsFile,
@@ -126,7 +126,7 @@ export async function writeZonalTable(
     await writeParquet(path, schema, watched(), {
       rowGroupRows: ID_GROUP_ROWS,
       dictionary: schema.fields.map(({ name }) => name).filter((name) => name !== idName),
-      // Integers that rise from row to row; strings would only grow.
+      // For ascending integers; strings would only grow.
       delta: fields.idType.typeId === Type.Int ? [idName] : [],
     });
   } finally {
@@ -248,7 +248,7 @@ class Bitmap {
   }
 }
 
-/** A nullable string column of few different values. */
+/** A nullable string column with few distinct values. */
 class TextBuilder {
   readonly #offsets: Int32Array;
   readonly #valid: Bitmap;
