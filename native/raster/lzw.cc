@@ -35,7 +35,7 @@ struct Stream {
   uint32_t done, size;
   String strings[kCodes];
 
-  // What follows a "clear", up to the next.
+  // Decodes the codes from one "clear" to the next.
   Stop run() {
     if (done == size) return Stop::kFull;
     if (bit + kLeastWidth > bits) return Stop::kBroken;

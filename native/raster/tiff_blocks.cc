@@ -142,7 +142,7 @@ class Reader {
   uint8_t* pixels_;
   Decompressor decompressor_;
   Bytes stored_, decoded_;
-  // What of the file `stored_` holds.
+  // The part of the file in `stored_`.
   double read_from_ = 0, read_to_ = 0;
 };
 

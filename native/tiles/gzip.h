@@ -1,5 +1,5 @@
-// gzip of whole buffers: by libdeflate where it was there at build time (two to three times as fast), else by the
-// zlib that Node carries.
+// gzip of whole buffers: with libdeflate if it was available at build time (two to three times as fast), else with
+// Node's zlib.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,19 +9,19 @@
 
 namespace fields {
 
-// What is wrong with a tile, for its reader.
+// An error in a tile.
 struct TileError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Memory that grows without being filled with zeros first.
+// Memory that grows without being zeroed.
 class Buffer {
  public:
   uint8_t* data() { return bytes_.get(); }
   const uint8_t* data() const { return bytes_.get(); }
   size_t size = 0;
 
-  // Room for `more` bytes after what is there.
+  // Reserves `more` bytes after the content.
   uint8_t* room(size_t more) {
     if (more > capacity_ - size) grow(more);
     return bytes_.get() + size;
@@ -44,7 +44,7 @@ class Buffer {
   size_t capacity_ = 0;
 };
 
-// CRC-32 going on from `crc`, which is 0 at first.
+// CRC-32 continued from `crc`, which is 0 at first.
 uint32_t crc32_of(uint32_t crc, const uint8_t* from, size_t size);
 
 // Not for several threads at once.
@@ -58,7 +58,7 @@ class Gzip {
   // `libdeflate 1.14`
   static const char* library();
 
-  // One gzip member, the whole of it, in place of what is in `out`. Throws TileError.
+  // Decompresses one whole gzip member into `out`, replacing its content. Throws TileError.
   void inflate(const uint8_t* from, size_t size, Buffer& out);
   // Appends to `out`.
   void deflate(const uint8_t* from, size_t size, Buffer& out);

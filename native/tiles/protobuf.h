@@ -1,4 +1,4 @@
-// Protobuf's wire format, as vector tiles have it.
+// Protobuf's wire format, as used in vector tiles.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -64,7 +64,7 @@ struct Reader {
   }
 };
 
-// A known field with a value of another type than its own.
+// A known field with a value of the wrong type.
 [[noreturn]] inline void wrong_type(uint64_t tag) {
   throw TileError("field " + std::to_string(tag >> 3) + " has wire type " + std::to_string(tag & 7));
 }

@@ -1,4 +1,4 @@
-// Attributes of vector tiles exchanged: the geometry of a base, the attributes of a year.
+// Rewrites attributes of vector tiles: the geometry of a base, the attributes of a year.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace fields {
 
-// Attributes that are decided together by a number that each row has.
+// Attributes that follow together from one number per row.
 struct AttributeColumn {
   std::vector<std::string> keys;
   // By row, either bytes or 16-bit words: 0 for none of the attributes, else 1 + an entry of the palette.
@@ -23,7 +23,7 @@ struct AttributeColumn {
 
 struct MarkedLayer {
   std::string name;
-  // A byte a row, set to 1 for every feature of a marked tile; threads share it.
+  // One byte per row, set to 1 for every feature of a marked tile; threads share it.
   uint8_t* seen;
 };
 
@@ -39,8 +39,8 @@ class TileRewriter {
  public:
   TileRewriter(std::vector<MarkedLayer> layers, EncodedValues values, uint64_t rows);
 
-  // Put `tile`, with the attributes of `columns` after those that its features have, in place of what is in `out`.
-  // Everything else is copied byte for byte, in its order: geometry, other attributes, fields that are unknown.
+  // Replace `out` by `tile` with the attributes of `columns` added after those of its features. Everything else is
+  // copied byte for byte, in order: geometry, other attributes, unknown fields.
   // Feature ids are rows. Throws TileError.
   void rewrite(const uint8_t* tile, size_t size, const std::vector<AttributeColumn>& columns, bool mark, Buffer& out);
 

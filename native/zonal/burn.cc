@@ -1,6 +1,6 @@
 // The rules, in GDAL's own arithmetic (alg/llrasterize.cpp GDALdllImageFilledPolygon, alg/gdalrasterize.cpp,
 // ogr/ogrlinearring.cpp isClockwise; rasterio/features.py geometry_window). A sum written in another order
-// moves an edge by 1e-10 pixel, which decides a pixel whose centre lies on it. Compile with -ffp-contract=off.
+// moves an edge by 1e-10 pixel, which decides a pixel whose center is on it. Compile with -ffp-contract=off.
 #include "zonal/burn.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ constexpr double kNear = 1.0e-5;
 inline bool near(double a, double b) { return std::fabs(a - b) < kNear; }
 
 // OGRLinearRing::isClockwise: turn at the lowest, then rightmost vertex; the shoelace sign where that vertex is
-// doubled or has a neighbour nearer than 1e-5.
+// doubled or has a neighbor nearer than 1e-5.
 bool is_clockwise(const double* x, const double* y, int n) {
   bool fallback = false;
   int v = 0;
@@ -55,7 +55,7 @@ inline int32_t round_column(double v, int32_t limit) {
   return t < limit ? static_cast<int32_t>(t) : limit;
 }
 
-// ceil(y - 0.5) held within [least, most + 1]: the first row whose centre is not above y. least is not negative.
+// ceil(y - 0.5) held within [least, most + 1]: the first row whose center is not above y. least is not negative.
 inline int32_t first_row_at(double y, int32_t least, int32_t most) {
   const double t = y - 0.5;
   if (t <= least) return least;
@@ -194,7 +194,7 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
   const int32_t rows = row_max - row_min + 1;
   const auto limit = static_cast<int32_t>(width_);
 
-  // Edges by the rows whose centre they cross: y1 <= row + 0.5 < y2.
+  // Edges by the rows whose center they cross: y1 <= row + 0.5 < y2.
   edges_.clear();
   row_at_.assign(static_cast<size_t>(rows) + 1, 0);
   uint32_t begin = first;

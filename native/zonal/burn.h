@@ -1,4 +1,4 @@
-// Which pixels belong to a field: GDAL's pixel-centre rule, bit for bit.
+// Which pixels belong to a field: GDAL's pixel-center rule, bit for bit.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -32,18 +32,18 @@ struct Entry {
 
 // Which pixels belong to a field. The names are shared with src/kernel/zonal.ts (PIXEL_RULES).
 enum class PixelRule : uint8_t {
-  kCentre,        // whose centre lies inside
-  kTouched,       // those, and all that an edge passes through
-  kSmallTouched,  // by centre; by touch where that gives no pixel
-  kCoverage,      // all that it covers some of, weighted by the covered share
+  kCentre,        // pixels whose center is inside
+  kTouched,       // those, and all pixels that an edge passes through
+  kSmallTouched,  // by center; by touch if that gives no pixel
+  kCoverage,      // all pixels that it covers partly, weighted by the covered share
 };
 
 // A run with this bit is followed by the covered share of each of its pixels, as float bits; others are covered
-// wholly. Shares are multiples of 1 / kShareUnits, so that sums of them are exact and any order adds up alike.
+// fully. Shares are multiples of 1 / kShareUnits, so that their sums are exact in any order.
 constexpr uint32_t kWeighted = uint32_t{1} << 31;
 constexpr double kShareUnits = 1 << 24;
 
-// All that a batch of fields burns; used again for every batch.
+// The pixels of a batch of fields; reused for every batch.
 class Burner {
  public:
   Burner(const Grid& grid, const Albers* albers, PixelRule rule);
@@ -68,7 +68,7 @@ class Burner {
   };
   struct CoverEdge {
     double x1, y1, x2, y2;  // y1 < y2
-    double sign;            // 1 where the polygon lies on the right
+    double sign;            // 1 if the polygon is on the right
     uint32_t row_begin, row_end;
   };
   static constexpr uint32_t kWhole = UINT32_MAX;

@@ -1,4 +1,4 @@
-// Weights of every class of a field, where pixels do not count alike: by covered share, by area, or both.
+// Weight of every class of a field, if pixels are weighted: by covered fraction, by area, or both.
 #pragma once
 #include "zonal/count.h"
 

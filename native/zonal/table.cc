@@ -28,7 +28,7 @@ void collect(uint32_t rows, Has&& has, Value&& value, Values& all) {
   all.values.resize(count);
 }
 
-// Where the first value stands that is no whole number between two bounds; at the end where all are.
+// Position of the first value that is not an integer between two bounds; the end if all are.
 size_t misfit_of(const std::vector<double>& values, double least, double most) {
   for (size_t i = 0; i < values.size(); i++) {
     const double v = values[i];

@@ -1,4 +1,4 @@
-// The zonal table's columns, out of the answers, as a parquet file holds them.
+// Encodes the answers as the zonal table's parquet columns.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace fields {
 
-// What a column tells; the order of TABLE_SOURCES in src/kernel/zonal.ts.
+// Source of a column; in the order of TABLE_SOURCES in src/kernel/zonal.ts.
 enum class Source : uint8_t { kCode, kPixels, kValid, kShare, kSecond, kSecondPixels, kRule, kReason };
 
-// As what; the order of TABLE_TYPES there.
+// Type of a column; in the order of TABLE_TYPES there.
 enum class ColumnType : uint8_t {
   kInt8,
   kUint8,
@@ -40,8 +40,8 @@ struct TableRows {
   uint32_t rows;
 };
 
-// Words for statuses: the rule that answered, and why there is no answer. Of a status that has pixels the reason is
-// `outside` where the raster has none of them, else the last.
+// Words for statuses: the rule that answered, and why there is no answer. For a status with pixels the reason is
+// `outside` if the raster has none of them, else the last.
 struct TableWords {
   std::vector<ByteList> rules, reasons;
   std::vector<uint8_t> has_pixels;
@@ -53,13 +53,13 @@ struct EncodedRows {
   uint32_t answered = 0;
   double valid = 0;
   std::vector<uint32_t> reasons;  // rows without an answer, by reason
-  // The first number that its column's type does not hold: nothing else is then of use.
+  // The first number that does not fit its column's type; the rest of the result is then invalid.
   bool misfit = false;
   uint32_t misfit_column = 0, misfit_row = 0;
   double misfit_value = 0;
 };
 
-// `statuses` are below the number of rules.
+// `statuses` are less than the number of rules.
 template <typename Code, typename Amount>
 EncodedRows encode_rows(const TableRows<Code, Amount>& rows, const std::vector<TableColumn>& columns,
                         const TableWords& words);

@@ -1,11 +1,11 @@
-// How many of each class there are in a row of bytes.
+// Counts each class in a row of bytes.
 #pragma once
 #include <cstdint>
 #include <vector>
 
 namespace fields {
 
-// Bytes that may be read beyond those that are counted.
+// Bytes that may be read beyond the counted ones.
 constexpr uint32_t kTallySlack = 32;
 constexpr uint32_t kTallyMost = 4096;
 
@@ -15,7 +15,7 @@ using Tally = uint32_t (*)(const uint8_t* bytes, uint32_t n, uint8_t* classes, u
 
 // The fastest for this processor.
 Tally choose_tally();
-// All that run on it, to be held against one another.
+// All that run on it, for comparison in tests.
 std::vector<Tally> all_tallies();
 
 }  // namespace fields

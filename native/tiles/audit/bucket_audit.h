@@ -1,4 +1,4 @@
-// Whether a bucket's finished tiles hold its fields: each where it must be, and none elsewhere.
+// Checks that a bucket's finished tiles have its fields where they must be, and nowhere else.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace fields {
 
-// What is wrong with finished tiles.
+// An error in finished tiles.
 struct AuditError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -21,15 +21,15 @@ std::vector<LayerRule> tiler_layers();
 // Not for several threads at once.
 class BucketAudit {
  public:
-  // `seen`: by layer, a byte a row, in which bit z is set for every row that is in a tile of zoom least_tiled() + z.
+  // `seen`: by layer, one byte per row; bit z is set for every row that is in a tile of zoom least_tiled() + z.
   // Threads share it.
   BucketAudit(uint64_t rows, std::vector<uint8_t*> seen);
 
-  // Decodes the tiles from what is stored and checks each by itself. At the zooms that show every field, the centroid
+  // Decodes the stored tiles and checks each one. At the zooms that show every field, the centroid
   // must be in its tile, and the polygon in every tile that its label, its border or, at the tile's center, its inside
   // meets; and a feature must lie in the box of its field, give or take two units. Throws AuditError.
   void check(BucketReader& fields, TileAddress bucket, TilerZooms zooms, TileStore& store, const BucketTiles& tiles);
-  // Tiles by themselves, such as those of cells.
+  // Tiles without fields to compare, such as those of cells.
   void check(const StoredTiles& tiles, TileStore& store);
 
  private:
@@ -80,7 +80,7 @@ class BucketAudit {
   std::vector<Tile> tiles_;
   std::vector<Zoom> zooms_;
   WorldBox bucket_{};
-  // By zoom, the tile demanded last.
+  // By zoom, the last required tile.
   struct Place {
     uint32_t x, y;
   };

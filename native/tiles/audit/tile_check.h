@@ -1,5 +1,5 @@
-// Reads a finished tile as any client would, and checks it against the vector tile specification. Shares nothing with
-// the code that writes tiles but the reader of protobuf's numbers.
+// Reads a finished tile as any client would, and checks it against the vector tile specification. Shares only the
+// reader of protobuf numbers with the code that writes tiles.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@ struct LayerRule {
 // Not for several threads at once.
 class TileCheck {
  public:
-  // Feature ids are below `rows`.
+  // Feature ids are less than `rows`.
   TileCheck(std::vector<LayerRule> layers, uint64_t rows);
 
   // Checks an uncompressed tile: layers known, each once, of version 2 and extent 4096; features with the id of a row,
@@ -34,7 +34,7 @@ class TileCheck {
   // Throws TileError.
   void check(const uint8_t* tile, size_t size);
 
-  // Of the last tile, by layer in the order of the rules.
+  // Features of the last tile, by layer in the order of the rules.
   const std::vector<CheckedFeature>& features(size_t layer) const { return features_[layer]; }
 
  private:

@@ -1,4 +1,4 @@
-// Base tiles, which have no year's crops, from their records.
+// Base tiles (tiles without crops) from their records.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,7 +15,7 @@ class BaseTileReader {
   // As the records' maker got them.
   BaseTileReader(std::vector<std::string> layers, uint64_t rows);
 
-  // Put the uncompressed base tile of a record, or of a tile that is stored as gzip, in place of what is in `out`: the
+  // Replace `out` by the uncompressed base tile of a record, or of a tile that is stored as gzip: the
   // same features and attributes as in the tile that the record was made from. Throws RecordError or TileError.
   void read(const uint8_t* record, size_t size, Gzip& gzip, Buffer& out);
 

@@ -1,4 +1,4 @@
-// CRC-32 of gzip as the linear function that it is: how it changes when single bytes do.
+// CRC-32 of gzip as a linear function: its change when single bytes change.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Huffman codes of deflate (RFC 1951): made from counts, and written as a block's header has them.
+// Huffman codes of deflate (RFC 1951): makes them from counts and writes them as a block's header.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -37,7 +37,7 @@ class BitWriter {
   void put(Code code) { put(code.bits, code.length); }
   // In bits.
   uint64_t size() const { return (out_.size - begin_) * 8 + filled_; }
-  // Fill the last byte with zeros; nothing can be put after it.
+  // Pad the last byte with zeros; nothing can be appended afterwards.
   void finish() {
     std::memcpy(out_.room(8), &rest_, 8);
     out_.size += (filled_ + 7) / 8;
@@ -97,7 +97,7 @@ struct SymbolCounts {
   std::array<uint32_t, kDistanceSymbols> distance{};
 
   void add(const SymbolCounts& other);
-  // Entropy of the symbols in bits, about: what a block of them takes, its header included.
+  // Approximate size of a block of the symbols in bits, from their entropy, header included.
   double bits() const;
 };
 

@@ -1,4 +1,4 @@
-// Text cut into literals and matches by lazy evaluation over hash chains, where some bytes may not be copied.
+// Splits text into literals and matches by lazy evaluation over hash chains; some bytes may not be copied.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -14,7 +14,7 @@ inline Token match_token(uint32_t length, uint32_t distance) { return kMatchToke
 inline uint32_t token_length(Token token) { return token >> 15 & 0x1ff; }
 inline uint32_t token_distance(Token token) { return (token & 0x7fff) + 1; }
 
-// Cuts the runs of a text between the bytes that are never copied. Not for several threads at once.
+// Splits the runs of a text between the bytes that are never copied. Not for several threads at once.
 class Matcher {
  public:
   Matcher();
@@ -30,7 +30,7 @@ class Matcher {
     uint32_t length, distance;
   };
   void insert(uint32_t place);
-  // The longest match at `place`, longer than `than`; length 0 where there is none. Inserts the place.
+  // The longest match at `place`, longer than `than`; length 0 if there is none. Inserts the place.
   Match find(uint32_t place, uint32_t than, uint32_t tries);
 
   const uint8_t* text_ = nullptr;

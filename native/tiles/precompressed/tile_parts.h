@@ -1,4 +1,4 @@
-// A vector tile taken apart, so that it can be written in another order.
+// A vector tile split into parts, so that it can be written in another order.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -32,11 +32,11 @@ struct LayerParts {
 // Reads tiles of known layers. Not for several threads at once.
 class TileParts {
  public:
-  // Feature ids are below `rows`.
+  // Feature ids are less than `rows`.
   TileParts(std::vector<std::string> layer_names, uint64_t rows);
 
-  // False where the tile holds what is not expected: unknown fields, a field twice, an unknown layer, a layer twice, a
-  // feature whose id is no row. Parts point into the tile. Throws TileError where it is no tile.
+  // False if the tile has anything unexpected: unknown fields, a field twice, an unknown layer, a layer twice, a
+  // feature whose id is no row. Parts point into the tile. Throws TileError if it is not a tile.
   bool read(const uint8_t* tile, size_t size);
 
   const LayerParts* begin() const { return layers_.data(); }

@@ -1,4 +1,4 @@
-// A bucket: the fields that meet one tile, as the first pass left them, and the tiles that the second makes of them.
+// A bucket: the fields that intersect one tile, from the first pass, and the tiles that the second pass makes of them.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -11,18 +11,18 @@
 
 namespace fields {
 
-// Zooms of an archive, and of the buckets that it is made of.
+// Zooms of an archive and of its buckets.
 struct TilerZooms {
   int min_zoom, max_zoom;
   // The lowest zoom that shows every field.
   int field_zoom() const { return max_zoom < kFieldZoom ? max_zoom : kFieldZoom; }
-  // Buckets are the tiles of the zoom below that: its cells are made of a bucket's fields.
+  // Buckets are the tiles of the zoom below that; its cells are made from a bucket's fields.
   int bucket_zoom() const { return field_zoom() == 0 ? 0 : field_zoom() - 1; }
   int least_tiled() const { return min_zoom > field_zoom() ? min_zoom : field_zoom(); }
   bool has_cells() const { return min_zoom < field_zoom(); }
 };
 
-// Buckets of a field: those of the tiles that its box meets, with the buffer of the tiles under them. Closed.
+// Buckets of a field: the tiles that its box intersects, including the buffer of the tiles under them. Closed.
 struct BucketRange {
   uint32_t min_x, min_y, max_x, max_y;
 };
@@ -35,7 +35,7 @@ struct BucketChunk {
   uint32_t crc;
 };
 
-// Reads a bucket's fields by ascending row, as often as they are wanted.
+// Reads a bucket's fields by ascending row, any number of times.
 class BucketReader {
  public:
   // `chunks`: by ascending rows.
@@ -44,7 +44,7 @@ class BucketReader {
   BucketReader(const BucketReader&) = delete;
   BucketReader& operator=(const BucketReader&) = delete;
 
-  // Throws TileError where the file is not what was written.
+  // Throws TileError if the file is not as it was written.
   void each(const std::function<void(const WorldField&, SpilledId)>& visit);
   uint64_t bytes() const { return bytes_; }
 
@@ -55,7 +55,7 @@ class BucketReader {
   std::string path_;
   std::vector<BucketChunk> chunks_;
   uint64_t bytes_ = 0;
-  // All chunks, where they are few bytes; else the one that is being read.
+  // All chunks if they are small; else the current one.
   std::vector<Buffer> loaded_;
   Buffer current_;
   WorldField field_;
@@ -70,7 +70,7 @@ struct BucketTiles {
   uint64_t records = 0;
 };
 
-// Makes all tiles of fields under a bucket's tile. Where they do not fit into `limit` bytes, part after part of it.
+// Makes all tiles of fields under a bucket's tile; if they do not fit into `limit` bytes, part by part.
 void tile_bucket(BucketReader& fields, TileAddress bucket, TilerZooms zooms, FieldAttributes attributes,
                  TileStore& store, size_t limit, BucketTiles& out);
 

@@ -1,4 +1,4 @@
-// What zooms below kFieldZoom show: cells that carry the row of a field which really lies there.
+// The content of zooms below kFieldZoom: cells that carry the row of a field at that place.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -9,10 +9,10 @@
 
 namespace fields {
 
-// At the zoom above kFieldZoom a tile is 512 x 512 points, a CSS pixel each; a point belongs to the field it lies in,
-// and is drawn as a square. At lower zooms a tile is 256 x 256 cells of two CSS pixels a side, each made of four of
-// the zoom below. A cell carries one of the fields under it, drawn by lot with the fields' areas as weights, and the
-// cells that are drawn are as many as the fields under them cover.
+// At the zoom above kFieldZoom a tile is 512 x 512 points, one CSS pixel each; a point belongs to the field that
+// contains it, and is drawn as a square. At lower zooms a tile is 256 x 256 cells with a side of two CSS pixels, each
+// made of four cells of the zoom below. A cell carries one of the fields under it, drawn by lot with the fields' areas
+// as weights, and as many cells are drawn as the fields under them cover.
 //
 // Both draws are one systematic sample: over 4 x 4 cells, along a Hilbert curve, every point of the curve at which
 // the covered area grows by another cell's takes the cell and the field that it falls on; where the first one lies is a
@@ -25,7 +25,7 @@ struct CellFeature {
   size_t geometry_end;  // one past its last byte in CellTile::geometry
 };
 
-// Features of a tile by ascending row, at most kMostCellRows, each row once. Geometry is commands of vector tiles.
+// Features of a tile by ascending row, at most kMostCellRows, each row once. Geometry is vector tile commands.
 struct CellTile {
   std::vector<CellFeature> features;
   Buffer geometry;
@@ -44,7 +44,7 @@ struct Cell {
   bool drawn;
 };
 
-// What a tile leaves for the zoom above: opaque bytes, 0 to 98,310.
+// A tile's summary for the zoom above: opaque bytes, 0 to 98,310.
 struct CellSummary {
   const uint8_t* bytes = nullptr;
   size_t size = 0;

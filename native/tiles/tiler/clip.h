@@ -11,12 +11,12 @@ enum class Side { kWest, kEast, kNorth, kSouth };
 
 // Cuts shapes along lines of the grid. A part that the line cuts into several becomes several: where its rings cross
 // the line, the inside lies between the first and the second crossing, the third and the fourth ... Crossings are
-// rounded to the grid, and both neighbours of a border have the same ones. What comes out is valid but where rounding,
-// or an edge along the line, lets rings touch (ShapeCheck tells). Not for several threads at once.
+// rounded to the grid, and both neighbors of a border have the same ones. The result is valid unless rounding,
+// or an edge along the line, makes rings touch (ShapeCheck detects this). Not for several threads at once.
 class ShapeClip {
  public:
-  // What of `in` lies on the inner side of the line through `limit`, which belongs to it. False when nothing is cut
-  // off; `out` is left as it was.
+  // The part of `in` on the inner side of the line through `limit`, including the line. False if nothing is cut
+  // off; `out` is then unchanged.
   bool clip(const Shape& in, Side side, int32_t limit, Shape& out);
 
  private:
@@ -26,7 +26,7 @@ class ShapeClip {
     uint32_t next;        // the chain that goes on from its end, along the line
     bool used;
   };
-  // Where an edge crosses the line.
+  // The crossing of an edge and the line.
   struct Crossing {
     int64_t numerator, width;  // the place along the line is their quotient
     int64_t drift;             // along the line, over `width`
@@ -47,7 +47,7 @@ class ShapeClip {
   std::vector<Chain> chains_;
   std::vector<Crossing> crossings_;
   std::vector<uint32_t> whole_;
-  // Of each whole hole, the part of the output around it.
+  // By hole that was not cut, the part of the output around it.
   std::vector<size_t> owners_;
 };
 

@@ -1,4 +1,4 @@
-// What is drawn of a field at each zoom.
+// A field's shape at each zoom.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -9,15 +9,15 @@
 
 namespace fields {
 
-// How often something else than the simplified shape was drawn.
+// Counts of shapes other than the simplified one.
 struct ShapeCounts {
   uint64_t shapes = 0;    // fields times zooms
-  uint64_t whole = 0;     // not simplified, for the simplified shape was not valid
-  uint64_t repaired = 0;  // neither was the whole one
+  uint64_t whole = 0;     // not simplified, because the simplified shape was invalid
+  uint64_t repaired = 0;  // the unsimplified shape was invalid too
   uint64_t squares = 0;   // nothing was left: a square of one unit
   uint64_t pieces = 0;    // parts of fields that were cut at tiles' sides
   uint64_t rejoined = 0;  // of those, repaired
-  uint64_t unsolved = 0;  // repair gave no answer: a square
+  uint64_t unsolved = 0;  // repair failed: a square
 };
 
 // Draws a field on the grid of a zoom. Not for several threads at once.
@@ -26,7 +26,7 @@ class FieldShapes {
   // A valid polygon of the vertices that this zoom needs (see Simplifier), in units counted from the world's corner;
   // never empty: a field of no area is a square.
   const Shape& draw(const WorldField& field, const std::vector<uint8_t>& zooms, int zoom);
-  // Makes a piece of a shape valid, which clipping may have left overlapping itself. False where nothing is left.
+  // Makes a piece of a shape valid, which clipping may have left overlapping itself. False if nothing is left.
   bool mend(Shape& piece);
 
   ShapeCounts counts;

@@ -12,7 +12,7 @@
 
 namespace fields {
 
-// Tiles of one zoom as they are stored, one behind the other, by ascending id.
+// Stored tiles of one zoom, without gaps, by ascending id.
 struct StoredTiles {
   Buffer bytes;
   std::vector<uint64_t> ids;
@@ -22,15 +22,15 @@ struct StoredTiles {
 };
 
 // Makes the tiles of zooms [least, most] that lie under `root`, whose own zoom is not above `least`. Fields come by
-// ascending row; each becomes a polygon in every tile that it meets or whose buffer it meets, and a point in the tile
-// where its label is. What a tile holds depends on the fields alone. Used again by `begin`.
+// ascending row; each becomes a polygon in every tile that it intersects, buffers included, and a point in the tile
+// of its label. A tile's content depends only on the fields. `begin` makes it reusable.
 class FieldTiler {
  public:
   FieldTiler(FieldAttributes attributes, TileStore& store);
 
-  // `limit`: bytes that pieces of tiles may take before `add` says no.
+  // `limit`: bytes that pieces of tiles may take before `add` returns false.
   void begin(TileAddress root, int least, int most, size_t limit);
-  // False when there is no more room; what was added is of no use then.
+  // False if there is no more room; everything added so far is then useless.
   bool add(const WorldField& field, SpilledId id, const std::vector<uint8_t>& zooms);
   // Appends the tiles, by zoom from `least`: `out` has one element a zoom.
   void finish(StoredTiles* out);
@@ -47,12 +47,12 @@ class FieldTiler {
   struct Tiles {
     uint32_t min_x, min_y, max_x, max_y;  // closed
   };
-  // The tiles of a zoom that a box meets, those under the root alone; false where there is none.
+  // The tiles of a zoom that a box intersects, only those under the root; false if there are none.
   bool tiles_of(GridBox box, int zoom, Tiles& tiles) const;
   uint32_t number_of(int zoom, uint32_t x, uint32_t y) const;
   void add_polygon(const WorldField& field, const std::vector<uint8_t>& zooms, int zoom);
   void add_piece(const Shape& shape, int zoom, uint32_t x, uint32_t y);
-  // A square in every tile that the field itself meets and that has got nothing of its shape.
+  // A square in every tile that the field intersects and that has nothing of its shape.
   void fill_gaps(const WorldField& field, int zoom, size_t first_piece);
   void add_point(const WorldField& field, int zoom);
 

@@ -5,10 +5,10 @@
 
 namespace fields {
 
-// A vertex in world coordinates. Latitudes beyond the square (85.06 degrees) lie on its edge.
+// A vertex in world coordinates. Latitudes beyond the square (85.06 degrees) are moved to its edge.
 WorldPoint to_world(double lng, double lat);
 
-// Projects a field: cut at the antimeridian, rings turned and freed of repeated vertices, and its label, which is
+// Projects a field: cut at the antimeridian, rings oriented and without repeated vertices, and its label, which is
 // `point_inside`. `polygons` are degrees, and `on_globe`.
 class WorldProjector {
  public:

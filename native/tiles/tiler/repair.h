@@ -7,14 +7,14 @@
 
 namespace fields {
 
-// Makes of rings that cross, touch or overlap polygons that are valid by the OGC's rules and cover the same area, as
-// near as whole units allow: inside is what lies inside an odd number of a part's rings, and in any part.
+// From rings that cross, touch or overlap, makes polygons that are valid by the OGC rules and cover the same area,
+// within the rounding to whole units. A point is inside if it is inside an odd number of rings of any part.
 //
 // All edges are cut where they meet, at points rounded to the grid, until none cross; edges with the inside on both
-// sides go; what remains is traced, so that rings touch at single points at most. Not for several threads at once.
+// sides are removed; the rest is traced, so that rings touch at single points at most. Not for several threads at once.
 class ShapeRepair {
  public:
-  // `out` may be empty, when nothing has an area. False where no answer was found within kMostRounds; `out` is empty
+  // `out` is empty if nothing has an area. False if no answer was found within kMostRounds; `out` is empty
   // then.
   bool repair(const Shape& in, Shape& out);
 

@@ -1,4 +1,4 @@
-// Polygons on the grid of a zoom: what is drawn of a field, before it is cut into tiles and after.
+// Polygons on the grid of a zoom: a field's shape, before and after it is cut into tiles.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace fields {
 
-// In units of a tile, counted from the world's north-west corner or from a tile's. Below 2^29.
+// In units of a tile, counted from the northwest corner of the world or of a tile. Below 2^29.
 struct GridPoint {
   int32_t x, y;
   bool operator==(const GridPoint& other) const { return x == other.x && y == other.y; }
@@ -38,7 +38,7 @@ struct Shape {
   void add_square(GridPoint corner);
 };
 
-// Positive where c lies to the right of the way from a to b on the screen.
+// Positive if c is to the right of the line from a to b on the screen.
 inline int64_t turn(GridPoint a, GridPoint b, GridPoint c) {
   return static_cast<int64_t>(b.x - a.x) * (c.y - a.y) - static_cast<int64_t>(b.y - a.y) * (c.x - a.x);
 }
@@ -49,11 +49,11 @@ int64_t area_of(const GridPoint* points, size_t n);
 GridBox box_of(const GridPoint* points, size_t n);
 inline GridBox box_of(const Shape& shape) { return box_of(shape.points.data(), shape.points.size()); }
 
-// Ends the ring that begins at point `first`: takes repeated points, spikes and points on straight lines out. False
-// where fewer than three are left, and the ring is dropped.
+// Ends the ring that begins at point `first`: removes repeated points, spikes and points on straight lines. False
+// if fewer than three are left; the ring is then dropped.
 bool finish_ring(Shape& shape, size_t first);
 
-// Whether a ring contains a point; either answer for one on its edge.
+// Whether a ring contains a point; for a point on its edge, either answer.
 bool contains(const GridPoint* ring, size_t n, GridPoint at);
 
 // Tells whether shapes are valid polygons by the OGC's rules: edges meet at vertices of their ring alone; rings touch
@@ -86,7 +86,7 @@ class ShapeCheck {
   // Whether two edges that have a point in common only touch there; notes it.
   bool touches(const Shape& shape, const Edge& e, const Edge& f, int64_t c, int64_t d, int64_t a, int64_t b);
   Touch touch_of(const Shape& shape, const Edge& e, GridPoint at) const;
-  // Whether what touches leaves every part's inside in one piece.
+  // Whether the inside of every part stays in one piece despite the touching points.
   bool in_one_piece(const Shape& shape);
   bool nests(const Shape& shape);
 

@@ -168,7 +168,7 @@ void Simplifier::simplify(const WorldField& field, const std::vector<uint64_t>& 
 void Simplifier::arc(const WorldPoint* ring, uint32_t n, uint32_t from, uint32_t to, uint8_t* zooms) {
   const auto at = [&](uint32_t i) { return i < n ? i : i - n; };
   const WorldPoint a = ring[at(from)], b = ring[at(to)];
-  // Of several vertices that are equally far the first counts, in the direction that both neighbours agree on.
+  // If several vertices are equally far, the first one counts, in the direction that both neighbors agree on.
   bool forward = before(a, b);
   if (a == b) forward = !before(ring[at(to - 1)], ring[at(from + 1)]);
   stack_.clear();

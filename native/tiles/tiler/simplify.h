@@ -1,4 +1,4 @@
-// Which vertices of a field each zoom needs.
+// The vertices of a field that each zoom needs.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,14 +8,14 @@
 
 namespace fields {
 
-// Finds the vertices at which borders branch, among all fields of a bucket. Between them two neighbours have the same
-// vertices, in opposite directions, and are simplified alike: no gaps, no overlaps.
+// Finds the vertices at which borders branch, among all fields of a bucket. Between them, two neighbors have the same
+// vertices, in opposite directions, and are simplified in the same way: no gaps, no overlaps.
 //
-// A vertex is an anchor where its unordered pair of neighbours differs between two rings that have it, and at both
-// ends of an edge that crosses a bucket's border: what buckets do not know of each other cannot matter.
+// A vertex is an anchor if its unordered pair of adjacent vertices differs between two rings that share it. Both ends
+// of an edge that crosses a bucket's border are anchors too, so the result does not depend on other buckets.
 //
-// Vertices are looked at in partitions, so that memory does not grow with the bucket: for each partition every field
-// is added, then asked for, in the same order.
+// Vertices are processed in partitions, so that memory does not grow with the bucket: for each partition, every field
+// is added, then queried, in the same order.
 class AnchorFinder {
  public:
   // `bucket_zoom`: of the tiles that are buckets.
@@ -46,8 +46,8 @@ class AnchorFinder {
   size_t used_ = 0, mask_ = 0;
 };
 
-// Douglas and Peucker's algorithm once for all zooms: a vertex belongs to a zoom, and to all above, when leaving it
-// out would move the border by more than one unit of the tile.
+// The Douglas-Peucker algorithm, once for all zooms: a vertex belongs to a zoom, and to all higher ones, if removing
+// it would move the border by more than one unit of the tile.
 class Simplifier {
  public:
   // `least`, `most`: zooms. The answer has one zoom a point; most + 1 where none needs it.

@@ -22,12 +22,12 @@ class SliceSpiller {
 
   explicit SliceSpiller(TilerZooms zooms) : zooms_(zooms) {}
 
-  // Reads a polygon and appends its record to the bucket of every tile that it meets. Rows ascend.
+  // Reads a polygon and appends its record to the bucket of every tile that it intersects. Rows ascend.
   Status add(const uint8_t* wkb, size_t size, uint32_t row, SpilledId id);
 
-  // Buckets by ascending tile; none is added to afterwards.
+  // Buckets by ascending tile; no field may be added afterwards.
   std::vector<Bucket>& finish();
-  // Around all fields so far; empty (min above max) when there are none.
+  // Box of all fields so far; empty (min above max) if there are none.
   const WorldBox& box() const { return box_; }
 
  private:

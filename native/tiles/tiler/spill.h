@@ -16,7 +16,7 @@ namespace fields {
 //   varint parts; of each, varint rings; of each, varint points
 //   points: zigzag varint x, y as differences from the point before, the first from the label
 //
-// 5 to 6 bytes a vertex, where WKB has 16.
+// 5 to 6 bytes per vertex; WKB has 16.
 struct SpilledId {
   const uint8_t* bytes;
   size_t size;
@@ -25,7 +25,7 @@ struct SpilledId {
 // Appends a record. `row_before`: of the record before in the chunk, 0 at first.
 void spill_field(const WorldField& field, SpilledId id, uint32_t row_before, Buffer& out);
 
-// Reads the records of a chunk. Throws TileError where they are not what `spill_field` writes.
+// Reads the records of a chunk. Throws TileError if they are not in the format of `spill_field`.
 class SpillReader {
  public:
   SpillReader(const uint8_t* from, size_t size) : at_(from), end_(from + size) {}

@@ -1,4 +1,4 @@
-// Places of tiles on PMTiles' line through all tiles: zooms one after the other, each along a Hilbert curve.
+// PMTiles tile ids: positions on a line through all tiles, zoom by zoom, each along a Hilbert curve.
 #pragma once
 #include <cstdint>
 

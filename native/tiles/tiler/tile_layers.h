@@ -9,24 +9,24 @@
 
 namespace fields {
 
-// The attributes that do not change over the years.
+// The attributes that are the same every year.
 struct FieldAttributes {
   const float* area_ha;  // by row; not finite where unknown; nullptr where no layer has attributes
   uint64_t rows;
   bool has_ids;
 };
 
-// What becomes of a finished tile: the bytes that the archive holds.
+// Encodes a finished tile as the bytes that the archive stores.
 class TileStore {
  public:
   virtual ~TileStore() = default;
-  // Appends what is stored for a plain tile.
+  // Appends the stored form of a plain tile.
   virtual void store(const uint8_t* tile, size_t size, Buffer& out) = 0;
-  // Puts the plain tile of what is stored in place of what is in `out`. Throws RecordError or TileError.
+  // Replaces `out` by the plain tile of a stored one. Throws RecordError or TileError.
   virtual void read(const uint8_t* stored, size_t size, Buffer& out) = 0;
 };
 
-// gzip, quickly: these tiles are precompressed for all years next, and go.
+// Fast gzip, because these tiles are temporary: they are precompressed for all years next.
 class GzipStore : public TileStore {
  public:
   GzipStore() : gzip_(kLevel) {}
@@ -38,7 +38,7 @@ class GzipStore : public TileStore {
   Gzip gzip_;
 };
 
-// Appends the commands of a polygon's rings, in units of the tile whose north-west corner is at `origin`.
+// Appends the commands of a polygon's rings, in units of the tile whose northwest corner is at `origin`.
 void append_geometry(const Shape& shape, GridPoint origin, Buffer& out);
 
 // Appends the commands of a point, in units of its tile.
@@ -60,7 +60,7 @@ class TileLayers {
 
   void begin() { tile_.size = 0; }
   // Features of one layer, by ascending row. `type`: 1 for points, 3 for polygons. Without `attributed` they have
-  // nothing but their id.
+  // only their id.
   void add(const char* name, uint32_t type, const std::vector<Feature>& features, bool attributed);
   const Buffer& tile() const { return tile_; }
 
