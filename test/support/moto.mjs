@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { endChild, freePorts, spawnTied, waitForHttp } from "./ports.mjs";
 
@@ -7,8 +7,10 @@ import { endChild, freePorts, spawnTied, waitForHttp } from "./ports.mjs";
  * moto_server for tests: S3 with conditional writes, and CloudFront. It keeps all
  * in memory and checks neither signatures nor checksums (Swift does).
  */
+// HOME is a stand-in while the tests run.
 const CACHE =
-  process.env.FIELDS_PIPELINE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "fields-pipeline");
+  process.env.FIELDS_PIPELINE_CACHE ??
+  join(process.env.XDG_CACHE_HOME ?? join(userInfo().homedir, ".cache"), "fields-pipeline");
 const LIBRARY = join(CACHE, "moto/usr/lib/python3/dist-packages");
 
 /** Why moto cannot run here, as a test's skip message; false when it can. */
