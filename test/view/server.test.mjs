@@ -268,7 +268,7 @@ test("the page loads from here alone, and says so to the browser", async (t) => 
   assert.ok(!/unsafe|https?:/.test(policy));
   assert.equal(page.headers.get("x-content-type-options"), "nosniff");
   // Everything that the page names is there, with a type that browsers take under nosniff.
-  const own = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path);
+  const own = [...html.matchAll(/(?:src|href)="([^"#][^"]*)"/g)].map(([, path]) => path);
   const libraries = Object.values(JSON.parse(script).imports);
   for (const path of [...own, ...libraries, "vendor/maplibre-gl-worker.mjs"]) {
     const answer = await viewer.get(path.replace(/^\.\//, ""));

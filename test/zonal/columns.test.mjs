@@ -136,8 +136,8 @@ test("--columns: what is wrong is named", async () => {
     ["crop_code=majority:int17", /unknown type.*int16.*received=int17/],
     ["rule=why:int8", /keeps its type.*rule/],
     ["field_id=id:int32", /keeps its type.*field_id/],
-    ["crop_code=a,second_code=a", /one name.*column=a/],
-    ["crop_code=field_id", /one name.*column=field_id/],
+    ["crop_code=a,second_code=a", /two columns the same name.*column=a/],
+    ["crop_code=field_id", /two columns the same name.*column=field_id/],
     ["crop_code==a", /list of column=name:type/],
     ["", /list of column=name:type/],
   ]) {
