@@ -3,7 +3,7 @@ import { createJson, writeJsonAtomic } from "../pipeline/json-file.js";
 import { readDocument } from "../pipeline/small-file.js";
 import type { BatchLayout } from "./layout.js";
 
-/** What a batch is, as its folder tells. */
+/** Description of a batch, stored in its folder. */
 export interface BatchFile {
   readonly version: 1;
   readonly command: readonly string[];
@@ -19,7 +19,7 @@ export interface BatchFile {
 export const CHANGED = ["keep", "redo"] as const;
 export type Changed = (typeof CHANGED)[number];
 
-/** @throws {PipelineError} input, when there is no batch or its file is broken. */
+/** @throws {PipelineError} input, if there is no batch or its file is corrupt. */
 export function readBatchFile(layout: BatchLayout): BatchFile {
   const path = layout.file();
   try {
@@ -34,7 +34,7 @@ export function readBatchFile(layout: BatchLayout): BatchFile {
 /**
  * The folder's batch: described by the first runner, the same for all.
  *
- * @throws {PipelineError} usage, when the folder's items are another command's and `changed` does not say what to do.
+ * @throws {PipelineError} usage, if the folder's items belong to another command and `changed` is not given.
  */
 export function joinBatch(layout: BatchLayout, own: BatchFile, changed: Changed | undefined): void {
   const path = layout.file();

@@ -13,11 +13,11 @@ export interface CheckResult {
 }
 
 /**
- * Put the outputs of all items that are done to the checks again. Those that are gone or no longer valid
- * lose their record, so that the next run makes them anew.
+ * Repeat the checks of all finished outputs. Items whose output is missing or invalid lose their
+ * record, so that the next run makes them again.
  *
  * @param valid  as `--valid`; the batch's own checks when empty. Placeholders in `cmd:`: only {id} and {out}.
- * @param atOnce  outputs that are checked at the same time.
+ * @param atOnce  number of outputs checked at the same time.
  */
 export async function checkBatch(
   layout: BatchLayout,

@@ -5,7 +5,7 @@ import { PipelineError } from "../pipeline/errors.js";
 import type { Output } from "./output-files.js";
 import { argvTemplate, type CommandTemplate, splitCommand, type Values } from "./template.js";
 
-/** A validity check of an item's output folder: what is wrong with it, or undefined. */
+/** A validity check of an item's output folder; returns the problem, or undefined. */
 export interface Check {
   /** As the user wrote it. */
   readonly text: string;
@@ -18,8 +18,8 @@ const COMMAND_LIMIT_MS = 300_000;
 const HELP = "exists, size:BYTES, parquet[:ROWS], json or cmd:COMMAND, each with FILE= before it for one file, or none";
 
 /**
- * Read `--valid` options. Without `FILE=` a check is of all files: `exists`, a file with something
- * in it; `size`, their bytes together; `parquet` and `json`, each file that ends so, at least one.
+ * Parse `--valid` options. Without `FILE=` a check covers all files: `exists`, at least one file that is
+ * not empty; `size`, their total bytes; `parquet` and `json`, each file with that extension, at least one.
  * `cmd:` runs in the output folder and must exit with 0.
  *
  * @param names  fields that `cmd:` may use as placeholders.
@@ -82,7 +82,7 @@ function tooSmall(bytes: number, least: number): string | undefined {
   return bytes >= least ? undefined : `${bytes} bytes, expected ${least} or more`;
 }
 
-/** The footer is read by a library that few batches need: loaded when it is. */
+/** Few batches need the library that reads footers, so it is loaded on demand. */
 async function parquetProblem(path: string, rows: number | undefined): Promise<string | undefined> {
   const { openParquet } = await import("../table/parquet-file.js");
   try {

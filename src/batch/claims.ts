@@ -1,20 +1,20 @@
 import { readlink, symlink, unlink } from "node:fs/promises";
 import { asPipelineError } from "../pipeline/errors.js";
 
-/** Who works on an item, and on which version of it. */
+/** The owner of an item, and the item's version. */
 export interface Claim {
   readonly runner: string;
   readonly digest: string;
-  /** Random; tells this claim from every other, also of the same runner. */
+  /** Random; distinguishes this claim from every other, even of the same runner. */
   readonly nonce: string;
 }
 
 /**
- * Claim an item. A claim is a symbolic link that points nowhere: made by one exclusive
- * operation of the file system (also on Lustre, BeeGFS and NFS), it carries its owner from
- * the first moment, so there is no claim without one, and it takes no block of storage.
+ * Claim an item. A claim is a dangling symbolic link: one exclusive operation of the file
+ * system creates it (also on Lustre, BeeGFS and NFS) together with its owner, so no claim
+ * is without an owner, and it takes no block of storage.
  *
- * @returns false when another has it.
+ * @returns false if another runner has it.
  */
 export async function claim(path: string, own: Claim): Promise<boolean> {
   try {
@@ -24,22 +24,22 @@ export async function claim(path: string, own: Claim): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
       throw asPipelineError(error, "failed", "Item cannot be claimed", { claim: path });
     }
-    // The answer to a request that was sent twice may be about our own first one.
+    // If a request was sent twice, the answer may refer to our own first one.
     return owns(path, own);
   }
 }
 
-/** Whether the claim stands as it was made. */
+/** Whether the claim still exists unchanged. */
 export async function owns(path: string, own: Claim): Promise<boolean> {
   return (await readText(path)) === claimText(own);
 }
 
-/** Give a claim back; one that is not ours is left. */
+/** Release a claim, if it is ours. */
 export async function release(path: string, own: Claim): Promise<void> {
   if (await owns(path, own)) await unlink(path);
 }
 
-/** The claim that stands at `path`, if any. */
+/** The claim at `path`, if any. */
 export async function readClaim(path: string): Promise<Claim | undefined> {
   const [runner, digest, nonce] = (await readText(path))?.split(" ") ?? [];
   return runner && digest && nonce ? { runner, digest, nonce } : undefined;

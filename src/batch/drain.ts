@@ -1,20 +1,20 @@
 import { PipelineError } from "../pipeline/errors.js";
 
-/** Before items have been measured, nothing is known of how long they take. */
+/** Before any item was measured, their duration is unknown. */
 const MARGIN = 1.1;
 
 /**
- * Decides whether an item may still be started: not when it cannot end before the time is up,
- * and none any more once one could not.
+ * Decides whether an item may start: not if it cannot end before the time limit, and none
+ * after the first such item.
  */
 export class Drain {
   #timeShort = false;
   #longestMs: number;
 
   /**
-   * @param endsAt  when running items are ended, ms since 1970; undefined for no limit.
-   * @param itemMs  how long an item takes, when the user says so; else the longest one so far counts.
-   * @param notice  aborted when draining is to begin whatever the time.
+   * @param endsAt  when running items are stopped, ms since 1970; undefined for no limit.
+   * @param itemMs  duration of an item, if given by the user; else the longest one so far.
+   * @param notice  aborted to start draining at once.
    */
   constructor(
     readonly endsAt: number | undefined,
@@ -38,7 +38,7 @@ export class Drain {
     return !this.draining;
   }
 
-  /** Ms until running items are ended; undefined for no limit. */
+  /** Ms until running items are stopped; undefined for no limit. */
   msLeft(): number | undefined {
     return this.endsAt === undefined ? undefined : Math.max(0, this.endsAt - this.now());
   }

@@ -9,16 +9,16 @@ export class GuardLink {
   readonly #ended: Promise<void>;
 
   /**
-   * @param leaseMs  items are killed when no beat came for this long.
+   * @param leaseMs  items are killed after this time without a heartbeat.
    * @param work  folder that the guard removes at the end.
-   * @param onLoss  called when the guard ends before it should.
+   * @param onLoss  called if the guard ends too early.
    */
   constructor(runner: string, leaseMs: number, work: string, onLoss: () => void) {
     this.#child = spawn(process.execPath, [GUARD, runner, String(leaseMs), work], {
-      detached: true, // Out of reach of what kills the runner's process group.
+      detached: true, // Not in the runner's process group, so signals to that group do not reach it.
       stdio: ["pipe", "ignore", "inherit"],
     });
-    this.#child.stdin?.on("error", () => {}); // Its end is seen below.
+    this.#child.stdin?.on("error", () => {}); // Its exit is handled below.
     let closing = false;
     this.#ended = new Promise((resolve) => {
       const ended = () => {

@@ -1,7 +1,7 @@
 /**
- * The guard of a runner, a process of its own: when the runner is killed, or can give no sign of
- * life for as long as others need to take it for dead, the guard kills the items that it started.
- * So nobody can take over an item whose process still runs.
+ * The guard of a runner, a separate process. If the runner is killed, or cannot renew its heartbeat
+ * for the time after which others consider it dead, the guard kills the runner's items, so no other
+ * runner takes over an item whose process still runs.
  *
  * guard.js RUNNER LEASE_MS WORK_FOLDER, and lines on stdin: `beat`, `start GROUP`, `end GROUP`, `done`.
  */
@@ -14,13 +14,13 @@ const groups = new Set<number>();
 let lastBeat = performance.now();
 let done = false;
 
-// Signals to the whole step are for the runner to act on.
+// The runner handles signals to the whole step.
 for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP"]) process.on(signal, () => {});
 
 const watch = setInterval(
   () => {
     if (performance.now() - lastBeat < Number(leaseMs)) return;
-    lastBeat = Infinity; // Once, until the runner is heard again.
+    lastBeat = Infinity; // Once, until the runner sends again.
     void killProcessesOf(runner, groups);
   },
   Math.max(20, Number(leaseMs) / 20),

@@ -11,29 +11,29 @@ import type { BatchLayout } from "./layout.js";
 import { listNames } from "./records.js";
 import type { SlurmJob } from "./slurm.js";
 
-/** Follows the name of a runner that was taken for dead, before that of who did so. */
+/** Separates the name of a reclaimed runner from that of its reclaimer. */
 export const RECLAIMED = ".reclaimed-by.";
 
-/** Beats in the time after which a silent runner counts as dead: a dozen missed ones. */
+/** Heartbeats within the time after which a silent runner counts as dead. */
 const BEATS_A_LIFE = 12;
-/** The file keeps its length, so that a beat is one write in place and needs no space. */
+/** The file keeps its length, so a heartbeat is one write in place and needs no space. */
 const FILE_BYTES = 1024;
 
-/** What a runner has done so far. */
+/** A runner's counts so far. */
 export interface Tally {
   readonly done: number;
-  /** Outputs that were there already and valid, though without a record. */
+  /** Outputs that already existed and were valid, but had no record. */
   readonly found: number;
   readonly failed: number;
-  /** Attempts that failed and are to be repeated. */
+  /** Failed attempts that will be repeated. */
   readonly retries: number;
-  /** Of successful items, added up, and the longest. */
+  /** Time of successful items: sum and maximum. */
   readonly itemSeconds: number;
   readonly longestSeconds: number;
   readonly running: number;
 }
 
-/** A runner's file: who it is, that it lives, and how far it is. */
+/** A runner's file: its identity, heartbeat, and progress. */
 export interface RunnerFile extends Holder {
   readonly workers: number;
   /** Silent for this long, on the observer's own clock, a runner counts as dead. */
@@ -42,14 +42,14 @@ export interface RunnerFile extends Holder {
   readonly tally: Tally;
   /** It starts no more items. */
   readonly draining: boolean;
-  /** When this was written, by the runner's own clock; for people. */
+  /** Time of writing by the runner's clock; only for users. */
   readonly at: string;
 }
 
-/** What changes from beat to beat. */
+/** The values that change between heartbeats. */
 export type Sign = Pick<RunnerFile, "tally" | "draining">;
 
-/** A name that no other runner has had or will have, and that says where it runs. */
+/** A unique name that includes the runner's host. */
 export function newRunnerName(): string {
   return `${hostInName()}-${process.pid}-${randomBytes(6).toString("hex")}`;
 }
@@ -91,11 +91,11 @@ export async function removeStartupFiles(
 }
 
 /**
- * A runner's heartbeat: a file that it renews. Every claim of the runner is good as long as
- * this file stands. Whoever takes the runner for dead removes the file first, and the runner
- * then ends everything and changes nothing any more.
+ * A runner's heartbeat: a file that it renews. All claims of the runner are valid while
+ * this file exists. A runner that considers another dead removes the file first; the other
+ * then stops everything and changes nothing more.
  *
- * Beats are written in place, never by a rename: a file that was removed is not brought back.
+ * Heartbeats are written in place, never by rename, so a removed file does not come back.
  */
 export class Heartbeat {
   readonly #lost = new AbortController();
@@ -112,8 +112,8 @@ export class Heartbeat {
   ) {}
 
   /**
-   * @param sign  what to tell with every beat.
-   * @param onBeat  called after a beat that got through.
+   * @param sign  content of every heartbeat.
+   * @param onBeat  called after a successful heartbeat.
    */
   static async open(
     layout: BatchLayout,
@@ -125,7 +125,7 @@ export class Heartbeat {
     const heartbeat = await Heartbeat.#create(layout, name, fixed, sign);
     let under = false;
     heartbeat.#timer = setInterval(() => {
-      if (under) return; // A file system that stalls: no beat, and the guard knows what that means.
+      if (under) return; // If the file system stalls, there is no heartbeat, and the guard acts.
       under = true;
       void heartbeat.#beat(onBeat).finally(() => {
         under = false;
@@ -157,12 +157,12 @@ export class Heartbeat {
     }
   }
 
-  /** Aborted when the file is gone: another took this runner for dead. */
+  /** Aborted when the file is gone: another runner considers this one dead. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** Whether the file stands, by a look now. */
+  /** Whether the file exists now. */
   async held(): Promise<boolean> {
     try {
       if ((await stat(this.path, { bigint: true })).ino === this.inode) return true;
@@ -177,14 +177,14 @@ export class Heartbeat {
     return this.fixed.staleMs;
   }
 
-  /** Wait until whoever took this runner for dead has freed all claims that it found. */
+  /** Wait until the reclaimer has released all claims that it found. */
   async reclaimed(): Promise<void> {
     const mark = `${this.name}${RECLAIMED}`;
     while ((await listNames(dirname(this.path))).some((name) => name.startsWith(mark)))
       await sleep(beatMs(this.staleMs));
   }
 
-  /** What the file says now. */
+  /** The current content of the file. */
   text(): string {
     const value: RunnerFile = {
       ...holderNow(this.name, ++this.#beats),
@@ -195,7 +195,7 @@ export class Heartbeat {
     return JSON.stringify(value);
   }
 
-  /** Take the file away: there are no claims any more. */
+  /** Remove the file; there are no more claims. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.handle.close();
@@ -208,7 +208,7 @@ export class Heartbeat {
       await this.#write();
       if (await this.held()) onBeat();
     } catch {
-      // A passing fault of the file system is no loss; the next beat tells.
+      // A transient fault of the file system is no loss; the next heartbeat decides.
     }
   }
 

@@ -1,10 +1,10 @@
-/** Containers that may be in the middle of their start at once, when starts succeed. */
+/** Maximum of containers that start at the same time, while starts succeed. */
 const MOST = 16;
 
 /**
- * Bounds how many containers start at once: a hundred images mounted in one moment make
- * starts slow and some of them fail. One at first, one more with each that succeeds, half
- * after one that fails.
+ * Limits how many containers start at the same time, because a hundred simultaneous mounts make
+ * starts slow and some fail. The limit is one at first, grows by one with each success, and
+ * halves after a failure.
  */
 export class SlowStart {
   #limit = 1;

@@ -28,11 +28,11 @@ import { hasJobEnded } from "./slurm.js";
 const WATCHED = 3;
 /** Of a runner whose file makes no sense. */
 const UNREADABLE_STALE_MS = 60_000;
-/** Slurm is not asked about the same job more often than this. */
+/** Minimum time between two queries to Slurm about the same job. */
 const ASK_MS = 60_000;
 
 /**
- * Finds runners that have died, and frees what they had claimed.
+ * Finds dead runners and releases their claims.
  *
  * A runner is dead when its process is gone (same host), when Slurm says that its job has ended,
  * or when its file has not changed for its own `staleMs` on this process's clock. Its file is
@@ -53,7 +53,7 @@ export class Takeover {
     private readonly staleMs = UNREADABLE_STALE_MS,
   ) {}
 
-  /** One look at the others. @returns items that were freed. */
+  /** Check the other runners once. @returns released items. */
   async round(): Promise<number> {
     await removeStartupFiles(this.layout.runners(), this.staleMs, this.#liveness);
     const files = await listNames(this.layout.runners());
@@ -68,7 +68,7 @@ export class Takeover {
         freed += await this.#reclaim(name);
       }
     }
-    // What a runner was about to reclaim when it died itself.
+    // Runners that a now dead runner was reclaiming.
     for (const file of files) {
       const [dead, by] = file.split(RECLAIMED);
       if (dead === undefined || by === undefined || (live.includes(by) && by !== this.self)) continue;

@@ -34,7 +34,7 @@ import type { SlowStart } from "./slow-start.js";
 import { finishReady, inodeOf } from "./takeover.js";
 import type { CommandTemplate, Values } from "./template.js";
 
-/** All that items of one runner share. */
+/** Data shared by all items of a runner. */
 export interface ItemContext {
   readonly layout: BatchLayout;
   readonly queue: ItemQueue;
@@ -43,7 +43,7 @@ export interface ItemContext {
   readonly isolation: Isolation;
   readonly template: CommandTemplate;
   readonly checks: readonly Check[];
-  /** The checks were asked for: a valid output that has no record is taken as it is. */
+  /** Whether checks were given: a valid output without a record is then accepted. */
   readonly trustsChecks: boolean;
   readonly limits: Budgets;
   readonly backoffMs: number;
@@ -61,25 +61,25 @@ export interface ItemContext {
   readonly log: Log;
 }
 
-/** What came of an item in this runner's hands. */
+/** Outcome of an item in this runner. */
 export type Outcome =
   | { readonly kind: "done"; readonly seconds: number }
   /** A valid output without a record. */
   | { readonly kind: "found" }
   | { readonly kind: "failed"; readonly failure: Failure }
   | { readonly kind: "retry"; readonly failure: Failure; readonly delayMs: number }
-  /** Settled by another since the last look. */
+  /** Finished by another runner since the last listing. */
   | { readonly kind: "settled"; readonly state: "done" | "failed" }
   | { readonly kind: "later"; readonly delayMs: number }
   | { readonly kind: "taken" }
   /** Ended by this runner's own end, or the runner was taken for dead: the item is as it was before. */
   | { readonly kind: "given back" };
 
-/** While a container starts, the mark is looked for this often. */
+/** Interval of checks for the start mark while a container starts. */
 const START_POLL_MS = 25;
 
 /**
- * Claim an item, run it, check its output, put it in its place, record it, give the claim back.
+ * Claim an item, run it, check its output, rename and record it, release the claim.
  *
  * @throws only for faults of the batch's own file system; the claim is given back then too.
  */
@@ -89,7 +89,7 @@ export async function workOn(item: Item, context: ItemContext): Promise<Outcome>
   const path = layout.claim(item);
   const scratch = join(layout.scratch(heartbeat.name), `${item.shard}.${item.name}`);
   try {
-    // Before the claim: whoever buries this runner finds its claims by its scratch.
+    // Before the claim, because a reclaimer finds this runner's claims by its scratch.
     await mkdir(scratch);
     try {
       if (!(await claim(path, own))) return { kind: "taken" };
@@ -101,7 +101,7 @@ export async function workOn(item: Item, context: ItemContext): Promise<Outcome>
       try {
         return await workOnClaimed(item, own, scratch, context);
       } finally {
-        // One who was taken for dead leaves its claims to whoever buries it.
+        // A runner that was reclaimed leaves its claims to its reclaimer.
         if (!heartbeat.lost.aborted) await release(path, own);
       }
     } finally {
@@ -275,7 +275,7 @@ async function watchStart(
   }
 }
 
-/** Put a checked output in its place and record it. */
+/** Rename a checked output to its final path and record it. */
 async function publish(
   item: Item,
   { seconds, output }: Made,
@@ -365,7 +365,7 @@ async function note(log: FileHandle, ...parts: (string | undefined)[]): Promise<
   await log.write(`# ${new Date().toISOString()} ${parts.filter((part) => part !== undefined).join(" ")}\n`);
 }
 
-/** The failure's message with the last thing that the item itself said. */
+/** The failure's message with the item's last output line. */
 async function withLastLine({ message }: Failure, path: string): Promise<string> {
   const handle = await open(path, "r");
   try {
