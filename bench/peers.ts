@@ -20,7 +20,7 @@ export interface Peer {
 }
 
 const MASK = fileURLToPath(new URL("../bench/rasterio_mask.py", import.meta.url));
-/** Rules differ (a covered share against a pixel's centre), so the majorities of a few narrow or mixed fields do, too. */
+/** Rules differ (a covered share against a pixel's center), so the majorities of a few narrow or mixed fields do, too. */
 const MIN_AGREEMENT = 0.95;
 
 /** How mask() gets a geometry: see rasterio_mask.py. */

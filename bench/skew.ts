@@ -80,7 +80,7 @@ export function nationalPieces({ fields, width, height, pixelsPerField }: SkewOp
   ];
 }
 
-/** How many fields lie where, by the density; pixels from the raster's north-west. */
+/** How many fields lie where, by the density; pixels from the raster's northwest. */
 function fieldCells(fields: number, width: number, height: number): { x: number; y: number; count: number }[] {
   const limits = { columns: Math.floor(width / SECTION_PIXELS), rows: Math.floor(height / SECTION_PIXELS) };
   const sections = fields / FIELDS_PER_SECTION;

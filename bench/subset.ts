@@ -8,7 +8,7 @@ import { planSlices } from "../dist/fields/slice.js";
 import { openRaster } from "../dist/raster/raster.js";
 import type { World } from "./world.js";
 
-/** Stretches of neighbouring rows that a subset is made of: a peer then finds blocks in its cache as it would in a full run. */
+/** Stretches of neighboring rows that a subset is made of: a peer then finds blocks in its cache as it would in a full run. */
 const STRETCHES = 10;
 const BATCH = 16_384;
 

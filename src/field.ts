@@ -10,7 +10,7 @@ import type { FieldIndex, FoundField } from "./lookup/field-index.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
-/** How far around a point without a field one is looked for, metres. */
+/** How far around a point without a field one is looked for, meters. */
 const NEARBY_M = 5000;
 /** Nothing found: neither a bug nor bad usage. */
 const NOT_FOUND = 1;

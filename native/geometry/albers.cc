@@ -2,7 +2,7 @@
 //
 // Only + - * / and sqrt are used, in a fixed order, and contraction is off: the oracle in test/oracle gives the same
 // bits. libm's sin and log differ in the last bit between C libraries and JavaScript engines, and a last bit
-// decides pixels whose centre lies on an edge.
+// decides pixels whose center lies on an edge.
 #include "geometry/albers.h"
 
 #include <cmath>

@@ -13,7 +13,7 @@ struct Albers {
   double x0, y0;  // false easting and northing, metres
 };
 
-// Project degrees to metres in place. False when a vertex lies outside the projection's domain.
+// Project degrees to meters in place. False when a vertex lies outside the projection's domain.
 bool project(const Albers& albers, Polygons& polygons);
 
 }  // namespace fields

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kScale[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-// Twice the signed area of vertices [begin, end), positive counter-clockwise, and its first moments. Taken from
+// Twice the signed area of vertices [begin, end), positive counterclockwise, and its first moments. Taken from
 // the first vertex, so that a small ring far from the origin keeps its digits.
 struct Moments {
   double area = 0, mx = 0, my = 0;

@@ -18,7 +18,7 @@ bool on_globe(const Polygons& polygons);
 
 // Appends two lines: the polygon in layer `fields` and a point inside it in layer `centroids`, both with this
 // id and these properties. Coordinates are degrees with `decimals` places (at most 9); exterior rings run
-// counter-clockwise, holes clockwise, and what crosses the antimeridian is cut there (RFC 7946).
+// counterclockwise, holes clockwise, and what crosses the antimeridian is cut there (RFC 7946).
 void append_features(const Polygons& polygons, uint64_t id, Text properties, int decimals, std::string& out);
 
 // A point that lies inside: the centroid where it does, else the middle of the widest piece of a horizontal

@@ -247,7 +247,7 @@ Napi::Value geojson(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// areas(column, semiMajor, inverseFlattening) -> Float64Array, square metres; NaN for what cannot be read
+// areas(column, semiMajor, inverseFlattening) -> Float64Array, square meters; NaN for what cannot be read
 Napi::Value areas(const Napi::CallbackInfo& info) {
   const WkbColumn column(object_of(info[0], "column"));
   const Ellipsoid ellipsoid{number_of(info[1], "semiMajor"), number_of(info[2], "inverseFlattening")};

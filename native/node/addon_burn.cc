@@ -34,7 +34,7 @@ Albers albers_of(const Napi::Object& from) {
           number("c"),    number("rho0"), number("x0"), number("y0")};
 }
 
-// As PIXEL_RULES in src/kernel/zonal.ts; the centre rule when left out.
+// As PIXEL_RULES in src/kernel/zonal.ts; the center rule when left out.
 PixelRule rule_of(Napi::Value value) {
   if (value.IsUndefined()) return PixelRule::kCentre;
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";

@@ -4,7 +4,7 @@ import type { Bounds, Header } from "./header.js";
 const VIEW_PIXELS = 768;
 const TILE_PIXELS = 512;
 
-/** A centre as a viewer opens it: this place, at the highest zoom that shows all of the bounds. */
+/** A center as a viewer opens it: this place, at the highest zoom that shows all of the bounds. */
 export function centerOf(
   { lng, lat }: { lng: number; lat: number },
   bounds: Bounds,

@@ -2,7 +2,7 @@ import type { MvtValue } from "./mvt.js";
 
 /**
  * What values an archive's attributes have, in the shape of mapbox-geostats, which map
- * editors read to offer filters and colours. Part of the metadata, as `tilestats`.
+ * editors read to offer filters and colors. Part of the metadata, as `tilestats`.
  */
 export interface Tilestats {
   readonly layerCount: number;

@@ -14,7 +14,7 @@ export interface ZoomSummary {
   readonly largest: number;
 }
 
-/** Entries [from, to) of one zoom; directories are in tile id order, so they are neighbours. */
+/** Entries [from, to) of one zoom; directories are in tile id order, so they are neighbors. */
 export interface EntryRange {
   readonly from: number;
   readonly to: number;

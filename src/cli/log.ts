@@ -63,7 +63,7 @@ function childLog(file: pino.Logger | undefined, options: LogOptions, bound: Log
   };
 }
 
-/** `ERROR `, in red where a terminal shows colours and NO_COLOR does not forbid it (no-color.org). */
+/** `ERROR `, in red where a terminal shows colors and NO_COLOR does not forbid it (no-color.org). */
 export function markOf(level: Level): string {
   if (level === "info") return "";
   const mark = level.toUpperCase();

@@ -174,7 +174,7 @@ function project(
 export function pointProjection(crs: string): {
   readonly forward: (lngLat: readonly [number, number]) => [number, number];
   readonly back: (point: readonly [number, number]) => [number, number];
-  /** Metres of the CRS's unit; of a degree, where it is geographic. */
+  /** Meters of the CRS's unit; of a degree, where it is geographic. */
   readonly unitMetres: number;
 } {
   const [degrees, other] = [spatialReference("OGC:CRS84"), spatialReference(crs)];

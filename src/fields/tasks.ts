@@ -51,7 +51,7 @@ export async function sampleVertices(task: SliceColumns): Promise<Float64Array> 
 }
 sampleVertices.module = import.meta.url;
 
-/** Square metres of a slice's polygons, or of a column's, in degrees; NaN for what is no polygon. */
+/** Square meters of a slice's polygons, or of a column's, in degrees; NaN for what is no polygon. */
 export async function areasOf(
   task: (SliceColumns | { readonly column: WkbColumn }) & {
     readonly semiMajor: number;

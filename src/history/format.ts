@@ -95,7 +95,7 @@ export function historySchema(idType: DataType, years: readonly number[]): Schem
 /** By year, as `{"2020": 12}`; years without a zonal table are left out. */
 export type ByYear = Readonly<Record<string, number>>;
 
-/** A crop that occurs, with USDA's name and colour. */
+/** A crop that occurs, with USDA's name and color. */
 export interface LegendCrop extends LegendEntry {
   /** Fields whose majority it is; 0 where it does not occur in a year. */
   readonly fields: ByYear;
@@ -105,7 +105,7 @@ export interface LegendCrop extends LegendEntry {
 
 /**
  * legend.json: the crops that occur, and how much of each. Crops with codes that USDA does
- * not name are `Code N`, in grey.
+ * not name are `Code N`, in gray.
  */
 export interface HistoryLegend {
   readonly version: number;

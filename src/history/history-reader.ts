@@ -42,7 +42,7 @@ export interface CropSums {
 /**
  * Reads single fields of `history_{region}.parquet`. A read decodes the row group that holds
  * the row, and the last few groups are kept: the first field of a group takes milliseconds,
- * its neighbours none.
+ * its neighbors none.
  */
 export class HistoryReader {
   readonly #groups = new Map<number, Promise<Table>>();

@@ -3,7 +3,7 @@ import type { ByYear, HistoryHeader, HistoryLegend } from "./format.js";
 import { toCent } from "./summary-tables.js";
 import type { Tally } from "./tally.js";
 
-/** Colour of a code that USDA does not name. */
+/** Color of a code that USDA does not name. */
 const GREY = "#9e9e9e";
 
 const COLORS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));

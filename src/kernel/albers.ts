@@ -1,6 +1,6 @@
 import type { AlbersConstants } from "./geometry.js";
 
-/** Parameters of an Albers conic as a CRS names them; degrees and metres. */
+/** Parameters of an Albers conic as a CRS names them; degrees and meters. */
 export interface AlbersParameters {
   readonly lat0: number;
   readonly lon0: number;

@@ -39,7 +39,7 @@ export const STATUS_OK = 0;
 /** Codes from 1 to here are dirty data. */
 export const LAST_DIRTY_STATUS = 6;
 export const STATUS_OUTSIDE = 7;
-/** No pixel centre inside, and answered by the pixels that it touches. */
+/** No pixel center inside, and answered by the pixels that it touches. */
 export const STATUS_SMALL = 9;
 
 /** Newline-delimited features of a batch, and what came of each geometry. */
@@ -68,9 +68,9 @@ export interface GeometryKernel {
   /**
    * Areas on an ellipsoid of polygons in degrees, edges taken as shortest lines.
    *
-   * @param semiMajor          metres.
+   * @param semiMajor          meters.
    * @param inverseFlattening  0 for a sphere.
-   * @returns square metres by row; NaN for what cannot be read.
+   * @returns square meters by row; NaN for what cannot be read.
    * @see native/geometry/area.cc
    */
   areas(column: WkbColumn, semiMajor: number, inverseFlattening: number): Float64Array;

@@ -1,4 +1,4 @@
-/** `{col, row, width, height}` in pixels from the north-west corner; the end is exclusive. */
+/** `{col, row, width, height}` in pixels from the northwest corner; the end is exclusive. */
 export interface Window {
   readonly col: number;
   readonly row: number;

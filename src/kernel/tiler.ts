@@ -111,7 +111,7 @@ export interface TilerKernel {
   /**
    * Make a tile of cells from the summaries of the four tiles under it.
    *
-   * @param children  north-west, north-east, south-west, south-east; empty where there is no tile.
+   * @param children  northwest, northeast, southwest, southeast; empty where there is no tile.
    * @returns no tile where there are no cells.
    * @throws {RangeError} when the tile that comes out is no vector tile.
    * @throws {Error} when a summary is none.

@@ -22,8 +22,8 @@ export const WEIGHTED_RUN = 2 ** 31;
 export const SHARE_UNITS = 2 ** 24;
 
 /**
- * Which pixels belong to a field: those whose centre lies inside; also all that an edge
- * passes through; by centre and, for a field without any, by touch; or all that it covers
+ * Which pixels belong to a field: those whose center lies inside; also all that an edge
+ * passes through; by center and, for a field without any, by touch; or all that it covers
  * some of, weighted by the covered share. See native/zonal/burn.h.
  */
 export const PIXEL_RULES = ["centre", "touched", "small-touched", "coverage"] as const;
@@ -139,7 +139,7 @@ export interface EncodedRows {
 export interface ZonalKernel {
   /**
    * Read, project and rasterise a batch of polygons. By the default rule a pixel belongs to
-   * a field when its centre lies inside, as GDAL has it to the last rounding.
+   * a field when its center lies inside, as GDAL has it to the last rounding.
    *
    * @param albers    projection to apply first; null when coordinates are the raster's own.
    * @param firstRow  row number of the batch's first field.

@@ -1,6 +1,6 @@
 /**
- * USDA's names and colours of the Cropland Data Layer codes, as NASS publishes them
- * with the raster (public domain). 134 codes share 62 colours.
+ * USDA's names and colors of the Cropland Data Layer codes, as NASS publishes them
+ * with the raster (public domain). 134 codes share 62 colors.
  */
 export interface LegendEntry {
   readonly code: number;

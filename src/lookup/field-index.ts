@@ -80,7 +80,7 @@ export class FieldIndex {
     return rows.filter((row) => row.id === id).map((row) => this.#describe(row, false));
   }
 
-  /** The nearest field within about `limit` metres, by its edge; undefined where there is none. */
+  /** The nearest field within about `limit` meters, by its edge; undefined where there is none. */
   async nearest(lng: number, lat: number, limit: number): Promise<NearestField | undefined> {
     const [x, y] = this.coordinates.toFields([lng, lat]);
     const tree = await this.lookup.tree();

@@ -28,7 +28,7 @@ function authalic(sine: number): number {
 }
 
 /**
- * From EPSG:5070 metres to longitude and latitude (NAD83, taken as WGS 84 as the
+ * From EPSG:5070 meters to longitude and latitude (NAD83, taken as WGS 84 as the
  * field files do).
  *
  * Snyder, Map Projections: A Working Manual (USGS Professional Paper 1395), p. 101:

@@ -30,7 +30,7 @@ interface SpreadOptions {
   readonly attempt: number;
 }
 
-/** Regions of the country: middle and reach as shares of its width and height from the north-west, and density. */
+/** Regions of the country: middle and reach as shares of its width and height from the northwest, and density. */
 const REGIONS = [
   { name: "Corn Belt", x: 0.6, y: 0.42, width: 0.11, height: 0.13, density: 1 },
   { name: "northern Plains", x: 0.47, y: 0.18, width: 0.07, height: 0.14, density: 0.8 },

@@ -139,7 +139,7 @@ class TracedRows {
  * One row of pixels through one section.
  *
  * @param v     of the row in the section.
- * @param east  of the centre of column 0, from the land's western edge.
+ * @param east  of the center of column 0, from the land's western edge.
  */
 function paintPlot(seed: number, plot: Plot, v: number, east: number, codes: Uint8Array): void {
   const west = plot.section.sx * SECTION_M;

@@ -15,7 +15,7 @@ const TOWN = 22;
 const SHORE = 23;
 const BLOCK_M = 120;
 
-/** CDL code of the land itself, where no field lies. `u` and `v` in metres in the section, or a little outside. */
+/** CDL code of the land itself, where no field lies. `u` and `v` in meters in the section, or a little outside. */
 export function landAt(seed: number, section: Section, u: number, v: number): number {
   const x = section.sx * SECTION_M + u;
   const y = section.sy * SECTION_M + v;
@@ -33,7 +33,7 @@ export function landAt(seed: number, section: Section, u: number, v: number): nu
   return grassland(seed, x, y);
 }
 
-/** The same for traced fields, by pixels from the land's north-west. */
+/** The same for traced fields, by pixels from the land's northwest. */
 export function tracedLandAt(seed: number, x: number, y: number): number {
   return grassland(seed, x * PIXEL_M, y * PIXEL_M);
 }

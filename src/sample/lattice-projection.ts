@@ -29,7 +29,7 @@ export class LatticeProjection {
 
   constructor(private readonly world: World) {}
 
-  /** Patches that a section's corners lie in: its own, and those to its east, south and south-east. */
+  /** Patches that a section's corners lie in: its own, and those to its east, south and southeast. */
   around(sx: number, sy: number): Patches {
     return [this.patch(sx, sy), this.patch(sx + 1, sy), this.patch(sx, sy + 1), this.patch(sx + 1, sy + 1)];
   }
@@ -55,14 +55,14 @@ export class LatticeProjection {
     return made;
   }
 
-  /** Longitude and latitude of a corner by the projection itself; `x` and `y` in pixels from the land's north-west. */
+  /** Longitude and latitude of a corner by the projection itself; `x` and `y` in pixels from the land's northwest. */
   exact(x: number, y: number, out: Float64Array): void {
     const { landX, landY } = this.world;
     albersToLngLat(landX + x * PIXEL_M + SHIFT_EAST_M, landY - y * PIXEL_M + SHIFT_NORTH_M, out, 0);
   }
 }
 
-/** Longitude and latitude of a corner, counted from a section's north-western one. */
+/** Longitude and latitude of a corner, counted from a section's northwestern one. */
 export function project(patches: Patches, x: number, y: number, out: Float64Array): void {
   const east = x === SECTION_PIXELS;
   const south = y === SECTION_PIXELS;

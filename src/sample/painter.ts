@@ -5,7 +5,7 @@ import { borderOf, PIXEL_M, type World } from "./world.js";
 
 const NOISE = 31;
 const CLUMPS = 32;
-/** Of 256 pixels, those that show a neighbour of theirs (or themselves): at edges only does it make a difference. */
+/** Of 256 pixels, those that show a neighbor of theirs (or themselves): at edges only does it make a difference. */
 const MIXED = 110;
 /** Of 1024 pixels, those that the classifier got wrong, wherever they lie. */
 const WRONG = 22;
@@ -14,7 +14,7 @@ const WRONG_CLUMPS = 30;
 /** What it takes them for. */
 const MISTAKES = [1, 4, 5, 24, 36, 37, 61, 176, 121, 152, 59, 27, 28, 195, 29, 205] as const;
 /**
- * One year's raster, row by row: every pixel shows what lies under its centre, but
+ * One year's raster, row by row: every pixel shows what lies under its center, but
  * for the mixed pixels along edges and a few wrong ones. Three rows of pixels
  * are kept at a time.
  */
@@ -67,7 +67,7 @@ export class Painter {
     }
   }
 
-  /** Codes under the pixel centres, nothing mixed or wrong. */
+  /** Codes under the pixel centers, nothing mixed or wrong. */
   #pureRow(row: number): Uint8Array {
     const known = this.#pure.get(row);
     if (known) return known;

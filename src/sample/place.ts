@@ -16,7 +16,7 @@ export interface FieldTruth {
   readonly centres: number | null;
 }
 
-/** Least part of a field, in square metres and in width, of which the planted crop is sure to have most pixels. */
+/** Least part of a field, in square meters and in width, of which the planted crop is sure to have most pixels. */
 const SURE_AREA_M2 = 60 * PIXEL_M ** 2;
 const SURE_WIDTH_M = 3 * PIXEL_M;
 
@@ -49,7 +49,7 @@ export class Places {
         const v = shape.v0 + ((shape.v1 - shape.v0) * i) / 32;
         return (this.#border as (y: number) => number)(y - v) - x;
       });
-      // Between two of the points the border moves by less than two pixels, and a pixel's centre may lie half of one beyond.
+      // Between two of the points the border moves by less than two pixels, and a pixel's center may lie half of one beyond.
       const slack = 2.5 * PIXEL_M;
       if (shape.u0 > Math.max(...crossings) + slack) return "abroad";
       if (shape.u1 > Math.min(...crossings) - slack) return "border";
@@ -68,7 +68,7 @@ export class Places {
     return area * share >= SURE_AREA_M2 && Math.min(seenU, seenV) >= SURE_WIDTH_M;
   }
 
-  /** Pixel centres inside a rectangular field and the raster, by arithmetic; undefined for other shapes. */
+  /** Pixel centers inside a rectangular field and the raster, by arithmetic; undefined for other shapes. */
   #centresIn(shape: Shape, x: number, y: number): number | undefined {
     if (!(shape instanceof Rectangle)) return undefined;
     const { originX, originY, width, height } = this.world;

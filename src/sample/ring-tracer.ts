@@ -9,7 +9,7 @@ const STEP = [1, SIDE, -1, -SIDE] as const;
 const STEP_X = [1, 0, -1, 0] as const;
 const STEP_Y = [0, 1, 0, -1] as const;
 
-/** The rings of one section's fields as corners of pixels, counted from the section's north-west corner. */
+/** The rings of one section's fields as corners of pixels, counted from the section's northwest corner. */
 export interface TracedRings {
   /** `x, y, x, y, ...`; rings follow each other, not closed. Valid until the next section is traced. */
   readonly corners: Uint8Array;
@@ -74,7 +74,7 @@ export class RingTracer {
     }
   }
 
-  /** From the north-western corner of the pixel at `start`, eastwards; the field lies to the right. */
+  /** From the northwestern corner of the pixel at `start`, eastwards; the field lies to the right. */
   #follow(label: number, start: number): void {
     const labels = this.#labels;
     if (this.#corners.length < this.#length + 8 * SIDE * SIDE) {

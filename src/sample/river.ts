@@ -6,7 +6,7 @@ import { SECTION_M } from "./survey.js";
 const SPACING = 11;
 const PURPOSE = 11;
 
-/** Sine waves that make a line wander: amplitude and length in metres. */
+/** Sine waves that make a line wander: amplitude and length in meters. */
 const WAVES = [
   [1.6 * SECTION_M, 37 * SECTION_M],
   [330, 3300],

@@ -206,7 +206,7 @@ class Plan {
     }
   }
 
-  /** Neighbouring strips go through one rotation, each a year ahead of the last. */
+  /** Neighboring strips go through one rotation, each a year ahead of the last. */
   private strips(land: Rectangle, eastWest: boolean): void {
     const count = this.random.whole(4, 8);
     const rotation = drawRotation(this.random, this.region, false);
@@ -215,7 +215,7 @@ class Plan {
     for (const [phase, part] of parts.entries()) this.fields.push({ kind: "strip", shape: part, rotation, phase });
   }
 
-  /** A remnant between two fields, narrower than a pixel; some are short as well and hold no pixel centre at all. */
+  /** A remnant between two fields, narrower than a pixel; some are short as well and hold no pixel center at all. */
   private slivers(land: Rectangle, eastWest: boolean): void {
     const { random } = this;
     const length = eastWest ? land.v1 - land.v0 : land.u1 - land.u0;
@@ -250,7 +250,7 @@ function halves(): [Rectangle, Rectangle] {
  * Cut a rectangle in parts.
  *
  * @param at         where, as shares of its side.
- * @param gap        metres left free at every cut.
+ * @param gap        meters left free at every cut.
  * @param eastWest   the cuts run east to west, and the parts lie one below the other.
  */
 function cut(land: Rectangle, at: readonly number[], gap: number, eastWest: boolean): Rectangle[] {

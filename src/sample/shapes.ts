@@ -1,5 +1,5 @@
 /**
- * What a field covers, in metres from its section's north-west corner: `u` to the
+ * What a field covers, in meters from its section's northwest corner: `u` to the
  * east, `v` to the south.
  *
  * `contains` asks the exact shape; `outline` is how a map would draw it. They share
@@ -51,7 +51,7 @@ export class Rectangle implements Shape {
   }
 }
 
-/** A centre pivot's circle, mapped as a regular polygon. */
+/** A center pivot's circle, mapped as a regular polygon. */
 export class Pivot implements Shape {
   readonly u0: number;
   readonly v0: number;
@@ -104,7 +104,7 @@ export class Corners implements Shape {
   outline(): Polygon[] {
     const half = (this.u1 - this.u0) / 2;
     const [centreU, centreV] = [this.u0 + half, this.v0 + half];
-    // Where the circle leaves the square, seen from its centre.
+    // Where the circle leaves the square, seen from its center.
     const from = Math.acos(half / this.radius);
     const steps = 12;
     return [0, 1, 2, 3].map((quadrant) => {
@@ -240,7 +240,7 @@ function bankRing(run: readonly [number, number][], base: number): Ring {
   return ring;
 }
 
-/** Square metres of polygons with holes, by the shoelace formula. */
+/** Square meters of polygons with holes, by the shoelace formula. */
 export function areaOf(polygons: readonly Polygon[]): number {
   let area = 0;
   for (const rings of polygons) {

@@ -20,7 +20,7 @@ export interface TracedField {
 export interface TracedSection {
   readonly sx: number;
   readonly sy: number;
-  /** Row by row from the north-west: 0, or 1 + the field's number in `fields`. */
+  /** Row by row from the northwest: 0, or 1 + the field's number in `fields`. */
   readonly labels: Uint8Array;
   /** In the order of their first pixels. Each is one 4-connected piece. */
   readonly fields: readonly TracedField[];

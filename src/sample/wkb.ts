@@ -8,7 +8,7 @@ const MULTIPOLYGON = 6;
 
 /**
  * Well-known binary of many geometries, one after another in one buffer, in
- * longitude and latitude. Little-endian; outer rings counter-clockwise, holes
+ * longitude and latitude. Little-endian; outer rings counterclockwise, holes
  * clockwise (RFC 7946).
  */
 export class WkbBuffer {

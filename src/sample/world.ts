@@ -17,7 +17,7 @@ export const PIXEL_M = 30;
 /** Middle of the world in EPSG:5070: central Kansas. */
 const CENTRE_X = -100_000;
 const CENTRE_Y = 1_800_000;
-/** The real CDL's limits, in EPSG:5070 metres, and what of it is land enough. */
+/** The real CDL's limits, in EPSG:5070 meters, and what of it is land enough. */
 const MAX_COLUMNS = 2800;
 const MAX_ROWS = 1600;
 const WEST_LIMIT = -2_356_095;
@@ -62,7 +62,7 @@ export interface World {
   /** The raster in pixels. */
   readonly width: number;
   readonly height: number;
-  /** North-west corner of the north-western section. */
+  /** North-west corner of the northwestern section. */
   readonly landX: number;
   readonly landY: number;
   /** Rank of the last section with fields, and how many it has. */

@@ -3,7 +3,7 @@ import { type Grid, gridShift } from "../raster/grid.js";
 import type { ZoneHeader } from "./format.js";
 
 /**
- * Whether an index serves a raster, and where the raster's north-west corner lies on its
+ * Whether an index serves a raster, and where the raster's northwest corner lies on its
  * grid, in pixels.
  *
  * It does when the pixels of both coincide and nothing is missing from it: all fields lie

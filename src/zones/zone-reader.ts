@@ -219,7 +219,7 @@ export class SegmentReader {
     for (const [i, { entries, runs, offset, row, col }] of segments.entries()) {
       layout.set([at, at + entries, at + 2 * entries, entries, runs, row, col], 7 * i);
       at += lengths[i] as number;
-      // Neighbours in the file are read together.
+      // Neighbors in the file are read together.
       const next = segments[i + 1]?.offset;
       if (next === offset + 4 * (lengths[i] as number)) continue;
       const bytes = new Uint8Array(words.buffer, 4 * begin, 4 * (at - begin));

@@ -224,7 +224,7 @@ void CellPainter::find_pieces(const std::vector<uint32_t>& rows, uint32_t side) 
   for (uint32_t& piece : pieces_) piece = root_of(piece);
 }
 
-// The ring from the north-western corner of the square at `start` on, eastwards, its piece to the right. Where two
+// The ring from the northwestern corner of the square at `start` on, eastwards, its piece to the right. Where two
 // squares of a piece touch at a corner only, the ring goes on along the other: no ring meets itself.
 void CellPainter::follow(uint32_t start, uint32_t wide, int32_t scale) {
   const auto step = static_cast<int32_t>(wide);

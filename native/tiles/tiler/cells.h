@@ -103,8 +103,8 @@ class CellGrid {
   CellPainter painter_;
 };
 
-// The cells of a tile of a lower zoom from the summaries of its four children: north-west, north-east, south-west,
-// south-east, without bytes where there is no such tile. Throws TileError where they are no summaries.
+// The cells of a tile of a lower zoom from the summaries of its four children: northwest, northeast, southwest,
+// southeast, without bytes where there is no such tile. Throws TileError where they are no summaries.
 class CellMerger {
  public:
   void merge(TileAddress tile, const CellSummary (&children)[4], CellTile& out, Buffer& summary);

@@ -144,7 +144,7 @@ bool ShapeCheck::edges_apart(const Shape& shape) {
 // Notes where edges of two rings touch.
 inline bool ShapeCheck::apart(const Shape& shape, const Edge& e, const Edge& f) {
   if ((f.min_y > e.max_y) | (f.max_y < e.min_y) | (f.min_x > e.max_x) | (f.max_x < e.min_x)) return true;
-  // Neighbours meet at a vertex and nowhere else, for they are not on one line.
+  // Neighbors meet at a vertex and nowhere else, for they are not on one line.
   if (e.next == f.index || f.next == e.index) return true;
   const int64_t c = turn(e.a, e.b, f.a), d = turn(e.a, e.b, f.b);
   if ((c > 0 && d > 0) || (c < 0 && d < 0)) return true;
