@@ -4,15 +4,15 @@ import { PipelineError } from "../pipeline/errors.js";
 import { planYear } from "../year/run-year.js";
 import type { Selection } from "../year/stages.js";
 
-/** Whether a year is done: all of its outputs are there, verified, and made from today's inputs. */
+/** Whether a year is done: all of its outputs exist, are verified, and were made from the current inputs. */
 export interface CheckedYear {
   readonly year: number;
   readonly done: boolean;
-  /** The first stage that is left to do, and why. */
+  /** The first stage to do, and why. */
   readonly reason?: string;
 }
 
-/** Judge years without doing anything: what a run would find to do. */
+/** Judge years without changes: what a run would have to do. */
 export async function checkYears(
   years: readonly number[],
   options: Options,
@@ -33,7 +33,7 @@ async function firstLeft(year: number, options: Options, selection: Selection, c
     const left = plan.find(({ runs }) => runs);
     return left === undefined ? { done: true } : { done: false, reason: `${left.stage}: ${left.reason}` };
   } catch (error) {
-    // A year that cannot be judged is not done; the others still are judged.
+    // A year that cannot be judged is not done; the others are still judged.
     if (error instanceof PipelineError) return { done: false, reason: error.message };
     throw error;
   }

@@ -4,10 +4,10 @@ import type { ClusterProfile, JobType } from "./profiles.js";
 import { memoryGiB, walltimeMinutes, walltimeText } from "./slurm-units.js";
 
 /**
- * Everything in a job's directives that the cluster would refuse, or bill for nothing: what is
- * wrong, and what to write instead. Empty when there is nothing.
+ * Everything in a job's directives that the cluster would refuse or bill without use, and what
+ * to write instead. Empty if there are no problems.
  *
- * @param name  the job type's name, for the sentences.
+ * @param name  the job type's name, for the messages.
  */
 export function jobProblems(job: Directives, profile: ClusterProfile, name: string, type: JobType): string[] {
   const problems: string[] = [];

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { PipelineError } from "../pipeline/errors.js";
 
-/** Options of sbatch by their long names; true where one takes no value. */
+/** Options of sbatch by their long names; true if one takes no value. */
 export type Directives = Readonly<Record<string, string | true>>;
 
 /**
@@ -14,7 +14,7 @@ export function scriptDirectives(path: string): Directives {
   const directives: Record<string, string | true> = {};
   for (const line of readFileSync(path, "utf8").split("\n")) {
     if (!line.startsWith("#")) {
-      // sbatch, too, reads up to the first command.
+      // sbatch also reads up to the first command.
       if (line.trim() !== "") break;
       continue;
     }

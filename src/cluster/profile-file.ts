@@ -68,9 +68,9 @@ const PROFILE_KEYS: Checks<Omit<ClusterProfile, "jobTypes">> = {
 };
 
 /**
- * A cluster's profile: a built-in one, a file of the user's own, or the one over the other.
+ * A cluster's profile: a built-in one, the user's file, or the file on top of a built-in one.
  *
- * @param name  a built-in profile, or with a file also a name of the user's own.
+ * @param name  a built-in profile, or with a file any name.
  * @param file  JSON object with the keys of ClusterProfile; those that it leaves out come from the
  *   built-in profile of its `basedOn`, else of `name`. A job type is taken over key by key; null
  *   takes a key, or a whole job type, away.

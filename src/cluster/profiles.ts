@@ -53,7 +53,7 @@ export interface ClusterProfile {
   readonly workFileSystem: string;
   /** Large, without backup and purged: data, outputs, checkpoints. `{user}` stands for the user's name. */
   readonly workSpace: string;
-  /** Small and kept: code and configuration alone. `{account}` stands for the account. */
+  /** Small and kept: only code and configuration. `{account}` stands for the account. */
   readonly projectSpace: string;
   readonly projectQuotaGiB: number;
   readonly projectQuotaFiles: number;
@@ -228,7 +228,7 @@ const SAGA_PROFILE: ClusterProfile = {
   containerRuntimes: ["apptainer", "singularity"],
 };
 
-/** One machine of one's own: nothing to ask anybody for. */
+/** A single machine of the user, without accounts or limits. */
 const LAPTOP_PROFILE: ClusterProfile = {
   name: "laptop",
   scheduler: "none",
@@ -249,7 +249,7 @@ const LAPTOP_PROFILE: ClusterProfile = {
   containerRuntimes: ["apptainer", "docker", "podman"],
 };
 
-/** Profiles that are built in, by name. */
+/** Built-in profiles, by name. */
 export const PROFILES: Readonly<Record<string, ClusterProfile>> = {
   betzy: BETZY_PROFILE,
   saga: SAGA_PROFILE,

@@ -22,7 +22,7 @@ export const JOBS = {
 } as const;
 export type JobName = keyof typeof JOBS;
 
-/** Options that tell of the submission, not of the work. */
+/** Options for the submission, not for the work. */
 const NOT_FOR_THE_JOB: readonly OptionName[] = ["cluster", "clusterProfile", "account", "container", "json", "quiet"];
 
 export interface SubmitRequest {
@@ -34,28 +34,28 @@ export interface SubmitRequest {
   readonly array: number | "years" | undefined;
   /** Tasks of the array that may run at once. */
   readonly atOnce: number | undefined;
-  /** Directives that take the place of the script's own. */
+  /** Directives that replace the script's. */
   readonly given: Directives;
   /** For the job's command, behind its own options. */
   readonly rest: readonly string[];
 }
 
 export interface Submission {
-  /** The job's directives: those of the script, overridden by what was asked for. */
+  /** The job's directives: those of the script, overridden by the requested ones. */
   readonly directives: Directives;
   /** The script as it is submitted, and where it is kept. */
   readonly script: { readonly path: string; readonly text: string };
   /** sbatch and its arguments. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Why it will not do; empty when it will. */
+  /** Problems; empty if there are none. */
   readonly problems: readonly string[];
 }
 
 /**
- * What sbatch would be called with, and all that the cluster would refuse.
+ * The sbatch call, and everything that the cluster would refuse.
  *
- * @throws {PipelineError} usage, when there is no cluster or job type to hold it against.
+ * @throws {PipelineError} usage, if there is no cluster or job type to check it against.
  */
 export function planSubmission(request: SubmitRequest, options: Options): Submission {
   if (options.cluster === undefined) {
@@ -110,10 +110,10 @@ export function requireAccepted(problems: readonly string[]): void {
 }
 
 /**
- * Hand the job to Slurm.
+ * Submit the job to Slurm.
  *
  * @returns its id.
- * @throws {PipelineError} usage, naming every problem, before sbatch is asked; tool when sbatch refuses.
+ * @throws {PipelineError} usage, naming every problem, before sbatch is called; tool, if sbatch refuses.
  */
 export async function submit({ command, env, problems, script }: Submission): Promise<string> {
   requireAccepted(problems);
@@ -169,7 +169,7 @@ function ownDirectives(
     ...(account !== undefined && { account }),
     ...(type.partition !== undefined && { partition: type.partition }),
     ...(type.qos !== undefined && { qos: type.qos }),
-    // Whole nodes are paid for as wholes.
+    // Whole nodes are billed in full.
     ...(type.wholeNodes && { "cpus-per-task": String(type.cores) }),
     ...(array !== undefined && { array: `0-${array - 1}${atOnce === undefined ? "" : `%${atOnce}`}` }),
     output: join(logs, name),

@@ -1,9 +1,9 @@
 /**
- * One source of batches for several consumers that run side by side.
+ * One source of batches for several concurrent consumers.
  *
- * Every consumer gets every batch, and the next one is drawn when all have taken the
+ * Every consumer gets every batch, and the next one is read when all have taken the
  * last: at most one is held. An error of the source reaches all consumers; `fail`
- * hands on a consumer's own, so that none waits for one that is gone.
+ * passes on a consumer's error, so that none waits for a failed one.
  */
 export class BatchTee<T> {
   readonly #source: AsyncIterator<T>;
@@ -20,7 +20,7 @@ export class BatchTee<T> {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** The batches for one consumer; to be called once for each. */
+  /** The batches for one consumer; call it once per consumer. */
   async *output(): AsyncGenerator<T> {
     for (let round = 0; ; round++) {
       while (round > this.#round && !this.#failed) await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -19,7 +19,7 @@ export interface RasterFormat {
 
 /** Rows that are painted and written at a time, at least; whole blocks, so that each is compressed once. */
 const BAND_ROWS = 64;
-/** Memory that bands which are painted ahead may take. */
+/** Memory limit for bands that are painted ahead. */
 const BANDS_BYTES = 1.5 * 2 ** 30;
 /** Less than this is no room. */
 const FULL_BYTES = 2 ** 16;
@@ -31,7 +31,7 @@ export type PaintRows = (from: number, to: number) => Promise<readonly Uint8Arra
 /**
  * Write some years' rasters as NASS publishes them: EPSG:5070, 30 m, uint8 with a palette.
  *
- * GDAL says nothing when the disk is full, so the files are read back and their pixels
+ * GDAL reports success on a full disk, so the files are read back and their pixels are
  * compared.
  *
  * @param paths  by year, like `years`.
@@ -73,14 +73,14 @@ function paintedBands(height: number, rows: number, paint: PaintRows, ahead: num
   return mapOrdered(bands, ahead, async ({ from, to }) => ({ from, to, codes: await paint(from, to) }));
 }
 
-/** Wait for all, then throw the first error: nothing writes to a file that is closed. */
+/** Wait for all, then throw the first error, so that nothing writes to a closed file. */
 async function settled(promises: readonly Promise<void>[]): Promise<void> {
   const results = await Promise.allSettled(promises);
   const rejected = results.find((result) => result.status === "rejected");
   if (rejected) throw rejected.reason;
 }
 
-/** One year's raster while it is written. */
+/** One year's raster during writing. */
 class RasterWriter {
   readonly #hash = createHash("sha256");
   #dataset: gdal.Dataset | undefined;
@@ -101,7 +101,7 @@ class RasterWriter {
     });
   }
 
-  /** Compare what the file holds with what was written. */
+  /** Compare the file's content with what was written. */
   async verify(block: number, ctx: Context): Promise<void> {
     const { path, year } = this;
     const painted = this.#hash.digest("hex");

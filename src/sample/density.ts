@@ -1,12 +1,12 @@
 import { hash } from "./random.js";
 
-/** Where fields lie: everywhere alike, or as in the United States, most in the Midwest and few in the West. */
+/** Distribution of fields: even, or as in the United States, with most in the Midwest and few in the West. */
 export type Spread = "even" | "us";
 
-/** A share of a country's sections is farmed, by their place in it. */
+/** The share of farmed sections, by their position in the country. */
 export interface Spreading {
   readonly like: Spread;
-  /** By which the density is multiplied; the share is 1 at most. */
+  /** Factor of the density; the share is at most 1. */
   readonly factor: number;
   /** The country in sections. */
   readonly columns: number;
@@ -23,10 +23,10 @@ export interface SpreadPlan {
 interface SpreadOptions {
   readonly like: Spread;
   readonly national: boolean;
-  /** Farmed sections that hold the fields, on average. */
+  /** Average number of farmed sections that the fields need. */
   readonly sections: number;
   readonly limits: { readonly columns: number; readonly rows: number };
-  /** How often the plan before had too few fields. */
+  /** Number of earlier plans with too few fields. */
   readonly attempt: number;
 }
 
@@ -75,7 +75,7 @@ function evenSquare(sections: number, limits: SpreadOptions["limits"]): SpreadPl
   return columns > limits.columns ? undefined : { columns, rows: limits.rows };
 }
 
-/** Whether a section is farmed at all. */
+/** Whether a section has fields. */
 export function isFarmed(spreading: Spreading | undefined, seed: number, sx: number, sy: number): boolean {
   return spreading === undefined || hash(seed, sx, sy, PURPOSE) / 2 ** 32 < farmedShare(spreading, sx, sy);
 }
@@ -106,7 +106,7 @@ function meanShare(like: Spread, factor: number): number {
   return sum / MEAN_STEPS ** 2;
 }
 
-/** The factor that makes so large a share farmed; undefined where it is more than all. */
+/** The factor for this share of farmed sections; undefined if there are not enough. */
 function factorFor(like: Spread, share: number): number | undefined {
   if (share > 1) return undefined;
   let [low, high] = [0, 1];

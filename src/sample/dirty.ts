@@ -1,21 +1,21 @@
 import { WkbBuffer } from "./wkb.js";
 import { PIXEL_M, type World } from "./world.js";
 
-/** A row that a pipeline must count and name, not stumble over. */
+/** A row that a pipeline must count and report without failing. */
 export interface DirtyRow {
   readonly id: bigint;
-  /** As the truth file tells it. */
+  /** The problem's name in the truth file. */
   readonly fault: string;
   /** Null for a null geometry. */
   readonly wkb: Uint8Array | null;
-  /** Files that have the row. */
+  /** Files with the row. */
   readonly files: readonly ("raw" | "clean")[];
 }
 
 const FIRST_ID = 99_999_000_000n;
 const AREA_M = 300;
 
-/** One row of every fault, to stand behind the good rows. */
+/** One row per fault, placed after the good rows. */
 export function dirtyRows(world: World, firstId: bigint): DirtyRow[] {
   // In the middle of the raster; where exactly does not matter, the rows have no planted crop.
   const [x, y] = [world.originX + (world.width / 2) * PIXEL_M, world.originY - (world.height / 2) * PIXEL_M];

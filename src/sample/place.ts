@@ -7,7 +7,7 @@ import { borderOf, PIXEL_M, type World } from "./world.js";
  */
 export type Place = "inside" | "edge" | "outside" | "border" | "abroad";
 
-/** What is known of a field beside its crops. */
+/** A field's data other than its crops. */
 export interface FieldTruth {
   readonly place: Place;
   /** Whether the planted crop must have the majority of its pixels. */
@@ -20,7 +20,7 @@ export interface FieldTruth {
 const SURE_AREA_M2 = 60 * PIXEL_M ** 2;
 const SURE_WIDTH_M = 3 * PIXEL_M;
 
-/** Answers where a field lies and what may be expected there. */
+/** Computes where a field is and which answer is expected there. */
 export class Places {
   readonly #border: ((y: number) => number) | undefined;
 

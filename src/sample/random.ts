@@ -1,4 +1,4 @@
-/** 32 well-mixed bits of a seed, two whole numbers and a purpose: the only memory that the sample world has. */
+/** 32 well-mixed bits of a seed, two integers and a purpose: the only state of the sample world. */
 export function hash(seed: number, x: number, y: number, purpose: number): number {
   let h = seed ^ Math.imul(x, 0x8da6b343) ^ Math.imul(y, 0xd8163841) ^ Math.imul(purpose, 0xcb1ab31f);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -28,7 +28,7 @@ export class Random {
     return low + (high - low) * this.next();
   }
 
-  /** Whole number in [low, high]. */
+  /** Integer in [low, high]. */
   whole(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
@@ -37,7 +37,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)] as T;
   }
 
-  /** One of the keys, as often as its weight says. */
+  /** A key at random, in proportion to its weight. */
   weighted<T extends string>(weights: Readonly<Record<T, number>>): T {
     let total = 0;
     for (const key in weights) total += weights[key];
@@ -55,7 +55,7 @@ export class Random {
 /**
  * Smooth noise in [0, 1]: random values on a square lattice of 1, cubic steps between.
  *
- * @param purpose  keeps different maps of one seed apart.
+ * @param purpose  distinguishes different maps of the same seed.
  */
 export function noise(seed: number, x: number, y: number, purpose: number): number {
   const col = Math.floor(x);
