@@ -12,7 +12,8 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import { describeArchive } from "./archive-entry.js";
 import { type ColumnBaseEntry, type ColumnEntry, columnProblem, type FileEntry, withColumn } from "./manifest.js";
 import { copyManifest, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
-import { openTarget, targetPlace } from "./open-target.js";
+import { openManifest } from "./open-manifest.js";
+import { targetPlace } from "./open-target.js";
 import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
 import { below, GENERATOR, localPath, QUIET, tryInvalidation } from "./step.js";
 import type { Target } from "./target.js";
@@ -85,17 +86,13 @@ export function publishColumnStep(
   column: FinishedColumn,
   tuning: S3Tuning = {},
 ): Step<PublishColumnFacts> {
-  const { region, manifestFormat, allowRace, publicUrl } = options;
+  const { region, manifestFormat, publicUrl } = options;
   const { base } = column;
   const { name: targetName } = targetPlace(options, layout);
   const key = basename(column.path);
-  const manifestKey = basename(layout.manifest);
-  const manifestAt = (target: Target): ManifestFile => {
-    return { target, key: manifestKey, region, format: manifestFormat, allowRace };
-  };
   let opened: Promise<ManifestFile> | undefined;
-  const openManifest = () => {
-    opened ??= openTarget(options, layout, tuning).then(manifestAt);
+  const manifestAtTarget = () => {
+    opened ??= openManifest(options, layout, tuning);
     return opened;
   };
   const files = new InputFiles(column.path, base.archive.path, base.blocks.path);
@@ -141,9 +138,9 @@ export function publishColumnStep(
       if (gone !== undefined) return gone;
       if (facts.invalidation.startsWith("failed")) return "the invalidation failed last time";
       // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
-      const quick = await openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
+      const quick = await openManifest({ ...options, retries: Math.min(options.retries, 1) }, layout);
       try {
-        return await problemAt(manifestAt(quick), facts);
+        return await problemAt(quick, facts);
       } catch (error) {
         return `the target cannot be looked at: ${(error as Error).message}`;
       }
@@ -159,11 +156,11 @@ export function publishColumnStep(
         if (fileDigest(path) !== digest)
           throw new PipelineError("input", "File to publish was changed since it was made", { path });
       }
-      await readManifest(await openManifest(), ctx);
+      await readManifest(await manifestAtTarget(), ctx);
     },
 
     async run(partial, ctx) {
-      const manifest = await openManifest();
+      const manifest = await manifestAtTarget();
       const { target } = manifest;
       const send = async (
         path: string,
@@ -222,7 +219,7 @@ export function publishColumnStep(
       const receipt = JSON.parse(readFileSync(partial, "utf8")) as { checksum?: string };
       const problem =
         receipt.checksum === facts.checksum
-          ? await problemAt(await openManifest(), facts, ctx)
+          ? await problemAt(await manifestAtTarget(), facts, ctx)
           : "the receipt names another column";
       if (problem !== undefined)
         throw new PipelineError("publish", `Published, but ${problem}`, { target: targetName, key });

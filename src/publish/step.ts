@@ -14,7 +14,8 @@ import { outputProblem, type Step } from "../pipeline/step.js";
 import type { ArchiveDescription } from "./archive-entry.js";
 import { type ArchiveEntry, entryProblem, withArchive } from "./manifest.js";
 import { copyManifest, type Guard, type ManifestFile, readManifest, updateManifest } from "./manifest-update.js";
-import { openTarget, targetPlace } from "./open-target.js";
+import { openManifest } from "./open-manifest.js";
+import { targetPlace } from "./open-target.js";
 import { CACHE_CONTROL, isStored, sendFile, sourceOf } from "./send-file.js";
 import { writeStac } from "./stac.js";
 import type { Target } from "./target.js";
@@ -66,16 +67,12 @@ export function publishStep(
   archive: FinishedArchive,
   tuning: S3Tuning = {},
 ): Step<PublishFacts> {
-  const { region, manifestFormat, allowRace } = options;
+  const { region, manifestFormat } = options;
   const { name: targetName } = targetPlace(options, layout);
   const key = basename(archive.path);
-  const manifestKey = basename(layout.manifest);
-  const manifestAt = (target: Target): ManifestFile => {
-    return { target, key: manifestKey, region, format: manifestFormat, allowRace };
-  };
   let opened: Promise<ManifestFile> | undefined;
-  const openManifest = () => {
-    opened ??= openTarget(options, layout, tuning).then(manifestAt);
+  const manifestAtTarget = () => {
+    opened ??= openManifest(options, layout, tuning);
     return opened;
   };
   const files = new InputFiles(archive.path);
@@ -108,9 +105,9 @@ export function publishStep(
       if (gone !== undefined) return gone;
       if (facts.invalidation.startsWith(FAILED)) return "the invalidation failed last time";
       // A rerun must not wait long to say that the target cannot be seen; then the step runs, and says why.
-      const quick = await openTarget({ ...options, retries: Math.min(options.retries, 1) }, layout);
+      const quick = await openManifest({ ...options, retries: Math.min(options.retries, 1) }, layout);
       try {
-        return await problemAt(manifestAt(quick), key, archive, facts, year, QUIET);
+        return await problemAt(quick, key, archive, facts, year, QUIET);
       } catch (error) {
         return `the target cannot be looked at: ${(error as Error).message}`;
       }
@@ -127,11 +124,11 @@ export function publishStep(
       }
       description = await describe(archive);
       // Reads as much as it later overwrites: wrong credentials, a missing bucket and a foreign manifest show now.
-      await readManifest(await openManifest(), ctx);
+      await readManifest(await manifestAtTarget(), ctx);
     },
 
     async run(partial, ctx) {
-      const manifest = await openManifest();
+      const manifest = await manifestAtTarget();
       const { target } = manifest;
       description ??= await describe(archive);
       const source = await sourceOf(archive.path, archive.digest, ctx);
@@ -174,7 +171,7 @@ export function publishStep(
       const receipt = JSON.parse(readFileSync(partial, "utf8")) as { checksum?: string };
       const problem =
         receipt.checksum === facts.checksum
-          ? await problemAt(await openManifest(), key, archive, facts, year, ctx)
+          ? await problemAt(await manifestAtTarget(), key, archive, facts, year, ctx)
           : "the receipt names another archive";
       if (problem !== undefined)
         throw new PipelineError("publish", `Published, but ${problem}`, { target: targetName, key });

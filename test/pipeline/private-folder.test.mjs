@@ -131,17 +131,23 @@ test("what nobody can say anything of stays; folders from before a restart go, a
 describe("planted by another user in a shared folder", { skip: notRoot }, () => {
   const inPlace = [
     ["a link to a folder of the victim's", (path, target) => asNobody("ln", "-s", target, path)],
-    ["a folder with a link and the note of a dead process", (path, target, note) => {
-      asNobody("mkdir", path);
-      asNobody("ln", "-s", target, join(path, "a-0123456789abcdef"));
-      asNobody("sh", "-c", 'printf %s "$1" > "$2"', "sh", note, join(path, "owner.json"));
-    }],
-    ["a folder whose owner note is a FIFO", (path) => {
-      asNobody("mkdir", "-p", join(path, "a-0123456789abcdef"));
-      asNobody("mkfifo", join(path, "a-0123456789abcdef", "owner.json"));
-    }],
+    [
+      "a folder with a link and the note of a dead process",
+      (path, target, note) => {
+        asNobody("mkdir", path);
+        asNobody("ln", "-s", target, join(path, "a-0123456789abcdef"));
+        asNobody("sh", "-c", 'printf %s "$1" > "$2"', "sh", note, join(path, "owner.json"));
+      },
+    ],
+    [
+      "a folder whose owner note is a FIFO",
+      (path) => {
+        asNobody("mkdir", "-p", join(path, "a-0123456789abcdef"));
+        asNobody("mkfifo", join(path, "a-0123456789abcdef", "owner.json"));
+      },
+    ],
     ["a FIFO", (path) => asNobody("mkfifo", path)],
-  ]; // biome-ignore format: one line a plant
+  ];
   for (const [what, plant] of inPlace) {
     test(`${what}: nothing of the victim's is lost, nothing hangs, the place is refused`, (t) => {
       const place = sharedFolder(t);
