@@ -4,6 +4,7 @@ import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { ensureMade } from "../pipeline/ensure.js";
 import { InputFiles } from "../pipeline/input-files.js";
+import { clearEndedScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import { buildLookup, lookupFingerprint } from "./build-lookup.js";
 import { LookupFile } from "./lookup-file.js";
@@ -35,7 +36,10 @@ export async function ensureLookup(fields: FieldsFile, run: Run): Promise<Lookup
 
 /** Undefined where there is none, or one of another version or cut short, to be made anew. */
 async function openIfWhole(path: string, fieldsDigest: string): Promise<LookupFile | undefined> {
-  return existsSync(path) ? LookupFile.open(path, fieldsDigest).catch(() => undefined) : undefined;
+  const found = existsSync(path) ? await LookupFile.open(path, fieldsDigest).catch(() => undefined) : undefined;
+  // A kill between the rename and the clean-up leaves it.
+  if (found !== undefined) clearEndedScratch(path);
+  return found;
 }
 
 function lookupStep(

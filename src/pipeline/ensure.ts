@@ -1,5 +1,6 @@
 import type { Context } from "./context.js";
 import { clearDeadLock, withLock } from "./lock.js";
+import { clearEndedScratch } from "./output.js";
 import type { Facts } from "./record.js";
 import { judgeStep, runStep, type Step } from "./step.js";
 
@@ -27,7 +28,12 @@ export async function ensureMade<T>(
 
 /** The output of a step that several processes may want at once. */
 export async function ensureStep<F extends Facts>(step: Step<F>, lock: string, ctx: Context): Promise<void> {
-  const isValid = async () => ((await judgeStep(step, false)).skip ? true : undefined);
+  const isValid = async () => {
+    if (!(await judgeStep(step, false)).skip) return undefined;
+    // A kill between the record and the clean-up leaves it.
+    clearEndedScratch(step.target);
+    return true;
+  };
   await ensureMade(lock, ctx, isValid, async (own) => {
     await runStep(step, own);
     return true;

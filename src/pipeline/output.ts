@@ -86,6 +86,11 @@ export function clearScratch(target: string): void {
   for (const { path } of abandoned(target)) removeTree(path);
 }
 
+/** The same without the target's lock: only what nobody can be at work in any more. */
+export function clearEndedScratch(target: string): void {
+  for (const { path, over, target: made } of scratchIn(dirname(target))) if (over && made === target) removeTree(path);
+}
+
 /**
  * Make an output that no record is kept of: under a lock of its own, in scratch, put in its place at the end.
  *

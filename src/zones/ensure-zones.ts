@@ -7,7 +7,7 @@ import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { makeFolder } from "../pipeline/folder.js";
 import { InputFiles } from "../pipeline/input-files.js";
-import { clearScratch } from "../pipeline/output.js";
+import { clearEndedScratch, clearScratch } from "../pipeline/output.js";
 import { runStep, type Step } from "../pipeline/step.js";
 import type { Grid } from "../raster/grid.js";
 import { buildZones, fieldsFingerprint } from "./build-zones.js";
@@ -57,7 +57,7 @@ async function findZones(folder: string, fieldsDigest: string, grid: Grid): Prom
       const zones = await ZoneReader.open(path, fieldsDigest);
       if (fitRaster(zones.header, grid) !== undefined) {
         // A kill between the rename and the clean-up leaves it.
-        clearScratch(path);
+        clearEndedScratch(path);
         return zones;
       }
       await zones.close();

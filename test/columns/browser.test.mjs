@@ -107,7 +107,7 @@ describe("columns in a browser", { skip: browserMissing() }, () => {
     await settled(page, 2020);
     await page.locator("#map canvas").first().focus();
     await page.keyboard.press("Enter");
-    await page.waitForSelector("#field:not([hidden])");
+    await page.waitForSelector("#field:not([hidden], [aria-busy])");
     const text = await page.locator("#field").textContent();
     for (const year of YEARS) assert.match(text, new RegExp(`${year}`));
     assert.deepEqual(page.complaints, []);

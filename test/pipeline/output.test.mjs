@@ -15,13 +15,15 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { ensureStep } from "../../dist/pipeline/ensure.js";
 import { holderNow } from "../../dist/pipeline/holder.js";
 import { readLive } from "../../dist/pipeline/live.js";
-import { clearScratch, endScratch, makeOutput, openScratch } from "../../dist/pipeline/output.js";
+import { clearEndedScratch, clearScratch, endScratch, makeOutput, openScratch } from "../../dist/pipeline/output.js";
 import { testContext } from "../support/context.mjs";
 import { ELSEWHERE, notElsewhere } from "../support/elsewhere.mjs";
 import { asNobody, notRoot } from "../support/other-user.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
+import { textStep } from "../support/text-step.mjs";
 import { tinyDisk } from "../support/tiny-disk.mjs";
 
 const WORKER = fileURLToPath(new URL("../support/lapsed-worker.mjs", import.meta.url));
@@ -60,6 +62,29 @@ test("scratch of the dead goes; a resumable one is gone on with, the last one", 
   endScratch({ path, leave: () => {}, remove: () => assert.fail("kept") }, true, testContext());
   left(target);
   assert.deepEqual(readdirSync(openScratch(target).path), [".owner.json"], "not resumable: begun anew");
+});
+
+test("without the lock only scratch of the dead, and what was left on purpose, goes", async (t) => {
+  const target = join(tempFolder(t), "made");
+  const [dead, asleep, ended, lives] = [1, 2, 3, 4].map(() => openScratch(target));
+  const other = left(`${target}.too`);
+  for (const { path, owner } of [
+    { path: dead.path, owner: { startTicks: "1" } },
+    { path: asleep.path, owner: ELSE },
+  ])
+    writeFileSync(join(path, ".owner.json"), JSON.stringify({ ...holderNow("t", 0), ...owner }));
+  ended.leave();
+  clearEndedScratch(target);
+  assert.deepEqual(
+    [dead.path, asleep.path, ended.path, lives.path, other].map((path) => existsSync(path)),
+    [false, true, false, true, true],
+  );
+  const step = textStep(dirname(target), "corn");
+  const lock = join(dirname(target), "lock");
+  await ensureStep(step, lock, testContext());
+  const behind = left(step.target);
+  await ensureStep(step, lock, testContext());
+  assert.equal(existsSync(behind), false, "a kill between the record and the clean-up");
 });
 
 test("what a run left on purpose is gone on with by any host; of one that may be asleep a copy is taken", (t) => {
