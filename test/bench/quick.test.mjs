@@ -129,7 +129,7 @@ test("a measured process ends when the suite is ended", async (t) => {
   await assert.rejects(ended, /enough/);
   const pid = Number(readFileSync(pidFile, "utf8"));
   const alive = () => existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  for (let i = 0; i < 250 && alive(); i++) await new Promise((r) => setTimeout(r, 20));
+  for (let i = 0; i < 1500 && alive(); i++) await new Promise((r) => setTimeout(r, 20));
   assert.ok(!alive(), `process ${pid} lives on`);
 });
 

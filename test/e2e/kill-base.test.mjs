@@ -75,7 +75,7 @@ test("kill -9 in every phase of the native base: no half base, and the rerun's b
     if (signal === null) assert.equal(code, 0, stderr);
     // Another process would find this: a whole base, or none.
     for (const base of baseOf(root)) assert.deepEqual(base, expected[0], name);
-    for (let i = 0; i < 100 && processesAt(root).length > 0; i++) await sleep(20);
+    for (let i = 0; i < 1500 && processesAt(root).length > 0; i++) await sleep(20);
     const again = await prepare(root);
     assert.equal(again.code, 0, `${name}: ${again.stderr}`);
     assert.deepEqual(baseOf(root), expected, name);

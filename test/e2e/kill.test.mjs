@@ -111,7 +111,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
 
   /** A child that the kernel ends with its parent needs a moment to be gone. */
   async function assertNoProcess(root) {
-    for (let i = 0; i < 100 && processesAt(root).length > 0; i++) await sleep(20);
+    for (let i = 0; i < 1500 && processesAt(root).length > 0; i++) await sleep(20);
     assert.deepEqual(processesAt(root), []);
   }
 

@@ -40,7 +40,7 @@ const WORLDS = [
 for (const { shapes, areaM2, counted, empty } of WORLDS)
   test(`truth agrees with rasterio, ${shapes} shapes: majorities, pixel counts, places and areas`, {
     ...skip,
-    timeout: 120_000,
+    timeout: 300_000,
   }, async (t) => {
     const root = tempFolder(t);
     const args = [

@@ -169,7 +169,7 @@ test("a process with its threads and open files, nameless ones included", async 
   await new Promise((resolve) => child.stdout.once("data", resolve));
   let view = viewProcess(child.pid);
   // The child of a child comes in a moment of its own.
-  for (let i = 0; i < 100 && !view.threads.some(({ pid }) => pid !== child.pid); i++) {
+  for (let i = 0; i < 1500 && !view.threads.some(({ pid }) => pid !== child.pid); i++) {
     await sleep(20);
     view = viewProcess(child.pid);
   }

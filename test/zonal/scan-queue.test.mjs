@@ -34,7 +34,7 @@ test("a worker that waits for a later item does not swallow the notice of an ear
   const first = await start();
   Atomics.store(queue.control, 0, 2);
   pushItem(queue, { item: 7, slot: 0 });
-  for (let i = 0; i < 100 && !seen.includes(7); i++) await sleep(20);
+  for (let i = 0; i < 1500 && !seen.includes(7); i++) await sleep(20);
   assert.ok(seen.includes(7), "the item is taken before another comes");
   endQueue(queue);
   await Promise.all([first, second].map((worker) => once(worker, "exit")));

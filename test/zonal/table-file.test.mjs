@@ -114,7 +114,7 @@ for (const [idType, duckType, idOf] of [
   });
 }
 
-test("several row groups, and statistics by which a reader skips them", { timeout: 120_000 }, async (t) => {
+test("several row groups, and statistics by which a reader skips them", { timeout: 300_000 }, async (t) => {
   const count = 130_000;
   const out = await zonal(
     t,
