@@ -45,7 +45,7 @@ export async function openRasterio(python: string, world: World, count: number, 
     name: FORMS[form].name,
     how:
       `rasterio ${version}, ${count.toLocaleString("en")} fields; timed are mask(crop=True) and numpy.bincount alone: geometries ` +
-      `are read and projected beforehand, ${FORMS[form].says}, and the raster lies in GDAL's cache, all in its favour`,
+      `are read and projected beforehand, ${FORMS[form].says}, and the raster lies in GDAL's cache, all in its favor`,
     fields: count,
     async run(table, signal) {
       const { usage, stdout } = await measure(

@@ -1,6 +1,7 @@
 import type { Item } from "./clean/clean-root.js";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { PipelineError } from "./pipeline/errors.js";
 
 const KINDS = ["zones", "lookup", "base", "fields", "scratch", "temporary"];
@@ -47,7 +48,7 @@ await main(
       "Remove what can be made again and what ended runs left: zone indexes, lookups, bases and copies of fields that\n" +
       "neither a field set of the root, nor a year made from it, nor a running process needs; scratch, temporary files.",
     rootOptions: "use",
-    options: ["root", "region", "fieldsRaw", "fieldsClean", "idColumn", "geometryColumn", "fieldsCrs", "json", "quiet"],
+    options: [...ROOT, "fieldsRaw", "fieldsClean", "idColumn", "geometryColumn", "fieldsCrs", ...OUTPUT],
     own: {
       "dry-run": { type: "boolean", help: "remove nothing, say what would go and why" },
       keep: { type: "string", help: `what stays: ${KINDS.join(", ")}, or names of files, comma-separated` },

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { eachYear } from "./config/each-year.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
@@ -12,7 +13,7 @@ const COMMAND: Command = {
     "Make years as columns: a file of crop codes a year, beside one archive of the fields for all years; show or verify such files.",
   positionals: "make YEAR..., or show|verify FILE",
   rootOptions: "use",
-  options: ["root", "region", "fieldsRaw", "layer", "fieldsClean", "idColumn", "base", "threads", "json", "quiet"],
+  options: [...ROOT, "fieldsRaw", "layer", "fieldsClean", "idColumn", "base", "threads", ...OUTPUT],
   own: {
     blocks: {
       type: "string",

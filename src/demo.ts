@@ -4,6 +4,7 @@ import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { asTyped } from "./cli/program.js";
 import { layoutOf } from "./config/config.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { keepRootOptions } from "./config/root-options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
@@ -76,7 +77,7 @@ await main(
     name: "node dist/demo.js",
     summary: "The main job on sample data: a small world, three years, every stage.",
     defaults: { root: "work/demo" },
-    options: ["root", "region", "tiler", "tippecanoe", "scratch", "threads", "json", "quiet"],
+    options: [...ROOT, "tiler", "tippecanoe", "scratch", "threads", ...OUTPUT],
     own: {
       fields: { type: "string", help: "fields of the sample world [2000]" },
       years: { type: "string", help: "years to make [2018-2020]" },

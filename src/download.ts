@@ -1,6 +1,7 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { eachYear } from "./config/each-year.js";
+import { NETWORK, OUTPUT, ROOT } from "./config/option-sets.js";
 
 await main(
   {
@@ -8,7 +9,7 @@ await main(
     summary: "Fetch a year's Cropland Data Layer, check it and unpack its raster.",
     positionals: "YEAR...",
     rootOptions: "keep",
-    options: ["root", "region", "cdlSource", "retries", "proxy", "endpoint", "s3Region", "profile", "json", "quiet"],
+    options: [...ROOT, "cdlSource", ...NETWORK, ...OUTPUT],
     own: { force: { type: "boolean", help: "fetch again, also when a valid raster is there" } },
     examples: [
       "node dist/download.js 2020 --root work/demo",

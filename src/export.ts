@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { AREAS, FIELDS, OUTPUT, ROOT, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { ExportFormat, ExportRequest } from "./export/export-fields.js";
 import type { Box } from "./export/spatial-order.js";
@@ -82,22 +83,7 @@ await main(
     name: "node dist/export.js",
     summary: "Fields with the crops and shares of some years as one file: GeoParquet, FlatGeobuf, GeoPackage or CSV.",
     rootOptions: "use",
-    options: [
-      "root",
-      "region",
-      "fieldsRaw",
-      "layer",
-      "fieldsClean",
-      "idColumn",
-      "geometryColumn",
-      "areaColumn",
-      "areaUnit",
-      "fieldsCrs",
-      "batch",
-      "threads",
-      "json",
-      "quiet",
-    ],
+    options: [...ROOT, ...FIELDS, ...AREAS, ...WORKERS, ...OUTPUT],
     own: {
       years: { type: "string", help: "years, as 2008-2024 (default: all that have a zonal table)" },
       format: {

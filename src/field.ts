@@ -3,6 +3,7 @@ import type { DataType } from "apache-arrow";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { FIELDS, OUTPUT, ROOT, WORKERS } from "./config/option-sets.js";
 import type { HistoryReader } from "./history/history-reader.js";
 import type { LngLat } from "./lookup/coordinates.js";
 import type { FieldAnswer } from "./lookup/describe.js";
@@ -91,7 +92,7 @@ async function nothing(index: FieldIndex, point: LngLat | undefined, id: string 
   const [lng, lat] = point;
   const nearest = await index.nearest(lng, lat, NEARBY_M);
   if (json) return { fields: [], nearest: nearest ?? null };
-  const next = nearest && ` The nearest is ${nearest.id}, ${Math.round(nearest.metres).toLocaleString("en")} m away.`;
+  const next = nearest && ` The nearest is ${nearest.id}, ${Math.round(nearest.meters).toLocaleString("en")} m away.`;
   process.stdout.write(`No field lies at ${lng},${lat}.${next ?? swapHint(index, point)}\n`);
   return { fields: [] };
 }
@@ -110,19 +111,7 @@ await main(
     name: "node dist/field.js",
     summary: "The field at a point, or of an id: its crops by year and how sure they are, area, rotation.",
     rootOptions: "use",
-    options: [
-      "root",
-      "region",
-      "fieldsRaw",
-      "layer",
-      "idColumn",
-      "geometryColumn",
-      "fieldsCrs",
-      "batch",
-      "threads",
-      "json",
-      "quiet",
-    ],
+    options: [...ROOT, ...FIELDS, ...WORKERS, ...OUTPUT],
     own: {
       at: { type: "string", help: "LON,LAT in degrees, longitude first" },
       id: { type: "string", help: "the field's id" },

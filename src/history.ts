@@ -1,6 +1,7 @@
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { AREAS, FIELDS, OUTPUT, ROOT, TARGET, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -36,7 +37,7 @@ function pixelHectares(text: unknown): number | undefined {
   if (text === undefined) return undefined;
   const side = Number(text);
   if (side > 0 && Number.isFinite(side)) return side ** 2 / 10_000;
-  throw new PipelineError("usage", "--pixel-size must be a length in metres", { received: String(text) });
+  throw new PipelineError("usage", "--pixel-size must be a length in meters", { received: String(text) });
 }
 
 await main(
@@ -46,39 +47,12 @@ await main(
       "Join the zonal tables of all years: every field's crops by year, areas of crops, transitions, rotations, legend.",
     positionals: "[YEAR ...]",
     rootOptions: "use",
-    options: [
-      "root",
-      "region",
-      "fieldsRaw",
-      "geometryColumn",
-      "fieldsCrs",
-      "threads",
-      "layer",
-      "fieldsClean",
-      "areaColumn",
-      "areaUnit",
-      "idColumn",
-      "batch",
-      "target",
-      "endpoint",
-      "s3Region",
-      "s3Checksums",
-      "profile",
-      "publicUrl",
-      "manifestFormat",
-      "allowRace",
-      "distribution",
-      "waitInvalidation",
-      "retries",
-      "proxy",
-      "json",
-      "quiet",
-    ],
+    options: [...ROOT, ...FIELDS, ...AREAS, ...WORKERS, ...TARGET, ...OUTPUT],
     own: {
       csv: { type: "boolean", help: "also write all fields as CSV" },
       "pixel-size": {
         type: "string",
-        help: "areas by pixels of this side in metres, where there is no table of areas; exact for equal-area rasters only",
+        help: "areas by pixels of this side in meters, where there is no table of areas; exact for equal-area rasters only",
       },
       publish: {
         type: "boolean",

@@ -2,6 +2,7 @@ import type { Bounds } from "./archive/header.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -20,7 +21,7 @@ const COMMAND: Command = {
   summary: "Draw the fields of an archive, or of several years side by side, or a chart of crop areas, into a PNG.",
   positionals: "[YEAR ...]",
   rootOptions: "use",
-  options: ["root", "region", "json", "quiet"],
+  options: [...ROOT, ...OUTPUT],
   own: {
     archive: { type: "string", help: "PMTiles file to draw (instead of years under the root)" },
     out: { type: "string", help: "PNG to write" },
@@ -31,7 +32,7 @@ const COMMAND: Command = {
     title: { type: "string", help: "heading [Majority crop of every field]" },
     theme: { type: "string", help: "colors around the fields: dark or light [dark]" },
     chart: { type: "boolean", help: "a chart of crop areas by year, from the history, instead of maps" },
-    top: { type: "string", help: `with --chart: crops with a colour of their own [${CROPS.usual}]` },
+    top: { type: "string", help: `with --chart: crops with a color of their own [${CROPS.usual}]` },
   },
   examples: [
     "node dist/preview.js 2018-2020 --root work/demo --out years.png",

@@ -1,6 +1,7 @@
 import { main } from "./cli/main.js";
 import { layoutOf } from "./config/config.js";
 import { eachYear } from "./config/each-year.js";
+import { OUTPUT, ROOT, TARGET } from "./config/option-sets.js";
 import { runStep } from "./pipeline/step.js";
 
 await main(
@@ -9,25 +10,7 @@ await main(
     summary: "Publish finished archives: upload, manifest, CloudFront invalidation.",
     positionals: "YEAR...",
     rootOptions: "keep",
-    options: [
-      "root",
-      "region",
-      "publishAs",
-      "target",
-      "endpoint",
-      "s3Region",
-      "s3Checksums",
-      "profile",
-      "publicUrl",
-      "manifestFormat",
-      "allowRace",
-      "distribution",
-      "waitInvalidation",
-      "retries",
-      "proxy",
-      "json",
-      "quiet",
-    ],
+    options: [...ROOT, "publishAs", ...TARGET, ...OUTPUT],
     own: { force: { type: "boolean", help: "publish again, also what is published and valid" } },
     examples: [
       "node dist/publish.js 2020 --root work/demo",

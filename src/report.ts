@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { versionText } from "./cli/program.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -14,7 +15,7 @@ const COMMAND: Command = {
     "Write a report of years as one HTML page: inputs and fingerprints, time by step, counts, dirty rows, areas, changes of crop, maps.",
   positionals: "[YEAR ...]",
   rootOptions: "use",
-  options: ["root", "region", "json", "quiet"],
+  options: [...ROOT, ...OUTPUT],
   own: {
     years: { type: "string", help: "years, as 2008-2024 [all that are known]" },
     out: { type: "string", help: "page to write [outputs/report/report_REGION_YEARS.html under the root]" },

@@ -1,5 +1,6 @@
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 
@@ -16,7 +17,7 @@ await main(
     name: "node dist/serve.js",
     summary: "Look at what was published: a map in the browser. Works offline. Ctrl-C to stop.",
     rootOptions: "use",
-    options: ["root", "region", "target", "proxy", "json", "quiet"],
+    options: [...ROOT, "target", "proxy", ...OUTPUT],
     own: {
       host: { type: "string", help: "address to listen on; 0.0.0.0 lets the whole network in [127.0.0.1]" },
       port: { type: "string", help: "port to listen on; 0 for any free one [8080]" },

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { rootOptionsText } from "./config/root-options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
@@ -80,7 +81,7 @@ await main(
       "How every year stands, from state files alone: stage, rate, ETA, sizes, errors; jobs where Slurm answers.",
     positionals: "[YEARS]",
     rootOptions: "use",
-    options: ["root", "region", "json", "quiet"],
+    options: [...ROOT, ...OUTPUT],
     own: {
       watch: { type: "boolean", help: "look again and again until interrupted; with --json a line each time" },
       interval: { type: "string", help: `seconds between two looks [${WATCH_S}]` },

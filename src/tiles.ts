@@ -1,5 +1,6 @@
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { AREAS, FIELDS, OUTPUT, ROOT, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -25,16 +26,9 @@ await main(
     positionals: "YEAR...",
     rootOptions: "keep",
     options: [
-      "root",
-      "region",
-      "fieldsRaw",
-      "layer",
-      "fieldsClean",
-      "idColumn",
-      "geometryColumn",
-      "areaColumn",
-      "areaUnit",
-      "fieldsCrs",
+      ...ROOT,
+      ...FIELDS,
+      ...AREAS,
       "tiles",
       "base",
       "cropNames",
@@ -43,10 +37,8 @@ await main(
       "tiler",
       "tippecanoe",
       "scratch",
-      "batch",
-      "threads",
-      "json",
-      "quiet",
+      ...WORKERS,
+      ...OUTPUT,
     ],
     own: {
       years: { type: "string", help: "years to do in one pass, as 2008-2024" },

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { NETWORK, OUTPUT, POLYGONS, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import { isRemote } from "./network/remote-url.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -38,10 +39,7 @@ await main(
     name: "node dist/zonal.js",
     summary: "Majority class of every field under a raster, or under one a year in a single pass.",
     options: [
-      "layer",
-      "idColumn",
-      "geometryColumn",
-      "fieldsCrs",
+      ...POLYGONS,
       "include",
       "nodata",
       "maxDirty",
@@ -50,15 +48,9 @@ await main(
       "smallFields",
       "coverage",
       "weights",
-      "batch",
-      "threads",
-      "retries",
-      "proxy",
-      "endpoint",
-      "s3Region",
-      "profile",
-      "json",
-      "quiet",
+      ...WORKERS,
+      ...NETWORK,
+      ...OUTPUT,
     ],
     own: {
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL reads, zipped too" },

@@ -115,9 +115,9 @@ bool is_polygon(const Shape& shape) {
       for (const GridPoint p : {f.a, f.b}) common += on(e.a, e.b, p);
       for (const GridPoint p : {e.a, e.b}) common += on(f.a, f.b, p) && p != f.a && p != f.b;
       if (common > 1) return false;  // they run along each other
-      const bool neighbours =
+      const bool neighbors =
           e.ring == f.ring && ((e.place + 1) % e.size == f.place || (f.place + 1) % f.size == e.place);
-      if (common > 0 && e.ring == f.ring && !neighbours) return false;  // a ring touches itself
+      if (common > 0 && e.ring == f.ring && !neighbors) return false;  // a ring touches itself
     }
   }
   for (size_t part = 0; part < shape.part_end.size(); part++) {

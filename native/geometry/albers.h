@@ -7,10 +7,10 @@ namespace fields {
 // Constants of one projection; computed once in src/kernel/albers.ts, where each is explained.
 struct Albers {
   double lon0;  // central meridian, radians
-  double a;     // semi-major axis, metres
+  double a;     // semi-major axis, meters
   double e2;    // eccentricity squared
   double n, c, rho0;
-  double x0, y0;  // false easting and northing, metres
+  double x0, y0;  // false easting and northing, meters
 };
 
 // Project degrees to meters in place. False when a vertex lies outside the projection's domain.

@@ -5,7 +5,7 @@
 namespace fields {
 
 struct Ellipsoid {
-  double semi_major, inverse_flattening;  // metres; 0 for a sphere
+  double semi_major, inverse_flattening;  // meters; 0 for a sphere
 };
 
 // Square meters of polygons in degrees, x first: holes taken off, parts added up, edges shortest lines. For edges up to

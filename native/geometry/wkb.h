@@ -16,7 +16,7 @@ enum Status : uint8_t {
   kNotFinite = 5,   // NaN or infinite coordinates, or outside the projection's domain
   kShortRing = 6,   // a ring of fewer than four vertices encloses nothing
   kOutside = 7,     // not dirty: no pixel of the raster in the field's window
-  kNoCentre = 8,    // not dirty: no pixel centre inside
+  kNoCenter = 8,    // not dirty: no pixel centre inside
   kSmall = 9,       // no pixel centre inside, and answered by the pixels that it touches
   kNoTouch = 10,    // not dirty: no pixel touched or covered
 };

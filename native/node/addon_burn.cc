@@ -36,9 +36,9 @@ Albers albers_of(const Napi::Object& from) {
 
 // As PIXEL_RULES in src/kernel/zonal.ts; the center rule when left out.
 PixelRule rule_of(Napi::Value value) {
-  if (value.IsUndefined()) return PixelRule::kCentre;
+  if (value.IsUndefined()) return PixelRule::kCenter;
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
-  if (name == "centre") return PixelRule::kCentre;
+  if (name == "centre") return PixelRule::kCenter;
   if (name == "touched") return PixelRule::kTouched;
   if (name == "small-touched") return PixelRule::kSmallTouched;
   if (name == "coverage") return PixelRule::kCoverage;

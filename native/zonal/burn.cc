@@ -134,8 +134,8 @@ Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
     burn_part(ring, end);
     ring = end;
   }
-  if (rule_ == PixelRule::kCentre) {
-    if (spans_.empty()) return kNoCentre;
+  if (rule_ == PixelRule::kCenter) {
+    if (spans_.empty()) return kNoCenter;
     emit(field);
     return kOk;
   }

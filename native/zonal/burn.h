@@ -32,7 +32,7 @@ struct Entry {
 
 // Which pixels belong to a field. The names are shared with src/kernel/zonal.ts (PIXEL_RULES).
 enum class PixelRule : uint8_t {
-  kCentre,        // pixels whose center is inside
+  kCenter,        // pixels whose center is inside
   kTouched,       // those, and all pixels that an edge passes through
   kSmallTouched,  // by center; by touch if that gives no pixel
   kCoverage,      // all pixels that it covers partly, weighted by the covered share

@@ -67,9 +67,9 @@ function childLog(file: pino.Logger | undefined, options: LogOptions, bound: Log
 export function markOf(level: Level): string {
   if (level === "info") return "";
   const mark = level.toUpperCase();
-  const colour = { debug: 2, warn: 33, error: 31 }[level];
+  const color = { debug: 2, warn: 33, error: 31 }[level];
   const plain = !process.stderr.isTTY || process.env.TERM === "dumb" || (process.env.NO_COLOR ?? "") !== "";
-  return plain ? `${mark} ` : `\x1b[${colour}m${mark}\x1b[0m `;
+  return plain ? `${mark} ` : `\x1b[${color}m${mark}\x1b[0m `;
 }
 
 function textLine(level: Level, message: string, fields: LogFields): string {

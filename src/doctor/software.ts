@@ -11,7 +11,7 @@ const OLDEST_NODE = [20, 15] as const;
 const DRIVERS = ["GTiff", "HFA"];
 /** The origin of CONUS Albers in degrees, which projects to 0, 0 by its definition. */
 const ALBERS_ORIGIN = { x: -96, y: 23 };
-const METRE = 1;
+const METER = 1;
 
 /** The programs and libraries that a year needs. */
 export function softwareChecks(options: Options, profile: ClusterProfile | undefined, threads: number): Check[] {
@@ -73,7 +73,7 @@ async function gdalWorks(): Promise<Finding[]> {
       SpatialReference,
     ];
     const { x, y } = new gdal.CoordinateTransformation(from, to).transformPoint(ALBERS_ORIGIN.x, ALBERS_ORIGIN.y);
-    const good = Math.hypot(x, y) < METRE;
+    const good = Math.hypot(x, y) < METER;
     const fact = `degrees to EPSG:5070 ${good ? "works" : `gives ${x} ${y} for its origin`}`;
     findings.push(judge(good, "proj", fact + (variables && ` (${variables})`), remedy, "fail"));
   } catch (error) {

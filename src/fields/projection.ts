@@ -175,7 +175,7 @@ export function pointProjection(crs: string): {
   readonly forward: (lngLat: readonly [number, number]) => [number, number];
   readonly back: (point: readonly [number, number]) => [number, number];
   /** Meters of the CRS's unit; of a degree, where it is geographic. */
-  readonly unitMetres: number;
+  readonly unitMeters: number;
 } {
   const [degrees, other] = [spatialReference("OGC:CRS84"), spatialReference(crs)];
   const way = (from: gdal.SpatialReference, to: gdal.SpatialReference) => {
@@ -185,6 +185,6 @@ export function pointProjection(crs: string): {
       return [point.x, point.y];
     };
   };
-  const unitMetres = other.isGeographic() ? 111_000 : other.getLinearUnits().value;
-  return { forward: way(degrees, other), back: way(other, degrees), unitMetres };
+  const unitMeters = other.isGeographic() ? 111_000 : other.getLinearUnits().value;
+  return { forward: way(degrees, other), back: way(other, degrees), unitMeters };
 }

@@ -11,7 +11,7 @@ export const STATUS = {
   notFinite: 5,
   shortRing: 6,
   outside: 7,
-  noCentre: 8,
+  noCenter: 8,
   small: 9,
   noTouch: 10,
 } as const;

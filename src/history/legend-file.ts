@@ -4,7 +4,7 @@ import { toCent } from "./summary-tables.js";
 import type { Tally } from "./tally.js";
 
 /** Color of a code that USDA does not name. */
-const GREY = "#9e9e9e";
+const GRAY = "#9e9e9e";
 
 const COLORS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
 
@@ -29,7 +29,7 @@ export function makeLegend(tally: Tally, header: HistoryHeader): HistoryLegend {
     crops: tally.codes.map((code) => ({
       code,
       name: cropName(code),
-      color: COLORS.get(code) ?? GREY,
+      color: COLORS.get(code) ?? GRAY,
       ...amounts(code),
     })),
     noCrop: amounts(undefined),

@@ -6,11 +6,11 @@ export interface Coordinates {
   toFields(point: LngLat): LngLat;
   toDegrees(point: LngLat): LngLat;
   /** A length in the fields' units, not less than it is at a latitude. */
-  unitsFor(metres: number, lat: number): number;
+  unitsFor(meters: number, lat: number): number;
 }
 
 /** East and north, on the mean sphere. */
-export function metresPerDegree(lat: number): [number, number] {
+export function metersPerDegree(lat: number): [number, number] {
   const north = (Math.PI / 180) * 6_371_008.8;
   return [north * Math.cos((lat * Math.PI) / 180), north];
 }
@@ -18,7 +18,7 @@ export function metresPerDegree(lat: number): [number, number] {
 const DEGREES: Coordinates = {
   toFields: (point) => point,
   toDegrees: (point) => point,
-  unitsFor: (metres, lat) => metres / Math.min(...metresPerDegree(Math.min(Math.abs(lat), 89))),
+  unitsFor: (meters, lat) => meters / Math.min(...metersPerDegree(Math.min(Math.abs(lat), 89))),
 };
 
 /**
@@ -29,11 +29,11 @@ export async function coordinatesOf(crs: string): Promise<Coordinates> {
   if (isPlainDegrees(crs)) return DEGREES;
   const { planProjection, pointProjection } = await import("../fields/projection.js");
   if (planProjection(crs, "OGC:CRS84").kind === "same") return DEGREES;
-  const { unitMetres, forward, back } = pointProjection(crs);
+  const { unitMeters, forward, back } = pointProjection(crs);
   return {
     toFields: forward,
     toDegrees: back,
-    unitsFor: (metres) => (1.1 * metres) / unitMetres,
+    unitsFor: (meters) => (1.1 * meters) / unitMeters,
   };
 }
 

@@ -4,7 +4,7 @@ import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { Area, type Rings } from "./area.js";
 import { sideOf } from "./contains.js";
-import { type Coordinates, coordinatesOf, type LngLat, metresPerDegree } from "./coordinates.js";
+import { type Coordinates, coordinatesOf, type LngLat, metersPerDegree } from "./coordinates.js";
 import { type FieldRow, FieldRows } from "./field-rows.js";
 import { idHash } from "./id-order.js";
 import type { LookupFile } from "./lookup-file.js";
@@ -25,7 +25,7 @@ export interface NearestField {
   readonly row: number;
   readonly id: FieldId | null;
   /** From the point to the field's edge, as the crow flies. */
-  readonly metres: number;
+  readonly meters: number;
 }
 
 /** Boxes whose polygons are measured for the nearest field. */
@@ -88,9 +88,9 @@ export class FieldIndex {
     let nearest: NearestField | undefined;
     for (const row of await this.rows.read(boxes)) {
       if (!this.#load(row)) continue;
-      const metres = this.#metresTo([lng, lat]);
-      if (metres <= limit && (nearest === undefined || metres < nearest.metres)) {
-        nearest = { row: row.row, id: row.id, metres };
+      const meters = this.#metersTo([lng, lat]);
+      if (meters <= limit && (nearest === undefined || meters < nearest.meters)) {
+        nearest = { row: row.row, id: row.id, meters };
       }
     }
     return nearest;
@@ -133,9 +133,9 @@ export class FieldIndex {
   }
 
   /** From a point to the edges of the field that was loaded last, on a plane that touches the earth there. */
-  #metresTo([lng, lat]: LngLat): number {
+  #metersTo([lng, lat]: LngLat): number {
     const { x, y, ringEnd } = this.#polygons;
-    const [east, north] = metresPerDegree(lat);
+    const [east, north] = metersPerDegree(lat);
     let least = Infinity;
     let vertex = 0;
     for (let ring = 0; ring < ringEnd.length; ring++) {

@@ -1,4 +1,4 @@
-import { type FieldTruth, Places } from "./place.js";
+import { type FieldTruth, FieldTruths } from "./field-truth.js";
 import type { Rotation } from "./rotation.js";
 import { areaOf } from "./shapes.js";
 import { COUNTY, countiesAcross, countyOf } from "./survey.js";
@@ -50,7 +50,7 @@ export function* fieldRows(world: World, part: Part = wholeWorld(world)): Genera
 type SectionFields = (sx: number, sy: number) => Iterable<SectionField>;
 
 function drawnFields(world: World): SectionFields {
-  const places = new Places(world);
+  const places = new FieldTruths(world);
   return function* (sx, sy) {
     const [x, y] = [world.landX + sx * world.sectionM, world.landY - sy * world.sectionM];
     for (const { kind, shape, rotation, phase } of sectionOf(world, sx, sy).fields) {

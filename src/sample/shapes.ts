@@ -59,23 +59,23 @@ export class Pivot implements Shape {
   readonly v1: number;
 
   constructor(
-    readonly centreU: number,
-    readonly centreV: number,
+    readonly centerU: number,
+    readonly centerV: number,
     readonly radius: number,
     readonly sides: number,
   ) {
-    [this.u0, this.v0, this.u1, this.v1] = [centreU - radius, centreV - radius, centreU + radius, centreV + radius];
+    [this.u0, this.v0, this.u1, this.v1] = [centerU - radius, centerV - radius, centerU + radius, centerV + radius];
   }
 
   contains(u: number, v: number): boolean {
-    return (u - this.centreU) ** 2 + (v - this.centreV) ** 2 < this.radius ** 2;
+    return (u - this.centerU) ** 2 + (v - this.centerV) ** 2 < this.radius ** 2;
   }
 
   outline(): Polygon[] {
     const ring: Ring = [];
     for (let i = 0; i < this.sides; i++) {
       const angle = (2 * Math.PI * i) / this.sides;
-      ring.push(this.centreU + this.radius * Math.cos(angle), this.centreV + this.radius * Math.sin(angle));
+      ring.push(this.centerU + this.radius * Math.cos(angle), this.centerV + this.radius * Math.sin(angle));
     }
     return [[ring]];
   }
@@ -103,7 +103,7 @@ export class Corners implements Shape {
 
   outline(): Polygon[] {
     const half = (this.u1 - this.u0) / 2;
-    const [centreU, centreV] = [this.u0 + half, this.v0 + half];
+    const [centerU, centerV] = [this.u0 + half, this.v0 + half];
     // Where the circle leaves the square, seen from its center.
     const from = Math.acos(half / this.radius);
     const steps = 12;
@@ -111,7 +111,7 @@ export class Corners implements Shape {
       const ring: Ring = [];
       for (let i = 0; i <= steps; i++) {
         const angle = quadrant * (Math.PI / 2) + from + ((Math.PI / 2 - 2 * from) * i) / steps;
-        ring.push(centreU + this.radius * Math.cos(angle), centreV + this.radius * Math.sin(angle));
+        ring.push(centerU + this.radius * Math.cos(angle), centerV + this.radius * Math.sin(angle));
       }
       const east = quadrant === 0 || quadrant === 3;
       ring.push(east ? this.u1 : this.u0, quadrant < 2 ? this.v1 : this.v0);

@@ -172,6 +172,6 @@ function batch(schema: Schema, length: number, children: Data[]): RecordBatch {
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length, nullCount: 0, children }));
 }
 
-function hectares(squareMetres: number): number {
-  return Math.round(squareMetres) / 10_000;
+function hectares(squareMeters: number): number {
+  return Math.round(squareMeters) / 10_000;
 }

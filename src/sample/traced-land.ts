@@ -1,5 +1,5 @@
+import type { FieldTruth, RasterPosition } from "./field-truth.js";
 import { LatticeProjection, SHIFT_EAST_M, SHIFT_NORTH_M } from "./lattice-projection.js";
-import type { FieldTruth, Place } from "./place.js";
 import { RingTracer, type TracedRings } from "./ring-tracer.js";
 import { SECTION_PIXELS, type TracedSection } from "./traced-section.js";
 import type { WkbBuffer } from "./wkb.js";
@@ -138,7 +138,7 @@ class Tally {
     return { place, sure, centres: this.centers };
   }
 
-  #place(width: number, height: number): Place {
+  #place(width: number, height: number): RasterPosition {
     const [right, down] = [SHIFT_EAST_M / PIXEL_M, -SHIFT_NORTH_M / PIXEL_M];
     const [west, east] = [this.#west + right, this.#east + right];
     const [north, south] = [this.#north + down, this.#south + down];

@@ -15,8 +15,8 @@ import {
 
 export const PIXEL_M = 30;
 /** Middle of the world in EPSG:5070: central Kansas. */
-const CENTRE_X = -100_000;
-const CENTRE_Y = 1_800_000;
+const CENTER_X = -100_000;
+const CENTER_Y = 1_800_000;
 /** The real CDL's limits, in EPSG:5070 meters, and what of it is land enough. */
 const MAX_COLUMNS = 2800;
 const MAX_ROWS = 1600;
@@ -223,8 +223,8 @@ class Land {
     const [originX, originY] = national
       ? [WEST_LIMIT, NORTH_LIMIT]
       : [
-          onGrid(CENTRE_X - (width * PIXEL_M) / 2, WEST_LIMIT, EAST_LIMIT - width * PIXEL_M),
-          onGrid(CENTRE_Y + (height * PIXEL_M) / 2, SOUTH_LIMIT + height * PIXEL_M, NORTH_LIMIT),
+          onGrid(CENTER_X - (width * PIXEL_M) / 2, WEST_LIMIT, EAST_LIMIT - width * PIXEL_M),
+          onGrid(CENTER_Y + (height * PIXEL_M) / 2, SOUTH_LIMIT + height * PIXEL_M, NORTH_LIMIT),
         ];
     const [landX, landY] = [originX - cutM, originY + cutM];
     const place = { originX, originY, width, height, landX, landY };

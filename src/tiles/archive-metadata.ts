@@ -4,7 +4,7 @@ import { CDL_LEGEND, cropName } from "../legend/cdl-legend.js";
 export const LAYERS = ["fields", "centroids"] as const;
 
 const DESCRIPTIONS = { fields: "Field polygons", centroids: "A point inside every field" } as const;
-const GREY = "#9e9e9e";
+const GRAY = "#9e9e9e";
 
 /** Names of the attributes with a year's crop. */
 export interface CropKeys {
@@ -78,7 +78,7 @@ export function archiveMetadata(facts: ArchiveFactsForMetadata): Metadata {
       fields: attributesOf(facts),
     })),
     ...(first !== undefined && {
-      legend: JSON.stringify(codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GREY }))),
+      legend: JSON.stringify(codes.map((code) => ({ code, name: cropName(code), color: colors.get(code) ?? GRAY }))),
     }),
   };
 }

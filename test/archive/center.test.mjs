@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { centerOf } from "../../dist/archive/center.js";
 
-test("the centre's zoom shows all of the bounds, within the archive's zooms", () => {
+test("the center's zoom shows all of the bounds, within the archive's zooms", () => {
   const place = { lng: -98, lat: 38 };
   const zoomOf = (bounds, min = 4, max = 14) => centerOf(place, bounds, min, max).zoom;
   assert.equal(zoomOf({ west: -125, south: 24, east: -66, north: 50 }), 4);

@@ -16,7 +16,7 @@ import { wkbColumnOf, writeWkb } from "../support/wkb.mjs";
 
 const skip = rasterioMissing();
 
-/** Square metres on an ellipsoid by GeographicLib, by way of pyproj; of rings in a CRS. */
+/** Square meters on an ellipsoid by GeographicLib, by way of pyproj; of rings in a CRS. */
 function geographicLib(rings, { ellipsoid = "WGS84", crs = "EPSG:4326", degrees = "EPSG:4326" } = {}) {
   const script = `
 import json, sys, pyproj

@@ -17,7 +17,7 @@ const folder = tempFolder({ after });
 const raster = littleRaster(join(folder, "r.tif"));
 const squares = littleSquares(raster, COUNT);
 
-/** Each square as a multipolygon of its western and eastern part, the latter with a hole without any pixel centre. */
+/** Each square as a multipolygon of its western and eastern part, the latter with a hole without any pixel center. */
 const halves = ({ ring }) => {
   const [[left, top], , [right, bottom]] = ring;
   const middle = left + 60;
@@ -34,7 +34,7 @@ const halves = ({ ring }) => {
   ];
 };
 
-/** A square of the raster's CRS in another one; its sides stay between the same pixel centres. */
+/** A square of the raster's CRS in another one; its sides stay between the same pixel centers. */
 function inCrs({ ring }, crs) {
   if (crs === "EPSG:5070") return { ring };
   const [from, to] = ["EPSG:5070", crs].map((name) => gdal.SpatialReference.fromUserInput(name));
@@ -172,7 +172,7 @@ test("a CRS that cannot be right for the coordinates is an error about the CRS",
     assert.match(error.message, /--fields-crs EPSG:5070/);
     return true;
   });
-  // Half a thousand million metres from everywhere.
+  // Half a thousand million meters from everywhere.
   const far = join(folder, "far.parquet");
   const ring = squares[0].ring.map(([x, y]) => [x * 1e6, y * 1e6]);
   await query(

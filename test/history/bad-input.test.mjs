@@ -84,7 +84,7 @@ test("ids as strings, or of another width, from tables of other row groups", asy
   assert.equal((await run(mixed)).code, 0);
 });
 
-test("unnamed codes are grey, and no rows at all are a history of none", async (t) => {
+test("unnamed codes are gray, and no rows at all are a history of none", async (t) => {
   const root = await rootWith(t, { 2018: { select: GOOD.replace("1 + i % 3", "251") } });
   const { json } = await run(root);
   const legend = JSON.parse(readFileSync(json.legend, "utf8"));

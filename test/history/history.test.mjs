@@ -86,7 +86,7 @@ test("areas are those of fields_clean, by id; a field that it does not have has 
   assert.equal(rows.filter(({ ours }) => ours === null).length, 1);
 });
 
-test("legend.json has the crops that occur, with USDA's names and colours, and their fields and hectares", async () => {
+test("legend.json has the crops that occur, with USDA's names and colors, and their fields and hectares", async () => {
   const legend = JSON.parse(readFileSync(file("legend.json"), "utf8"));
   const codes = new Set();
   for (const year of YEARS) {

@@ -479,8 +479,8 @@ test("GeoJSON of known shapes", () => {
 });
 
 test("coordinates that are not degrees are no GeoJSON", () => {
-  const metres = wkbColumnOf([writeWkb([rectangle(0, 0, 1, 1)]), writeWkb([rectangle(-98000, 0, -97000, 1)])]);
-  const { value } = both((kernel) => kernel.geojson(metres, 0, texts(2), 6));
+  const meters = wkbColumnOf([writeWkb([rectangle(0, 0, 1, 1)]), writeWkb([rectangle(-98000, 0, -97000, 1)])]);
+  const { value } = both((kernel) => kernel.geojson(meters, 0, texts(2), 6));
   assert.deepEqual(
     [...value.status].map((status) => FIELD_STATUS[status]),
     ["ok", "coordinates not finite"],

@@ -26,7 +26,7 @@ function proj(from, to) {
   return (lng, lat) => transformation.transformPoint(lng, lat);
 }
 
-/** Greatest distance from PROJ's answer over a grid of points, metres; every `step` degrees. */
+/** Greatest distance from PROJ's answer over a grid of points, meters; every `step` degrees. */
 function farthest(kernel, constants, reference, [west, south, east, north], step) {
   let most = 0;
   for (let lat = south; lat <= north; lat += step) {

@@ -14,7 +14,7 @@ const skip = rasterioMissing();
 const kernel = nativeKernel();
 
 const GRIDS = {
-  "30 m on whole metres": { a: 30, c: -106095, e: -30, f: 1822605, width: 2100, height: 530 },
+  "30 m on whole meters": { a: 30, c: -106095, e: -30, f: 1822605, width: 2100, height: 530 },
   // barton_county_ks_2010.tif's pixels, over a chunk's edge.
   "degrees, pixels not square": {
     a: 0.0003259146556798141,

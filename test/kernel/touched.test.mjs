@@ -63,14 +63,14 @@ test("generic polygons, holes and parts: rasterio's all_touched", { skip: raster
   assert.deepEqual(wrong.slice(0, 2), [], `${wrong.length} of ${expected.length} polygons differ`);
 });
 
-test("adversarial polygons: both kernels alike, and no pixel of the centre rule is missing", () => {
+test("adversarial polygons: both kernels alike, and no pixel of the center rule is missing", () => {
   const random = new Random(32);
   const geometries = Array.from({ length: 3000 }, () =>
     randomPolygon(random, [random.between(-5, 2105), random.between(-5, 535), random.pick([0.5, 2, 8, 40])]),
   );
   const centre = burn(geometries, "centre");
-  const [byCentre, byTouch] = [centre, burn(geometries, "touched")].map((burned) => pixelsOf(burned, GRID.width));
-  for (const [field, pixels] of byCentre) {
+  const [byCenter, byTouch] = [centre, burn(geometries, "touched")].map((burned) => pixelsOf(burned, GRID.width));
+  for (const [field, pixels] of byCenter) {
     const touched = new Set(byTouch.get(field));
     assert.ok(pixels.every((pixel) => touched.has(pixel)));
   }
@@ -79,7 +79,7 @@ test("adversarial polygons: both kernels alike, and no pixel of the centre rule 
   let answered = 0;
   geometries.forEach((_, i) => {
     const missed = FIELD_STATUS[centre.status[i]] === "no pixel centre inside";
-    assert.deepEqual(bySmall.get(i), (missed ? byTouch : byCentre).get(i));
+    assert.deepEqual(bySmall.get(i), (missed ? byTouch : byCenter).get(i));
     if (missed && bySmall.has(i)) {
       answered++;
       assert.equal(FIELD_STATUS[small.status[i]], "small: touched pixels");
@@ -89,12 +89,12 @@ test("adversarial polygons: both kernels alike, and no pixel of the centre rule 
 });
 
 test("known shapes", () => {
-  // On the lattice a field touches its own pixels, not its neighbours': 2 × 3 of them.
+  // On the lattice a field touches its own pixels, not its neighbors': 2 × 3 of them.
   assert.equal(touchedBy([rectangle(3, 3, 5, 6)]).length, 6);
   // As it does after a reprojection's noise.
   assert.equal(touchedBy([rectangle(3 - 1e-8, 3 + 1e-8, 5 + 1e-8, 6 + 1e-8)]).length, 6);
   assert.equal(touchedBy([rectangle(2.99, 2.99, 5.01, 6.01)]).length, 4 * 5);
-  // Inside one pixel, off its centre.
+  // Inside one pixel, off its center.
   assert.deepEqual(touchedBy([rectangle(7.1, 7.1, 7.2, 7.2)]), [[7, 7]]);
   assert.deepEqual(touchedBy([rectangle(7.1, 7.1, 7.2, 7.2)], "small-touched"), [[7, 7]]);
   assert.deepEqual(touchedBy([rectangle(7.1, 7.1, 7.2, 7.2)], "centre"), []);

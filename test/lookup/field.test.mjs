@@ -139,20 +139,20 @@ test("nothing there: exit code 1, and the nearest field", async () => {
   const { code, json } = await field([`--at=${at}`, "--json"]);
   assert.equal(code, 1);
   assert.deepEqual(json.fields, []);
-  // In metres of a transverse Mercator that touches the earth there.
+  // In meters of a transverse Mercator that touches the earth there.
   const plane = gdal.SpatialReference.fromProj4(`+proj=tmerc +lat_0=${at[1]} +lon_0=${at[0]} +R=6371008.8 +units=m`);
   const degrees = gdal.SpatialReference.fromProj4("+proj=longlat +R=6371008.8");
   const there = new gdal.Point(0, 0);
   const distances = fields.slice(0, 900).map(({ row, geometry }) => {
     const moved = geometry.clone();
     moved.transform(new gdal.CoordinateTransformation(degrees, plane));
-    return { row, metres: moved.distance(there) };
+    return { row, meters: moved.distance(there) };
   });
-  distances.sort((a, b) => a.metres - b.metres);
+  distances.sort((a, b) => a.meters - b.meters);
   assert.equal(json.nearest.row, distances[0].row);
   assert.ok(
-    Math.abs(json.nearest.metres / distances[0].metres - 1) < 1e-3,
-    `${json.nearest.metres} ${distances[0].metres}`,
+    Math.abs(json.nearest.meters / distances[0].meters - 1) < 1e-3,
+    `${json.nearest.meters} ${distances[0].meters}`,
   );
   assert.match((await field([`--at=${at}`])).stdout, /No field lies at .*The nearest is \d+, [\d,]+ m away/);
   assert.match((await field(["--id", "123"])).stdout, /No field has the id 123/);

@@ -56,7 +56,7 @@ function logTerm(t: number): number {
   return 1 + t * sum;
 }
 
-/** Project degrees to metres in place. False when a vertex lies outside the projection's domain. */
+/** Project degrees to meters in place. False when a vertex lies outside the projection's domain. */
 export function project(p: AlbersConstants, polygons: Polygons): boolean {
   const xs = polygons.x.data;
   const ys = polygons.y.data;

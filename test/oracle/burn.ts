@@ -119,7 +119,7 @@ export class Burner {
     }
     const small = this.#spanRow.length === 0;
     if (this.rule === "touched" || (small && this.rule === "small-touched")) this.#touchEdges();
-    if (this.#spanRow.length === 0) return this.rule === "centre" ? STATUS.noCentre : STATUS.noTouch;
+    if (this.#spanRow.length === 0) return this.rule === "centre" ? STATUS.noCenter : STATUS.noTouch;
     this.#emit(field);
     return small && this.rule === "small-touched" ? STATUS.small : STATUS.ok;
   }
@@ -196,7 +196,7 @@ export class Burner {
     this.#fillRows(rowMin, rowMax - rowMin + 1);
   }
 
-  /** Edges by the rows whose centre they cross, how many cross each row, and what horizontal edges fill. */
+  /** Edges by the rows whose center they cross, how many cross each row, and what horizontal edges fill. */
   #collectEdges(firstRing: number, endRing: number, rowMin: number, rowMax: number): void {
     const { x, y } = this.#polygons;
     const [px, py] = [this.#px.data, this.#py.data];

@@ -177,7 +177,7 @@ export class FeatureWriter {
     return `[${this.#fixed(x)},${this.#fixed(y)}]`;
   }
 
-  /** Fixed decimals without trailing zeros; half goes to the even neighbour, as C's nearbyint has it. */
+  /** Fixed decimals without trailing zeros; half goes to the even neighbor, as C's nearbyint has it. */
   #fixed(value: number): string {
     const scaled = Math.abs(value * this.#scale);
     const floor = Math.floor(scaled);

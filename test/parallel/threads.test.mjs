@@ -43,7 +43,7 @@ describe("physical cores", () => {
     }
   });
 
-  test("neighbouring numbers for the threads of a core, by the older name of the file", (t) => {
+  test("neighboring numbers for the threads of a core, by the older name of the file", (t) => {
     const files = Object.fromEntries(
       Array.from({ length: 8 }, (_, cpu) => [
         `sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`,

@@ -9,7 +9,7 @@ const EAST = 2_258_235;
 const SOUTH = 276_915;
 const NORTH = 3_172_605;
 
-test("inverse Albers equals PROJ to a tenth of a micrometre everywhere in the CDL's rectangle", () => {
+test("inverse Albers equals PROJ to a tenth of a micrometer everywhere in the CDL's rectangle", () => {
   // NAD83 on both sides: no datum shift may creep in. GDAL 3 gives latitude first.
   const transform = new gdal.CoordinateTransformation(
     gdal.SpatialReference.fromEPSG(5070),
@@ -26,7 +26,7 @@ test("inverse Albers equals PROJ to a tenth of a micrometre everywhere in the CD
       worst = Math.max(worst, Math.abs(out[0] - lng), Math.abs(out[1] - lat));
     }
   }
-  // 1e-12 degrees are 0.1 micrometres.
+  // 1e-12 degrees are 0.1 micrometers.
   assert.ok(worst < 1e-12, `off by ${worst} degrees`);
 });
 

@@ -1,8 +1,8 @@
 """Pixels per field by rasterio, an independent counter.
 
 usage: rasterio-counts.py RASTER < lines of 'id,hex of WKB in EPSG:4326'
-prints: id, square metres, pixels, pixels of code 0, majority code of the others (-1: none), its pixels;
-or 'id,square metres,outside'
+prints: id, square meters, pixels, pixels of code 0, majority code of the others (-1: none), its pixels;
+or 'id,square meters,outside'
 """
 import struct
 import sys

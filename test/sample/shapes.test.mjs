@@ -24,7 +24,7 @@ function inside(polygons, u, v) {
   return odd;
 }
 
-/** Metres to the nearest edge. */
+/** Meters to the nearest edge. */
 function distance(polygons, u, v) {
   let nearest = Number.POSITIVE_INFINITY;
   for (const ring of polygons.flat()) {
@@ -94,5 +94,5 @@ test("outlines have area, holes lie in their ring, multipolygons are there", () 
     }
   }
   assert.ok(parts.holes > 10 && parts.several > 50, JSON.stringify(parts));
-  assert.ok(parts.shared > 100, "neighbours that meet share their vertices, bit for bit");
+  assert.ok(parts.shared > 100, "neighbors that meet share their vertices, bit for bit");
 });

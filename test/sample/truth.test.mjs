@@ -94,7 +94,7 @@ for (const { shapes, areaM2, counted, empty } of WORLDS)
     // The world holds enough of each kind for the above to mean something.
     assert.ok(seen.sure > 1200, `${seen.sure} sure fields`);
     assert.ok(seen.counted > counted, `pixels of ${seen.counted} fields`);
-    assert.ok(seen.empty >= empty, "no field without a pixel centre");
+    assert.ok(seen.empty >= empty, "no field without a pixel center");
     assert.ok(seen.outside > 0, "no field outside");
     assert.ok(seen.border > 0, "no field over the border");
     const mixed = rows.filter((row, i) => row.sure && counts[i].codePixels < counts[i].pixels).length;

@@ -1,4 +1,4 @@
-// Nodes that die and jobs that are cancelled, on a real Slurm cluster of four nodes.
+// Nodes that die and jobs that are canceled, on a real Slurm cluster of four nodes.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { JOB_LIMIT_MS, startClusterYears } from "../support/cluster-years.mjs";
@@ -54,7 +54,7 @@ describe("failing nodes", { skip: slurmMissing() || noTippecanoe, timeout: 1_500
   });
 
   test("scancel leaves nothing corrupt and nothing in /dev/shm; the same command goes on from there", async () => {
-    const root = cluster.newRoot("cancelled");
+    const root = cluster.newRoot("canceled");
     const first = await cluster.submit(root, "2016-2017");
     await cluster.yearIn(root, "tiles");
     await cluster.slurm.run("scancel", [first]);

@@ -13,14 +13,14 @@ export async function startBucket(folder, behave = () => undefined) {
     const name = decodeURIComponent(request.url.slice(1));
     const { range } = request.headers;
     requests.push({ name, range });
-    const behaviour = behave(name);
+    const behavior = behave(name);
     const path = join(folder, name);
-    if (typeof behaviour === "number") return response.writeHead(behaviour).end("no");
+    if (typeof behavior === "number") return response.writeHead(behavior).end("no");
     if (!existsSync(path)) return response.writeHead(404).end("no such key");
     const content = readFileSync(path);
     const etag = `"${createHash("md5").update(content).digest("hex")}"`;
     const match = /^bytes=(\d+)-(\d+)$/.exec(range ?? "");
-    if (match === null || behaviour === "whole") {
+    if (match === null || behavior === "whole") {
       return response.writeHead(200, { etag, "content-length": content.length }).end(content);
     }
     const [start, end] = [Number(match[1]), Math.min(content.length, Number(match[2]) + 1)];
@@ -29,7 +29,7 @@ export async function startBucket(folder, behave = () => undefined) {
       "content-length": end - start,
       "content-range": `bytes ${start}-${end - 1}/${content.length}`,
     });
-    if (behaviour === "cut")
+    if (behavior === "cut")
       response.write(content.subarray(start, start + ((end - start) >> 1)), () => response.destroy());
     else response.end(content.subarray(start, end));
   });

@@ -1,7 +1,7 @@
 // A PNG's pixels as GDAL reads them.
 import gdal from "gdal-async";
 
-/** @returns {width, height, at(x, y)}: colours as "#rrggbb"; an opaque picture only. */
+/** @returns {width, height, at(x, y)}: colors as "#rrggbb"; an opaque picture only. */
 export function readPng(path) {
   const dataset = gdal.open(path);
   const { x: width, y: height } = dataset.rasterSize;

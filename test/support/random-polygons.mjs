@@ -2,12 +2,12 @@
 // A polygon is [ring, ...], a multipolygon [[ring, ...], ...], a ring [[col, row], ...], closed.
 
 const SHAPES = {
-  // Vertices on pixel corners, and on pixel centres: edges run through centres all the time.
+  // Vertices on pixel corners, and on pixel centers: edges run through centers all the time.
   lattice: (random, at) => ring(random, at, (v) => Math.round(v)),
   centres: (random, at) => ring(random, at, (v) => Math.floor(v) + 0.5),
   halves: (random, at) => ring(random, at, (v) => Math.round(2 * v) / 2),
   free: (random, at) => ring(random, at, (v) => v),
-  // Rectangles and steps with edges on centre rows, walked both ways.
+  // Rectangles and steps with edges on center rows, walked both ways.
   steps,
   blob: (random, at) => star(random, at, (v) => v),
   latticeBlob: (random, at) => star(random, at, (v) => Math.round(2 * v) / 2),
@@ -157,7 +157,7 @@ function star(random, [col, row, size], snap) {
   );
 }
 
-/** A staircase polygon: horizontal and vertical edges only, on pixel edges or centres. */
+/** A staircase polygon: horizontal and vertical edges only, on pixel edges or centers. */
 function steps(random, [col, row, size]) {
   const snap = random.pick([Math.round, (v) => Math.floor(v) + 0.5, (v) => Math.round(2 * v) / 2]);
   const n = random.integer(1, 5);

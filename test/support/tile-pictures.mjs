@@ -15,7 +15,7 @@ const RATIO = 2;
 const GAP = 8;
 const HEAD = 26;
 const GROUND = [0xf2, 0xf1, 0xec];
-const GREY = [0x9e, 0x9e, 0x9e];
+const GRAY = [0x9e, 0x9e, 0x9e];
 
 const COLORS = new Map(
   CDL_LEGEND.map(({ code, color }) => [code, [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16))]),
@@ -76,7 +76,7 @@ for (const [row, text] of named.entries()) {
     const { codes } = paintAround(path, fields, z, place);
     const image = context.createImageData(side, side);
     codes.forEach((code, i) => {
-      image.data.set(code < 0 ? GROUND : (COLORS.get(code) ?? GREY), 4 * i);
+      image.data.set(code < 0 ? GROUND : (COLORS.get(code) ?? GRAY), 4 * i);
       image.data[4 * i + 3] = 255;
     });
     const [x, y] = [column * (side + GAP), row * (side + HEAD * RATIO + GAP)];

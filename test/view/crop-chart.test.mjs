@@ -39,7 +39,7 @@ function rootWith(t, legend) {
 const draw = (root, args = []) =>
   command("preview", ["--chart", "--root", root, "--out", join(root, "chart.png"), "--json", ...args]);
 
-/** Runs of one colour down a column of the picture: [[colour, pixels], ...]. */
+/** Runs of one color down a column of the picture: [[color, pixels], ...]. */
 function bandsOf(png, x, from, to) {
   const runs = [];
   for (let y = from; y < to; y++) {
@@ -50,7 +50,7 @@ function bandsOf(png, x, from, to) {
   return runs;
 }
 
-test("bars are as high as the hectares, in USDA's colours, the largest crop at the bottom", async (t) => {
+test("bars are as high as the hectares, in USDA's colors, the largest crop at the bottom", async (t) => {
   const root = rootWith(t, JSON.stringify(LEGEND));
   const { json, code, stderr } = await draw(root, ["--top", "3"]);
   assert.equal(code, 0, stderr);

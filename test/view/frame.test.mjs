@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import gdal from "gdal-async";
 import { CropPalette } from "../../dist/view/picture/crop-palette.js";
-import { fitFrame, frameBounds, metresPerPixel, shapeOf, tileBox, zoomFor } from "../../dist/view/picture/frame.js";
+import { fitFrame, frameBounds, metersPerPixel, shapeOf, tileBox, zoomFor } from "../../dist/view/picture/frame.js";
 import { legendRows } from "../../dist/view/picture/legend-list.js";
 import { latitudeAt, longitudeAt, worldX, worldY } from "../../dist/view/picture/mercator.js";
 import { scaleLength } from "../../dist/view/picture/scale-bar.js";
@@ -45,10 +45,10 @@ test("a frame holds all of its bounds, in the middle, within the margin", () => 
     near(Math.max(share, down), 0.96, 1e-9);
   }
   const point = { west: -98, east: -98, south: 38, north: 38 };
-  near(metresPerPixel(fitFrame(point, 100, 100, 0), 50) * 100, 158, 1, "a point's frame in metres");
+  near(metersPerPixel(fitFrame(point, 100, 100, 0), 50) * 100, 158, 1, "a point's frame in meters");
 });
 
-test("neighbouring tiles share their sides to the last bit, and the zoom fits the pixels", () => {
+test("neighboring tiles share their sides to the last bit, and the zoom fits the pixels", () => {
   const frame = fitFrame(KANSAS, 900, 700, 0);
   for (let z = 4; z <= 14; z++) {
     const [x, y] = [Math.floor(worldX(-98.3) * 2 ** z), Math.floor(worldY(38.5) * 2 ** z)];
@@ -69,10 +69,10 @@ test("a scale bar's length is the longest round one that fits", () => {
     [19_999, "10 km"],
     [5e5, "500 km"],
   ];
-  for (const [metres, label] of cases) {
-    const length = scaleLength(metres);
+  for (const [meters, label] of cases) {
+    const length = scaleLength(meters);
     assert.equal(length.label, label);
-    assert.ok(length.metres <= metres && length.metres > metres / 2.6);
+    assert.ok(length.meters <= meters && length.meters > meters / 2.6);
   }
 });
 

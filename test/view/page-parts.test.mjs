@@ -1,14 +1,14 @@
-// What of the viewer's page works without a browser: links, rotations, colours, scales.
+// What of the viewer's page works without a browser: links, rotations, colors, scales.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
 import { parseCoordinates } from "../../dist/view/page/coordinates.js";
-import { CropColours, GREY, isDoubleCrop, SAFE, UNNAMED } from "../../dist/view/page/crop-colours.js";
+import { CropColors, GRAY, isDoubleCrop, SAFE, UNNAMED } from "../../dist/view/page/crop-colors.js";
 import { graticule } from "../../dist/view/page/graticule.js";
+import { formatLink, parseLink } from "../../dist/view/page/link.js";
 import { areaText, percentText } from "../../dist/view/page/numbers.js";
-import { formatPlace, parsePlace } from "../../dist/view/page/place.js";
 import { placesNamed } from "../../dist/view/page/place-names.js";
 import { besidePointer } from "../../dist/view/page/pointer.js";
 import { rotationOf, rotationText } from "../../dist/view/page/rotation.js";
@@ -25,15 +25,15 @@ test("a link holds the view to half a pixel, and comes back as it was", () => {
   });
   fc.assert(
     fc.property(place, (before) => {
-      const text = formatPlace(before);
-      const after = parsePlace(text);
+      const text = formatLink(before);
+      const after = parseLink(text);
       assert.equal(after.year, before.year);
       assert.equal(after.row, before.row);
       assert.ok(Math.abs(after.zoom - before.zoom) <= 0.005 + 1e-9);
       const pixels = (512 * 2 ** before.zoom) / 360;
       assert.ok(Math.abs(after.lng - before.lng) * pixels <= 0.5, text);
       assert.ok(Math.abs(after.lat - before.lat) * pixels <= 0.5, text);
-      assert.deepEqual(parsePlace(formatPlace(after)), after);
+      assert.deepEqual(parseLink(formatLink(after)), after);
     }),
     { seed: 1, numRuns: 500 },
   );
@@ -50,7 +50,7 @@ test("a link holds the view to half a pixel, and comes back as it was", () => {
     "#2020/1/2/3/4/5",
     "#2020/1e1/2/3",
   ]) {
-    assert.equal(parsePlace(text), undefined, text);
+    assert.equal(parseLink(text), undefined, text);
   }
 });
 
@@ -95,26 +95,26 @@ test("rotations: the shortest pattern that at least four years of five keep to",
   assert.equal(rotationText(rotationOf(history([1, 1])), name), "Corn in all 2 years.");
 });
 
-test("every code has USDA's name and colour; others are grey; the safe palette is for the first nine", () => {
+test("every code has USDA's name and color; others are gray; the safe palette is for the first nine", () => {
   const ranking = [1, 5, 24, 2, 61, 36, 4, 37, 26, 6];
-  const usda = new CropColours({ legend: CDL_LEGEND, safe: false, ranking });
+  const usda = new CropColors({ legend: CDL_LEGEND, safe: false, ranking });
   for (const { code, name, color } of CDL_LEGEND)
-    assert.deepEqual([usda.nameOf(code), usda.colourOf(code)], [name, color]);
-  assert.deepEqual([usda.nameOf(251), usda.colourOf(251)], ["Code 251", GREY]);
-  const safe = new CropColours({ legend: CDL_LEGEND, safe: true, ranking });
+    assert.deepEqual([usda.nameOf(code), usda.colorOf(code)], [name, color]);
+  assert.deepEqual([usda.nameOf(251), usda.colorOf(251)], ["Code 251", GRAY]);
+  const safe = new CropColors({ legend: CDL_LEGEND, safe: true, ranking });
   assert.deepEqual(
-    ranking.map((code) => safe.colourOf(code)),
-    [...SAFE, GREY],
+    ranking.map((code) => safe.colorOf(code)),
+    [...SAFE, GRAY],
   );
-  assert.equal(safe.colourOf(204), GREY);
+  assert.equal(safe.colorOf(204), GRAY);
   assert.equal(CDL_LEGEND.filter(({ name }) => isDoubleCrop(name)).length, usda.doubleCrops.length);
   assert.ok(usda.doubleCrops.includes(26) && usda.doubleCrops.includes(254) && !usda.doubleCrops.includes(1));
 });
 
 test("the map's fill has one rule for every code, and one for the rest", () => {
-  const colours = new CropColours({ legend: CDL_LEGEND, safe: false, ranking: [] });
+  const colors = new CropColors({ legend: CDL_LEGEND, safe: false, ranking: [] });
   for (const shown of [() => true, (code) => code === 1, (code) => code !== 5 && code !== UNNAMED]) {
-    const [, has, match, none] = colours.fill("crop_2018", shown, "#faded0");
+    const [, has, match, none] = colors.fill("crop_2018", shown, "#faded0");
     assert.deepEqual(
       [has, match.slice(0, 2), none],
       [["has", "crop_2018"], ["match", ["get", "crop_2018"]], "rgba(0, 0, 0, 0)"],
@@ -127,22 +127,22 @@ test("the map's fill has one rule for every code, and one for the rest", () => {
       }
     }
     for (const { code, color } of CDL_LEGEND) assert.equal(table.get(code), shown(code) ? color : "#faded0");
-    assert.equal(match.at(-1), shown(UNNAMED) ? GREY : "#faded0");
+    assert.equal(match.at(-1), shown(UNNAMED) ? GRAY : "#faded0");
   }
 });
 
-test("no crop's colour is lost in the ground, on light screens and on dark ones", () => {
+test("no crop's color is lost in the ground, on light screens and on dark ones", () => {
   const css = readFileSync(new URL("../../src/view/page/style.css", import.meta.url), "utf8");
-  const grounds = [...css.matchAll(/--(ground|fabric): (#[0-9a-f]{6})/g)].map(([, kind, colour]) => ({ kind, colour }));
+  const grounds = [...css.matchAll(/--(ground|fabric): (#[0-9a-f]{6})/g)].map(([, kind, shade]) => ({ kind, shade }));
   assert.equal(grounds.length, 4);
   // Water, ice, clouds are no crops: they may look like ground.
   const crops = CDL_LEGEND.filter(({ code }) => ![0, 81, 82, 83, 88, 111, 112, 121, 122, 123, 124].includes(code));
-  for (const { kind, colour } of grounds) {
+  for (const { kind, shade } of grounds) {
     for (const { name, color } of [...crops, ...SAFE.map((color) => ({ name: "safe palette", color }))]) {
       const least = kind === "ground" ? 10 : 7;
       assert.ok(
-        difference(lab(colour), lab(color)) > least,
-        `${name} ${color} on ${kind} ${colour}: ${difference(lab(colour), lab(color))}`,
+        difference(lab(shade), lab(color)) > least,
+        `${name} ${color} on ${kind} ${shade}: ${difference(lab(shade), lab(color))}`,
       );
     }
   }
@@ -163,7 +163,7 @@ function lab(hex) {
   return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
 }
 
-/** CIE76: stricter than CIEDE2000 among pale colours is not needed; it only has to tell them from the ground. */
+/** CIE76: stricter than CIEDE2000 among pale colors is not needed; it only has to tell them from the ground. */
 function difference(a, b) {
   return Math.hypot(...a.map((value, i) => value - b[i]));
 }

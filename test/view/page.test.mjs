@@ -9,7 +9,7 @@ import gdal from "gdal-async";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileOf } from "../../dist/archive/tile-id.js";
 import { CDL_LEGEND } from "../../dist/legend/cdl-legend.js";
-import { SAFE } from "../../dist/view/page/crop-colours.js";
+import { SAFE } from "../../dist/view/page/crop-colors.js";
 import { browserMissing, drawn, settled, startBrowser } from "../support/browser.mjs";
 import { startBucket } from "../support/bucket-server.mjs";
 import { command } from "../support/command.mjs";
@@ -25,7 +25,7 @@ const LIGHT = { ground: "#e4e8ec", fabric: "#cdd3da" };
 /** Acres in a hectare. */
 const ACRES = 2.4710538146717;
 const DARK = { ground: "#20242a" };
-const COLOURS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
+const COLORS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
 const NAMES = new Map(CDL_LEGEND.map(({ code, name }) => [code, name]));
 /** Hatched on the map, so that a pixel of it may be dark. */
 const DOUBLE = new Set(CDL_LEGEND.filter(({ name }) => name.startsWith("Dbl Crop")).map(({ code }) => code));
@@ -52,9 +52,9 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.equal(run.code, 0, run.stderr);
     web = join(root, "outputs", "web");
     fields = await fieldsOf(root);
-    const centres = fields.map(({ centre }) => centre);
+    const centers = fields.map(({ center }) => center);
     const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    view = { lng: mean(centres.map(({ x }) => x)), lat: mean(centres.map(({ y }) => y)), zoom: 12 };
+    view = { lng: mean(centers.map(({ x }) => x)), lat: mean(centers.map(({ y }) => y)), zoom: 12 };
     browser = await startBrowser();
   });
   after(async () => {
@@ -101,20 +101,20 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       }),
     );
     return fields.flatMap((field) => {
-      const { x, y } = field.centre;
+      const { x, y } = field.center;
       const [left, top] = at(x, y).map(Math.floor);
       const inside =
         left > box.x + 4 && left < box.x + box.width - 4 && top > box.y + 4 && top < box.y + box.height - 4;
       const covered = covers.some(
         (c) => left >= c.left - SHADOW && left <= c.right + SHADOW && top >= c.top - SHADOW && top <= c.bottom + SHADOW,
       );
-      if (!inside || covered || !field.polygon.contains(field.centre.buffer(5 * degreesAPixel, 4))) return [];
+      if (!inside || covered || !field.polygon.contains(field.center.buffer(5 * degreesAPixel, 4))) return [];
       return [{ ...field, left, top }];
     });
   }
 
-  /** The screenshot's pixels at the fields' middles are as `colour(crop, field)` says. */
-  async function checkColours(page, year, colour) {
+  /** The screenshot's pixels at the fields' middles are as `color(crop, field)` says. */
+  async function checkColors(page, year, color) {
     const path = join(world.folder, "page.png");
     await page.screenshot({ path });
     const png = readPng(path);
@@ -123,24 +123,24 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     for (const { crops, left, top, row } of await visible(page)) {
       const crop = crops[year];
       if (DOUBLE.has(crop)) continue;
-      assert.equal(png.at(left, top), colour(crop), `field ${row}, crop ${crop}, at ${left}, ${top}`);
+      assert.equal(png.at(left, top), color(crop), `field ${row}, crop ${crop}, at ${left}, ${top}`);
       seen.add(crop);
       checked++;
     }
     return { checked, crops: seen.size };
   }
 
-  const usda = (ground) => (crop) => (crop === null ? ground : COLOURS.get(crop));
+  const usda = (ground) => (crop) => (crop === null ? ground : COLORS.get(crop));
 
-  test("draws every field in its crop's colour, and the years differ as the tables do", async (t) => {
+  test("draws every field in its crop's color, and the years differ as the tables do", async (t) => {
     const page = await openPage(t, placeOf(2018));
     await settled(page, 2018);
-    const first = await checkColours(page, 2018, usda(LIGHT.ground));
+    const first = await checkColors(page, 2018, usda(LIGHT.ground));
     assert.ok(first.checked > 100 && first.crops >= 6, JSON.stringify(first));
     await page.focus("#year-slider");
     await page.keyboard.press("ArrowLeft");
     await settled(page, 2017);
-    const second = await checkColours(page, 2017, usda(LIGHT.ground));
+    const second = await checkColors(page, 2017, usda(LIGHT.ground));
     assert.ok(second.checked > 100);
     assert.ok(
       fields.filter(({ crops }) => crops[2017] !== crops[2018]).length > 100,
@@ -154,7 +154,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
   test("on a dark screen the ground is dark, the crops the same", async (t) => {
     const page = await openPage(t, placeOf(2020), { colorScheme: "dark" });
     await settled(page, 2020);
-    const { checked } = await checkColours(page, 2020, usda(DARK.ground));
+    const { checked } = await checkColors(page, 2020, usda(DARK.ground));
     assert.ok(checked > 100);
     assert.deepEqual(page.complaints, []);
   });
@@ -162,7 +162,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
   test("a missing year shows the fields without crops and says so; it is no error", async (t) => {
     const page = await openPage(t, placeOf(MISSING));
     await settled(page, MISSING);
-    const { checked } = await checkColours(page, 2020, () => LIGHT.fabric);
+    const { checked } = await checkColors(page, 2020, () => LIGHT.fabric);
     assert.ok(checked > 100);
     assert.match(await page.locator("#notice").textContent(), /^No data for 2019$/);
     assert.equal(await page.locator("#year-slider").getAttribute("aria-valuetext"), "2019, no data");
@@ -180,7 +180,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.keyboard.press("ArrowRight");
     await settled(page, 2020);
     assert.ok(await page.locator("#notice").isHidden());
-    await checkColours(page, 2020, usda(LIGHT.ground));
+    await checkColors(page, 2020, usda(LIGHT.ground));
     assert.deepEqual(page.complaints, []);
   });
 
@@ -266,7 +266,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.waitForSelector("#field .history");
     assert.match(await page.locator("#field h2").textContent(), new RegExp(`Field ${field.id}`));
     assert.equal(page.url(), url);
-    await checkColours(page, 2017, usda(LIGHT.ground));
+    await checkColors(page, 2017, usda(LIGHT.ground));
     const other = every(await visible(page), 3)[1];
     await page.evaluate((hash) => (location.hash = hash), `${placeOf(2020)}/${other.row}`);
     await settled(page, 2020);
@@ -285,20 +285,20 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.click('#crops [data-code="1"]');
     await drawn(page);
     assert.equal(await page.locator('#crops [data-code="1"]').getAttribute("aria-pressed"), "true");
-    const only = (crop) => (crop === null ? LIGHT.ground : crop === 1 ? COLOURS.get(1) : LIGHT.fabric);
-    assert.ok((await checkColours(page, 2018, only)).checked > 100);
+    const only = (crop) => (crop === null ? LIGHT.ground : crop === 1 ? COLORS.get(1) : LIGHT.fabric);
+    assert.ok((await checkColors(page, 2018, only)).checked > 100);
     // The crop stays alone in another year.
     await page.focus("#year-slider");
     await page.keyboard.press("ArrowLeft");
     await settled(page, 2017);
-    await checkColours(page, 2017, only);
+    await checkColors(page, 2017, only);
     await page.keyboard.press("Escape");
     await drawn(page);
-    await checkColours(page, 2017, usda(LIGHT.ground));
+    await checkColors(page, 2017, usda(LIGHT.ground));
 
     await page.getByLabel("Show Soybeans", { exact: true }).uncheck();
     await drawn(page);
-    await checkColours(page, 2017, (crop) => (crop === 5 ? LIGHT.fabric : usda(LIGHT.ground)(crop)));
+    await checkColors(page, 2017, (crop) => (crop === 5 ? LIGHT.fabric : usda(LIGHT.ground)(crop)));
     await page.click("#show-all");
     await drawn(page);
 
@@ -321,11 +321,11 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.equal(await page.locator("#crops li").count(), 0);
     await page.fill("#crop-search", "");
 
-    await page.check("#safe-colours");
+    await page.check("#safe-colors");
     await drawn(page);
     const ranking = (await areasOf(root)).map(({ crop }) => crop).slice(0, 9);
     const safe = (crop) => (crop === null ? LIGHT.ground : (SAFE[ranking.indexOf(crop)] ?? "#9e9e9e"));
-    assert.ok((await checkColours(page, 2017, safe)).crops >= 6);
+    assert.ok((await checkColors(page, 2017, safe)).crops >= 6);
     assert.deepEqual(page.complaints, []);
   });
 
@@ -441,7 +441,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.waitForFunction(() => document.querySelector("#play").getAttribute("aria-label") === "Play the years");
     await settled(page, 2020);
     assert.deepEqual(await page.evaluate(() => window.seen), ["2018", "2020"]);
-    await checkColours(page, 2020, usda(LIGHT.ground));
+    await checkColors(page, 2020, usda(LIGHT.ground));
     assert.deepEqual(page.complaints, []);
   });
 
@@ -463,7 +463,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     await page.waitForFunction(() => document.querySelector("#year-slider").max === "2020");
     await drawn(page);
     await settled(page, 2018);
-    await checkColours(page, 2020, usda(LIGHT.ground));
+    await checkColors(page, 2020, usda(LIGHT.ground));
     assert.deepEqual(page.complaints, []);
   });
 
@@ -495,11 +495,11 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     const page = await browser.open(`${viewer.url}${placeOf(2017)}`);
     t.after(() => page.context().close());
     await settled(page, 2017);
-    assert.ok((await checkColours(page, 2017, usda(LIGHT.ground))).checked > 100);
+    assert.ok((await checkColors(page, 2017, usda(LIGHT.ground))).checked > 100);
     await page.focus("#year-slider");
     await page.keyboard.press("ArrowRight");
     await settled(page, 2018);
-    await checkColours(page, 2018, usda(LIGHT.ground));
+    await checkColors(page, 2018, usda(LIGHT.ground));
     const [field] = every(await visible(page), 1);
     await page.mouse.click(field.left, field.top);
     await page.waitForSelector("#field .history");
@@ -649,7 +649,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
       await page.screenshot({ path });
       const png = readPng(path);
       return (await visible(page)).filter(
-        ({ crops, left, top }) => crops[2018] !== null && png.at(left, top) === COLOURS.get(crops[2018]),
+        ({ crops, left, top }) => crops[2018] !== null && png.at(left, top) === COLORS.get(crops[2018]),
       ).length;
     };
     await page.waitForFunction(() => location.hash.split("/").length >= 4 && document.querySelector("canvas"));
@@ -718,7 +718,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     const page = await browser.open(`${viewer.url}${placeOf(2020)}`);
     t.after(() => page.context().close());
     await settled(page, 2020);
-    assert.ok((await checkColours(page, 2020, usda(LIGHT.ground))).checked > 100);
+    assert.ok((await checkColors(page, 2020, usda(LIGHT.ground))).checked > 100);
     assert.deepEqual(page.complaints, []);
   });
 
@@ -752,7 +752,7 @@ describe("the page", { skip: browserMissing() || noTippecanoe }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
-  test("axe finds nothing to complain of, in both colour schemes, with all parts open", async (t) => {
+  test("axe finds nothing to complain of, in both color schemes, with all parts open", async (t) => {
     for (const colorScheme of ["light", "dark"]) {
       const page = await openPage(t, placeOf(2018), { colorScheme });
       await settled(page, 2018);
@@ -841,7 +841,7 @@ async function fieldsOf(root) {
       id: Number(row.id),
       area: row.area,
       polygon,
-      centre: polygon.centroid(),
+      center: polygon.centroid(),
       crops: byYear("crop"),
       shares: byYear("share"),
     };

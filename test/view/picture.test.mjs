@@ -14,7 +14,7 @@ import { tinyDisk } from "../support/tiny-disk.mjs";
 const GROUND = "#20242a";
 const CORN = "#ffd400";
 const SOY = "#267300";
-const GREY = "#9e9e9e";
+const GRAY = "#9e9e9e";
 const T = 4096;
 
 async function draw(folder, archive, args = []) {
@@ -26,19 +26,19 @@ async function draw(folder, archive, args = []) {
   return { png, map: run.json.maps[0], run };
 }
 
-/** Colours of a rectangle of the map, given as shares of it, with their counts. */
-function colours(png, map, [left, top, right, bottom]) {
+/** Colors of a rectangle of the map, given as shares of it, with their counts. */
+function colors(png, map, [left, top, right, bottom]) {
   const counts = {};
   for (let y = Math.ceil(map.y + top * map.height); y < map.y + bottom * map.height; y++) {
     for (let x = Math.ceil(map.x + left * map.width); x < map.x + right * map.width; x++) {
-      const colour = png.at(x, y);
-      counts[colour] = (counts[colour] ?? 0) + 1;
+      const color = png.at(x, y);
+      counts[color] = (counts[color] ?? 0) + 1;
     }
   }
   return counts;
 }
 
-const onlyColour = (counts) => {
+const onlyColor = (counts) => {
   assert.equal(Object.keys(counts).length, 1, JSON.stringify(counts));
   return Object.keys(counts)[0];
 };
@@ -59,13 +59,13 @@ for (const buffer of [80, 0]) {
       const { png, map } = await draw(folder, archive, [`--bbox=${bbox}`, "--width", "811"]);
       assert.ok(map.tiles > 3);
       // All of the map but its border, and but the scale bar in the lower left.
-      assert.equal(onlyColour(colours(png, map, [0.01, 0.01, 0.99, 0.75])), CORN);
-      assert.equal(onlyColour(colours(png, map, [0.5, 0.01, 0.99, 0.99])), CORN);
+      assert.equal(onlyColor(colors(png, map, [0.01, 0.01, 0.99, 0.75])), CORN);
+      assert.equal(onlyColor(colors(png, map, [0.5, 0.01, 0.99, 0.99])), CORN);
     });
   }
 }
 
-test("crops, a hole, a field without a crop and an unknown code have their colours and areas", async (t) => {
+test("crops, a hole, a field without a crop and an unknown code have their colors and areas", async (t) => {
   const folder = tempFolder(t);
   const archive = join(folder, "a.pmtiles");
   // Three columns of one tile each; the first with a hole.
@@ -81,15 +81,15 @@ test("crops, a hole, a field without a crop and an unknown code have their colou
   assert.equal(png.width, 1200);
   assert.ok(Math.abs(map.height / map.width - 2 / 3) < 0.002, `${map.height} / ${map.width}`);
   const third = (column, row) => [column / 3 + 0.01, row / 2 + 0.01, (column + 1) / 3 - 0.01, (row + 1) / 2 - 0.01];
-  assert.equal(onlyColour(colours(png, map, third(1, 0))), SOY);
-  assert.equal(onlyColour(colours(png, map, third(1, 1))), GROUND);
-  assert.equal(onlyColour(colours(png, map, third(2, 0))), GREY);
-  assert.equal(onlyColour(colours(png, map, [0.1, 0.27, 0.23, 0.48])), GROUND);
-  assert.equal(onlyColour(colours(png, map, [0.01, 0.01, 0.32, 0.23])), CORN);
-  // The outline of the field without a crop: grey, which neither ground nor border is.
-  const outline = colours(png, map, [1 / 3 - 0.004, 0.6, 1 / 3 + 0.004, 0.9]);
+  assert.equal(onlyColor(colors(png, map, third(1, 0))), SOY);
+  assert.equal(onlyColor(colors(png, map, third(1, 1))), GROUND);
+  assert.equal(onlyColor(colors(png, map, third(2, 0))), GRAY);
+  assert.equal(onlyColor(colors(png, map, [0.1, 0.27, 0.23, 0.48])), GROUND);
+  assert.equal(onlyColor(colors(png, map, [0.01, 0.01, 0.32, 0.23])), CORN);
+  // The outline of the field without a crop: gray, which neither ground nor border is.
+  const outline = colors(png, map, [1 / 3 - 0.004, 0.6, 1 / 3 + 0.004, 0.9]);
   assert.ok(
-    Object.keys(outline).some((colour) => /^#(6|7)/.test(colour)),
+    Object.keys(outline).some((color) => /^#(6|7)/.test(color)),
     JSON.stringify(outline),
   );
 
@@ -105,7 +105,7 @@ test("crops, a hole, a field without a crop and an unknown code have their colou
   }
 });
 
-test("the archive's own legend decides colours; the same input gives the same bytes", async (t) => {
+test("the archive's own legend decides colors; the same input gives the same bytes", async (t) => {
   const folder = tempFolder(t);
   const archive = join(folder, "a.pmtiles");
   const legend = [{ code: 1, name: "Mais", color: "#123456" }];
@@ -113,7 +113,7 @@ test("the archive's own legend decides colours; the same input gives the same by
     metadata: { legend, year: 2021 },
   });
   const { png, map } = await draw(folder, archive);
-  assert.equal(onlyColour(colours(png, map, [0.1, 0.1, 0.9, 0.7])), "#123456");
+  assert.equal(onlyColor(colors(png, map, [0.1, 0.1, 0.9, 0.7])), "#123456");
   const bytes = readFileSync(join(folder, "map.png"));
   await draw(folder, archive);
   assert.ok(bytes.equals(readFileSync(join(folder, "map.png"))));
@@ -137,7 +137,7 @@ test("on a machine without fonts the map is drawn without text, and that is said
   const png = readPng(out);
   // The map has the whole picture, and nothing is on it but the field with its border.
   assert.equal(json.maps[0].width, 1200);
-  assert.equal(onlyColour(colours(png, json.maps[0], [0.03, 0.03, 0.97, 0.97])), CORN);
+  assert.equal(onlyColor(colors(png, json.maps[0], [0.03, 0.03, 0.97, 0.97])), CORN);
 });
 
 test("bad input: one error, its kind's exit code, and the picture that was there stays", async (t) => {

@@ -16,7 +16,7 @@ function filled(rings, placement = AS_IS) {
 
 const points = (ring) => ring.map(([x, y]) => ({ x, y }));
 
-/** Even-odd, a ray to the right from the pixel's centre, over every edge of every ring. */
+/** Even-odd, a ray to the right from the pixel's center, over every edge of every ring. */
 function isInside(rings, px, py) {
   let inside = false;
   for (const ring of rings) {
@@ -28,7 +28,7 @@ function isInside(rings, px, py) {
   return inside;
 }
 
-test("a pixel is set when its centre lies inside, by even-odd, holes and self-crossings too", () => {
+test("a pixel is set when its center lies inside, by even-odd, holes and self-crossings too", () => {
   const random = new Random(11);
   let [set, unset] = [0, 0];
   for (let n = 0; n < 400; n++) {
@@ -47,10 +47,10 @@ test("a pixel is set when its centre lies inside, by even-odd, holes and self-cr
   assert.ok(set > 20_000 && unset > 20_000, `${set} ${unset}`);
 });
 
-test("neighbours share no pixel and leave none, whichever way their rings run", () => {
+test("neighbors share no pixel and leave none, whichever way their rings run", () => {
   const random = new Random(12);
   for (let n = 0; n < 300; n++) {
-    // A fan of triangles around a point, corners on pixel centres as often as not, fills its outline exactly.
+    // A fan of triangles around a point, corners on pixel centers as often as not, fills its outline exactly.
     const snap = (v) => (random.chance(0.5) ? Math.floor(v) + 0.5 : v);
     const middle = { x: snap(random.between(10, 30)), y: snap(random.between(8, 22)) };
     const length = random.integer(3, 12);

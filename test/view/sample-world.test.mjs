@@ -1,4 +1,4 @@
-// A sample year, end to end: at every field's own place the picture has its crop's colour.
+// A sample year, end to end: at every field's own place the picture has its crop's color.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ import { makeWorld, newRoot, runYear } from "../support/sample-world.mjs";
 
 const YEARS = [2019, 2020];
 const GROUND = "#20242a";
-const COLOURS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
+const COLORS = new Map(CDL_LEGEND.map(({ code, color }) => [code, color]));
 let world;
 let root;
 
@@ -34,25 +34,25 @@ async function fieldsOf(year) {
   return rows.map(({ wkb, ...row }) => ({ ...row, polygon: gdal.Geometry.fromWKB(Buffer.from(wkb, "hex")) }));
 }
 
-/** Compare the pixels at fields' centroids; only where the field covers the pixel and its neighbours for sure. */
+/** Compare the pixels at fields' centroids; only where the field covers the pixel and its neighbors for sure. */
 function checkPixels(png, map, fields, scaleBar, ground = GROUND) {
   const seen = new Set();
   let checked = 0;
   const degreesAPixel = (map.bounds.east - map.bounds.west) / map.width;
   for (const { polygon, crop } of fields) {
-    const centre = polygon.centroid();
-    if (!polygon.contains(centre.buffer(3 * degreesAPixel, 4))) continue;
-    const [x, y] = pixelOf(map, centre.x, centre.y).map(Math.floor);
+    const center = polygon.centroid();
+    if (!polygon.contains(center.buffer(3 * degreesAPixel, 4))) continue;
+    const [x, y] = pixelOf(map, center.x, center.y).map(Math.floor);
     const inside = x >= map.x && x < map.x + map.width && y >= map.y && y < map.y + map.height;
     if (!inside || (x - map.x < scaleBar && map.y + map.height - y < scaleBar)) continue;
-    assert.equal(png.at(x, y), crop === null ? ground : COLOURS.get(Number(crop)), `${crop} at ${x}, ${y}`);
+    assert.equal(png.at(x, y), crop === null ? ground : COLORS.get(Number(crop)), `${crop} at ${x}, ${y}`);
     seen.add(crop);
     checked++;
   }
   return { checked, seen };
 }
 
-test("every field large enough to see has its crop's colour, at every zoom that is detailed enough", async () => {
+test("every field large enough to see has its crop's color, at every zoom that is detailed enough", async () => {
   const fields = await fieldsOf(2020);
   const archive = join(root, "outputs", "tiles", "fields_us_2020_full.pmtiles");
   for (const [width, zoom] of [[1200], [1200, 14], [1200, 13], [700]]) {

@@ -116,12 +116,12 @@ test("faults of the bucket: ranges not served, answers cut short, no access, not
   // What failed was not kept.
   assert.equal((await (await good.get(archive.url, { range: "bytes=3000-3999" })).arrayBuffer()).byteLength, 1000);
 
-  for (const [behaviour, message] of [
+  for (const [behavior, message] of [
     ["whole", /the server must serve ranges.*received=200/],
     [403, /received=403/],
     [500, /received=500/],
   ]) {
-    fault = behaviour;
+    fault = behavior;
     const viewer = await startTestViewer(t, bucket.url);
     const { years } = await viewer.years();
     assert.ok(years.every(({ missing }) => missing !== undefined));

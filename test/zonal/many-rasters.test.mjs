@@ -130,7 +130,7 @@ test("an index serves a raster shifted by whole pixels: the answers of one burne
     assert.deepEqual(await query(`(${a} except ${b}) union all (${b} except ${a})`), []);
     const outside = indexed.json.unanswered["outside the raster"];
     assert.ok(outside > 100 && outside < 1500, `${outside} fields outside`);
-    // A field that reaches over the raster's edge by less than half a pixel is outside to the one, without a centre to the other.
+    // A field that reaches over the raster's edge by less than half a pixel is outside to the one, without a center to the other.
     const sum = (reasons) => Object.values(reasons).reduce((a, b) => a + b, 0);
     assert.equal(sum(indexed.json.unanswered), sum(direct.json.unanswered));
   }

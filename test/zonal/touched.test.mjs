@@ -13,7 +13,7 @@ import { rasterioHistograms, rasterioMissing } from "../support/rasterio.mjs";
 const skip = rasterioMissing();
 let folder;
 let geometries;
-let byCentre;
+let byCenter;
 let byTouch;
 
 before(async () => {
@@ -25,7 +25,7 @@ before(async () => {
   });
   geometries = await writeWorld(folder, shapes);
   if (skip) return;
-  [byCentre, byTouch] = [false, true].map((touched) =>
+  [byCenter, byTouch] = [false, true].map((touched) =>
     rasterioHistograms(geometries, join(folder, "classes.tif"), touched),
   );
 });
@@ -45,13 +45,13 @@ test("--all-touched: rasterio's pixels with all_touched", { skip }, async () => 
   assert.deepEqual(new Set(rows.map((row) => row.rule)), new Set(["touched", null]));
 });
 
-test("--small-fields=touched: only fields that miss every centre, and the row says so", { skip }, async () => {
+test("--small-fields=touched: only fields that miss every center, and the row says so", { skip }, async () => {
   const run = await zonalOf(folder, "small", ["--small-fields", "touched"]);
   assert.equal(run.code, 0, run.stderr);
   let small = 0;
   (await rowsOf(run.out)).forEach((row, i) => {
-    const missed = byCentre[i] !== null && Object.keys(byCentre[i]).length === 0;
-    const expected = valid((missed ? byTouch : byCentre)[i]);
+    const missed = byCenter[i] !== null && Object.keys(byCenter[i]).length === 0;
+    const expected = valid((missed ? byTouch : byCenter)[i]);
     assert.equal(row.valid_pixels, expected, `field ${i}`);
     assert.equal(row.rule, expected === 0 ? null : missed ? "touched" : "centre", `field ${i}`);
     if (expected === 0) assert.ok(["outside the raster", "only background or nodata"].includes(row.null_reason));

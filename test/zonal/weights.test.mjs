@@ -149,14 +149,14 @@ test("--weights area: rasterio's pixels, each with its area on the ellipsoid", {
 });
 
 test("area is for degrees; rules that contradict one another are refused", async () => {
-  const metres = tempMetres();
+  const meters = tempMeters();
   try {
-    await writeWorld(metres, [[randomShape(new Random(1), "blob", [9, 9, 9])]]);
-    const run = await zonalOf(metres, "area", ["--weights", "area"]);
+    await writeWorld(meters, [[randomShape(new Random(1), "blob", [9, 9, 9])]]);
+    const run = await zonalOf(meters, "area", ["--weights", "area"]);
     assert.equal(run.code, 2, run.stderr);
     assert.match(run.stderr, /--weights area needs a raster in degrees.*classes\.tif/);
   } finally {
-    rmSync(metres, { recursive: true, force: true });
+    rmSync(meters, { recursive: true, force: true });
   }
   for (const other of [["--all-touched"], ["--small-fields", "touched"]]) {
     const run = await zonal("both", ["--coverage", ...other]);
@@ -165,6 +165,6 @@ test("area is for degrees; rules that contradict one another are refused", async
   }
 });
 
-function tempMetres() {
-  return mkdtempSync(join(tmpdir(), "fields-metres-"));
+function tempMeters() {
+  return mkdtempSync(join(tmpdir(), "fields-meters-"));
 }

@@ -84,8 +84,8 @@ void AnchorFinder::add(const WorldField& field) {
         if (slot.point == kEmpty) {
           slot = {key, pair};
           if (++used_ * 4 > slots_.size() * 3) grow();
-        } else if (slot.neighbours != pair) {
-          slot.neighbours = kConflict;
+        } else if (slot.neighbors != pair) {
+          slot.neighbors = kConflict;
         }
       }
     }
@@ -102,7 +102,7 @@ void AnchorFinder::mark(const WorldField& field, size_t first, std::vector<uint6
       const bool crossing = crosses(p[i], p[i + 1 == n ? 0 : i + 1]);
       const uint64_t key = key_of(p[i]), hash = mixed(key);
       const bool anchor =
-          crossed || crossing || key == kEmpty || (is_here(hash) && slot_of(key, hash).neighbours == kConflict);
+          crossed || crossing || key == kEmpty || (is_here(hash) && slot_of(key, hash).neighbors == kConflict);
       const size_t bit = first + begin + i;
       if (anchor) bits[bit >> 6] |= uint64_t{1} << (bit & 63);
       crossed = crossing;

@@ -29,7 +29,7 @@ class AnchorFinder {
  private:
   struct Slot {
     uint64_t point = kEmpty;
-    uint64_t neighbours = 0;
+    uint64_t neighbors = 0;
   };
   static constexpr uint64_t kEmpty = 0;  // the world's north-west corner, which is an anchor always
   static constexpr uint64_t kConflict = 0;

@@ -1,5 +1,5 @@
 import type { ViewerAreas, ViewerCropArea } from "../viewer-api.js";
-import type { CropColours } from "./crop-colours.js";
+import type { CropColors } from "./crop-colors.js";
 import { byId, chip, make, makeSvg } from "./dom.js";
 import { type AreaUnit, inUnit, UNIT_NAMES } from "./numbers.js";
 import { niceScale } from "./scale.js";
@@ -13,14 +13,14 @@ const NOTE = "Areas of the fields with this majority crop, from all fields. Coun
 
 interface Band {
   readonly name: string;
-  readonly colour: string;
+  readonly color: string;
   /** In the chosen unit. */
   readonly area: (year: number) => number;
 }
 
 /** Crop areas by year, as a chart and as a table. */
 export class AreasPanel {
-  #data: { readonly areas: ViewerAreas | undefined; readonly colours: CropColours } | undefined;
+  #data: { readonly areas: ViewerAreas | undefined; readonly colors: CropColors } | undefined;
 
   /** @param panel  the element that contains it. */
   constructor(
@@ -32,14 +32,14 @@ export class AreasPanel {
     });
   }
 
-  update(areas: ViewerAreas | undefined, colours: CropColours): void {
-    this.#data = { areas, colours };
+  update(areas: ViewerAreas | undefined, colors: CropColors): void {
+    this.#data = { areas, colors };
     this.#draw();
   }
 
   #draw(): void {
     if (this.#data === undefined) return;
-    const { areas, colours } = this.#data;
+    const { areas, colors } = this.#data;
     if (areas === undefined || areas.crops.length === 0) {
       const text =
         "There is no history of these years yet. node dist/history.js makes it; the chart is then drawn here.";
@@ -50,7 +50,7 @@ export class AreasPanel {
     const heading = `${UNIT_NAMES[unit][0]?.toUpperCase()}${UNIT_NAMES[unit].slice(1)}`;
     const open = this.panel.querySelector("details")?.open ?? false;
     const alone = isolated === undefined ? undefined : areas.crops.find(({ code }) => code === isolated);
-    const bands = alone === undefined ? stack(areas, unit, colours) : [band(alone, unit, colours)];
+    const bands = alone === undefined ? stack(areas, unit, colors) : [band(alone, unit, colors)];
     const title = alone === undefined ? `${heading} by crop and year` : `${heading} of ${alone.name} by year`;
     this.panel.replaceChildren(
       make("h2", {}, title),
@@ -85,13 +85,13 @@ export class AreasPanel {
       const column = makeSvg("g", { class: `column${year === this.state.now.year ? " now" : ""}` });
       column.append(makeSvg("rect", { class: "back", x, y: 0, width: step, height: height - bottom }));
       let base = 0;
-      for (const { colour, area } of bands) {
+      for (const { color, area } of bands) {
         const value = area(year);
         const [from, to] = [y(base), y(base + value)];
         base += value;
         if (from - to > 0.05)
           column.append(
-            makeSvg("rect", { x: x + step * 0.12, y: to, width: step * 0.76, height: from - to, fill: colour }),
+            makeSvg("rect", { x: x + step * 0.12, y: to, width: step * 0.76, height: from - to, fill: color }),
           );
       }
       const missing = totals[i] === 0 && bands.length > 1;
@@ -122,14 +122,14 @@ export class AreasPanel {
   }
 }
 
-function band({ code, name, hectares }: ViewerCropArea, unit: AreaUnit, colours: CropColours): Band {
-  return { name, colour: colours.colourOf(code), area: (year) => inUnit(hectares[year] ?? 0, unit) };
+function band({ code, name, hectares }: ViewerCropArea, unit: AreaUnit, colors: CropColors): Band {
+  return { name, color: colors.colorOf(code), area: (year) => inUnit(hectares[year] ?? 0, unit) };
 }
 
 /** The crops with the most area over all years, largest first, and the sum of all others. */
-function stack({ crops }: ViewerAreas, unit: AreaUnit, colours: CropColours): Band[] {
+function stack({ crops }: ViewerAreas, unit: AreaUnit, colors: CropColors): Band[] {
   const all = ranked(crops);
-  const bands = all.slice(0, CROPS).map((crop) => band(crop, unit, colours));
+  const bands = all.slice(0, CROPS).map((crop) => band(crop, unit, colors));
   const rest = all.slice(CROPS);
   if (rest.length === 0) return bands;
   const area = (year: number) =>
@@ -137,7 +137,7 @@ function stack({ crops }: ViewerAreas, unit: AreaUnit, colours: CropColours): Ba
       rest.reduce((total, crop) => total + (crop.hectares[year] ?? 0), 0),
       unit,
     );
-  return [...bands, { name: `${rest.length} others`, colour: OTHERS, area }];
+  return [...bands, { name: `${rest.length} others`, color: OTHERS, area }];
 }
 
 /** Crops by their area over all years. */
@@ -151,7 +151,7 @@ function sum(bands: readonly Band[], year: number): number {
 }
 
 function key(bands: readonly Band[]): HTMLElement {
-  const entries = bands.map(({ name, colour }) => make("li", {}, chip(colour), make("span", { class: "name" }, name)));
+  const entries = bands.map(({ name, color }) => make("li", {}, chip(color), make("span", { class: "name" }, name)));
   return make("ul", { class: "key", "aria-hidden": "true" }, ...entries);
 }
 

@@ -1,7 +1,7 @@
 import type { ViewerAnswer, ViewerAreas, ViewerPlace, ViewerYears } from "../viewer-api.js";
 import { areaText, isInside, type Ring, ringOf } from "./area-text.js";
 import { AreasPanel } from "./areas.js";
-import type { CropColours } from "./crop-colours.js";
+import type { CropColors } from "./crop-colors.js";
 import { announce, byId, make } from "./dom.js";
 import { drawArea } from "./draw-area.js";
 import { countText, inUnit } from "./numbers.js";
@@ -30,7 +30,7 @@ export class AskPanel {
     private readonly state: StateStore,
     private readonly map: YearMap,
     private readonly years: () => ViewerYears,
-    private readonly colours: () => CropColours,
+    private readonly colors: () => CropColors,
   ) {
     this.#areas = new AreasPanel(state, byId("ask-areas"));
     byId("ask-box").addEventListener("click", () => void this.#draw("box"));
@@ -92,7 +92,7 @@ export class AskPanel {
 
   /** Redraw the answer with the current colors. */
   redraw(): void {
-    if (this.#answer !== undefined) this.#areas.update(asAreas(this.#answer, this.colours()), this.colours());
+    if (this.#answer !== undefined) this.#areas.update(asAreas(this.#answer, this.colors()), this.colors());
   }
 
   async #ask(area: string, ring: Ring | undefined): Promise<ViewerAnswer | undefined> {
@@ -115,7 +115,7 @@ export class AskPanel {
     }
     const crops = [...sums].map(([code, { fields: count, hectares }]) => ({
       code,
-      name: code === null ? "no crop" : this.colours().nameOf(code),
+      name: code === null ? "no crop" : this.colors().nameOf(code),
       fields: [count],
       hectares: [hectares],
     }));
@@ -178,7 +178,7 @@ export class AskPanel {
   }
 }
 
-function asAreas({ years, crops }: ViewerAnswer, colours: CropColours): ViewerAreas {
+function asAreas({ years, crops }: ViewerAnswer, colors: CropColors): ViewerAreas {
   return {
     years,
     crops: crops.flatMap(({ code, name, hectares }) =>
@@ -188,7 +188,7 @@ function asAreas({ years, crops }: ViewerAnswer, colours: CropColours): ViewerAr
             {
               code,
               name,
-              color: colours.colourOf(code),
+              color: colors.colorOf(code),
               hectares: Object.fromEntries(years.map((year, i) => [year, hectares[i] as number])),
             },
           ],

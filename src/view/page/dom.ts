@@ -38,12 +38,12 @@ function setAttributes(element: Element, attributes: Attributes): void {
 }
 
 /** A small square in a crop's color; without a color for no crop. */
-export function chip(colour: string | undefined, double = false): HTMLElement {
+export function chip(color: string | undefined, double = false): HTMLElement {
   const element = make("span", {
-    class: `chip${colour === undefined ? " none" : double ? " double" : ""}`,
+    class: `chip${color === undefined ? " none" : double ? " double" : ""}`,
     "aria-hidden": "true",
   });
-  if (colour !== undefined) element.style.backgroundColor = colour;
+  if (color !== undefined) element.style.backgroundColor = color;
   return element;
 }
 

@@ -1,5 +1,5 @@
 import type { ViewerFieldYear } from "../viewer-api.js";
-import { type CropColours, isDoubleCrop } from "./crop-colours.js";
+import { type CropColors, isDoubleCrop } from "./crop-colors.js";
 import { byId, chip, make } from "./dom.js";
 import { type AreaUnit, areaText } from "./numbers.js";
 import { rotationOf, rotationText } from "./rotation.js";
@@ -48,7 +48,7 @@ export class FieldCard {
     this.#card.replaceChildren(this.#header(title, ""), make("p", { class: "rotation" }, text));
   }
 
-  show(facts: FieldFacts, year: number, unit: AreaUnit, colours: CropColours): void {
+  show(facts: FieldFacts, year: number, unit: AreaUnit, colors: CropColors): void {
     const { id, areaHa, crops } = facts;
     const scrolled = this.#card.querySelector(".scroll")?.scrollTop;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.focus : undefined;
@@ -67,7 +67,7 @@ export class FieldCard {
       make("caption", { class: "unseen" }, `Crops of field ${id} by year`),
       make("thead", {}, make("tr", {}, ...headings(withShares))),
       // People look for the latest year first.
-      make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, withShares, colours))),
+      make("tbody", {}, ...[...crops].reverse().map((crop) => this.#row(crop, year, withShares, colors))),
     );
     const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Crops by year" }, table);
     this.#card.replaceChildren(
@@ -75,7 +75,7 @@ export class FieldCard {
       make(
         "p",
         { class: "rotation" },
-        rotationText(rotationOf(crops), (code) => colours.nameOf(code)),
+        rotationText(rotationOf(crops), (code) => colors.nameOf(code)),
       ),
       scroll,
       make(
@@ -117,16 +117,16 @@ export class FieldCard {
     return button;
   }
 
-  #row({ year, code, share, missing }: FieldCrop, now: number, withShares: boolean, colours: CropColours): HTMLElement {
+  #row({ year, code, share, missing }: FieldCrop, now: number, withShares: boolean, colors: CropColors): HTMLElement {
     const button = make(
       "button",
       { type: "button", "aria-label": `Show ${year}`, "data-focus": `year-${year}` },
       String(year),
     );
     button.addEventListener("click", () => this.actions.goTo(year));
-    const name = code === null ? (missing ? "not published" : "no crop") : colours.nameOf(code);
+    const name = code === null ? (missing ? "not published" : "no crop") : colors.nameOf(code);
     const crop = make("span", { class: "crop" }, make("span", {}, name));
-    if (!missing) crop.prepend(chip(code === null ? undefined : colours.colourOf(code), isDoubleCrop(name)));
+    if (!missing) crop.prepend(chip(code === null ? undefined : colors.colorOf(code), isDoubleCrop(name)));
     return make(
       "tr",
       year === now ? { class: "now", "aria-current": "true" } : {},

@@ -1,5 +1,5 @@
 import type { ViewerAreas, ViewerYears } from "../viewer-api.js";
-import { type CropColours, isDoubleCrop } from "./crop-colours.js";
+import { type CropColors, isDoubleCrop } from "./crop-colors.js";
 import { announce, byId, chip, make } from "./dom.js";
 import { areaText, percentText, UNIT_NAMES } from "./numbers.js";
 import { isShown, type StateStore } from "./state.js";
@@ -12,7 +12,7 @@ export interface LegendData {
   readonly sample: ViewSample | undefined;
   /** There is no sample, because the drawn features do not have the true shares. */
   readonly thinned: boolean;
-  readonly colours: CropColours;
+  readonly colors: CropColors;
 }
 
 interface Row {
@@ -47,7 +47,7 @@ export class Legend {
       announce("All crops are shown");
       this.#search.focus();
     });
-    byId<HTMLInputElement>("safe-colours").addEventListener("change", (event) => {
+    byId<HTMLInputElement>("safe-colors").addEventListener("change", (event) => {
       state.set({ safe: (event.target as HTMLInputElement).checked });
     });
     state.onChange(() => this.#draw());
@@ -72,7 +72,7 @@ export class Legend {
     byId("crops-note").textContent = this.#note(rows.length);
   }
 
-  #rows({ years, areas, sample, colours }: LegendData): Row[] {
+  #rows({ years, areas, sample, colors }: LegendData): Row[] {
     const { year, unit } = this.state.now;
     const order = this.#order.value;
     const total = [...(sample?.counts.values() ?? [])].reduce((sum, count) => sum + count, 0);
@@ -80,7 +80,7 @@ export class Legend {
     const text = this.#search.value.trim().toLowerCase();
     const rows = [...codesThatOccur(years, areas, sample)].map((code): Row => {
       const [seen, area] = [sample?.counts.get(code) ?? 0, hectares.get(code) ?? 0];
-      const name = colours.nameOf(code);
+      const name = colors.nameOf(code);
       if (order === "area") return { code, name, weight: area, value: area > 0 ? areaText(area, unit) : "" };
       return { code, name, weight: order === "name" ? 0 : seen, value: seen > 0 ? percentText(seen / total) : "" };
     });
@@ -102,9 +102,9 @@ export class Legend {
   #item({ code, name, value }: Row): Item {
     const item = this.#items.get(code) ?? this.#newItem(code);
     this.#items.set(code, item);
-    const { colours } = this.#data as LegendData;
+    const { colors } = this.#data as LegendData;
     const { isolated, hidden } = this.state.now;
-    const fresh = chip(colours.colourOf(code), isDoubleCrop(name));
+    const fresh = chip(colors.colorOf(code), isDoubleCrop(name));
     item.parts.chip.replaceWith(fresh);
     item.parts.chip = fresh;
     item.parts.name.textContent = name;
@@ -137,13 +137,13 @@ export class Legend {
     if (show) hidden.delete(code);
     else hidden.add(code);
     this.state.set({ hidden, isolated: undefined });
-    announce(`${this.#data?.colours.nameOf(code)} ${show ? "shown" : "hidden"}`);
+    announce(`${this.#data?.colors.nameOf(code)} ${show ? "shown" : "hidden"}`);
   }
 
   #isolate(code: number): void {
     const isolated = this.state.now.isolated === code ? undefined : code;
     this.state.set({ isolated });
-    announce(isolated === undefined ? "All crops are shown" : `Only ${this.#data?.colours.nameOf(code)} is shown`);
+    announce(isolated === undefined ? "All crops are shown" : `Only ${this.#data?.colors.nameOf(code)} is shown`);
   }
 
   /** Put the elements in this order and keep the focus. */

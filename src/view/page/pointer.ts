@@ -1,4 +1,4 @@
-import { type CropColours, isDoubleCrop } from "./crop-colours.js";
+import { type CropColors, isDoubleCrop } from "./crop-colors.js";
 import { byId, chip, make } from "./dom.js";
 import { type AreaUnit, areaText } from "./numbers.js";
 import type { YearMap } from "./year-map.js";
@@ -8,7 +8,7 @@ const OFFSET = 14;
 const MARGIN = 8;
 
 /** The crop's name at the pointer, and the field's outline. Touch has no pointer: a tap opens the field. */
-export function followPointer(map: YearMap, colours: () => CropColours, unit: () => AreaUnit): void {
+export function followPointer(map: YearMap, colors: () => CropColors, unit: () => AreaUnit): void {
   const tip = byId("tip");
   let frame: number | undefined;
   const leave = () => {
@@ -38,10 +38,10 @@ export function followPointer(map: YearMap, colours: () => CropColours, unit: ()
       map.view.getCanvas().style.cursor = "pointer";
       map.mark("hover", typeof feature.id === "number" ? feature.id : undefined);
       const code = map.cropOf(feature);
-      const name = code === undefined ? map.nameOfNone : colours().nameOf(code);
+      const name = code === undefined ? map.nameOfNone : colors().nameOf(code);
       const area: unknown = feature.properties.area_ha;
       tip.replaceChildren(
-        chip(code === undefined ? undefined : colours().colourOf(code), isDoubleCrop(name)),
+        chip(code === undefined ? undefined : colors().colorOf(code), isDoubleCrop(name)),
         make("span", {}, name),
         make("span", { class: "value" }, typeof area === "number" ? areaText(area, unit()) : ""),
       );

@@ -18,17 +18,17 @@ export interface Theme {
 
 export function readTheme(): Theme {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const color = (name: string) => style.getPropertyValue(name).trim();
   return {
-    ground: colour("--ground"),
-    fabric: colour("--fabric"),
+    ground: color("--ground"),
+    fabric: color("--fabric"),
     border: dark.matches ? "rgba(18, 21, 25, 0.65)" : "rgba(40, 46, 54, 0.55)",
-    graticule: colour("--line"),
+    graticule: color("--line"),
     select: "#ffffff",
     halo: "#000000",
-    text: colour("--soft"),
-    panel: colour("--panel"),
-    name: colour("--ink"),
+    text: color("--soft"),
+    panel: color("--panel"),
+    name: color("--ink"),
   };
 }
 

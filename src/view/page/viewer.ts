@@ -5,15 +5,15 @@ import { isInUnitedStates, rememberedUnit, rememberUnit } from "./area-unit.js";
 import { AreasPanel, ranked } from "./areas.js";
 import { AskPanel } from "./ask-panel.js";
 import type { LngLat } from "./coordinates.js";
-import { CropColours } from "./crop-colours.js";
+import { CropColors } from "./crop-colors.js";
 import { announce, byId, make } from "./dom.js";
 import { FieldCard, type FieldCrop, type FieldFacts } from "./field-card.js";
 import { FindBox } from "./find-box.js";
 import type { Box } from "./graticule.js";
 import { Legend } from "./legend.js";
+import { formatLink, parseLink } from "./link.js";
 import { drawMapPicture } from "./map-picture.js";
 import { type AreaUnit, countText, percentText } from "./numbers.js";
-import { formatPlace, parsePlace } from "./place.js";
 import { followPointer } from "./pointer.js";
 import { remember, remembered } from "./remembered.js";
 import { asFileName, csvText, save, saveText } from "./save.js";
@@ -44,7 +44,7 @@ export class Viewer {
   #thinned = false;
   /** Codes of the safe palette; without a history they come from the first view and stay. */
   #ranking: readonly number[] | undefined;
-  #colours: CropColours;
+  #colors: CropColors;
   #facts: FieldFacts | undefined;
   /** Where the selected field was clicked. */
   #spot: { readonly place: LngLat; readonly zoom: number } | undefined;
@@ -68,7 +68,7 @@ export class Viewer {
 
   constructor(years: ViewerYears) {
     this.#years = years;
-    const place = parsePlace(location.hash);
+    const place = parseLink(location.hash);
     const [first, last] = [years.years[0]?.year ?? 0, years.years.at(-1)?.year ?? 0];
     const within = place !== undefined && place.year >= first && place.year <= last;
     // The page starts once a year is published.
@@ -77,8 +77,8 @@ export class Viewer {
     const none = { isolated: undefined, hidden: new Set<number>(), safe: false, playing: false };
     const unit = rememberedUnit(latest.archive.center);
     this.#state = new StateStore({ ...none, unit, year, row: place?.row, area: place?.area });
-    this.#colours = this.#newColours();
-    this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#colouring());
+    this.#colors = this.#newColors();
+    this.#map = new YearMap(byId("map"), boundsOf(years), lowestZoom(years), place, this.#coloring());
     this.#legend = new Legend(this.#state);
     this.#timeline = new Timeline(this.#state, () => this.#settled);
     this.#areasPanel = new AreasPanel(this.#state);
@@ -86,7 +86,7 @@ export class Viewer {
       this.#state,
       this.#map,
       () => this.#years,
-      () => this.#colours,
+      () => this.#colors,
     );
     this.#card = new FieldCard({
       close: () => this.#select(undefined),
@@ -125,7 +125,7 @@ export class Viewer {
     byId("notice").hidden = true;
     followPointer(
       this.#map,
-      () => this.#colours,
+      () => this.#colors,
       () => this.#state.now.unit,
     );
     view.on("click", ({ point, lngLat }) => this.#pick(point, lngLat));
@@ -139,7 +139,7 @@ export class Viewer {
     view.on("idle", () => byId("map").removeAttribute("data-loading"));
     for (const turned of ["pointerenter", "focusin"])
       document.querySelector(".timeline")?.addEventListener(turned, () => this.#loadAhead());
-    onThemeChange(() => this.#map.recolour(this.#colouring()));
+    onThemeChange(() => this.#map.recolor(this.#coloring()));
     addEventListener("hashchange", () => this.#readPlace());
     addEventListener("keydown", (event) => this.#key(event));
     byId("save-picture").addEventListener("click", () => void this.#savePicture());
@@ -167,7 +167,7 @@ export class Viewer {
       announce("missing" in entry ? `${now.year}: ${entry.missing}` : String(now.year));
     }
     if (now.safe !== before.safe) {
-      this.#colours = this.#newColours();
+      this.#colors = this.#newColors();
       this.#drawAround();
     }
     if (now.unit !== before.unit) {
@@ -176,7 +176,7 @@ export class Viewer {
     }
     if (now.year !== before.year || now.safe !== before.safe || now.unit !== before.unit) this.#showFacts();
     if (now.safe !== before.safe || now.isolated !== before.isolated || now.hidden !== before.hidden) {
-      this.#map.recolour(this.#colouring());
+      this.#map.recolor(this.#coloring());
       void this.#settle();
     }
     if (now.row !== before.row || now.year !== before.year || now.area !== before.area) this.#writePlace();
@@ -184,7 +184,7 @@ export class Viewer {
 
   #showFacts(): void {
     const { year, unit } = this.#state.now;
-    if (this.#facts !== undefined) this.#card.show(this.#facts, year, unit, this.#colours);
+    if (this.#facts !== undefined) this.#card.show(this.#facts, year, unit, this.#colors);
   }
 
   #startUnit(): void {
@@ -219,9 +219,9 @@ export class Viewer {
     this.#select(row);
   }
 
-  #newColours(): CropColours {
+  #newColors(): CropColors {
     this.#ranking ??= this.#areas ? ranked(this.#areas.crops).map(({ code }) => code) : this.#seenMost();
-    return new CropColours({ legend: this.#years.legend, safe: this.#state.now.safe, ranking: this.#ranking ?? [] });
+    return new CropColors({ legend: this.#years.legend, safe: this.#state.now.safe, ranking: this.#ranking ?? [] });
   }
 
   /** Undefined before the view was sampled. */
@@ -230,9 +230,9 @@ export class Viewer {
     return [...this.#sample.counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([code]) => code);
   }
 
-  #colouring() {
+  #coloring() {
     const { isolated, hidden } = this.#state.now;
-    return { colours: this.#colours, shown: (code: number) => isShown({ isolated, hidden }, code) };
+    return { colors: this.#colors, shown: (code: number) => isShown({ isolated, hidden }, code) };
   }
 
   #entry(year: number): ViewerYear {
@@ -261,7 +261,7 @@ export class Viewer {
       this.#drawAround();
       notice.textContent = `No data for ${year}${entry.missing === NOT_THERE ? "" : `: ${entry.missing}`}`;
     }
-    this.#shown = this.#map.show(this.#toShow(year), () => this.#neighbours());
+    this.#shown = this.#map.show(this.#toShow(year), () => this.#neighbors());
     this.#settled = this.#settle();
   }
 
@@ -269,11 +269,11 @@ export class Viewer {
   #loadAhead(): void {
     if (this.#ahead) return;
     this.#ahead = true;
-    this.#map.loadAhead(this.#neighbours());
+    this.#map.loadAhead(this.#neighbors());
   }
 
   /** The neighbors of the current year, which are prefetched. */
-  #neighbours(): ViewerArchive[] {
+  #neighbors(): ViewerArchive[] {
     const { year } = this.#state.now;
     return (this.#ahead ? [year + 1, year - 1] : [])
       .map((near) => this.#entry(near))
@@ -306,16 +306,16 @@ export class Viewer {
 
   #drawAround(): void {
     const [sample, thinned] = [this.#sample, this.#thinned];
-    this.#legend.update({ years: this.#years, areas: this.#areas, sample, thinned, colours: this.#colours });
-    this.#areasPanel.update(this.#areas, this.#colours);
+    this.#legend.update({ years: this.#years, areas: this.#areas, sample, thinned, colors: this.#colors });
+    this.#areasPanel.update(this.#areas, this.#colors);
     this.#ask.redraw();
   }
 
   async #loadAreas(): Promise<void> {
     this.#areas = this.#years.history === null ? undefined : await fetchAreas().catch(() => undefined);
     if (this.#areas !== undefined) this.#ranking = undefined;
-    this.#colours = this.#newColours();
-    if (this.#state.now.safe) this.#map.recolour(this.#colouring());
+    this.#colors = this.#newColors();
+    if (this.#state.now.safe) this.#map.recolor(this.#coloring());
     this.#drawAround();
   }
 
@@ -326,7 +326,7 @@ export class Viewer {
     const sample = this.#thinned ? undefined : await sampleView(this.#map, this.#sampling.signal);
     if (sample === undefined && !this.#thinned) return;
     this.#sample = sample;
-    if (this.#ranking === undefined) this.#colours = this.#newColours();
+    if (this.#ranking === undefined) this.#colors = this.#newColors();
     this.#drawAround();
   }
 
@@ -375,7 +375,7 @@ export class Viewer {
     this.#facts = facts;
     this.#showFacts();
     const now = facts.crops.find(({ year }) => year === this.#state.now.year)?.code ?? null;
-    announce(`Field ${facts.id}, ${now === null ? "no crop" : this.#colours.nameOf(now)} in ${this.#state.now.year}`);
+    announce(`Field ${facts.id}, ${now === null ? "no crop" : this.#colors.nameOf(now)} in ${this.#state.now.year}`);
   }
 
   async #factsOf(row: number, spot: { place: LngLat; zoom: number } | undefined): Promise<FieldFacts | undefined> {
@@ -425,13 +425,13 @@ export class Viewer {
   #writePlace(): void {
     const { lng, lat } = this.#map.view.getCenter();
     const { year, row, area } = this.#state.now;
-    const hash = formatPlace({ year, row, area, lng, lat, zoom: this.#map.view.getZoom() });
+    const hash = formatLink({ year, row, area, lng, lat, zoom: this.#map.view.getZoom() });
     if (hash !== location.hash) history.replaceState(history.state, "", hash);
   }
 
   /** A link was pasted into the open page. */
   #readPlace(): void {
-    const place = parsePlace(location.hash);
+    const place = parseLink(location.hash);
     if (place === undefined) {
       this.#writePlace();
       return;
@@ -447,7 +447,7 @@ export class Viewer {
     const facts = this.#facts;
     if (facts === undefined) return;
     const rows = facts.crops.map(({ year, code, share }) => {
-      return [facts.id, facts.areaHa, year, code, code === null ? null : this.#colours.nameOf(code), share];
+      return [facts.id, facts.areaHa, year, code, code === null ? null : this.#colors.nameOf(code), share];
     });
     const header = ["field_id", "area_ha", "year", "crop_code", "crop_name", "share_percent"];
     saveText(`field_${asFileName(facts.id)}.csv`, "text/csv", csvText(header, rows));
@@ -482,8 +482,8 @@ export class Viewer {
         subtitle: total > 0 ? "Crops by their share of the fields in view" : "",
         source: "Crops: USDA NASS Cropland Data Layer",
         rows: counts.map(([code, count]) => ({
-          color: this.#colours.colourOf(code),
-          name: this.#colours.nameOf(code),
+          color: this.#colors.colorOf(code),
+          name: this.#colors.nameOf(code),
           value: percentText(count / total),
         })),
         scale: { width: scale?.offsetWidth ?? 0, text: scale?.textContent ?? "" },

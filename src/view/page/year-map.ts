@@ -15,11 +15,11 @@ import type { ViewerArchive } from "../viewer-api.js";
 import { registerProtocol, sourceOf } from "./archives.js";
 import type { Ring } from "./area-text.js";
 import type { LngLat } from "./coordinates.js";
-import type { CropColours } from "./crop-colours.js";
+import type { CropColors } from "./crop-colors.js";
 import { make } from "./dom.js";
 import { type Box, graticule } from "./graticule.js";
+import type { MapLink } from "./link.js";
 import type { AreaUnit } from "./numbers.js";
-import type { Place } from "./place.js";
 import { fetchLines } from "./server-data.js";
 import { readTheme, type Theme } from "./theme.js";
 
@@ -34,8 +34,8 @@ const LOAD_LIMIT_MS = 12_000;
 const PADDING = { top: 24, left: 24, right: 24, bottom: 96 } as const;
 
 /** The current colors of fields. */
-export interface Colouring {
-  readonly colours: CropColours;
+export interface Coloring {
+  readonly colors: CropColors;
   readonly shown: (code: number) => boolean;
 }
 
@@ -90,15 +90,15 @@ export class YearMap {
     element: make("div", { class: "pin", "aria-hidden": "true" }, make("span")),
     anchor: "bottom",
   });
-  #coloring: Colouring;
+  #coloring: Coloring;
   #theme: Theme = readTheme();
   /** Counts requests; a stale one is dropped. */
   #wish = 0;
 
-  constructor(container: HTMLElement, bounds: Box, minZoom: number, place: Place | undefined, colouring: Colouring) {
+  constructor(container: HTMLElement, bounds: Box, minZoom: number, place: MapLink | undefined, coloring: Coloring) {
     setWorkerUrl(new URL("vendor/maplibre-gl-worker.mjs", document.baseURI).href);
     registerProtocol();
-    this.#coloring = colouring;
+    this.#coloring = coloring;
     const { west, south, east, north } = bounds;
     this.view = new MapView({
       container,
@@ -142,13 +142,13 @@ export class YearMap {
   }
 
   /** Show a year; resolves to false if another one was requested before it was ready. */
-  show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
-    const showing = this.#show(shown, neighbours);
+  show(shown: Shown, neighbors: () => readonly ViewerArchive[]): Promise<boolean> {
+    const showing = this.#show(shown, neighbors);
     this.#shown = showing;
     return showing;
   }
 
-  async #show(shown: Shown, neighbours: () => readonly ViewerArchive[]): Promise<boolean> {
+  async #show(shown: Shown, neighbors: () => readonly ViewerArchive[]): Promise<boolean> {
     const wish = ++this.#wish;
     const slot = this.#slot(shown.archive, shown.blank);
     // The first year's tiles appear as they arrive. A year without data never shows another year's crops, not even
@@ -158,7 +158,7 @@ export class YearMap {
     if (wish !== this.#wish) return false;
     const before = this.#current;
     this.#putOnTop(slot, matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : FADE_MS);
-    const near = neighbours().map((archive) => this.#slot(archive, false));
+    const near = neighbors().map((archive) => this.#slot(archive, false));
     this.#keep([slot, ...(before === undefined ? [] : [before]), ...near]);
     return true;
   }
@@ -297,8 +297,8 @@ export class YearMap {
     else setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
   }
 
-  recolour(colouring: Colouring): void {
-    this.#coloring = colouring;
+  recolor(coloring: Coloring): void {
+    this.#coloring = coloring;
     this.#theme = readTheme();
     const { ground, graticule: line, text, border, name } = this.#theme;
     this.view.setPaintProperty("ground", "background-color", ground);
@@ -432,13 +432,13 @@ export class YearMap {
   }
 
   #fill({ archive, blank }: Slot) {
-    const { colours, shown } = this.#coloring;
-    return blank ? this.#theme.fabric : colours.fill(archive.attribute, shown, this.#theme.fabric);
+    const { colors, shown } = this.#coloring;
+    return blank ? this.#theme.fabric : colors.fill(archive.attribute, shown, this.#theme.fabric);
   }
 
   #hatched({ archive, blank }: Slot): ["in", ["get", string], ["literal", number[]]] {
-    const { colours, shown } = this.#coloring;
-    return ["in", ["get", archive.attribute], ["literal", blank ? [] : colours.doubleCrops.filter(shown)]];
+    const { colors, shown } = this.#coloring;
+    return ["in", ["get", archive.attribute], ["literal", blank ? [] : colors.doubleCrops.filter(shown)]];
   }
 
   #setOpacity(slot: Slot, opacity: number, fadeMs: number): void {

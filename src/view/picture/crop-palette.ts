@@ -4,7 +4,7 @@ import { PipelineError } from "../../pipeline/errors.js";
 
 /** A sample's class is one byte. */
 export const MAX_CLASSES = 256;
-const GREY = "#9e9e9e";
+const GRAY = "#9e9e9e";
 
 /** No field. */
 export const GROUND = 0;
@@ -43,7 +43,7 @@ export class CropPalette {
         });
       }
       this.#classes.set(code, known);
-      this.crops.push(this.#legend.get(code) ?? { code, name: cropName(code), color: GREY });
+      this.crops.push(this.#legend.get(code) ?? { code, name: cropName(code), color: GRAY });
     }
     return known;
   }

@@ -9,7 +9,7 @@ import { entriesOfZoom } from "../../archive/zooms.js";
 import type { Context } from "../../pipeline/context.js";
 import { asPipelineError, PipelineError } from "../../pipeline/errors.js";
 import { type CropPalette, GROUND, NO_CROP } from "./crop-palette.js";
-import { type Box, type Frame, metresPerPixel, tileBox } from "./frame.js";
+import { type Box, type Frame, metersPerPixel, tileBox } from "./frame.js";
 import { Mosaic } from "./mosaic.js";
 import { fillPolygon, type Point } from "./polygon-fill.js";
 
@@ -61,7 +61,7 @@ export async function drawFieldMap(
   const mosaic = new Mosaic(frame, palette);
   const lines = createCanvas(frame.width, frame.height);
   const pen = lines.getContext("2d");
-  const bordered = metresPerPixel(frame, frame.height / 2) <= BORDER_LIMIT_M_PER_PIXEL;
+  const bordered = metersPerPixel(frame, frame.height / 2) <= BORDER_LIMIT_M_PER_PIXEL;
   const { from, to } = entriesOfZoom(archive, zoom);
   const task = ctx.progress.start("tile entries looked at", to - from);
   let [tiles, features] = [0, 0];

@@ -1,6 +1,6 @@
 import type { Bounds } from "../../archive/header.js";
 import type { Tile } from "../../archive/tile-id.js";
-import { latitudeAt, longitudeAt, metresPerWorld, worldX, worldY } from "./mercator.js";
+import { latitudeAt, longitudeAt, metersPerWorld, worldX, worldY } from "./mercator.js";
 
 /** Smallest frame, about 200 m, for a single small field. */
 const MIN_SPAN = 5e-6;
@@ -75,6 +75,6 @@ export function frameBounds({ west, north, width, height, worldPixels }: Frame):
 }
 
 /** Meters on the ground per pixel of this row. */
-export function metresPerPixel({ north, worldPixels }: Frame, row: number): number {
-  return metresPerWorld(north + (row + 0.5) / worldPixels) / worldPixels;
+export function metersPerPixel({ north, worldPixels }: Frame, row: number): number {
+  return metersPerWorld(north + (row + 0.5) / worldPixels) / worldPixels;
 }

@@ -23,6 +23,6 @@ export function latitudeAt(y: number): number {
 }
 
 /** Meters on the ground per unit of the world, at this y. */
-export function metresPerWorld(y: number): number {
+export function metersPerWorld(y: number): number {
   return EQUATOR_M * Math.cos((latitudeAt(y) * Math.PI) / 180);
 }

@@ -1,6 +1,6 @@
 import { type Canvas, createCanvas, ImageData } from "@napi-rs/canvas";
 import { type CropPalette, GROUND, MAX_CLASSES, rgb } from "./crop-palette.js";
-import { type Box, type Frame, metresPerPixel } from "./frame.js";
+import { type Box, type Frame, metersPerPixel } from "./frame.js";
 import type { ClassRaster, Placement } from "./polygon-fill.js";
 
 /** Samples along a pixel's side; its color is their mean, so edges are smooth. */
@@ -49,7 +49,7 @@ export class Mosaic {
   add({ values, width, height, column, row }: Patch): void {
     for (let y = 0; y < height; y++) {
       const pixelRow = Math.floor((row + y) / SAMPLES);
-      const sampleM2 = (metresPerPixel(this.frame, pixelRow) / SAMPLES) ** 2;
+      const sampleM2 = (metersPerPixel(this.frame, pixelRow) / SAMPLES) ** 2;
       for (let x = 0; x < width; x++) {
         const value = values[y * width + x] as number;
         if (value === GROUND) continue;

@@ -37,8 +37,8 @@ export function fillPolygon(
       // Start at the upper end, whatever the ring's direction: the neighbor's edge gives the same numbers.
       const [upper, lower] = a.y < b.y ? [a, b] : [b, a];
       const y0 = y + scale * upper.y;
-      const top = Math.max(firstRow, centreFrom(y0));
-      const bottom = Math.min(endRow, centreFrom(y + scale * lower.y));
+      const top = Math.max(firstRow, centerFrom(y0));
+      const bottom = Math.min(endRow, centerFrom(y + scale * lower.y));
       const slope = (lower.x - upper.x) / (lower.y - upper.y);
       for (let row = top; row < bottom; row++) {
         crossings[row - firstRow]?.push(x + scale * upper.x + slope * (row + 0.5 - y0));
@@ -49,15 +49,15 @@ export function fillPolygon(
     along.sort((a, b) => a - b);
     const start = (firstRow + i) * width;
     for (let k = 0; k + 1 < along.length; k += 2) {
-      const left = Math.max(0, centreFrom(along[k] as number));
-      const right = Math.min(width, centreFrom(along[k + 1] as number));
+      const left = Math.max(0, centerFrom(along[k] as number));
+      const right = Math.min(width, centerFrom(along[k + 1] as number));
       if (left < right) values.fill(value, start + left, start + right);
     }
   }
 }
 
 /** First pixel whose center is at or beyond a coordinate. */
-function centreFrom(coordinate: number): number {
+function centerFrom(coordinate: number): number {
   return Math.ceil(coordinate - 0.5);
 }
 
@@ -67,5 +67,5 @@ function rowsOf(rings: readonly (readonly Point[])[], scale: number, y: number, 
   for (const ring of rings) {
     for (const point of ring) [top, bottom] = [Math.min(top, point.y), Math.max(bottom, point.y)];
   }
-  return [Math.max(0, centreFrom(y + scale * top)), Math.min(height, centreFrom(y + scale * bottom))];
+  return [Math.max(0, centerFrom(y + scale * top)), Math.min(height, centerFrom(y + scale * bottom))];
 }

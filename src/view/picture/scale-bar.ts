@@ -1,18 +1,18 @@
 import type { SKRSContext2D } from "@napi-rs/canvas";
-import { type Frame, metresPerPixel } from "./frame.js";
+import { type Frame, metersPerPixel } from "./frame.js";
 import type { Lettering } from "./lettering.js";
 
 /** A round length: 1, 2 or 5 times a power of ten. */
 export interface ScaleLength {
-  readonly metres: number;
+  readonly meters: number;
   readonly label: string;
 }
 
-/** The longest round length that is at most `metres`. */
-export function scaleLength(metres: number): ScaleLength {
-  const power = 10 ** Math.floor(Math.log10(metres));
-  const length = ([5, 2].find((step) => step * power <= metres) ?? 1) * power;
-  return { metres: length, label: length >= 1000 ? `${length / 1000} km` : `${length} m` };
+/** The longest round length that is at most `meters`. */
+export function scaleLength(meters: number): ScaleLength {
+  const power = 10 ** Math.floor(Math.log10(meters));
+  const length = ([5, 2].find((step) => step * power <= meters) ?? 1) * power;
+  return { meters: length, label: length >= 1000 ? `${length / 1000} km` : `${length} m` };
 }
 
 /** Draw a scale bar, true for the middle of the map, in its southwestern corner. */
@@ -23,9 +23,9 @@ export function drawScaleBar(
   map: { readonly x: number; readonly y: number },
 ): void {
   const { unit } = lettering;
-  const metresAPixel = metresPerPixel(frame, frame.height / 2);
-  const { metres, label } = scaleLength((frame.width / 5) * metresAPixel);
-  const length = metres / metresAPixel;
+  const metersAPixel = metersPerPixel(frame, frame.height / 2);
+  const { meters, label } = scaleLength((frame.width / 5) * metersAPixel);
+  const length = meters / metersAPixel;
   const style = { size: 13, color: lettering.theme.strong, align: "center" } as const;
   const plate = { width: Math.max(length, lettering.width(label, style)) + 24 * unit, height: 36 * unit };
   const [x, y] = [map.x + 14 * unit, map.y + frame.height - 14 * unit - plate.height];

@@ -1,7 +1,7 @@
 import { isArea } from "./area-text.js";
 
 /** The content of a link to the map. */
-export interface Place {
+export interface MapLink {
   readonly year: number;
   readonly zoom: number;
   readonly lat: number;
@@ -13,7 +13,7 @@ export interface Place {
 }
 
 /** `#2018/11.25/39.20672/-97.21802/1234&area=20161` */
-export function formatPlace({ year, zoom, lat, lng, row, area }: Place): string {
+export function formatLink({ year, zoom, lat, lng, row, area }: MapLink): string {
   // As many digits as a pixel at this zoom needs.
   const digits = Math.max(0, Math.ceil((zoom * Math.LN2 + Math.log(512 / 360 / 0.5)) / Math.LN10));
   const parts = [String(year), String(Math.round(zoom * 100) / 100), fixed(lat, digits), fixed(lng, digits)];
@@ -28,7 +28,7 @@ function fixed(value: number, digits: number): string {
 }
 
 /** @returns undefined if the text is not a valid link; people edit links by hand. */
-export function parsePlace(hash: string): Place | undefined {
+export function parseLink(hash: string): MapLink | undefined {
   const match =
     /^#(\d{4})\/(\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)\/(-?\d+(?:\.\d+)?)(?:\/(\d{1,15}))?(?:&area=([\d.,;-]+))?$/.exec(
       hash,

@@ -2,7 +2,7 @@ import type { ExpressionSpecification } from "maplibre-gl";
 import type { LegendEntry } from "../../legend/cdl-legend.js";
 
 /** Color of codes that are not in the legend and, in the safe palette, of all crops beyond the first nine. */
-export const GREY = "#9e9e9e";
+export const GRAY = "#9e9e9e";
 
 /** Paul Tol's `muted`: nine colors that are distinct for all common kinds of color blindness (personal.sron.nl/~pault). */
 export const SAFE = [
@@ -22,7 +22,7 @@ export function isDoubleCrop(name: string): boolean {
   return name.startsWith("Dbl Crop");
 }
 
-export interface ColourChoice {
+export interface ColorChoice {
   readonly legend: readonly LegendEntry[];
   /** USDA's colors, or the safe ones. */
   readonly safe: boolean;
@@ -31,11 +31,11 @@ export interface ColourChoice {
 }
 
 /** Name and color of every crop code. */
-export class CropColours {
+export class CropColors {
   readonly #entries: ReadonlyMap<number, LegendEntry>;
   readonly #safe: ReadonlyMap<number, string> | undefined;
 
-  constructor({ legend, safe, ranking }: ColourChoice) {
+  constructor({ legend, safe, ranking }: ColorChoice) {
     this.#entries = new Map(legend.map((entry) => [entry.code, entry]));
     const ranked = ranking.slice(0, SAFE.length).map((code, i) => [code, SAFE[i] as string] as const);
     this.#safe = safe ? new Map(ranked) : undefined;
@@ -45,9 +45,9 @@ export class CropColours {
     return this.#entries.get(code)?.name ?? `Code ${code}`;
   }
 
-  colourOf(code: number): string {
-    if (this.#safe !== undefined) return this.#safe.get(code) ?? GREY;
-    return this.#entries.get(code)?.color ?? GREY;
+  colorOf(code: number): string {
+    if (this.#safe !== undefined) return this.#safe.get(code) ?? GRAY;
+    return this.#entries.get(code)?.color ?? GRAY;
   }
 
   /** Codes of the legend that are two crops in one year. */
@@ -63,14 +63,14 @@ export class CropColours {
    * @param faded      color of those.
    */
   fill(attribute: string, shown: (code: number) => boolean, faded: string): ExpressionSpecification {
-    const byColour = new Map<string, number[]>();
+    const byColor = new Map<string, number[]>();
     for (const code of this.#entries.keys()) {
-      const colour = shown(code) ? this.colourOf(code) : faded;
-      byColour.set(colour, [...(byColour.get(colour) ?? []), code]);
+      const color = shown(code) ? this.colorOf(code) : faded;
+      byColor.set(color, [...(byColor.get(color) ?? []), code]);
     }
     // Codes that are not in the legend get a negative code for `shown`: they are shown unless everything else fades.
-    const rest = shown(UNNAMED) ? GREY : faded;
-    const cases = [...byColour].flatMap(([colour, codes]) => [codes, colour]);
+    const rest = shown(UNNAMED) ? GRAY : faded;
+    const cases = [...byColor].flatMap(([color, codes]) => [codes, color]);
     const match = ["match", ["get", attribute], ...cases, rest] as unknown as ExpressionSpecification;
     return ["case", ["has", attribute], match, "rgba(0, 0, 0, 0)"];
   }

@@ -5,11 +5,11 @@ import { borderOf, PIXEL_M, type World } from "./world.js";
  * Where a field lies: inside the raster; over its outer edge or wholly outside;
  * over the country's border (some of its pixels are 0) or wholly abroad.
  */
-export type Place = "inside" | "edge" | "outside" | "border" | "abroad";
+export type RasterPosition = "inside" | "edge" | "outside" | "border" | "abroad";
 
 /** A field's data other than its crops. */
 export interface FieldTruth {
-  readonly place: Place;
+  readonly place: RasterPosition;
   /** Whether the planted crop must have the majority of its pixels. */
   readonly sure: boolean;
   /** Pixel centers in the field and in the raster; null where arithmetic does not give them. */
@@ -21,7 +21,7 @@ const SURE_AREA_M2 = 60 * PIXEL_M ** 2;
 const SURE_WIDTH_M = 3 * PIXEL_M;
 
 /** Computes where a field is and which answer is expected there. */
-export class Places {
+export class FieldTruths {
   readonly #border: ((y: number) => number) | undefined;
 
   constructor(private readonly world: World) {
@@ -34,11 +34,11 @@ export class Places {
     return {
       place,
       sure: this.#isSure(shape, area, place, x, y),
-      centres: this.#centresIn(shape, x, y) ?? null,
+      centres: this.#centersIn(shape, x, y) ?? null,
     };
   }
 
-  #placeOf(shape: Shape, x: number, y: number): Place {
+  #placeOf(shape: Shape, x: number, y: number): RasterPosition {
     const { originX, originY, width, height } = this.world;
     const [west, north] = [x + shape.u0 - originX, originY - (y - shape.v0)];
     const [east, south] = [x + shape.u1 - originX, originY - (y - shape.v1)];
@@ -58,7 +58,7 @@ export class Places {
   }
 
   /** Whether the planted crop must have the majority: enough whole pixels, none of them abroad. */
-  #isSure(shape: Shape, area: number, place: Place, x: number, y: number): boolean {
+  #isSure(shape: Shape, area: number, place: RasterPosition, x: number, y: number): boolean {
     if (place !== "inside" && place !== "edge") return false;
     const { originX, originY, width, height } = this.world;
     const seenU = Math.min(shape.u1, originX + width * PIXEL_M - x) - Math.max(shape.u0, originX - x);
@@ -69,15 +69,15 @@ export class Places {
   }
 
   /** Pixel centers inside a rectangular field and the raster, by arithmetic; undefined for other shapes. */
-  #centresIn(shape: Shape, x: number, y: number): number | undefined {
+  #centersIn(shape: Shape, x: number, y: number): number | undefined {
     if (!(shape instanceof Rectangle)) return undefined;
     const { originX, originY, width, height } = this.world;
-    const columns = centresBetween(x + shape.u0 - originX, x + shape.u1 - originX, width);
-    return columns * centresBetween(originY - y + shape.v0, originY - y + shape.v1, height);
+    const columns = centersBetween(x + shape.u0 - originX, x + shape.u1 - originX, width);
+    return columns * centersBetween(originY - y + shape.v0, originY - y + shape.v1, height);
   }
 }
 
-function centresBetween(from: number, to: number, limit: number): number {
-  const before = (metres: number) => Math.min(limit, Math.max(0, Math.ceil(metres / PIXEL_M - 0.5)));
+function centersBetween(from: number, to: number, limit: number): number {
+  const before = (meters: number) => Math.min(limit, Math.max(0, Math.ceil(meters / PIXEL_M - 0.5)));
   return before(to) - before(from);
 }
