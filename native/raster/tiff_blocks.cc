@@ -97,7 +97,14 @@ class Reader {
   }
 
   void fill(uint8_t* to, size_t length) const {
-    for (size_t i = 0; i < length; i += band_.pixel_bytes) std::memcpy(to + i, band_.fill, band_.pixel_bytes);
+    const size_t pixel = band_.pixel_bytes;
+    if (pixel == 1) {
+      std::memset(to, *band_.fill, length);
+      return;
+    }
+    std::memcpy(to, band_.fill, pixel);
+    // Twice as much each time.
+    for (size_t done = pixel; done < length; done *= 2) std::memcpy(to + done, to, std::min(done, length - done));
   }
 
   // Holds until the next call. The `ahead` - 1 blocks after it may be wanted too.
