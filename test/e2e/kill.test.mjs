@@ -1,15 +1,14 @@
 // The process is ended at many moments, by kill -9 and by signals; what a rerun then makes must be, byte for
 // byte, what an undisturbed run makes. The moments are seeded; where exactly they strike is the machine's choice.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { tempDirName } from "../../dist/tiles/temp-dir.js";
 import { startFolderServer } from "../support/folder-server.mjs";
+import { holdManifest } from "../support/hold-lock.mjs";
 import { Random } from "../support/random.mjs";
 import {
   leftovers,
@@ -205,7 +204,7 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
       const root = newRoot(world, signal);
       const random = new Random(code);
       // Publishing is over in milliseconds: a lock that somebody else holds makes it wait.
-      const manifestLock = await holdLock(join(root, "outputs/web/.us_full_years.json.lock"));
+      const manifestLock = await holdManifest(root);
       for (const moment of MOMENTS.filter(({ name }) => name !== "release")) {
         const held = moment.name === "publish";
         const { withinMs } = moment;
@@ -228,19 +227,6 @@ describe("a year that is ended", { skip: noTippecanoe }, () => {
       await manifestLock.release();
       await assertRecovers(root, signal);
     });
-  }
-
-  async function holdLock(path) {
-    const worker = fileURLToPath(new URL("../support/lock-worker.mjs", import.meta.url));
-    const child = spawn(process.execPath, [worker, "hold", path], { stdio: ["pipe", "pipe", "inherit"] });
-    after(() => child.kill("SIGKILL"));
-    await new Promise((resolve) => child.stdout.once("data", resolve));
-    return {
-      release: () => {
-        child.stdin.end();
-        return new Promise((resolve) => child.once("exit", resolve));
-      },
-    };
   }
 
   test("two processes on the same year: one works, the other ends with 6 and names it", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { JOB_LIMIT_MS, startClusterYears } from "../support/cluster-years.mjs";
+import { holdManifest } from "../support/hold-lock.mjs";
 import { processesAt } from "../support/sample-world.mjs";
 import { slurmMissing, until } from "../support/slurm.mjs";
 import { noTippecanoe } from "../support/tippecanoe.mjs";
@@ -17,14 +18,16 @@ describe("failing nodes", { skip: slurmMissing() || noTippecanoe, timeout: 1_500
 
   test("a node that dies loses its year alone, which another node takes up", async () => {
     const root = cluster.newRoot("node-death");
+    const manifest = await holdManifest(root);
     const job = await cluster.submit(root, "2016-2018");
     await until(() => YEARS.every((year) => cluster.nodeOf(root, year)), "three years", JOB_LIMIT_MS);
     const { BatchHost } = await cluster.slurm.job(job);
     // Not the node of the job's own script: the next test strikes that one.
     const others = YEARS.filter((year) => cluster.nodeOf(root, year) !== BatchHost);
-    const struck = await cluster.yearIn(root, "tiles", others);
+    const struck = await cluster.yearIn(root, "publish", others);
     const node = cluster.nodeOf(root, struck);
     await cluster.slurm.killNode(node);
+    await manifest.release();
     const { JobState, Restarts } = await cluster.ended(job);
     const output = cluster.outputOf(root, job);
     assert.deepEqual([JobState, Restarts], ["COMPLETED", "0"], output);
@@ -41,10 +44,13 @@ describe("failing nodes", { skip: slurmMissing() || noTippecanoe, timeout: 1_500
 
   test("the node of the job's own script dies: the job is requeued and finds what was done", async () => {
     const root = cluster.newRoot("batch-node");
+    const manifest = await holdManifest(root);
     const job = await cluster.submit(root, "2016-2017", [], { env: { FIELDS_SENTINEL_S: "2" } });
-    await cluster.yearIn(root, "tiles");
+    await cluster.yearIn(root, "publish");
+    await until(() => cluster.slurm.tasksOf(job, "slurm/sentinel.sh").length > 0, "the sentinel", JOB_LIMIT_MS);
     const { BatchHost } = await cluster.slurm.job(job);
     await cluster.slurm.killNode(BatchHost);
+    await manifest.release();
     // The others' work goes on, and only then the job is requeued: it has four nodes again when this one is back.
     await until(async () => (await cluster.slurm.job(job)).Restarts === "1", "a requeue", JOB_LIMIT_MS);
     await cluster.slurm.revive(BatchHost);
@@ -55,10 +61,12 @@ describe("failing nodes", { skip: slurmMissing() || noTippecanoe, timeout: 1_500
 
   test("scancel leaves nothing corrupt and nothing in /dev/shm; the same command goes on from there", async () => {
     const root = cluster.newRoot("canceled");
+    const manifest = await holdManifest(root);
     const first = await cluster.submit(root, "2016-2017");
-    await cluster.yearIn(root, "tiles");
+    await cluster.yearIn(root, "publish");
     await cluster.slurm.run("scancel", [first]);
     const { JobState } = await cluster.ended(first);
+    await manifest.release();
     assert.equal(JobState, "CANCELLED", cluster.outputOf(root, first));
     await until(() => processesAt(root).length === 0, "the end of all processes", JOB_LIMIT_MS);
     cluster.assertClean(root, { resumable: true });

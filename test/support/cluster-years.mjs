@@ -39,12 +39,14 @@ export async function startClusterYears(years) {
     check: (root, list) => command("cluster", ["check", list, ...options(root), "--json"]),
     /**
      * Nothing in the root, in /dev/shm or among the processes, but a dead maker's lock of the zone index
-     * and, where it is to be taken up again, a download's part.
+     * and, where it is to be taken up again, parts of a download or an upload.
      */
     assertClean(root, { resumable = false } = {}) {
       const mayStay = [
         /outputs\/state\/zones_\w+\.lock$/,
-        ...(resumable ? [/^data\/cdl\/\.\w+\.json\.\w+\.scratch/] : []),
+        ...(resumable
+          ? [/^data\/cdl\/\.\w+\.json\.\w+\.scratch/, /^outputs\/state\/\.us_\d+_published\.json\.\w+\.scratch/]
+          : []),
       ];
       for (const year of years) {
         const left = leftovers(root, year).filter((path) => !mayStay.some((pattern) => pattern.test(path)));

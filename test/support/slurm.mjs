@@ -88,6 +88,9 @@ export async function startSlurm({ nodes = 4 } = {}) {
       await until(isOver, `job ${id}`, limitMs);
       return cluster.job(id);
     },
+    /** Processes of a job that run this script. */
+    tasksOf: (job, script) =>
+      processesWith([`SLURM_JOB_ID=${job}`, `SLURM_CONF=${conf}`]).filter((pid) => commandOf(pid).includes(script)),
     /** A node loses power: all of its processes are gone at once, and Slurm finds it down (by itself, in 30 s). */
     async killNode(name) {
       slurmd[name].kill("SIGKILL");
@@ -164,6 +167,14 @@ function processesWith(variables) {
       return false;
     }
   });
+}
+
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ");
+  } catch {
+    return "";
+  }
 }
 
 /** Tasks of a node, their children and their step daemons. */
