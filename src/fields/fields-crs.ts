@@ -54,23 +54,50 @@ export async function crsOf(
   source: CrsSource,
   given: string | undefined,
 ): Promise<{ crs: string; notices: readonly string[] }> {
-  const own = namedCrs(source) ?? defaultCrs(source);
   const notices: string[] = [];
   const spherical = source.geo?.edges === "spherical" || source.logical?.type === "GEOGRAPHY";
   if (spherical) notices.push("edges are spherical in the file; they are taken as straight lines between coordinates");
   if (given === undefined) {
+    const own = ownCrs(source);
     if (own !== undefined) return { crs: own, notices };
     throw new PipelineError("input", "The file does not declare a CRS; pass one, such as --fields-crs EPSG:4326", {
       path: source.path,
     });
   }
-  if (own !== undefined && own !== given) {
-    // GDAL takes long to load, and most files need it for nothing else yet.
-    const { crsName, planProjection } = await import("./projection.js");
-    if (planProjection(own, given).kind !== "same")
-      notices.push(`--fields-crs ${crsName(given)} is used instead of the file's own CRS, ${crsName(own)}`);
+  const notice = await contradiction(source, given);
+  return { crs: given, notices: notice === undefined ? notices : [...notices, notice] };
+}
+
+/**
+ * What the user should know where `--fields-crs` is not the file's own CRS, or the file's cannot be read.
+ *
+ * @throws {PipelineError} input: the given one is unknown.
+ */
+async function contradiction(source: CrsSource, given: string): Promise<string | undefined> {
+  let own: string | undefined;
+  try {
+    own = ownCrs(source);
+    if (own === undefined || own === given) return undefined;
+  } catch (error) {
+    return notUsable(error);
   }
-  return { crs: given, notices };
+  // GDAL takes long to load, and most files need it for nothing else yet.
+  const { crsName, planProjection, spatialReference } = await import("./projection.js");
+  spatialReference(given);
+  try {
+    if (planProjection(own, given).kind === "same") return undefined;
+    return `--fields-crs ${crsName(given)} is used instead of the file's own CRS, ${crsName(own)}`;
+  } catch (error) {
+    return notUsable(error);
+  }
+}
+
+function notUsable(error: unknown): string {
+  return `--fields-crs is used; the file's own CRS cannot be: ${(error as Error).message}`;
+}
+
+function ownCrs(source: CrsSource): string | undefined {
+  return namedCrs(source) ?? defaultCrs(source);
 }
 
 /** The CRS that a file names, wherever it does. */

@@ -56,9 +56,15 @@ export function spatialReference(crs: string): gdal.SpatialReference {
 
 type ProjDefinition = ReadonlyMap<string, string>;
 
-/** `+proj=aea +lat_0=23 ...` as a map; empty where PROJ.4 has no words for it. */
+/** Axes that PROJ.4 leaves out: longitudes positive to the west. */
+const REVERSED_AXIS = /\bAXIS\["[^"]*",\s*(?:WEST|SOUTH)\b/i;
+const DEGREE = Math.PI / 180;
+
+/** `+proj=aea +lat_0=23 ...` as a map; empty where PROJ.4 has no words for it, as for angles in grads. */
 function projDefinition(srs: gdal.SpatialReference): ProjDefinition {
   try {
+    if (REVERSED_AXIS.test(srs.toWKT())) return new Map();
+    if (Math.abs(srs.getAngularUnits().value / DEGREE - 1) > 1e-9) return new Map();
     return new Map(
       [...srs.toProj4().matchAll(/\+(\w+)(?:=(\S+))?/g)].map(([, key, value]) => [key as string, value ?? ""]),
     );

@@ -215,7 +215,26 @@ test("--fields-crs wins over the file, with a notice where the two contradict; c
   assert.deepEqual([unknown.code, /does not declare a CRS/.test(unknown.stderr)], [4, true], unknown.stderr);
   const given = await zonal("--fields-crs", "EPSG:5070");
   assert.deepEqual([given.rows, /WARN/.test(given.stderr)], [expected, false], given.stderr);
+  for (const options of [{ geo: geo({ crs: "Nobody's own" }) }, { logical: "projjson:nowhere" }]) {
+    await writeFile(path, squares, options);
+    assert.equal((await zonal()).code, 4);
+    const wins = await zonal("--fields-crs", "EPSG:5070");
+    assert.deepEqual(wins.rows, expected, wins.stderr);
+    assert.match(wins.stderr, /WARN --fields-crs is used; the file's own CRS cannot be: /);
+    const wrong = await zonal("--fields-crs", "Nobody's own");
+    assert.deepEqual([wrong.code, /Unknown CRS/.test(wrong.stderr)], [4, true], wrong.stderr);
+  }
 });
+
+/** A geographic CRS whose angles are in `unit`, and longitudes positive to `side`. */
+function geographic(unit, side) {
+  const datum = 'DATUM["North_American_Datum_1983",SPHEROID["GRS 1980",6378137,298.257222101]]';
+  const axes = `AXIS["Longitude",${side}],AXIS["Latitude",NORTH]`;
+  return `GEOGCS["own",${datum},PRIMEM["Greenwich",0],${unit},${axes}]`;
+}
+
+const DEGREES = 'UNIT["degree",0.0174532925199433]';
+const GRADS = 'UNIT["grad",0.015707963267949]';
 
 /** Fields' and raster's CRS, of other datums or realizations, and a place: in Hawaii PROJ has another way than in Kansas. */
 const DATUMS = [
@@ -227,6 +246,11 @@ const DATUMS = [
   ["EPSG:7912", "EPSG:4326", -97.7, 38.2],
   ["EPSG:4326", "EPSG:4269", -156.4, 20.8],
   ["EPSG:6318", "EPSG:5070", -97.7, 38.2],
+  [geographic(DEGREES, "EAST"), "EPSG:5070", -97.7, 38.2],
+  [geographic(DEGREES, "WEST"), "EPSG:5070", 97.7, 38.2],
+  [geographic(GRADS, "EAST"), "EPSG:5070", -97.7 / 0.9, 38.2 / 0.9],
+  [geographic(GRADS, "EAST"), "EPSG:4269", -97.7 / 0.9, 38.2 / 0.9],
+  [geographic(DEGREES, "WEST"), "EPSG:4269", 97.7, 38.2],
 ];
 
 test("what the kernel projects by itself, and what counts as the same, is within a millimeter of pyproj", {
