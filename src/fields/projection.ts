@@ -32,7 +32,21 @@ export function planProjection(from: string, to: string): Projection {
   const albers = isPlainGeographic(s) ? albersParameters(t) : undefined;
   if (albers !== undefined && (sameDatum || isConterminous(s, t, albers)))
     return { kind: "albers", constants: albersConstants(albers) };
-  return { kind: "proj", reproject: reprojection(source, target) };
+  return { kind: "proj", reproject: reprojection(transformation(source, target, { from, to })) };
+}
+
+/** @throws {PipelineError} input: PROJ has no way between them, as for a drawing's own axes. */
+function transformation(
+  source: gdal.SpatialReference,
+  target: gdal.SpatialReference,
+  { from, to }: { readonly from: string; readonly to: string },
+): gdal.CoordinateTransformation {
+  try {
+    return new gdal.CoordinateTransformation(source, target);
+  } catch (cause) {
+    const where = { crs: crsName(from), expected: "a CRS on the earth", target: crsName(to) };
+    throw new PipelineError("input", "The CRS of the fields cannot be transformed; see --fields-crs", where, { cause });
+  }
 }
 
 /** A CRS for a message: `EPSG:5070`, or the name in WKT or PROJJSON. */
@@ -115,17 +129,16 @@ function albersParameters(definition: ProjDefinition): AlbersParameters | undefi
  * Every geometry by PROJ, all vertices of a column at once. One that cannot be read is passed on as it is, so that the
  * kernel names what is wrong with it; one that cannot be projected as a polygon of NaN.
  */
-function reprojection(source: gdal.SpatialReference, target: gdal.SpatialReference): (column: WkbColumn) => WkbColumn {
-  const transformation = new gdal.CoordinateTransformation(source, target);
+function reprojection(way: gdal.CoordinateTransformation): (column: WkbColumn) => WkbColumn {
   const polygons = new Polygons();
   return (column) => {
     const rows = Array.from({ length: column.offsets.length - 1 }, (_, row) => {
       const wkb = column.values.subarray(column.offsets[row], column.offsets[row + 1]);
       return wkb.length > 0 && readWkb(wkb, polygons) === STATUS_OK ? writeWkb(polygons) : { wkb, rings: [] };
     });
-    if (!project(rows, transformation)) {
+    if (!project(rows, way)) {
       // One field without a place in the target makes PROJ refuse all of them.
-      for (const row of rows) if (!project([row], transformation)) for (const ring of row.rings) ring.fill(0xff);
+      for (const row of rows) if (!project([row], way)) for (const ring of row.rings) ring.fill(0xff);
     }
     const offsets = new Int32Array(rows.length + 1);
     rows.forEach(({ wkb }, row) => {
@@ -185,9 +198,9 @@ export function pointProjection(crs: string): {
 } {
   const [degrees, other] = [spatialReference("OGC:CRS84"), spatialReference(crs)];
   const way = (from: gdal.SpatialReference, to: gdal.SpatialReference) => {
-    const transformation = new gdal.CoordinateTransformation(from, to);
+    const both = transformation(from, to, { from: crs, to: "OGC:CRS84" });
     return ([x, y]: readonly [number, number]): [number, number] => {
-      const point = transformation.transformPoint(x, y);
+      const point = both.transformPoint(x, y);
       return [point.x, point.y];
     };
   };

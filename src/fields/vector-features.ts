@@ -94,11 +94,18 @@ export async function* vectorBatches(
   for (const [warning, count] of errors.warnings) ctx.log.warn(`GDAL: ${warning}`, { path: source.path, count });
 }
 
-/** @throws {PipelineError} input, naming feature and column, at a number that is not whole. */
-function idOf({ id, path, layer }: VectorLayer, value: string | number, feature: number): Value {
-  if (id.type !== "real") return id.type === "integer64" ? BigInt(value) : value;
+/** Formats that hold 64-bit integers as such; from text, GDAL reads a larger number as the largest. */
+const BINARY_INTEGERS = ["GPKG", "SQLite", "OpenFileGDB", "FileGDB", "FlatGeobuf", "Parquet", "Arrow"];
+const INT64_LIMITS = [2n ** 63n - 1n, -(2n ** 63n)];
+
+/** @throws {PipelineError} input, naming feature and column, at a number that is not whole, or is too large. */
+function idOf({ id, path, layer, dataset }: VectorLayer, value: string | number, feature: number): Value {
   try {
-    return wholeNumber(value as number, FLOAT64_END, id.name);
+    if (id.type === "real") return wholeNumber(value as number, FLOAT64_END, id.name);
+    if (id.type !== "integer64") return value;
+    const number = BigInt(value);
+    if (!INT64_LIMITS.includes(number) || BINARY_INTEGERS.includes(dataset.driver.description)) return number;
+    throw new Error(`column ${id.name}: GDAL reads every number beyond ${number} as ${number}; write the ids as text`);
   } catch (cause) {
     throw asPipelineError(cause, "input", "Id column must hold whole numbers or text", {
       path,

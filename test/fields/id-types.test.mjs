@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import gdal from "gdal-async";
@@ -164,4 +164,26 @@ test("vector files: whole numbers of type Real are ids, others an error; a colum
   const none = await run("d.gpkg", "GPKG", gdal.OFTInteger, (i) => i, [], "nr");
   assert.equal(none.code, 0, none.stderr);
   assert.match(none.stderr, /WARN no column of ids \(field_id, id, fid, CSBID\): the features' numbers are the ids/);
+});
+
+test("vector files: an id that GDAL caps, and a CRS that is not on the earth, are errors that name them", async (t) => {
+  const { folder, raster, squares } = world(t);
+  const zonal = (name) =>
+    command("zonal", ["--fields", join(folder, name), "--raster", raster.path, "--out", join(folder, "out.parquet")]);
+  const features = squares.map(({ ring }, i) => ({
+    type: "Feature",
+    properties: { id: i },
+    geometry: { type: "Polygon", coordinates: [ring] },
+  }));
+  const crs = { type: "name", properties: { name: "urn:ogc:def:crs:EPSG::5070" } };
+  const text = JSON.stringify({ type: "FeatureCollection", crs, features });
+  writeFileSync(join(folder, "large.geojson"), text.replace('"id":7}', '"id":18446744073709551607}'));
+  const large = await zonal("large.geojson");
+  assert.equal(large.code, 4, large.stderr);
+  assert.match(large.stderr, /feature=7.*column id: GDAL reads every number beyond 9223372036854775807/);
+  const rows = [{ wkt: "POLYGON((0 0,0 9,9 9,9 0,0 0))", id: 1 }];
+  writeVector(join(folder, "local.gpkg"), "GPKG", [{ name: "l", srs: 'LOCAL_CS["plan",UNIT["metre",1]]', rows }]);
+  const local = await zonal("local.gpkg");
+  assert.equal(local.code, 4, local.stderr);
+  assert.match(local.stderr, /The CRS of the fields cannot be transformed; see --fields-crs \(crs=plan/);
 });
