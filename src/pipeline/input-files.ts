@@ -12,6 +12,7 @@ export class InputFiles {
   readonly #before = new Map<string, BigIntStats | undefined>();
   readonly #recorded = new Set<string>();
   readonly #mayGo = new Set<string>();
+  readonly #linked = new Set<string>();
 
   /** @param paths  to watch from now on. */
   constructor(...paths: readonly string[]) {
@@ -43,6 +44,15 @@ export class InputFiles {
   }
 
   /**
+   * A hard link to the file was made as output. Making and removing links moves its time of change, which no longer
+   * counts: the link holds the watched file itself, even if that was moved away and back.
+   */
+  linked(path: string, link: string): void {
+    const [before, now] = [this.#before.get(path), standing(link)];
+    if (before?.dev === now?.dev && before?.ino === now?.ino) this.#linked.add(path);
+  }
+
+  /**
    * Digests of all bytes of the recorded files.
    *
    * @param folder  of records, where those of large files are remembered.
@@ -61,7 +71,7 @@ export class InputFiles {
   /** @throws {PipelineError} input, naming the first file that is not as it was. */
   requireUnchanged(): void {
     for (const [path, before] of this.#before) {
-      const change = changeOf(before, standing(path));
+      const change = changeOf(before, standing(path), this.#linked.has(path));
       if (change === undefined) continue;
       throw new PipelineError("input", "Input changed while it was read; the output was discarded, run again", {
         path,
@@ -80,13 +90,17 @@ function standing(path: string): BigIntStats | undefined {
  * content may have been put back. Nor is the time of change alone: links and permissions move it
  * too. But a file that was renamed away and back has nothing else to show for it.
  */
-function changeOf(before: BigIntStats | undefined, now: BigIntStats | undefined): string | undefined {
+function changeOf(
+  before: BigIntStats | undefined,
+  now: BigIntStats | undefined,
+  isLinked: boolean,
+): string | undefined {
   if (before === undefined) return now && "it was not there";
   if (now === undefined) return "it is gone";
   if (before.dev !== now.dev || before.ino !== now.ino) return "another file has taken its place";
   if (before.size !== now.size) return `it had ${before.size} bytes, now ${now.size}`;
   if (before.mtimeNs !== now.mtimeNs) return "it was written to";
   const attributes = ({ mode, nlink, uid, gid }: BigIntStats) => `${mode} ${nlink} ${uid} ${gid}`;
-  const moved = before.ctimeNs !== now.ctimeNs && attributes(before) === attributes(now);
+  const moved = !isLinked && before.ctimeNs !== now.ctimeNs && attributes(before) === attributes(now);
   return moved ? "it was moved, or written to and dated back" : undefined;
 }

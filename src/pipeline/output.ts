@@ -136,12 +136,13 @@ export function withOutputLocks<T>(
 }
 
 /**
- * Remove a scratch folder, or leave it to a later run. After the lock was lost it is the successor's to
- * take or to remove.
+ * Remove a scratch folder, or leave it to a later run. If the lock was lost, the successor has taken a copy or begun
+ * anew: nobody needs this one.
  */
 export function endScratch(scratch: Scratch, keep: boolean, ctx: Context): void {
-  if (ctx.held?.() === false) return;
-  if (keep) scratch.leave();
+  // Asked in any case: a lost lock is then the error that is told.
+  const lost = ctx.held?.() === false;
+  if (keep && !lost) scratch.leave();
   else scratch.remove();
 }
 

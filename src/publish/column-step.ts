@@ -168,8 +168,9 @@ export function publishColumnStep(
         contentType: string,
       ): Promise<FileEntry> => {
         const name = basename(path);
-        const headers = { contentType, cacheControl: CACHE_CONTROL, resumePath: `${partial}.${name}.upload.json` };
-        await sendFile(target, name, source, headers, ctx);
+        const resumePath = `${partial}.${name}.upload.json`;
+        const onLink = (link: string) => files.linked(path, link);
+        await sendFile(target, name, source, { contentType, cacheControl: CACHE_CONTROL, resumePath, onLink }, ctx);
         return {
           url: await urlOf(target, name),
           key: name,

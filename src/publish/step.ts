@@ -133,7 +133,8 @@ export function publishStep(
       description ??= await describe(archive);
       const source = await sourceOf(archive.path, archive.digest, ctx);
       const resumePath = `${partial}.upload.json`;
-      const sent = await sendFile(target, key, source, { ...HEADERS, resumePath }, ctx);
+      const onLink = (link: string) => files.linked(archive.path, link);
+      const sent = await sendFile(target, key, source, { ...HEADERS, resumePath, onLink }, ctx);
       const url = options.publicUrl === undefined ? await target.url(key) : below(options.publicUrl, key);
       const checksum = `sha256:${source.checksum}`;
       const builtAt = archive.builtAt ?? statSync(archive.path).mtime.toISOString();

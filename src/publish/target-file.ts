@@ -84,7 +84,9 @@ export class FileTarget implements Target {
       try {
         requireHeld(ctx);
         const linked = tryLink(source.path, partial);
-        if (!linked) {
+        if (linked) {
+          options.onLink?.(partial);
+        } else {
           await copy(source, partial, options, ctx);
           requireHeld(ctx);
         }

@@ -30,6 +30,8 @@ export interface PutFileOptions extends Headers {
   readonly resumePath: string;
   /** Told the bytes that are in place so far, resumed ones included. */
   readonly onProgress?: (bytes: number) => void;
+  /** Told the path of a hard link that the file was given. */
+  readonly onLink?: (link: string) => void;
 }
 
 /** How a file came to its place, and how many of its bytes an earlier run had sent already. */

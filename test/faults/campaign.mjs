@@ -2,7 +2,7 @@
 // Without a lane, all of them.
 // Prints counts as JSON, lane by lane; ends with the first thing that is lost, wrong, left behind or unnamed.
 import { parseArgs } from "node:util";
-import { disk, kills, mixed, mutants, openGround, progress, stops, swaps, together } from "./lanes.mjs";
+import { disk, kills, mixed, mutants, openGround, progress, sleepers, stops, swaps, together } from "./lanes.mjs";
 import { clocks, ranges, years } from "./load-lanes.mjs";
 
 /** Trials of each lane, where no lane is asked for by name. */
@@ -10,6 +10,7 @@ const LANES = {
   kills: 25, // a command
   swaps: 200,
   stops: 50,
+  sleepers: 5, // a command
   together: 8,
   mixed: 5,
   requests: 10_000,
@@ -45,6 +46,7 @@ try {
     kills: () => kills(ground, count.kills, count.seed, names),
     swaps: () => swaps(ground, count.swaps, count.seed + 1, names),
     stops: () => stops(ground.world.folder, count.stops),
+    sleepers: () => sleepers(ground, count.sleepers, count.seed + 5, names),
     together: () => together(ground, count.together, ...(names.length > 0 ? [names] : [])),
     mixed: () => mixed(ground, count.mixed),
     requests: () => ranges(ground, count.requests),

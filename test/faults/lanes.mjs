@@ -464,6 +464,65 @@ export async function stops(folder, count) {
   return { stopped: count };
 }
 
+/**
+ * The same with every command, each with its own locks: stopped at any moment on another host, for longer than its
+ * locks hold; the same command here takes over; the first one wakes. Both are told or done, and the output is whole.
+ *
+ * @param count  trials of a command; those of one command run side by side, for a lock holds for a minute.
+ */
+export async function sleepers(ground, count, seed = 6, names = []) {
+  const random = new Random(seed);
+  const done = { trials: 0, lost: 0, done: 0, waited: 0 };
+  progress.sleepers = done;
+  // A batch's claims are no locks: test/batch/takeover.test.mjs has them.
+  for (const name of chosen(ground, names).filter((each) => each !== "batch")) {
+    const reference = await referenceOf(ground, name);
+    assert.ok(reference.products !== undefined, `${name}: ${reference.stderr}`);
+    const sleeper = async (i, moment) => {
+      const trial = trialOf(ground, name, i);
+      let child;
+      let ended = false;
+      const first = trial.run({ before: ELSEWHERE, onStart: (started) => (child = started) });
+      void first.finally(() => (ended = true));
+      while (!ended && !hasLock(trial)) await sleep(2);
+      await sleep(moment * reference.ms);
+      const pids = below(child.pid);
+      for (const pid of pids) kill(pid, "SIGSTOP");
+      const began = performance.now();
+      const second = await trial.run();
+      const waited = performance.now() - began > LOCK_HOLDS_MS;
+      const what = `${name}, stopped ${Math.round(moment * reference.ms)} ms after its first lock`;
+      assert.equal(second.code, 0, `${what}: ${second.stderr}`);
+      assert.deepEqual(trial.products(), reference.products, `${what}: the second's output`);
+      for (const pid of pids) kill(pid, "SIGCONT");
+      const { code, stderr } = await first;
+      assert.ok(code === 0 || code === 6, `${what}, and woken: ${code} ${stderr}`);
+      if (code === 6) assert.match(stderr, /ERROR .*(Lost the lock|Another process)/, what);
+      assert.deepEqual(trial.products(), reference.products, `${what}: the output once the first woke`);
+      assert.deepEqual(leftOf(trial), [], what);
+      trial.remove();
+      done.trials++;
+      done[code === 6 ? "lost" : "done"]++;
+      if (waited) done.waited++;
+    };
+    await Promise.all(Array.from({ length: count }, (_, i) => sleeper(i, 0.7 * random.next())));
+  }
+  return done;
+}
+
+const hasLock = ({ root }) => readdirSync(root, { recursive: true }).some((path) => path.endsWith(".lock"));
+
+/** Somewhat less than the time after which a lock without a beat is another's to take. */
+const LOCK_HOLDS_MS = 55_000;
+
+function kill(pid, signal) {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Ended by itself.
+  }
+}
+
 /** Processes below one, itself left out. */
 function below(ancestor) {
   const parents = new Map();

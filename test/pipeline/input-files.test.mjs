@@ -117,6 +117,28 @@ test("links to an input and its permissions are nobody's business; a failure of 
   await assert.rejects(runStep(failing, testContext()), /out of luck/);
 });
 
+test("a link that was made and removed again is no change of its file; one of another file hides nothing", (t) => {
+  const { folder, path, other, aside } = inputs(t);
+  const link = join(folder, "link");
+  const files = new InputFiles(path);
+  const linkTo = (from) => {
+    linkSync(from, link);
+    files.linked(path, link);
+    rmSync(link);
+  };
+  const movedAwayAndBack = () => {
+    renameSync(path, aside);
+    renameSync(aside, path);
+  };
+  linkTo(other);
+  movedAwayAndBack();
+  assert.throws(() => files.requireUnchanged(), /it was moved/);
+  linkTo(path);
+  files.requireUnchanged();
+  writeFileSync(path, "beet");
+  assert.throws(() => files.requireUnchanged(), /it was written to/);
+});
+
 test("what an input's change made of the step is told as that change", async (t) => {
   const { folder, path } = inputs(t);
   const step = textStep(folder, "new", {

@@ -16,6 +16,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { layoutOf, resolveOptions } from "../../dist/config/config.js";
 import { runStep } from "../../dist/pipeline/step.js";
+import { buildDiskFaults, noDiskFaults } from "../support/disk-faults.mjs";
 import {
   BOUNDS,
   BUILT_AT,
@@ -412,4 +413,22 @@ test("another file system gets a checked copy; a full one keeps what it has", as
   rmSync(join(disk, "ballast"));
   await runStep(next.step, makeContext());
   assert.deepEqual(readJson(join(disk, "web/us_full_years.json")).years, [2020, 2021]);
+});
+
+test("a target whose disk fails under the archive's link is told as that, not as a changed archive", {
+  skip: noDiskFaults,
+}, async (t) => {
+  const root = makeRoot(t);
+  makeYear(root, 2020, { bytes: 1_000 });
+  const shim = buildDiskFaults(root);
+  for (const [errno, code] of [
+    [28, 7],
+    [5, 10],
+  ]) {
+    const fault = { FAULT_CALL: "fsync", FAULT_PATH: "/web", FAULT_AT: "1", FAULT_ERRNO: String(errno) };
+    const env = { ...process.env, LD_PRELOAD: shim, FAULT_ROOT: root, ...fault };
+    const { status, stderr } = spawnSync(process.execPath, [ENTRY, "2020", "--root", root], { env, encoding: "utf8" });
+    assert.equal(status, code, stderr);
+    assert.doesNotMatch(stderr, /changed/);
+  }
 });

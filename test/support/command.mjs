@@ -5,10 +5,11 @@ const DIST = new URL("../../dist/", import.meta.url);
 
 /**
  * Run one of the project's commands, as `command("zonal", ["--out", path])`.
- * Resolves to {code, signal, stdout, stderr, json}: json is stdout's last line, parsed, when --json was asked.
+ * Words of `before` come first, as a wrapper's. Resolves to {code, signal, stdout, stderr, json}: json is stdout's last line, parsed, when --json was asked.
  */
-export function command(name, args, { env = {}, signal, cwd, detached, onStart } = {}) {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.js`, DIST)), ...args], {
+export function command(name, args, { env = {}, signal, cwd, detached, before = [], onStart } = {}) {
+  const [program, ...rest] = [...before, process.execPath, fileURLToPath(new URL(`${name}.js`, DIST)), ...args];
+  const child = spawn(program, rest, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     ...(cwd && { cwd }),
