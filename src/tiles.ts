@@ -29,6 +29,7 @@ await main(
       ...ROOT,
       ...FIELDS,
       ...AREAS,
+      "include",
       "tiles",
       "base",
       "cropNames",

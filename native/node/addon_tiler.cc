@@ -232,7 +232,34 @@ std::unique_ptr<TileStore> store_of(const Napi::Object& from) {
   throw Napi::RangeError::New(env, error.what());
 }
 
-// tileBucket(path, chunks: {offsets, bytes, crcs}, tile, {minZoom, maxZoom, area, hasIds, limit, records, seen})
+// Columns that features carry: {keys, index: Uint32Array[], values: {values, offsets}}; none where undefined.
+IncludedColumns included_of(Napi::Value from, uint64_t rows) {
+  IncludedColumns included;
+  if (from.IsUndefined()) return included;
+  const Napi::Env env = from.Env();
+  const auto plan = object_of(from, "included");
+  const auto keys = list_of(plan.Get("keys"), "included.keys"), index = list_of(plan.Get("index"), "included.index");
+  const auto column = object_of(plan.Get("values"), "included.values");
+  const auto values = array_of<Napi::Uint8Array>(column.Get("values"), "included.values");
+  const auto offsets = array_of<Napi::Int32Array>(column.Get("offsets"), "included.offsets");
+  if (offsets.ElementLength() == 0) fail(env, "included.offsets: one more than values was expected");
+  included.values = elements_of<uint8_t>(values);
+  included.offsets = elements_of<int32_t>(offsets);
+  included.count = static_cast<uint32_t>(offsets.ElementLength() - 1);
+  if (included.offsets[included.count] > static_cast<int64_t>(values.ElementLength())) {
+    fail(env, "included.offsets: offsets into values were expected");
+  }
+  if (index.Length() != keys.Length()) fail(env, "included.index: one a key was expected");
+  for (uint32_t i = 0; i < keys.Length(); i++) {
+    const auto rows_of = array_of<Napi::Uint32Array>(index.Get(i), "included.index");
+    if (rows_of.ElementLength() < rows) fail(env, "included.index: one a row was expected");
+    included.columns.push_back({text_of(keys.Get(i), "included.keys"), elements_of<uint32_t>(rows_of)});
+  }
+  return included;
+}
+
+// tileBucket(path, chunks: {offsets, bytes, crcs}, tile,
+//            {minZoom, maxZoom, area, hasIds, included, limit, records, seen})
 //   -> {zooms: [{zoom, content, tileIds, sizes, crcs, polygons, points, largest}], summary, shapes}
 Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -253,8 +280,10 @@ Napi::Value tile_bucket_of(const Napi::CallbackInfo& info) {
   if (!area.IsTypedArray() || area.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
     fail(env, "area: Float32Array was expected");
   }
-  const FieldAttributes attributes{elements_of<float>(area.As<Napi::TypedArray>()),
-                                   area.As<Napi::TypedArray>().ElementLength(), plan.Get("hasIds").ToBoolean()};
+  const uint64_t field_rows = area.As<Napi::TypedArray>().ElementLength();
+  const IncludedColumns included = included_of(plan.Get("included"), field_rows);
+  const FieldAttributes attributes{elements_of<float>(area.As<Napi::TypedArray>()), field_rows,
+                                   plan.Get("hasIds").ToBoolean(), &included};
   const uint64_t limit = integer_of(plan.Get("limit"), "limit", 1, UINT32_MAX);
   std::vector<BucketChunk> chunks;
   for (size_t i = 0; i < offsets.ElementLength(); i++) {

@@ -62,7 +62,7 @@ export const OPTIONS = {
   fieldsCrs: { type: "string", help: "CRS of the fields, as EPSG:4326, instead of what the file says" },
   include: {
     type: "string",
-    help: "columns of the fields to carry into the zonal table, with commas between: CNTY,STATEFIPS",
+    help: "columns of the fields to carry into the zonal table and the tiles, with commas between: CNTY,STATEFIPS",
   },
   maxDirty: {
     type: "number",

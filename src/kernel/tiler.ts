@@ -35,6 +35,15 @@ export interface StorePlan {
   readonly records?: RecordPlan | undefined;
 }
 
+/** The columns of `--include`, by row, for features of tiles. */
+export interface IncludedColumns {
+  readonly keys: readonly string[];
+  /** By key, shared: the number in `values` by row; 2^32 - 1 for none. */
+  readonly index: readonly Uint32Array[];
+  /** Each different value once, as encoded; shared. */
+  readonly values: TextColumn;
+}
+
 /** A tile of cells: which rows there are. */
 export interface CellPlan extends StorePlan {
   readonly rows: number;
@@ -45,6 +54,8 @@ export interface TilePlan extends TilerZooms, StorePlan {
   readonly area: Float32Array;
   /** Records carry ids, which become the attribute `field_id`. */
   readonly hasIds: boolean;
+  /** Columns that features carry in addition; values are messages `Value` of vector tiles. */
+  readonly included?: IncludedColumns | undefined;
   /** Bytes that the tiles under one tile may take, uncompressed, before it is worked on in parts. */
   readonly limit: number;
   /**

@@ -42,6 +42,8 @@ export interface ArchiveFactsForMetadata {
   readonly cells: CellZooms | undefined;
   /** Type of the attribute `field_id`; undefined if ids are row numbers, which are the features' ids. */
   readonly idType: "Number" | "String" | undefined;
+  /** Columns of `--include`, by name their type. */
+  readonly included?: Readonly<Record<string, string>> | undefined;
   readonly crops: readonly CropKeys[];
   /** Codes that occur, ascending. */
   readonly codes: readonly number[];
@@ -91,10 +93,11 @@ function describeLayer(layer: (typeof LAYERS)[number], cells: CellZooms | undefi
 }
 
 /** Attributes by name and type. */
-function attributesOf({ idType, crops }: ArchiveFactsForMetadata): Record<string, string> {
+function attributesOf({ idType, included, crops }: ArchiveFactsForMetadata): Record<string, string> {
   return {
     ...(idType !== undefined && { field_id: idType }),
     area_ha: "Number",
+    ...included,
     ...Object.fromEntries(crops.map(({ code }) => [code, "Number"])),
     ...Object.fromEntries(crops.flatMap(({ name }) => (name === undefined ? [] : [[name, "String"]]))),
   };

@@ -14,7 +14,7 @@ export interface YearAttributes {
 }
 
 /** Field numbers and wire types of an MVT value. */
-const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, uint: 5 << 3, sint: 6 << 3 } as const;
+const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, int: 4 << 3, uint: 5 << 3, sint: 6 << 3 } as const;
 
 /**
  * The kernel's arguments, for archives that contain one year or several each.
@@ -81,10 +81,14 @@ class ValueTable {
 }
 
 /** An MVT value as tippecanoe writes it: integers as integers, negative ones in zigzag. */
-function encodeValue(value: string | number): Uint8Array {
+export function encodeValue(value: string | number | bigint): Uint8Array {
   if (typeof value === "string") {
     const text = Buffer.from(value);
     return Buffer.concat([Buffer.from([VALUE.string, ...varint(text.length)]), text]);
+  }
+  // Not zigzag: decoders that have only doubles lose the sign, which is its last bit.
+  if (typeof value === "bigint") {
+    return Buffer.from([value >= 0n ? VALUE.uint : VALUE.int, ...longVarint(BigInt.asUintN(64, value))]);
   }
   if (Number.isSafeInteger(value)) {
     return Buffer.from(value >= 0 ? [VALUE.uint, ...varint(value)] : [VALUE.sint, ...varint(-2 * value - 1)]);
@@ -93,6 +97,10 @@ function encodeValue(value: string | number): Uint8Array {
   bytes[0] = VALUE.double;
   bytes.writeDoubleLE(value, 1);
   return bytes;
+}
+
+function longVarint(value: bigint): number[] {
+  return value < 128n ? [Number(value)] : [Number(value & 127n) | 128, ...longVarint(value >> 7n)];
 }
 
 function varint(value: number): number[] {

@@ -6,7 +6,7 @@ import type { InputFiles } from "../pipeline/input-files.js";
 
 /** Everything that a base depends on. */
 export function baseInputs(layout: Layout, options: Options, files: InputFiles) {
-  const { idColumn, geometryColumn, areaColumn, areaUnit, fieldsCrs, minZoom, maxZoom, tiler } = options;
+  const { idColumn, geometryColumn, areaColumn, areaUnit, fieldsCrs, include, minZoom, maxZoom, tiler } = options;
   const digest = (path: string) => (existsSync(path) ? files.digest(path) : "missing");
   return {
     raw: digest(layout.fieldsRaw),
@@ -16,6 +16,7 @@ export function baseInputs(layout: Layout, options: Options, files: InputFiles) 
     areaColumn: areaColumn ?? null,
     areaUnit: areaUnit ?? null,
     fieldsCrs: fieldsCrs ?? null,
+    ...(include !== undefined && { include }),
     minZoom,
     maxZoom,
     tiler,

@@ -12,17 +12,21 @@ import type { Tilestats } from "../archive/tilestats.js";
 import type { Options } from "../config/options.js";
 import type { Run } from "../config/run.js";
 import type { FieldsFile } from "../fields/fields-file.js";
+import { checkIncluded, includedNames } from "../fields/included.js";
+import { checkIncludedKeys, type IncludedType, includedTypes, readIncluded } from "../fields/included-values.js";
 import { ensureStep } from "../pipeline/ensure.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
 import { judgeStep, type Step } from "../pipeline/step.js";
 import { archiveMetadata, type CellZooms, LAYERS } from "./archive-metadata.js";
+import { encodeValue } from "./attribute-plan.js";
 import { auditArchive, type LeftOut } from "./audit.js";
 import { baseInputs, baseName } from "./base-inputs.js";
 import { exportBaseTiles } from "./export-base-tiles.js";
 import { tileNatively } from "./native-tiler.js";
 import { precompressArchive, RECORD_VERSION } from "./precompress.js";
+import { jsonValue } from "./properties.js";
 import { checkBaseTiles } from "./rewrite-check.js";
 import { idsAreRows, joinArea, openFieldSources } from "./sources.js";
 
@@ -42,6 +46,8 @@ export type BaseFacts = {
   readonly noArea: number;
   readonly areaOnly: number;
   readonly idType: "Number" | "String" | null;
+  /** Columns of `--include`, by name their type. */
+  readonly included?: Readonly<Record<string, IncludedType>>;
   /** By layer, the rows at the highest zoom: one bit per row, gzip, base64. */
   readonly seen: Readonly<Record<string, string>>;
 };
@@ -155,6 +161,7 @@ function baseStep(
   const inputsDigest = fingerprint(inputs);
   const { region, minZoom, maxZoom } = options;
   const name = baseName(region, inputs);
+  const names = includedNames(options.include);
   return {
     name: "base",
     year,
@@ -166,24 +173,41 @@ function baseStep(
     inFull: options.verifyInputs === "full",
     inputs,
     async validate() {
-      await openFieldSources(layout, options);
+      const { fields } = await openFieldSources(layout, options);
+      checkIncluded(fields, names);
+      checkIncludedKeys(names);
     },
     async run(partial, ctx) {
       const sources = await openFieldSources(layout, options);
       const { fields } = sources;
       const area = await joinArea(sources, { ...run, ctx });
       const idType = await idTypeOf(fields, options);
+      const encode = options.tiler === "native" ? encodeValue : jsonValue;
       const attributes = {
         area: area.values.buffer as SharedArrayBuffer,
         crop: undefined,
+        included: await readIncluded(fields, names, encode, options.batch, ctx.signal),
         choice: { fieldId: idType !== null, cropName: false },
       };
-      const { area: shared, choice } = attributes;
+      const { area: shared, included, choice } = attributes;
       const recordOptions = { ...options, records: true };
       const tiled =
         options.tiler === "native"
-          ? await tileNatively(fields, { area: shared, fieldId: choice.fieldId }, partial, recordOptions, pool(), ctx)
-          : await (await import("./tile-fields.js")).tileFields(fields, attributes, partial, "base", { ...run, ctx });
+          ? await tileNatively(
+              fields,
+              { area: shared, fieldId: choice.fieldId, included },
+              partial,
+              recordOptions,
+              pool(),
+              ctx,
+            )
+          : await (await import("./tile-fields.js")).tileFields(
+              fields,
+              { ...attributes, included: included?.columns },
+              partial,
+              "base",
+              { ...run, ctx },
+            );
       const audit = tiled.audit ?? (await auditArchive(tiled.path, tiled.status, undefined, maxZoom, pool(), ctx));
       if (audit.thin > 0)
         ctx.log.warn(`${audit.thin} fields are too thin to draw at zoom ${maxZoom}`, {
@@ -200,6 +224,7 @@ function baseStep(
         noArea: area.missing.rows,
         areaOnly: area.extra.rows,
         idType,
+        ...(names.length > 0 && { included: includedTypes(fields, names) }),
       };
       const seen = LAYERS.map((layer, i) => [layer, gzipSync(audit.seen[i] as Uint8Array).toString("base64")]);
       const metadata = archiveMetadata({
@@ -211,6 +236,7 @@ function baseStep(
         engine: tiled.engine,
         cells: tiled.cells,
         idType: idType ?? undefined,
+        included: facts.included,
         crops: [],
         codes: [],
       });

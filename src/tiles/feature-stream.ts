@@ -3,6 +3,7 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
 import type { FieldSlice } from "../fields/reader.js";
 import { type FeatureText, STATUS_OK } from "../kernel/geometry.js";
+import type { IncludedColumns } from "../kernel/tiler.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
@@ -15,6 +16,8 @@ export interface FeatureAttributes {
   readonly area: SharedArrayBuffer;
   /** Shared; CDL codes as doubles by row, NaN if there is none; undefined without a year. */
   readonly crop: SharedArrayBuffer | undefined;
+  /** Columns of `--include`; values are JSON. */
+  readonly included: IncludedColumns | undefined;
   readonly choice: PropertyChoice;
 }
 

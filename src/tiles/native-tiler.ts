@@ -189,7 +189,7 @@ interface ScratchZoom {
 
 async function tileBuckets(
   buckets: readonly Bucket[],
-  { area, fieldId, seen }: TilerAttributes & Pick<TilePlan, "seen">,
+  { area, fieldId, included, seen }: TilerAttributes & Pick<TilePlan, "seen">,
   spill: SpillFile,
   folder: string,
   { minZoom, maxZoom, records, limitBytes = LIMIT_BYTES }: TilerOptions,
@@ -198,7 +198,8 @@ async function tileBuckets(
 ): Promise<ScratchZoom[]> {
   const hectares = new Float32Array(area);
   const store = records ? { records: recordPlan(hectares.length) } : {};
-  const plan: TilePlan = { minZoom, maxZoom, area: hectares, hasIds: fieldId, limit: limitBytes, seen, ...store };
+  const attributes = { area: hectares, hasIds: fieldId, included: included?.columns };
+  const plan: TilePlan = { minZoom, maxZoom, ...attributes, limit: limitBytes, seen, ...store };
   const zooms: ScratchZoom[] = Array.from({ length: maxZoom - minZoom + 1 }, (_, i) => ({
     zoom: minZoom + i,
     file: SpillFile.create(join(folder, `z${minZoom + i}`)),

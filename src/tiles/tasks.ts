@@ -4,6 +4,7 @@ import { columnIds } from "../fields/field-id.js";
 import { readFields, type SliceColumns } from "../fields/reader.js";
 import type { FeatureText, TextColumn, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
+import type { IncludedColumns } from "../kernel/tiler.js";
 import type { AttributePlan, RecordPlan, TilesKernel, YearTiles } from "../kernel/tiles.js";
 import { transfer } from "../parallel/transfer.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
@@ -19,6 +20,8 @@ export interface FeatureTask extends SliceColumns {
   readonly area: SharedArrayBuffer;
   /** Shared; CDL codes as doubles by row of the file, NaN if there is none; undefined without a year. */
   readonly crop: SharedArrayBuffer | undefined;
+  /** Columns of `--include`; values are JSON. */
+  readonly included: IncludedColumns | undefined;
   readonly choice: PropertyChoice;
 }
 
@@ -30,7 +33,7 @@ export interface FeatureSource {
 
 /** Read a slice for the feature stream. */
 export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
-  const { propertyTexts } = await import("./properties.js");
+  const { includedMembers, propertyTexts } = await import("./properties.js");
   const { rows, firstRow } = task.slice;
   const { column, idColumn } = await readFields(task);
   const area = new Float32Array(task.area, firstRow * 4, rows);
@@ -41,6 +44,7 @@ export async function readFeatures(task: FeatureTask): Promise<FeatureSource> {
     (row) => area[row] as number,
     (row) => crop?.[row] ?? Number.NaN,
     task.choice,
+    task.included && includedMembers(task.included, firstRow),
   );
   return { column, properties };
 }

@@ -1,5 +1,6 @@
 import { type AttributeStats, attributeStats, type LayerStats, type Tilestats } from "../archive/tilestats.js";
 import type { FieldsFile } from "../fields/fields-file.js";
+import { type IncludedValue, type IncludedValues, NO_VALUE } from "../fields/included-values.js";
 import { streamIds } from "../fields/stream-ids.js";
 import { STATUS_OK } from "../kernel/geometry.js";
 
@@ -8,6 +9,8 @@ export interface TilerAttributes {
   readonly area: SharedArrayBuffer;
   /** Features carry `field_id`. */
   readonly fieldId: boolean;
+  /** Columns of `--include`; values are messages `Value`. */
+  readonly included?: IncludedValues | undefined;
 }
 
 /** Limit of distinct values in statistics, from the format. */
@@ -16,12 +19,13 @@ const MOST_VALUES = 1000;
 /** Statistics of the attributes that are the same every year, for both layers. */
 export async function tilestatsOf(
   fields: FieldsFile,
-  { area, fieldId }: TilerAttributes,
+  { area, fieldId, included }: TilerAttributes,
   status: Uint8Array,
   batch: number,
 ): Promise<Tilestats> {
   const attributes = [areaStats(new Float32Array(area), status)];
   if (fieldId) attributes.push(await idStats(fields, status, batch));
+  if (included !== undefined) attributes.push(...includedStats(included, status));
   const known = attributes.filter((stats) => stats !== undefined);
   const count = status.reduce((sum, code) => sum + (code === STATUS_OK ? 1 : 0), 0);
   const layer = (name: string, geometry: string): LayerStats => ({
@@ -54,6 +58,20 @@ function areaStats(area: Float32Array, status: Uint8Array): AttributeStats | und
   });
   if (values.size === 0) return undefined;
   return { ...attributeStats("area_ha", [...values].sort(byText)), min, max };
+}
+
+function includedStats({ columns, list }: IncludedValues, status: Uint8Array): (AttributeStats | undefined)[] {
+  return columns.keys.map((key, c) => {
+    const drawn = new Set<number>();
+    (columns.index[c] as Uint32Array).forEach((number, row) => {
+      if (number !== NO_VALUE && status[row] === STATUS_OK) drawn.add(number);
+    });
+    const values = Array.from(drawn, (number) => list[number] as IncludedValue).map((value) =>
+      typeof value === "bigint" ? Number(value) : value,
+    );
+    if (values.length === 0) return undefined;
+    return attributeStats(key, values.sort(byText) as number[]);
+  });
 }
 
 async function idStats(fields: FieldsFile, status: Uint8Array, batch: number): Promise<AttributeStats | undefined> {

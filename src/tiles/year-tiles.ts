@@ -2,6 +2,8 @@ import type { Metadata } from "../archive/metadata.js";
 import { rewriteMetadata } from "../archive/rewrite.js";
 import { attributeStats, type Tilestats, withAttributes } from "../archive/tilestats.js";
 import type { Run } from "../config/run.js";
+import { includedNames } from "../fields/included.js";
+import { includedTypes, readIncluded } from "../fields/included-values.js";
 import { cropName } from "../legend/cdl-legend.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint } from "../pipeline/fingerprint.js";
@@ -12,6 +14,7 @@ import type { YearAttributes } from "./attribute-plan.js";
 import { auditArchive } from "./audit.js";
 import { ensureBase, idTypeOf, rowsOfLayer } from "./base.js";
 import { type CropIndex, codesOfRows, indexCrops } from "./crop-index.js";
+import { jsonValue } from "./properties.js";
 import { checkSample } from "./rewrite-check.js";
 import type { PassMember } from "./rewrite-pass.js";
 import { joinArea, joinCrop, openFieldSources } from "./sources.js";
@@ -91,6 +94,7 @@ export async function rewriteYears(
     engine,
     cells: base.cells,
     idType: facts.idType ?? undefined,
+    included: facts.included,
     crops: keys,
     codes: [...new Set(years.flatMap(({ codes }) => codes))].sort((a, b) => a - b),
   });
@@ -143,9 +147,11 @@ export async function tileYear(zonal: YearTable, inputs: Inputs, partial: string
   const area = await joinArea(sources, { ...run, ctx });
   const crop = await joinCrop(fields, zonal.path, options, ctx);
   const idType = await idTypeOf(fields, options);
+  const names = includedNames(options.include);
   const attributes = {
     area: area.values.buffer as SharedArrayBuffer,
     crop: crop.values.buffer as SharedArrayBuffer,
+    included: (await readIncluded(fields, names, jsonValue, options.batch, ctx.signal))?.columns,
     choice: { fieldId: idType !== null, cropName: cropNames },
   };
   const { tileFields } = await import("./tile-fields.js");
@@ -160,6 +166,7 @@ export async function tileYear(zonal: YearTable, inputs: Inputs, partial: string
     engine: tiled.engine,
     cells: tiled.cells,
     idType: idType ?? undefined,
+    included: includedTypes(fields, names),
     crops: [cropKeys(cropNames)],
     codes,
   });

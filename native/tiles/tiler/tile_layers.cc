@@ -12,6 +12,9 @@ constexpr uint64_t kFeatureType = 3 << 3 | 0, kFeatureGeometry = 4 << 3 | 2;
 constexpr uint64_t kLayerExtent = 5 << 3 | 0, kLayerVersion = 15 << 3 | 0;
 constexpr uint64_t kValueFloat = 2 << 3 | 5, kValueDouble = 3 << 3 | 1, kValueUint = 5 << 3 | 0,
                    kValueSint = 6 << 3 | 0;
+constexpr uint32_t kNoValue = UINT32_MAX;
+// Keys of included values; those of areas have 32 bits.
+constexpr uint64_t kIncluded = uint64_t{1} << 32;
 constexpr uint32_t kMoveTo = 1, kLineTo = 2, kClosePath = 7;
 
 uint32_t zigzag(int32_t value) { return (static_cast<uint32_t>(value) << 1) ^ static_cast<uint32_t>(value >> 31); }
@@ -74,25 +77,34 @@ void append_point(GridPoint at, Buffer& out) {
   out.size += static_cast<size_t>(to - start);
 }
 
+uint32_t TileLayers::known_value(uint64_t key) {
+  // Another layer's slots are free. At most half of all is in use.
+  size_t at = mixed(key) & (slots_.size() - 1);
+  for (; slots_[at].stamp == stamp_; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].key == key) return slots_[at].number;
+  }
+  slots_[at] = {key, stamp_, value_count_};
+  return kNoValue;
+}
+
 uint32_t TileLayers::area_value(float area) {
   uint32_t bits;
   std::memcpy(&bits, &area, 4);
-  // Another layer's slots are free. At most half of all is in use.
-  size_t at = mixed(bits) & (slots_.size() - 1);
-  for (; slots_[at].stamp == stamp_; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].key == bits) return slots_[at].number;
-  }
-  slots_[at] = {bits, stamp_, value_count_++};
+  const uint32_t known = known_value(bits);
+  if (known != kNoValue) return known;
   uint8_t value[16];
-  const auto size = static_cast<size_t>(put_area(value, area) - value);
-  uint8_t* const start = values_.room(2 + size);
-  values_.size +=
-      static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), value, size) - start);
-  return slots_[at].number;
+  return new_value(value, static_cast<size_t>(put_area(value, area) - value));
 }
 
-// Ids are different from each other.
-uint32_t TileLayers::id_value(const uint8_t* bytes, size_t size) {
+uint32_t TileLayers::included_value(uint32_t number) {
+  const uint32_t known = known_value(kIncluded | number);
+  if (known != kNoValue) return known;
+  const IncludedColumns& from = *attributes_.included;
+  return new_value(from.values + from.offsets[number],
+                   static_cast<size_t>(from.offsets[number + 1] - from.offsets[number]));
+}
+
+uint32_t TileLayers::new_value(const uint8_t* bytes, size_t size) {
   uint8_t* const start = values_.room(2 * kMaxVarint + size);
   values_.size +=
       static_cast<size_t>(put_bytes(put_number(put_number(start, kLayerValues), size), bytes, size) - start);
@@ -100,8 +112,10 @@ uint32_t TileLayers::id_value(const uint8_t* bytes, size_t size) {
 }
 
 void TileLayers::add(const char* name, uint32_t type, const std::vector<Feature>& features, bool attributed) {
+  static const IncludedColumns none;
+  const IncludedColumns& included = attributes_.included == nullptr ? none : *attributes_.included;
   size_t wanted = 64;
-  while (wanted < 2 * features.size()) wanted *= 2;
+  while (wanted < 2 * features.size() * (1 + included.columns.size())) wanted *= 2;
   if (slots_.size() < wanted) {
     slots_.assign(wanted, Slot{0, 0, 0});
     stamp_ = 0;
@@ -114,14 +128,23 @@ void TileLayers::add(const char* name, uint32_t type, const std::vector<Feature>
   values_.size = features_.size = 0;
   const uint32_t area_key = attributes_.has_ids ? 1 : 0;
   for (const Feature& feature : features) {
-    uint8_t tags[4 * kMaxVarint];
+    tags_.size = 0;
+    uint8_t* const tags = tags_.room(2 * kMaxVarint * (2 + included.columns.size()));
     uint8_t* tags_end = tags;
     if (attributed) {
       if (feature.id_size > 0) {
-        tags_end = put_number(put_number(tags_end, 0), id_value(feature.id, feature.id_size));
+        tags_end = put_number(put_number(tags_end, 0), new_value(feature.id, feature.id_size));
       }
       const float area = attributes_.area_ha[feature.row];
       if (std::isfinite(area)) tags_end = put_number(put_number(tags_end, area_key), area_value(area));
+      uint32_t key = area_key;
+      for (const auto& column : included.columns) {
+        key++;
+        const uint32_t value = column.value[feature.row];
+        if (value < included.count) {
+          tags_end = put_number(put_number(tags_end, key), included_value(value));
+        }
+      }
     }
     const auto tags_size = static_cast<size_t>(tags_end - tags);
     const size_t size = 2 + (tags_size > 0 ? 1 + number_size(tags_size) + tags_size : 0) + 1 +
@@ -135,13 +158,17 @@ void TileLayers::add(const char* name, uint32_t type, const std::vector<Feature>
     to = put_bytes(to, feature.geometry, feature.geometry_size);
     features_.size += static_cast<size_t>(to - start);
   }
-  uint8_t head[64];
+  size_t head_room = 64;
+  for (const auto& column : included.columns) head_room += 2 * kMaxVarint + column.key.size();
+  head_.size = 0;
+  uint8_t* const head = head_.room(head_room);
   uint8_t* to = put_number(put_number(head, kLayerVersion), 2);
   to = put_text(to, kLayerName, name);
   to = put_number(put_number(to, kLayerExtent), kExtent);
   if (attributed) {
     if (attributes_.has_ids) to = put_text(to, kLayerKeys, "field_id");
     to = put_text(to, kLayerKeys, "area_ha");
+    for (const auto& column : included.columns) to = put_text(to, kLayerKeys, column.key.c_str());
   }
   const auto head_size = static_cast<size_t>(to - head);
   const size_t size = head_size + values_.size + features_.size;

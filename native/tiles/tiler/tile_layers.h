@@ -1,6 +1,7 @@
 // Vector tiles (MVT 2.1) from pieces of fields.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tiles/gzip.h"
@@ -9,11 +10,25 @@
 
 namespace fields {
 
+// Columns of the fields that features carry.
+struct IncludedColumns {
+  struct Column {
+    std::string key;
+    const uint32_t* value;  // by row: its number in `values`, `count` or more where it has none
+  };
+  std::vector<Column> columns;
+  // Messages `Value`: the nth is bytes [offsets[n], offsets[n + 1]).
+  const uint8_t* values = nullptr;
+  const int32_t* offsets = nullptr;
+  uint32_t count = 0;
+};
+
 // The attributes that are the same every year.
 struct FieldAttributes {
   const float* area_ha;  // by row; not finite where unknown; nullptr where no layer has attributes
   uint64_t rows;
   bool has_ids;
+  const IncludedColumns* included = nullptr;
 };
 
 // Encodes a finished tile as the bytes that the archive stores.
@@ -66,10 +81,13 @@ class TileLayers {
 
  private:
   uint32_t area_value(float area);
-  uint32_t id_value(const uint8_t* bytes, size_t size);
+  uint32_t included_value(uint32_t number);
+  uint32_t new_value(const uint8_t* bytes, size_t size);
+  // The number of the layer's value with this key; kNoValue where it is new, and has a number from now on.
+  uint32_t known_value(uint64_t key);
 
   FieldAttributes attributes_;
-  Buffer tile_, values_, features_;
+  Buffer tile_, head_, values_, features_, tags_;
   // Values by hash: a number in this layer, where the stamp is the layer's.
   struct Slot {
     uint64_t key;
