@@ -2,7 +2,7 @@ import { CHANGED } from "./batch/batch-file.js";
 import { checkBatch } from "./batch/check-batch.js";
 import { parseUntil } from "./batch/drain.js";
 import { ISOLATIONS } from "./batch/isolation.js";
-import { BatchLayout, placeOf } from "./batch/layout.js";
+import { BatchLayout, itemPathOf } from "./batch/layout.js";
 import { readLog } from "./batch/log-pack.js";
 import { STATES } from "./batch/records.js";
 import { type RunOptions, runBatch } from "./batch/run-batch.js";
@@ -11,6 +11,7 @@ import { batchStatus, itemLines, statusText, tsvHeader, tsvLine, writeSummary } 
 import { splitCommand } from "./batch/template.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { wholeNumber } from "./cli/whole-number.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -93,7 +94,7 @@ async function batch(args: Arguments, ctx: Context): Promise<unknown> {
     const result = await checkBatch(
       layout(),
       texts(args, "valid"),
-      wholeNumber(args, "workers", 1, MAX_WORKERS) ?? 8,
+      wholeNumber("--workers", text(args, "workers"), 1, MAX_WORKERS) ?? 8,
       ctx,
     );
     if (!args.options.json)
@@ -141,11 +142,11 @@ async function runOptions(args: Arguments, argv: readonly string[]): Promise<Run
     binds: texts(args, "bind"),
     env: texts(args, "env"),
     valid: texts(args, "valid"),
-    workers: wholeNumber(args, "workers", 1, MAX_WORKERS) ?? cores,
+    workers: wholeNumber("--workers", text(args, "workers"), 1, MAX_WORKERS) ?? cores,
     cores,
     cpus: text(args, "cpus"),
     mem: text(args, "mem"),
-    retries: wholeNumber(args, "retries", 0, 100) ?? STANDARD.retries,
+    retries: wholeNumber("--retries", text(args, "retries"), 0, 100) ?? STANDARD.retries,
     backoffMs: milliseconds("backoff") ?? STANDARD.backoff * 1000,
     timeoutMs: milliseconds("timeout"),
     endsAt: end === undefined ? undefined : end - grace * 1000,
@@ -163,7 +164,7 @@ async function showLog(layout: BatchLayout, ids: readonly string[], { options }:
   const [id, ...more] = ids;
   if (id === undefined || more.length > 0)
     throw new PipelineError("usage", "Expected log ID", { received: ids.join(" ") || "nothing" });
-  const log = await readLog(layout, placeOf(id));
+  const log = await readLog(layout, itemPathOf(id));
   if (log === undefined) throw new PipelineError("input", "Nothing was logged of this item", { item: id });
   if (!options.json) process.stdout.write(log);
   return { id, log };
@@ -206,13 +207,6 @@ function number(args: Arguments, name: string): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}(\.\d+)?$/.test(value)) return Number(value);
   throw new PipelineError("usage", `--${name} must be a number of seconds`, { received: value });
-}
-
-function wholeNumber(args: Arguments, name: string, least: number, most: number): number | undefined {
-  const value = text(args, name);
-  if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
-  throw new PipelineError("usage", `--${name} must be a whole number from ${least} to ${most}`, { received: value });
 }
 
 await main(COMMAND, batch);

@@ -1,5 +1,6 @@
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { wholeNumber } from "./cli/whole-number.js";
 import type { Directives } from "./cluster/job-script.js";
 import { clusterProfile } from "./cluster/profile-file.js";
 import {
@@ -38,8 +39,8 @@ async function submitJob(args: Arguments, ctx: Context) {
         job: name,
         years: text("years"),
         jobType,
-        array: own.array === true ? "years" : wholeNumber("workers", text("workers")),
-        atOnce: wholeNumber("at-once", text("at-once")),
+        array: own.array === true ? "years" : wholeNumber("--workers", text("workers"), 1),
+        atOnce: wholeNumber("--at-once", text("at-once"), 1),
         given,
         rest,
       },
@@ -136,11 +137,6 @@ async function check(args: Arguments, ctx: Context) {
 
 function untilOf({ until }: Arguments["own"]): Stage | undefined {
   return until === undefined ? undefined : stageOf(until as string);
-}
-
-function wholeNumber(name: string, text: string | undefined): number | undefined {
-  if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
-  throw new PipelineError("usage", `--${name} must be a whole number from 1`, { received: text });
 }
 
 /** As a shell takes it. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { asTyped } from "./cli/program.js";
+import { wholeNumber } from "./cli/whole-number.js";
 import { layoutOf } from "./config/config.js";
 import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { keepRootOptions } from "./config/root-options.js";
@@ -15,9 +16,7 @@ const SEED = 1;
 
 /** Make a small world and take its years through every stage. */
 async function demo(args: Arguments, ctx: Context) {
-  const fields = Number(args.own.fields ?? 2000);
-  if (!Number.isInteger(fields) || fields < 1)
-    throw new PipelineError("usage", "--fields must be a whole number from 1", { received: String(args.own.fields) });
+  const fields = wholeNumber("--fields", args.own.fields as string | undefined, 1) ?? 2000;
   const years = parseYears(typeof args.own.years === "string" ? args.own.years : "2018-2020");
   const { root } = args.options;
   // The rasters stay, for the other commands to be tried on.

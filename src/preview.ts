@@ -1,6 +1,7 @@
 import type { Bounds } from "./archive/header.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { wholeNumber } from "./cli/whole-number.js";
 import { layoutOf } from "./config/config.js";
 import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
@@ -11,10 +12,10 @@ import type { Chart } from "./view/picture/crop-chart.js";
 import type { Picture } from "./view/picture/picture.js";
 import type { ThemeName } from "./view/picture/theme.js";
 
-const WIDTHS = { least: 400, most: 4096, usual: 1200 } as const;
+const WIDTHS = { min: 400, max: 4096, usual: 1200 } as const;
 
 /** Bands of a chart that readers can distinguish. */
-const CROPS = { least: 1, most: 14, usual: 11 } as const;
+const CROPS = { min: 1, max: 14, usual: 11 } as const;
 
 const COMMAND: Command = {
   name: "node dist/preview.js",
@@ -26,7 +27,7 @@ const COMMAND: Command = {
     archive: { type: "string", help: "PMTiles file to draw (instead of years under the root)" },
     out: { type: "string", help: "PNG to write" },
     force: { type: "boolean", help: "replace a picture at --out, whoever made it" },
-    width: { type: "string", help: `pixels, ${WIDTHS.least} to ${WIDTHS.most} [${WIDTHS.usual}]` },
+    width: { type: "string", help: `pixels, ${WIDTHS.min} to ${WIDTHS.max} [${WIDTHS.usual}]` },
     bbox: { type: "string", help: "what to show, as WEST,SOUTH,EAST,NORTH in degrees [all fields]" },
     zoom: { type: "string", help: "zoom of the tiles to draw [as detailed as the picture]" },
     title: { type: "string", help: "heading [Majority crop of every field]" },
@@ -50,7 +51,7 @@ async function preview(args: Arguments, ctx: Context): Promise<Picture | Chart> 
       received: out,
     });
   }
-  const width = wholeNumber("--width", text("width"), WIDTHS.least, WIDTHS.most) ?? WIDTHS.usual;
+  const width = wholeNumber("--width", text("width"), WIDTHS.min, WIDTHS.max) ?? WIDTHS.usual;
   const archive = text("archive");
   const inputs = archive === undefined ? [] : [archive];
   const { pngOrigin } = await import("./view/picture/png-file.js");
@@ -76,7 +77,7 @@ async function chart(
   const legend = readLegend(historyFiles(layoutOf(options, 0).history, options.region).legend);
   const asked = positionals.flatMap((years) => parseYears(years));
   const years = asked.length > 0 ? asked.sort((a, b) => a - b) : legend.years;
-  const top = wholeNumber("--top", own.top as string | undefined, CROPS.least, CROPS.most) ?? CROPS.usual;
+  const top = wholeNumber("--top", own.top as string | undefined, CROPS.min, CROPS.max) ?? CROPS.usual;
   return drawChart(legend, { out, width, top, years, title: own.title as string | undefined, theme }, ctx);
 }
 
@@ -111,13 +112,6 @@ function chooseArchives({ positionals, options }: Arguments, archive: string | u
 function readTheme(text = "dark"): ThemeName {
   if (text === "dark" || text === "light") return text;
   throw new PipelineError("usage", "--theme must be dark or light", { received: text });
-}
-
-function wholeNumber(flag: string, text: string | undefined, least: number, most: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value;
-  throw new PipelineError("usage", `${flag} must be a whole number from ${least} to ${most}`, { received: text });
 }
 
 function readBox(text: string | undefined): Bounds | undefined {

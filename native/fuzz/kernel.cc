@@ -145,7 +145,7 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
 
 // All ways to count bytes agree, and none reads or writes beyond what it may.
 bool tallies_agree() {
-  const uint32_t n = 1 + below(below(4) == 0 ? kTallyMost : 200);
+  const uint32_t n = 1 + below(below(4) == 0 ? kMaxTally : 200);
   Bytes bytes(n + kTallySlack);
   const uint32_t classes = 1 + below(below(4) == 0 ? 256 : 8);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(below(3) == 0 ? below(classes) : 7);

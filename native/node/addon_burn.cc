@@ -177,7 +177,7 @@ Napi::Value parquet_pages(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = text_of(info[0], "path"), name = text_of(info[1], "name");
   const auto from = object_of(info[2], "chunk");
-  const auto number = [&](const char* key) { return integer_of(from.Get(key), key, 0, kMostBytes); };
+  const auto number = [&](const char* key) { return integer_of(from.Get(key), key, 0, kMaxBytes); };
   const ColumnChunk chunk{number("offset"),      number("bytes"),      number("values"),
                           number("indexOffset"), number("indexBytes"), 0};
   const auto index = naming(env, name, [&] { return read_page_index(File(path), chunk); });

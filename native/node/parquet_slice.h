@@ -11,10 +11,10 @@
 
 namespace fields {
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 53;
+constexpr uint64_t kMaxBytes = uint64_t{1} << 53;
 
 inline ColumnPart part_of(const Napi::Object& from) {
-  const auto number = [&](const char* name) { return integer_of(from.Get(name), name, 0, kMostBytes); };
+  const auto number = [&](const char* name) { return integer_of(from.Get(name), name, 0, kMaxBytes); };
   ColumnPart part{};
   part.dictionary_offset = number("dictionaryOffset");
   part.dictionary_bytes = number("dictionaryBytes");

@@ -6,7 +6,7 @@ namespace fields {
 namespace {
 
 constexpr uint32_t kClear = 256, kFirst = 258, kCodes = 4096;
-constexpr unsigned kLeastWidth = 9, kMostWidth = 12;
+constexpr unsigned kMinWidth = 9, kMaxWidth = 12;
 
 // Where a code's string stands in what was decoded, and how long it is. A new string is the one before with the
 // first byte of the next, which is the byte behind it: nothing but place and length needs to be kept, and a string
@@ -38,15 +38,15 @@ struct Stream {
   // Decodes the codes from one "clear" to the next.
   Stop run() {
     if (done == size) return Stop::kFull;
-    if (bit + kLeastWidth > bits) return Stop::kBroken;
-    uint32_t code = code_at(from, bit, kLeastWidth);
-    bit += kLeastWidth;
+    if (bit + kMinWidth > bits) return Stop::kBroken;
+    uint32_t code = code_at(from, bit, kMinWidth);
+    bit += kMinWidth;
     if (code == kClear) return Stop::kCleared;
     if (code > kClear) return Stop::kBroken;
     String last{done, 1};
     to[done++] = static_cast<uint8_t>(code);
     uint32_t next = kFirst;
-    for (unsigned width = kLeastWidth; width <= kMostWidth; width++) {
+    for (unsigned width = kMinWidth; width <= kMaxWidth; width++) {
       // Writers go over to longer codes one code early.
       for (const uint32_t end = (1u << width) - 1; next < end; next++) {
         if (done == size) return Stop::kFull;
@@ -81,11 +81,11 @@ bool lzw_decode(const uint8_t* from, size_t from_size, uint8_t* to, size_t size)
   Stream stream;
   stream.from = from;
   stream.bits = from_size * 8;
-  stream.bit = kLeastWidth;
+  stream.bit = kMinWidth;
   stream.to = to;
   stream.done = 0;
   stream.size = static_cast<uint32_t>(size);
-  if (stream.bits < kLeastWidth || code_at(from, 0, kLeastWidth) != kClear) return false;
+  if (stream.bits < kMinWidth || code_at(from, 0, kMinWidth) != kClear) return false;
   for (;;) {
     const Stop stop = stream.run();
     if (stop != Stop::kCleared) return stop == Stop::kFull;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint32_t kNone = 1, kLzw = 5, kDeflate = 8, kOldDeflate = 32946, kZstd = 50000;
 // No block of a raster is larger, and no damaged file makes this one claim more.
-constexpr double kMostBytes = 1 << 30;
+constexpr double kMaxBytes = 1 << 30;
 // Blocks that lie one behind the other are read at once, up to so many bytes.
 constexpr size_t kReadBytes = 1 << 20;
 
@@ -110,7 +110,7 @@ class Reader {
   // Holds until the next call. The `ahead` - 1 blocks after it may be wanted too.
   const uint8_t* stored_block(uint64_t block, uint64_t ahead) {
     const double offset = band_.offsets[block], size = band_.sizes[block];
-    if (!(size <= kMostBytes && offset >= 0 && offset <= 9e15)) broken(block, "lies nowhere in the file");
+    if (!(size <= kMaxBytes && offset >= 0 && offset <= 9e15)) broken(block, "lies nowhere in the file");
     if (!(offset >= read_from_ && offset + size <= read_to_)) {
       double end = offset + size;
       for (uint64_t next = block + 1; next < block + ahead; next++) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kHeaderAndTrailer = 18;
 // deflate gives at most 1032 bytes for one; a damaged length must not allocate gigabytes.
-constexpr uint64_t kMostPerByte = 1032;
+constexpr uint64_t kMaxPlainPerByte = 1032;
 
 [[noreturn]] void corrupt() { throw TileError("content cannot be decompressed"); }
 
@@ -23,7 +23,7 @@ size_t plain_size(const uint8_t* from, size_t size) {
   if (size < kHeaderAndTrailer) corrupt();
   const uint8_t* at = from + size - 4;
   const uint32_t plain = at[0] | at[1] << 8 | at[2] << 16 | static_cast<uint32_t>(at[3]) << 24;
-  if (plain > size * kMostPerByte) corrupt();
+  if (plain > size * kMaxPlainPerByte) corrupt();
   return plain;
 }
 

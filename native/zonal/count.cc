@@ -144,7 +144,7 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
   // `end` is where the window's memory ends. Takes and gives how many bytes are held: were that kept here, it
   // would be stored and loaded again for every run, as bytes may be written over it for all that a compiler knows.
   uint32_t add_run(const uint8_t* run, uint32_t length, const uint8_t* end, uint32_t held) {
-    if (held + length > kTallyMost) held = spill(held);
+    if (held + length > kMaxTally) held = spill(held);
     uint8_t* to = bytes_ + held;
     if (length <= kTallySlack && end - run >= kTallySlack) {
       // More than the run, in moves of one size: what is too much is written over by the next run.
@@ -162,7 +162,7 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
                                  const uint32_t* stop, const uint8_t* end, uint32_t& held) {
     const uint8_t* const last = end - kTallySlack;
     uint8_t* to = bytes_ + held;
-    stop = std::min(stop, run + (kTallyMost - held) / kTallySlack);
+    stop = std::min(stop, run + (kMaxTally - held) / kTallySlack);
     for (; run < stop; run++) {
       const uint32_t col = *run >> 11 & 2047;
       const uint32_t length = (*run & 2047) + 1;
@@ -210,7 +210,7 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
   }
 
   const Tally tally_ = choose_tally();
-  uint8_t bytes_[kTallyMost + kTallySlack] = {};
+  uint8_t bytes_[kMaxTally + kTallySlack] = {};
   uint8_t classes_[256] = {};
   uint32_t counts_[256] = {};
   bool spilled_ = false;

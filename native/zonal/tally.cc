@@ -72,7 +72,7 @@ FIELDS_AVX2 inline uint8_t* move_others(const uint8_t* bytes, uint32_t n, uint8_
 // middle, and moved together without a branch, for no processor could foresee it; mostly they are so few that
 // each class of them is one comparison more.
 FIELDS_AVX2 uint32_t tally_avx2(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts) {
-  uint8_t others[kTallyMost + kTallySlack];
+  uint8_t others[kMaxTally + kTallySlack];
   uint32_t found = 0, left = n;
   for (const uint8_t* from = bytes; found == 0 || left > 64; from = others) {
     if (found == kPasses) return found + tally_table(others, left, classes + found, counts + found);
@@ -95,7 +95,7 @@ FIELDS_AVX2 uint32_t tally_avx2(const uint8_t* bytes, uint32_t n, uint8_t* class
 
 // The same, 64 at a time, by instructions made for moving together.
 FIELDS_AVX512 uint32_t tally_avx512(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts) {
-  uint8_t others[kTallyMost + 64];
+  uint8_t others[kMaxTally + 64];
   uint32_t found = 0, left = n;
   const auto first = [](uint32_t count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; };
   for (const uint8_t* from = bytes; found == 0 || left > 64; from = others) {

@@ -77,9 +77,9 @@ export class ItemQueue {
     this.#cursor = Math.floor(random() * items.length);
   }
 
-  /** Of a place on disk; undefined when the list does not have it. */
-  itemAt(place: { shard: string; name: string }): Item | undefined {
-    const i = this.#index.get(key(place));
+  /** The item with this path; undefined if it is not in the list. */
+  itemAt(item: { shard: string; name: string }): Item | undefined {
+    const i = this.#index.get(key(item));
     return i === undefined ? undefined : this.#items[i];
   }
 

@@ -5,12 +5,12 @@ import { extname } from "node:path";
 import { PipelineError } from "../pipeline/errors.js";
 import { fingerprint, type Json } from "../pipeline/fingerprint.js";
 import { openInput } from "../pipeline/input-file.js";
-import { type Place, placeOf } from "./layout.js";
+import { type ItemPath, itemPathOf } from "./layout.js";
 
 export type Fields = Readonly<Record<string, Json>>;
 
 /** One piece of work: known by its id, told apart from an earlier one of that id by its digest. */
-export interface Item extends Place {
+export interface Item extends ItemPath {
   readonly id: string;
   readonly fields: Fields;
   /** 16 hex digits over the fields and the command. */
@@ -73,7 +73,7 @@ export function readItems(path: string, idName: string | undefined, salt: Json):
   }
   const salted = fingerprint(salt);
   const lines = new Map<string, number>();
-  const places = new Map<string, string>();
+  const folders = new Map<string, string>();
   const items = rows.map(({ fields, line }) => {
     const id = idOf(fields[idField], { path, line, field: idField });
     const before = lines.get(id);
@@ -81,20 +81,20 @@ export function readItems(path: string, idName: string | undefined, salt: Json):
       throw new PipelineError("input", "An id stands twice in the list", { path, id, line, before });
     }
     lines.set(id, line);
-    const place = placeOf(id);
-    const folded = `${place.shard}/${place.name.toLowerCase()}`;
-    const alike = places.get(folded);
+    const item = itemPathOf(id);
+    const folded = `${item.shard}/${item.name.toLowerCase()}`;
+    const alike = folders.get(folded);
     if (alike !== undefined) {
       const sentence =
         "Two ids differ only in case and would share a folder on file systems that do not tell case apart";
       throw new PipelineError("input", sentence, { path, id, line, before: alike });
     }
-    places.set(folded, id);
+    folders.set(folded, id);
     const digest = createHash("sha256")
       .update(`${salted}${fingerprint(fields)}`)
       .digest("hex")
       .slice(0, 16);
-    return { id, fields, digest, ...place };
+    return { id, fields, digest, ...item };
   });
   const fieldNames = Object.keys(first.fields).filter((name) => rows.every(({ fields }) => name in fields));
   return { path, items, fieldNames };

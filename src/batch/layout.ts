@@ -15,14 +15,14 @@ export class BatchLayout {
   readonly file = (): string => join(this.root, "batch.json");
   readonly summary = (): string => join(this.root, "summary.json");
   /** An item's finished output; a folder. */
-  readonly output = (item: Place): string => join(this.root, "items", item.shard, item.name);
+  readonly output = (item: ItemPath): string => join(this.root, "items", item.shard, item.name);
   readonly outputs = (shard: string): string => join(this.root, "items", shard);
-  readonly log = (item: Place): string => join(this.root, "logs", item.shard, `${item.name}.log`);
+  readonly log = (item: ItemPath): string => join(this.root, "logs", item.shard, `${item.name}.log`);
   /** Logs of finished items, a file and its index for each runner. */
   readonly packed = (): string => join(this.root, "logs", "packed");
   readonly records = (shard: string): string => join(this.root, "records", shard);
   readonly claims = (shard: string): string => join(this.root, "claims", shard);
-  readonly claim = (item: Place): string => join(this.root, "claims", item.shard, item.name);
+  readonly claim = (item: ItemPath): string => join(this.root, "claims", item.shard, item.name);
   /** A file for each runner at work, with its heartbeat. */
   readonly runners = (): string => join(this.root, "runners");
   /** What runners that have ended had done. */
@@ -32,13 +32,13 @@ export class BatchLayout {
 }
 
 /** An item's place on disk. */
-export interface Place {
+export interface ItemPath {
   readonly shard: string;
   readonly name: string;
 }
 
 /** An id as a file name: whatever could mean something to a file system or a shell is written as %XX. */
-export function placeOf(id: string): Place {
+export function itemPathOf(id: string): ItemPath {
   const hash = createHash("sha256").update(id).digest("hex");
   const safe = Buffer.from(id)
     .toString("latin1")

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { BatchLayout, Place } from "./layout.js";
+import type { BatchLayout, ItemPath } from "./layout.js";
 import { listNames } from "./records.js";
 
 /** Logs that are packed at a time; fewer stay files of their own. */
@@ -19,10 +19,10 @@ const GROUP = 128;
 /**
  * Puts the logs of a runner's finished items into one file, as thousands of small files are a burden on a shared file
  * system. Each runner has its own pack: `logs/packed/RUNNER.log`, the logs one behind the other, and `RUNNER.index`, a
- * line each: place, first byte, bytes. A log is removed once its bytes are on disk; after a kill it may be in both.
+ * line each: item, first byte, bytes. A log is removed once its bytes are on disk; after a kill it may be in both.
  */
 export class LogPack {
-  #waiting: Place[] = [];
+  #waiting: ItemPath[] = [];
 
   constructor(
     private readonly layout: BatchLayout,
@@ -30,24 +30,24 @@ export class LogPack {
   ) {}
 
   /** A finished item's log may be packed. */
-  add({ shard, name }: Place): void {
+  add({ shard, name }: ItemPath): void {
     this.#waiting.push({ shard, name });
     if (this.#waiting.length >= GROUP) this.#pack(this.#waiting.splice(0));
   }
 
-  #pack(places: readonly Place[]): void {
+  #pack(items: readonly ItemPath[]): void {
     const { log, index } = packOf(this.layout, this.runner);
     const [logFd, indexFd] = [openSync(log, "a+"), openSync(index, "a")];
     try {
       let at = fstatSync(logFd).size;
       const lines: string[] = [];
       const packed: string[] = [];
-      for (const place of places) {
-        const path = this.layout.log(place);
+      for (const item of items) {
+        const path = this.layout.log(item);
         if (!existsSync(path)) continue;
         const bytes = readFileSync(path);
         for (let from = 0; from < bytes.length; ) from += writeSync(logFd, bytes, from);
-        lines.push(`${place.shard}/${place.name}\t${at}\t${bytes.length}\n`);
+        lines.push(`${item.shard}/${item.name}\t${at}\t${bytes.length}\n`);
         at += bytes.length;
         packed.push(path);
       }
@@ -63,9 +63,9 @@ export class LogPack {
 }
 
 /** Everything that was logged of an item, packed or not, the oldest first; undefined for nothing. */
-export async function readLog(layout: BatchLayout, place: Place): Promise<string | undefined> {
+export async function readLog(layout: BatchLayout, item: ItemPath): Promise<string | undefined> {
   const pieces: string[] = [];
-  const own = layout.log(place);
+  const own = layout.log(item);
   const rest = existsSync(own) ? readFileSync(own, "utf8") : undefined;
   for (const name of await listNames(layout.packed())) {
     if (!name.endsWith(".index")) continue;
@@ -73,7 +73,7 @@ export async function readLog(layout: BatchLayout, place: Place): Promise<string
     for (const line of readFileSync(index, "utf8").split("\n")) {
       const [at, first, bytes] = line.split("\t");
       // The last line may be cut short by a kill.
-      if (at !== `${place.shard}/${place.name}` || bytes === undefined) continue;
+      if (at !== `${item.shard}/${item.name}` || bytes === undefined) continue;
       const text = readPiece(log, Number(first), Number(bytes));
       // A kill may leave what was packed as a file, too.
       if (rest === undefined || !rest.startsWith(text)) pieces.push(text);

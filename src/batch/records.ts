@@ -1,6 +1,6 @@
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { BatchLayout, Place } from "./layout.js";
+import type { BatchLayout, ItemPath } from "./layout.js";
 import type { Attempt, Tries } from "./outcome.js";
 
 /** `ready`: output verified, about to be put in its place; `retry`: to be tried again. */
@@ -82,14 +82,14 @@ export async function readItemRecord(
  */
 export async function writeItemRecord(
   layout: BatchLayout,
-  place: Place,
+  item: ItemPath,
   scratch: string,
   state: State,
   record: ItemRecord,
   replaced: readonly RecordEntry[] = [],
 ): Promise<RecordEntry> {
-  const entry: RecordEntry = { name: place.name, digest: record.digest, state };
-  const path = recordPath(layout, place.shard, entry);
+  const entry: RecordEntry = { name: item.name, digest: record.digest, state };
+  const path = recordPath(layout, item.shard, entry);
   const partial = join(scratch, "record");
   const handle = await open(partial, "w");
   try {
@@ -100,7 +100,7 @@ export async function writeItemRecord(
   }
   // The name itself is not flushed: a record that a power cut takes away is work done twice at worst.
   await rename(partial, path);
-  await removeOthers(layout, place.shard, replaced, entry);
+  await removeOthers(layout, item.shard, replaced, entry);
   return entry;
 }
 

@@ -59,7 +59,7 @@ export interface RunOptions {
   readonly slurm: SlurmJob | undefined;
 }
 
-const MOST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /**
  * Work on a batch until every item is done or has failed: this process with `workers` items at a
  * time, beside any number of others, on any hosts, over the same folder.
@@ -122,7 +122,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
   const stop = AbortSignal.any([ctx.signal, heartbeat.lost, guardLost.signal, timeUp.signal]);
   const msLeft = drain.msLeft();
   // A timer counts to 24 days; no job lasts that long.
-  const clock = msLeft === undefined || msLeft > MOST_TIMER_MS ? undefined : setTimeout(() => timeUp.abort(), msLeft);
+  const clock = msLeft === undefined || msLeft > MAX_TIMER_MS ? undefined : setTimeout(() => timeUp.abort(), msLeft);
   const queue = new ItemQueue(list.items, layout, options.changed === "keep");
   const limits = budgets(options.retries);
   const context: ItemContext = {
@@ -152,7 +152,7 @@ export async function runBatch(options: RunOptions, ctx: Context): Promise<Batch
     limits,
     options.backoffMs,
     ctx.log,
-    (place) => queue.itemAt(place)?.id ?? place.name,
+    (item) => queue.itemAt(item)?.id ?? item.name,
     options.staleMs,
   );
   try {

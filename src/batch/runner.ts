@@ -17,13 +17,13 @@ export interface BatchResult extends Counts {
 }
 
 /** While there is nothing to start, the shards that have something left are listed at this interval. */
-const IDLE_MS = { least: 500, most: 5_000 } as const;
+const IDLE_MS = { min: 500, max: 5_000 } as const;
 /** And beside work, so that progress tells of all runners. */
 const REFRESH_MS = 30_000;
 /** Faults of the batch's own file system in a row, after which the runner gives up. */
-const MOST_FAULTS = 20;
+const MAX_FAULTS = 20;
 /** Containers that fail to start in a row, with none that started, after which it is no passing fault. */
-const MOST_START_FAILURES = 50;
+const MAX_START_FAILURES = 50;
 
 /** One process's part in a batch: so many items at a time, until all are settled or it is to end. */
 export class Runner {
@@ -85,7 +85,7 @@ export class Runner {
 
   async #loop(context: ItemContext, show: () => void): Promise<void> {
     const { queue, stop } = context;
-    let idleMs: number = IDLE_MS.least;
+    let idleMs: number = IDLE_MS.min;
     let refreshed = performance.now();
     while (!stop.aborted && this.#error === undefined) {
       while (this.#running.size < this.#limit && this.drain.mayStart()) {
@@ -96,7 +96,7 @@ export class Runner {
         if (this.#large !== undefined) break;
         context.resources.take(item);
         this.#start(item, context);
-        idleMs = IDLE_MS.least;
+        idleMs = IDLE_MS.min;
       }
       show();
       const { items, done, failed } = queue.counts();
@@ -105,7 +105,7 @@ export class Runner {
       if (performance.now() - refreshed > (idle ? idleMs : REFRESH_MS)) {
         await queue.refresh();
         refreshed = performance.now();
-        idleMs = Math.min(IDLE_MS.most, idleMs * 1.5);
+        idleMs = Math.min(IDLE_MS.max, idleMs * 1.5);
         continue;
       }
       await this.#pause(Math.min(idle ? idleMs : REFRESH_MS, queue.nextDueMs() ?? Infinity), stop);
@@ -174,7 +174,7 @@ export class Runner {
           },
         );
         if (outcome.failure.fault === "oom") this.#fewer();
-        if (slowStart.failures >= MOST_START_FAILURES) {
+        if (slowStart.failures >= MAX_START_FAILURES) {
           this.#error = new PipelineError("tool", "Containers do not start", { last: outcome.failure.message });
         }
         break;
@@ -216,7 +216,7 @@ export class Runner {
     if (stop.aborted) return;
     const known = asPipelineError(error, "failed", "Item cannot be worked on", { item: item.id });
     this.ctx.log.warn(known.message);
-    if (isNoSpace(error) || ++this.#faults >= MOST_FAULTS) this.#error = known;
+    if (isNoSpace(error) || ++this.#faults >= MAX_FAULTS) this.#error = known;
   }
 
   /** @throws {PipelineError} partial or paused. */

@@ -1,5 +1,5 @@
 /** Maximum of containers that start at the same time, while starts succeed. */
-const MOST = 16;
+const MAX_STARTS_AT_ONCE = 16;
 
 /**
  * Limits how many containers start at the same time, because a hundred simultaneous mounts make
@@ -21,13 +21,13 @@ export class SlowStart {
   async turn(): Promise<(started: boolean) => void> {
     while (this.#starting >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#starting++;
-    let told = false;
+    let reported = false;
     return (started) => {
-      if (told) return;
-      told = true;
+      if (reported) return;
+      reported = true;
       this.#starting--;
       this.#failures = started ? 0 : this.#failures + 1;
-      this.#limit = started ? Math.min(MOST, this.#limit + 1) : Math.max(1, this.#limit >> 1);
+      this.#limit = started ? Math.min(MAX_STARTS_AT_ONCE, this.#limit + 1) : Math.max(1, this.#limit >> 1);
       for (const wake of this.#waiting.splice(0)) wake();
     };
   }

@@ -7,7 +7,7 @@ import type { Log } from "../pipeline/log.js";
 import { removeTreeAsync } from "../pipeline/remove-tree.js";
 import { type Claim, readClaim } from "./claims.js";
 import { RECLAIMED, type RunnerFile, readRunner, removeStartupFiles } from "./heartbeat.js";
-import { type BatchLayout, type Place, SHARDS } from "./layout.js";
+import { type BatchLayout, type ItemPath, SHARDS } from "./layout.js";
 import { addTry, type Budgets, retryDelay } from "./outcome.js";
 import { killProcessesOf } from "./reaper.js";
 import {
@@ -49,7 +49,7 @@ export class Takeover {
     private readonly limits: Budgets,
     private readonly backoffMs: number,
     private readonly log: Log,
-    private readonly idOf: (place: Place) => string,
+    private readonly idOf: (item: ItemPath) => string,
     private readonly staleMs = UNREADABLE_STALE_MS,
   ) {}
 
@@ -152,11 +152,11 @@ export class Takeover {
     });
     let freed = 0;
     for (const folder of await listNames(scratch)) {
-      const place = { shard: folder.slice(0, 2), name: folder.slice(3) };
-      const claim = await readClaim(this.layout.claim(place));
+      const item = { shard: folder.slice(0, 2), name: folder.slice(3) };
+      const claim = await readClaim(this.layout.claim(item));
       if (claim?.runner !== dead) continue;
-      await this.#settle(place, claim, join(scratch, folder), dead);
-      await unlink(this.layout.claim(place));
+      await this.#settle(item, claim, join(scratch, folder), dead);
+      await unlink(this.layout.claim(item));
       freed++;
     }
     await removeTreeAsync(scratch);
@@ -167,19 +167,19 @@ export class Takeover {
   }
 
   /** Write down what became of a dead runner's item: its output was in its place already, or the attempt is lost. */
-  async #settle(place: Place, claim: Claim, scratch: string, dead: string): Promise<void> {
+  async #settle(item: ItemPath, claim: Claim, scratch: string, dead: string): Promise<void> {
     const { layout } = this;
-    const entries = (await listRecords(layout, place.shard)).filter(({ name }) => name === place.name);
+    const entries = (await listRecords(layout, item.shard)).filter(({ name }) => name === item.name);
     const of = (state: string) => entries.find((entry) => entry.state === state && entry.digest === claim.digest);
     const [ready, retry] = [of("ready"), of("retry")];
     if (of("done") || of("failed")) return;
-    if (ready !== undefined && (await finishReady(layout, place, ready, entries))) return;
-    const before = retry && (await readItemRecord(layout, place.shard, retry));
+    if (ready !== undefined && (await finishReady(layout, item, ready, entries))) return;
+    const before = retry && (await readItemRecord(layout, item.shard, retry));
     const tries = addTry(before?.tries ?? {}, "node");
     const delay = retryDelay(tries, "node", this.limits, this.backoffMs);
     const now = new Date().toISOString();
     const record: ItemRecord = {
-      id: before?.id ?? this.idOf(place),
+      id: before?.id ?? this.idOf(item),
       digest: claim.digest,
       tries,
       attempts: [
@@ -192,7 +192,7 @@ export class Takeover {
       host: hostname(),
     };
     const same = entries.filter(({ digest }) => digest === claim.digest);
-    await writeItemRecord(layout, place, scratch, delay === undefined ? "failed" : "retry", record, same);
+    await writeItemRecord(layout, item, scratch, delay === undefined ? "failed" : "retry", record, same);
   }
 }
 
@@ -204,20 +204,20 @@ export class Takeover {
  */
 export async function finishReady(
   layout: BatchLayout,
-  place: Place,
+  item: ItemPath,
   ready: RecordEntry,
   entries: readonly RecordEntry[],
 ): Promise<boolean> {
-  const record = await readItemRecord(layout, place.shard, ready);
-  const inode = await inodeOf(layout.output(place));
+  const record = await readItemRecord(layout, item.shard, ready);
+  const inode = await inodeOf(layout.output(item));
   if (record?.result === undefined || inode !== record.result.inode) {
-    await removeRecord(layout, place.shard, ready);
+    await removeRecord(layout, item.shard, ready);
     return false;
   }
-  const done = await moveRecord(layout, place.shard, ready, "done");
+  const done = await moveRecord(layout, item.shard, ready, "done");
   await removeOthers(
     layout,
-    place.shard,
+    item.shard,
     entries.filter((old) => old !== ready),
     done,
   );

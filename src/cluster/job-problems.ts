@@ -30,10 +30,10 @@ export function jobProblems(job: Directives, profile: ClusterProfile, name: stri
 
   const nodes = read("nodes", wholeNumber) ?? 1;
   if (nodes < type.minNodes) problems.push(`--nodes=${nodes}: ${on} have ${type.minNodes} nodes at least`);
-  const mostNodes = Math.min(type.maxNodes, type.maxNodesPerUser ?? Infinity);
-  if (nodes > mostNodes) {
-    const whose = type.maxNodesPerUser === mostNodes ? " for one user" : "";
-    problems.push(`--nodes=${nodes}: ${on} have ${mostNodes} nodes at most${whose}`);
+  const maxNodes = Math.min(type.maxNodes, type.maxNodesPerUser ?? Infinity);
+  if (nodes > maxNodes) {
+    const whose = type.maxNodesPerUser === maxNodes ? " for one user" : "";
+    problems.push(`--nodes=${nodes}: ${on} have ${maxNodes} nodes at most${whose}`);
   }
 
   const minutes = read("time", walltimeMinutes);

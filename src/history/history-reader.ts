@@ -5,6 +5,7 @@ import { columnData } from "../fields/read-slice.js";
 import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { ParquetDecoder } from "../table/parquet-decoder.js";
 import { openParquet, type ParquetShape } from "../table/parquet-file.js";
+import { rowGroupOf } from "../table/row-group-of.js";
 import { cropColumn, HEADER_KEY, HISTORY_VERSION, type HistoryHeader, shareColumn } from "./format.js";
 
 /** Row groups kept decoded; one is about 2 MB. A county of a million fields has some twenty. */
@@ -85,7 +86,7 @@ export class HistoryReader {
         received: row,
       });
     }
-    const group = this.#groupOf(row);
+    const group = rowGroupOf(this.#starts, row);
     const table = await this.#group(group);
     const at = row - (this.#starts[group] as number);
     const number = (name: string): number | null => {
@@ -114,7 +115,7 @@ export class HistoryReader {
     const sums = new Map<number | null, { fields: Float64Array; hectares: Float64Array }>();
     let withoutArea = 0;
     for (let from = 0; from < rows.length; ) {
-      const group = this.#groupOf(rows[from] as number);
+      const group = rowGroupOf(this.#starts, rows[from] as number);
       const [start, end] = [this.#starts[group] as number, this.#starts[group + 1] as number];
       let to = from;
       while (to < rows.length && (rows[to] as number) < end) to++;
@@ -146,16 +147,6 @@ export class HistoryReader {
 
   close(): void {
     this.#groups.clear();
-  }
-
-  #groupOf(row: number): number {
-    let [low, high] = [0, this.#starts.length - 1];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if ((this.#starts[middle] as number) <= row) low = middle;
-      else high = middle;
-    }
-    return low;
   }
 
   #group(group: number): Promise<Table> {

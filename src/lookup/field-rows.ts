@@ -5,6 +5,7 @@ import type { FieldsFile } from "../fields/fields-file.js";
 import { readSlice } from "../fields/read-slice.js";
 import { type FieldSlice, readFields } from "../fields/reader.js";
 import { asPipelineError } from "../pipeline/errors.js";
+import { rowGroupOf } from "../table/row-group-of.js";
 
 /** One field as its file has it. */
 export interface FieldRow {
@@ -68,25 +69,20 @@ export class FieldRows {
     for (const row of [...rows].sort((a, b) => a - b)) {
       const run = runs.at(-1);
       const last = run?.at(-1);
-      if (last !== undefined && row - last <= NEAR_ROWS && this.#groupOf(row) === this.#groupOf(last)) run?.push(row);
+      if (
+        last !== undefined &&
+        row - last <= NEAR_ROWS &&
+        rowGroupOf(this.#starts, row) === rowGroupOf(this.#starts, last)
+      )
+        run?.push(row);
       else runs.push([row]);
     }
     return runs;
   }
 
-  #groupOf(row: number): number {
-    let [low, high] = [0, this.#starts.length - 1];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if ((this.#starts[middle] as number) <= row) low = middle;
-      else high = middle;
-    }
-    return low;
-  }
-
   /** Rows of one row group. */
   #slice(firstRow: number, rows: number): FieldSlice {
-    const rowGroup = this.#groupOf(firstRow);
+    const rowGroup = rowGroupOf(this.#starts, firstRow);
     const offset = firstRow - (this.#starts[rowGroup] as number);
     const slice = { rowGroup, offset, rows, firstRow };
     const columns = this.#columns;

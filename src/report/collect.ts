@@ -57,7 +57,7 @@ export interface Run {
 }
 
 /** Largest changes that are listed. */
-const MOST_TRANSITIONS = 20;
+const MAX_TRANSITIONS = 20;
 
 /**
  * Read what the records and the history of a root tell of years; no data are read.
@@ -151,5 +151,5 @@ function transitionsIn(path: string, years: ReadonlySet<number>): Transition[] {
     const key = `${from}\n${to}`;
     sums.set(key, { from, to, hectares: (sums.get(key)?.hectares ?? 0) + Number(area) });
   }
-  return [...sums.values()].sort((a, b) => b.hectares - a.hectares).slice(0, MOST_TRANSITIONS);
+  return [...sums.values()].sort((a, b) => b.hectares - a.hectares).slice(0, MAX_TRANSITIONS);
 }

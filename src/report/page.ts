@@ -21,7 +21,7 @@ export interface ReportContents {
 }
 
 /** Crops with a row of their own in the table of areas. */
-const MOST_CROPS = 25;
+const MAX_CROPS = 25;
 const DIGEST_DIGITS = 12;
 
 /** The report as one HTML page that loads nothing. */
@@ -89,8 +89,8 @@ function areaTable({ legend, years }: Run): string {
   const crops = legend.crops
     .filter(({ hectares }) => total(hectares) > 0)
     .sort((a, b) => total(b.hectares) - total(a.hectares));
-  const shown = crops.slice(0, MOST_CROPS);
-  const others = crops.slice(MOST_CROPS);
+  const shown = crops.slice(0, MAX_CROPS);
+  const others = crops.slice(MAX_CROPS);
   const row = (name: string, of: (year: number) => number, color?: string) =>
     `<tr><th scope="row">${color === undefined ? "" : `<span class="key" style="background:${color}"></span>`}${escapeHtml(name)}</th>${years.map((year) => `<td>${number(of(year))}</td>`).join("")}</tr>`;
   const body = [

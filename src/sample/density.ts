@@ -43,7 +43,7 @@ const REGIONS = [
   { name: "Central Valley", x: 0.06, y: 0.5, width: 0.02, height: 0.1, density: 0.9 },
 ] as const;
 /** Everywhere, deserts and mountains too. */
-const LEAST_DENSITY = 0.002;
+const MIN_DENSITY = 0.002;
 const PURPOSE = 51;
 /** Width by height of the national raster. */
 const ASPECT = 153_811 / 96_523;
@@ -87,7 +87,7 @@ export function farmedShare({ like, factor, columns, rows }: Spreading, sx: numb
 
 function densityAt(like: Spread, x: number, y: number): number {
   if (like === "even") return 1;
-  let density = LEAST_DENSITY;
+  let density = MIN_DENSITY;
   for (const region of REGIONS) {
     const [dx, dy] = [(x - region.x) / region.width, (y - region.y) / region.height];
     density += region.density * Math.exp((-dx * dx - dy * dy) / 2);

@@ -1,3 +1,4 @@
+import { encodeValue } from "../archive/mvt-value.js";
 import type { TextColumn } from "../kernel/geometry.js";
 import type { AttributeColumn, AttributeOutput, AttributePlan } from "../kernel/tiles.js";
 import { cropName } from "../legend/cdl-legend.js";
@@ -12,9 +13,6 @@ export interface YearAttributes {
   readonly keys: CropKeys;
   readonly crops: CropIndex;
 }
-
-/** Field numbers and wire types of an MVT value. */
-const VALUE = { string: (1 << 3) | 2, double: (3 << 3) | 1, int: 4 << 3, uint: 5 << 3, sint: 6 << 3 } as const;
 
 /**
  * The kernel's arguments, for archives that contain one year or several each.
@@ -78,34 +76,4 @@ class ValueTable {
     for (const [i, bytes] of this.#encoded.entries()) offsets[i + 1] = (offsets[i] as number) + bytes.length;
     return { values: new Uint8Array(Buffer.concat(this.#encoded)), offsets };
   }
-}
-
-/** An MVT value as tippecanoe writes it: integers as integers, negative ones in zigzag. */
-export function encodeValue(value: string | number | bigint): Uint8Array {
-  if (typeof value === "string") {
-    const text = Buffer.from(value);
-    return Buffer.concat([Buffer.from([VALUE.string, ...varint(text.length)]), text]);
-  }
-  // Not zigzag: decoders that have only doubles lose the sign, which is its last bit.
-  if (typeof value === "bigint") {
-    return Buffer.from([value >= 0n ? VALUE.uint : VALUE.int, ...longVarint(BigInt.asUintN(64, value))]);
-  }
-  if (Number.isSafeInteger(value)) {
-    return Buffer.from(value >= 0 ? [VALUE.uint, ...varint(value)] : [VALUE.sint, ...varint(-2 * value - 1)]);
-  }
-  const bytes = Buffer.alloc(9);
-  bytes[0] = VALUE.double;
-  bytes.writeDoubleLE(value, 1);
-  return bytes;
-}
-
-function longVarint(value: bigint): number[] {
-  return value < 128n ? [Number(value)] : [Number(value & 127n) | 128, ...longVarint(value >> 7n)];
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  return [...bytes, rest];
 }

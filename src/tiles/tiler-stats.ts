@@ -14,7 +14,7 @@ export interface TilerAttributes {
 }
 
 /** Limit of distinct values in statistics, from the format. */
-const MOST_VALUES = 1000;
+const MAX_VALUES = 1000;
 
 /** Statistics of the attributes that are the same every year, for both layers. */
 export async function tilestatsOf(
@@ -54,7 +54,7 @@ function areaStats(area: Float32Array, status: Uint8Array): AttributeStats | und
     const hectares = Math.round(value * 100) / 100;
     if (hectares < min) min = hectares;
     if (hectares > max) max = hectares;
-    if (values.size < MOST_VALUES) values.add(hectares);
+    if (values.size < MAX_VALUES) values.add(hectares);
   });
   if (values.size === 0) return undefined;
   return { ...attributeStats("area_ha", [...values].sort(byText)), min, max };
@@ -83,7 +83,7 @@ async function idStats(fields: FieldsFile, status: Uint8Array, batch: number): P
       if (value === null) continue;
       const shown = typeof value === "bigint" ? Number(value) : value;
       if (typeof shown === "number") [min, max] = [Math.min(min, shown), Math.max(max, shown)];
-      if (values.size < MOST_VALUES) values.add(shown);
+      if (values.size < MAX_VALUES) values.add(shown);
     }
   }
   if (values.size === 0) return undefined;

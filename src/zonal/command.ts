@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Arguments } from "../cli/command.js";
+import { wholeNumber } from "../cli/whole-number.js";
 import { type Run, withRun } from "../config/run.js";
 import { openFields } from "../fields/fields-file.js";
 import { withLocalFields } from "../fields/remote-fields.js";
@@ -48,12 +49,6 @@ type OpenJob = Job & {
   readonly files: InputFiles;
 };
 
-function bandNumber(text: unknown): number {
-  const band = Number(text ?? 1);
-  if (Number.isInteger(band) && band >= 1) return band;
-  throw new PipelineError("usage", "--band must be a whole number from 1", { received: String(text) });
-}
-
 /** The replacement for the Python step: takes fields and rasters, writes a parquet of majorities for each raster. */
 export async function zonal(
   fieldsPath: string,
@@ -66,7 +61,7 @@ export async function zonal(
   checkValueStatistics(counted, own.values !== undefined);
   const columns = own.columns as string | undefined;
   const rule = { ...counted, ...(columns !== undefined && { columns: parseColumns(columns, columnNames(counted)) }) };
-  const band = bandNumber(own.band);
+  const band = wholeNumber("--band", own.band as string | undefined, 1) ?? 1;
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
     .map((job): OpenJob => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { readItems } from "../../dist/batch/items.js";
-import { placeOf } from "../../dist/batch/layout.js";
+import { itemPathOf } from "../../dist/batch/layout.js";
 import { tempFolder } from "../support/temp-folder.mjs";
 
 function list(t, name, text, id, salt = "") {
@@ -79,14 +79,14 @@ test("any two ids have two names, which are safe to any file system and shell", 
   );
   fc.assert(
     fc.property(id, id, (a, b) => {
-      const [one, two] = [placeOf(a), placeOf(b)];
+      const [one, two] = [itemPathOf(a), itemPathOf(b)];
       assert.match(one.name, /^[A-Za-z0-9_%][A-Za-z0-9_.%~-]{0,179}$/);
       assert.match(one.shard, /^[0-9a-f]{2}$/);
       assert.equal(one.name === two.name, a === b, `${a} ${b}`);
     }),
     { seed: 5, numRuns: 2_000 },
   );
-  assert.equal(placeOf("../etc").name, "%2E.%2Fetc");
-  assert.equal(placeOf("field-7_a.b").name, "field-7_a.b");
-  assert.notEqual(placeOf(`${"x".repeat(300)}a`).name, placeOf(`${"x".repeat(300)}b`).name);
+  assert.equal(itemPathOf("../etc").name, "%2E.%2Fetc");
+  assert.equal(itemPathOf("field-7_a.b").name, "field-7_a.b");
+  assert.notEqual(itemPathOf(`${"x".repeat(300)}a`).name, itemPathOf(`${"x".repeat(300)}b`).name);
 });

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { Drain, parseUntil } from "../../dist/batch/drain.js";
 import { failureOf } from "../../dist/batch/item-process.js";
 import { ItemQueue } from "../../dist/batch/item-queue.js";
-import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
+import { BatchLayout, itemPathOf } from "../../dist/batch/layout.js";
 import { addTry, budgets, retryDelay } from "../../dist/batch/outcome.js";
 import { SlowStart } from "../../dist/batch/slow-start.js";
 import { hasJobEnded } from "../../dist/batch/slurm.js";
@@ -15,7 +15,7 @@ import { tempFolder } from "../support/temp-folder.mjs";
 
 const DIGEST = "0123456789abcdef";
 const items = (n) =>
-  Array.from({ length: n }, (_, i) => ({ id: `f${i}`, fields: {}, digest: DIGEST, ...placeOf(`f${i}`) }));
+  Array.from({ length: n }, (_, i) => ({ id: `f${i}`, fields: {}, digest: DIGEST, ...itemPathOf(`f${i}`) }));
 
 test("only the item's own errors use up retries; no fault goes on for ever", () => {
   const limits = budgets(2);

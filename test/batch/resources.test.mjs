@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
+import { BatchLayout, itemPathOf } from "../../dist/batch/layout.js";
 import { LogPack, readLog } from "../../dist/batch/log-pack.js";
 import { NodeResources, nodeMemoryGiB, readNeeds } from "../../dist/batch/resources.js";
 import { physicalCores } from "../../dist/parallel/threads.js";
@@ -11,7 +11,7 @@ import { command } from "../support/command.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
 const NODE = { cpus: 8, memoryGiB: 16 };
-const item = (id, fields) => ({ id, fields, digest: "0", ...placeOf(id) });
+const item = (id, fields) => ({ id, fields, digest: "0", ...itemPathOf(id) });
 
 test("needs come from values or columns; what cannot be is named", () => {
   const items = [item("a", { cores: "2", ram: "4G" }), item("b", { cores: 8, ram: "1900M" })];
@@ -108,26 +108,26 @@ test("logs of finished items are put together and can be read; nothing is lost b
     "{out}",
   ]);
   assert.equal(run.code, 0, run.stderr);
-  const left = () => ids.filter((id) => existsSync(layout.log(placeOf(id))));
+  const left = () => ids.filter((id) => existsSync(layout.log(itemPathOf(id))));
   assert.equal(left().length, 150 - 128);
   assert.equal(readdirSync(layout.packed()).length, 2);
-  for (const id of ids) assert.match(await readLog(layout, placeOf(id)), new RegExp(`says ${id}\nc|says ${id}\n`));
+  for (const id of ids) assert.match(await readLog(layout, itemPathOf(id)), new RegExp(`says ${id}\nc|says ${id}\n`));
   const shown = await command("batch", ["log", "--out", layout.root, ids[3]]);
   assert.equal(shown.code, 0, shown.stderr);
-  assert.equal(shown.stdout, await readLog(layout, placeOf(ids[3])));
+  assert.equal(shown.stdout, await readLog(layout, itemPathOf(ids[3])));
   const none = await command("batch", ["log", "--out", layout.root, "nobody"]);
   assert.equal(none.code, 4);
 
   // Killed between the pack and the removal of the files: both are there, and a line of the index is cut.
   const [id] = left();
-  const before = await readLog(layout, placeOf(id));
+  const before = await readLog(layout, itemPathOf(id));
   const pack = new LogPack(layout, "killed");
-  for (let i = 0; i < 128; i++) pack.add(placeOf(i === 0 ? id : `none ${i}`));
-  assert.equal(await readLog(layout, placeOf(id)), before);
-  writeFileSync(layout.log(placeOf(id)), before);
+  for (let i = 0; i < 128; i++) pack.add(itemPathOf(i === 0 ? id : `none ${i}`));
+  assert.equal(await readLog(layout, itemPathOf(id)), before);
+  writeFileSync(layout.log(itemPathOf(id)), before);
   const index = join(layout.packed(), "killed.index");
-  writeFileSync(index, `${readFileSync(index, "utf8")}${placeOf(id).shard}/${placeOf(id).name}\t12`);
-  assert.equal(await readLog(layout, placeOf(id)), before);
-  writeFileSync(layout.log(placeOf(id)), `made again\n`);
-  assert.equal(await readLog(layout, placeOf(id)), `${before}made again\n`);
+  writeFileSync(index, `${readFileSync(index, "utf8")}${itemPathOf(id).shard}/${itemPathOf(id).name}\t12`);
+  assert.equal(await readLog(layout, itemPathOf(id)), before);
+  writeFileSync(layout.log(itemPathOf(id)), `made again\n`);
+  assert.equal(await readLog(layout, itemPathOf(id)), `${before}made again\n`);
 });

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileS
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
+import { BatchLayout, itemPathOf } from "../../dist/batch/layout.js";
 import { physicalCores } from "../../dist/parallel/threads.js";
 import { command } from "../support/command.mjs";
 import { tempDirsIn, tempFolder } from "../support/temp-folder.mjs";
@@ -40,8 +40,8 @@ function batch(t, script, ids = ["a", "b", "c"]) {
       rest,
     );
   const status = async () => (await command("batch", ["status", "--out", out, "--json"])).json;
-  const output = (id) => join(layout.output(placeOf(id)), "x");
-  const log = (id) => readFileSync(layout.log(placeOf(id)), "utf8");
+  const output = (id) => join(layout.output(itemPathOf(id)), "x");
+  const log = (id) => readFileSync(layout.log(itemPathOf(id)), "utf8");
   return { folder, out, layout, run, status, output, log, setItems };
 }
 

@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { BatchLayout, placeOf } from "../../dist/batch/layout.js";
+import { BatchLayout, itemPathOf } from "../../dist/batch/layout.js";
 import { buildExclusiveItem, readProof, readResults } from "../support/exclusive-item.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
 
@@ -196,7 +196,7 @@ test("its guard is killed: the runner ends its items and itself", async (t) => {
 test("killed between putting the output in its place and recording it: it is done, and not made again", async (t) => {
   const b = batch(t, { items: 1, ms: 1 });
   assert.equal((await b.start().ended).code, 0);
-  const place = placeOf("f0");
+  const place = itemPathOf("f0");
   const [record] = readdirSync(b.layout.records(place.shard));
   const ready = join(b.layout.records(place.shard), record.replace(/done$/, "ready"));
   const before = statSync(b.layout.output(place)).ino;
@@ -242,7 +242,7 @@ test("the runner that reclaims a dead one dies too: a third one finishes", async
   assert.equal((await first.ended).code, 0);
   rmSync(join(b.out, "records"), { recursive: true });
   rmSync(join(b.out, "items"), { recursive: true });
-  const place = placeOf("f1");
+  const place = itemPathOf("f1");
   mkdirSync(join(b.layout.scratch("dead-1-a.reclaimed"), `${place.shard}.f1`, "out"), { recursive: true });
   symlinkSync("dead-1-a 0123456789abcdef n", b.layout.claim(place));
   writeFileSync(join(b.layout.runners(), "dead-1-a.reclaimed-by.dead-2-b"), "{}");
@@ -253,8 +253,8 @@ test("the runner that reclaims a dead one dies too: a third one finishes", async
 
 test("a claim of which nobody knows the owner is removed by a runner that is alone", async (t) => {
   const b = batch(t, { items: 2, ms: 1 });
-  mkdirSync(b.layout.claims(placeOf("f1").shard), { recursive: true });
-  symlinkSync("ghost-1-a 0123456789abcdef n", b.layout.claim(placeOf("f1")));
+  mkdirSync(b.layout.claims(itemPathOf("f1").shard), { recursive: true });
+  symlinkSync("ghost-1-a 0123456789abcdef n", b.layout.claim(itemPathOf("f1")));
   const { code, output } = await b.start().ended;
   assert.equal(code, 0, output);
   assert.match(output, /claim of a runner that is unknown is removed.*ghost-1-a/);

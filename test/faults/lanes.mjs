@@ -636,7 +636,7 @@ async function seedsOf(ground, folder) {
 }
 
 const HANG_MS = 10_000;
-const MOST_BYTES = 2 ** 30;
+const MAX_BYTES = 2 ** 30;
 
 async function mutate(reader, path, folder, count, seed) {
   const result = { tried: 0, read: 0, refused: 0, peakMiB: 0 };
@@ -675,7 +675,7 @@ async function mutate(reader, path, folder, count, seed) {
     clearInterval(watch);
     assert.ok(!hung, `${reader}: mutant ${result.tried} of seed ${seed} takes more than 10 s`);
     assert.equal(code, 0, `${reader}: mutant ${result.tried} of seed ${seed} ends the process: ${code} ${errors}`);
-    assert.ok(result.peakMiB * 2 ** 20 < MOST_BYTES, `${reader}: ${result.peakMiB} MiB`);
+    assert.ok(result.peakMiB * 2 ** 20 < MAX_BYTES, `${reader}: ${result.peakMiB} MiB`);
   }
   return result;
 }

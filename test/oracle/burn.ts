@@ -8,7 +8,7 @@ import { project } from "./albers.js";
 // The same operations in the same order as native/zonal/burn.cc, which names the rules' source.
 
 const NEAR = 1e-5;
-const MOST_RUNS = 65535;
+const MAX_RUNS = 65535;
 const REACH = 1e-6;
 const WHOLE = 2 ** 32 - 1;
 
@@ -371,14 +371,14 @@ export class Burner {
         }
       }
     }
-    const parts = min(this.chunk.length - firstEntry, MOST_RUNS);
+    const parts = min(this.chunk.length - firstEntry, MAX_RUNS);
     for (let i = firstEntry; i < this.chunk.length; i++) this.parts.push(parts);
   }
 
   /** The last entry is one of this field and chunk, with room for some words more. */
   #openEntry(field: number, firstEntry: number, chunk: number, words: number): void {
     const last = this.chunk.length - 1;
-    if (last < firstEntry || this.chunk.last() !== chunk || this.runCount.last() + words > MOST_RUNS) {
+    if (last < firstEntry || this.chunk.last() !== chunk || this.runCount.last() + words > MAX_RUNS) {
       this.chunk.push(chunk);
       this.field.push(field);
       this.runBegin.push(this.runs.length);

@@ -19,20 +19,6 @@ import { encodeRising, encodeStrings } from "./encode.js";
 import { FeatureWriter } from "./geojson.js";
 import { encodeTable } from "./table.js";
 
-/** Most of the kernel once more, in TypeScript: plain loops, equal bytes out. */
-export const oracle: Pick<
-  Kernel,
-  "burn" | "count" | "merge" | "countWeighted" | "encodeIds" | "encodeRows" | "geojson"
-> = {
-  burn,
-  count,
-  merge,
-  countWeighted,
-  encodeIds,
-  encodeRows: encodeTable,
-  geojson,
-};
-
 function burn(
   column: WkbColumn,
   grid: KernelGrid,
@@ -80,30 +66,13 @@ function burn(
   };
 }
 
-function count(
-  pixels: Pixels,
-  stride: number,
-  words: Uint32Array,
-  layout: Uint32Array,
-  skip: Float64Array,
-  clip: boolean,
-  answers: AnswerArrays | null,
-  mask?: Uint8Array,
-): PartialCounts {
-  if (!PIXEL_TYPES.some((type) => pixels instanceof type))
-    throw new TypeError("pixels: an array of another type was expected");
-  checkInteger("stride", stride, 1, 2 ** 32 - 1);
-  checkType("words", words, Uint32Array);
-  checkType("layout", layout, Uint32Array);
-  checkType("skip", skip, Float64Array);
-  if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
-  if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
-
+const count: Kernel["count"] = (pixels, stride, words, layout, skip, clip, answers, mask) => {
+  checkWindow(pixels, stride, words, layout, skip);
   if (answers !== null) checkAnswers(answers, pixels.constructor as new () => Pixels);
   const counter = new Counter(pixels, stride, skip, clip, answers, mask);
   countSegments(counter, words, layout);
   return counter.counted();
-}
+};
 
 function merge(lists: readonly PartialCounts[], answers: AnswerArrays, last: boolean): PartialCounts {
   if (!Array.isArray(lists)) throw new TypeError("lists: an array was expected");
@@ -143,30 +112,31 @@ function checkAnswers(answers: AnswerArrays, type: new () => Pixels): void {
   }
 }
 
-function countWeighted(
+const countWeighted: Kernel["countWeighted"] = (pixels, stride, words, layout, skip, clip, rowWeights, mask) => {
+  checkWindow(pixels, stride, words, layout, skip);
+  checkType("rowWeights", rowWeights, Float64Array);
+  if (rowWeights.length !== pixels.length / stride) throw new TypeError("rowWeights: one a row was expected");
+
+  const counter = new WeightedCounter(pixels, stride, skip, clip, rowWeights, mask);
+  countSegments(counter, words, layout);
+  return counter.counted();
+};
+
+function checkWindow(
   pixels: Pixels,
   stride: number,
   words: Uint32Array,
   layout: Uint32Array,
   skip: Float64Array,
-  clip: boolean,
-  rowWeights: Float64Array,
-  mask?: Uint8Array,
-): PartialCounts {
+): void {
   if (!PIXEL_TYPES.some((type) => pixels instanceof type))
     throw new TypeError("pixels: an array of another type was expected");
   checkInteger("stride", stride, 1, 2 ** 32 - 1);
   checkType("words", words, Uint32Array);
   checkType("layout", layout, Uint32Array);
   checkType("skip", skip, Float64Array);
-  checkType("rowWeights", rowWeights, Float64Array);
   if (pixels.length % stride !== 0) throw new TypeError("pixels: not a whole number of rows");
-  if (rowWeights.length !== pixels.length / stride) throw new TypeError("rowWeights: one a row was expected");
   if (layout.length % 7 !== 0) throw new TypeError("layout: seven numbers a segment were expected");
-
-  const counter = new WeightedCounter(pixels, stride, skip, clip, rowWeights, mask);
-  countSegments(counter, words, layout);
-  return counter.counted();
 }
 
 function countSegments(counter: Counter | WeightedCounter, words: Uint32Array, layout: Uint32Array): void {
@@ -247,6 +217,20 @@ function isOnGlobe(polygons: Polygons): boolean {
     polygons.y.data.subarray(0, n).every((lat) => lat >= -90 && lat <= 90)
   );
 }
+
+/** Most of the kernel once more, in TypeScript: plain loops, equal bytes out. */
+export const oracle: Pick<
+  Kernel,
+  "burn" | "count" | "merge" | "countWeighted" | "encodeIds" | "encodeRows" | "geojson"
+> = {
+  burn,
+  count,
+  merge,
+  countWeighted,
+  encodeIds,
+  encodeRows: encodeTable,
+  geojson,
+};
 
 type SegmentLayout = [number, number, number, number, number, number, number];
 

@@ -2,11 +2,11 @@
 export type Ring = readonly (readonly [number, number])[];
 
 /** Maximum of corners in a URL. */
-const MOST_CORNERS = 400;
+const MAX_CORNERS = 400;
 
 /** `-97.12345,39.5;...`: to a meter, for the URL and the server. Surplus corners are left out. */
 export function areaText(ring: Ring): string {
-  const every = Math.ceil(ring.length / MOST_CORNERS);
+  const every = Math.ceil(ring.length / MAX_CORNERS);
   return ring
     .filter((_, i) => i % every === 0)
     .map((point) => point.map((value) => Number(value.toFixed(5))).join(","))

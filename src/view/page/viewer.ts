@@ -27,7 +27,7 @@ import { sampleView, type ViewSample } from "./view-sample.js";
 import { type Shown, YearMap } from "./year-map.js";
 
 const POLL_MS = 10_000;
-const LEAST_POLL_MS = 1_500;
+const MIN_POLL_MS = 1_500;
 const RING_ZOOM = 12;
 /** Zoom for coordinates that were searched. */
 const FOUND_ZOOM = 13;
@@ -552,7 +552,7 @@ export class Viewer {
     const years = await fetchYears().catch(() => undefined);
     setTimeout(() => {
       this.#polling = false;
-    }, LEAST_POLL_MS);
+    }, MIN_POLL_MS);
     if (years === undefined || JSON.stringify(years) === JSON.stringify(this.#years)) return;
     if (published(years).length === 0) return;
     const before = this.#years;

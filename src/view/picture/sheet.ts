@@ -15,7 +15,7 @@ const PADDING = 26;
 const GAP = 14;
 const STRIP_HEAD = 104;
 /** Below a map narrower than this, a legend has no room for names, so all maps share one list. */
-const LEAST_LEGEND_WIDTH = 140;
+const MIN_LEGEND_WIDTH = 140;
 const LEGEND_COLUMN_WIDTH = 230;
 const STRIP_LEGEND_CROPS = 16;
 /** Minimum and maximum height of a map relative to its width. */
@@ -116,7 +116,7 @@ function stripLegends(
 ): StripLegend[] {
   const unit = width / REFERENCE_WIDTH;
   const columnsOf = (room: number) => Math.max(1, Math.floor(room / unit / LEGEND_COLUMN_WIDTH));
-  if (mapWidth / unit >= LEAST_LEGEND_WIDTH) {
+  if (mapWidth / unit >= MIN_LEGEND_WIDTH) {
     return places.map(({ x }, i) => ({
       rows: legendRows(palette, (maps[i] as FieldMap).areas, STRIP_LEGEND_CROPS, areas),
       x,

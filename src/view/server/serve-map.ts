@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { wholeNumber } from "../../cli/whole-number.js";
 import type { Options } from "../../config/options.js";
 import type { Context } from "../../pipeline/context.js";
 import { PipelineError } from "../../pipeline/errors.js";
@@ -55,7 +56,5 @@ function served(options: Options): Options {
 
 /** @throws {PipelineError} usage, if it is not a port. */
 export function readPort(text: string | undefined): number {
-  if (text === undefined) return PORT;
-  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
-  throw new PipelineError("usage", "--port must be a whole number from 0 to 65535", { received: text });
+  return wholeNumber("--port", text, 0, 65_535) ?? PORT;
 }

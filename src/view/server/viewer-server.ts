@@ -40,7 +40,7 @@ export interface RunningViewer {
 }
 
 /** Maximum for a requested polygon, which must fit into a URL. */
-const MOST_VERTICES = 400;
+const MAX_VERTICES = 400;
 /** JSON below this size is sent uncompressed. */
 const WORTH_COMPRESSING_BYTES = 1024;
 const LOOPBACK = {
@@ -298,7 +298,7 @@ function send(
 /** A polygon as `-97.1,39.2;-97.0,39.2;-97.0,39.3`; undefined if invalid. */
 function drawnArea(text: string): { readonly name: string; readonly rings: Rings } | undefined {
   const points = text.split(";");
-  if (points.length < 3 || points.length > MOST_VERTICES) return undefined;
+  if (points.length < 3 || points.length > MAX_VERTICES) return undefined;
   const ring = points.map((point) => point.split(",").map(Number));
   const sound = ring.every(([lng, lat, ...more]) => {
     return more.length === 0 && Math.abs(lng as number) <= 180 && Math.abs(lat as number) <= 90;

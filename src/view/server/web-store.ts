@@ -12,7 +12,7 @@ const CACHE_BYTES = 256 * 2 ** 20;
 /** Larger reads are passed through; tiles and directories are always smaller. */
 const CACHED_READ_BYTES = 8 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
-const MOST_REDIRECTS = 5;
+const MAX_REDIRECTS = 5;
 /** Time that an archive's size and version are cached. */
 const FRESH_MS = 15_000;
 
@@ -163,10 +163,10 @@ export class WebStore implements Store {
       if (response.status < 300 || response.status > 399 || location === null) return response;
       await response.body?.cancel();
       const next = URL.canParse(location, at.href) ? new URL(location, at) : undefined;
-      if (next?.origin !== url.origin || redirects === MOST_REDIRECTS) {
+      if (next?.origin !== url.origin || redirects === MAX_REDIRECTS) {
         throw new PipelineError("network", "The server redirects to another place, which is not followed", {
           url: url.href,
-          expected: `${url.origin}, ${MOST_REDIRECTS} times at most`,
+          expected: `${url.origin}, ${MAX_REDIRECTS} times at most`,
           received: next?.href ?? location,
         });
       }
