@@ -4,8 +4,9 @@
       "target_name": "fields",
       "sources": [
         "node/addon.cc",
-        "node/addon_burn.cc",
-        "node/addon_table.cc",
+        "node/addon_geometry.cc",
+        "node/addon_parquet.cc",
+        "node/addon_zonal.cc",
         "node/addon_raster.cc",
         "node/addon_tiles.cc",
         "node/addon_tiler.cc",

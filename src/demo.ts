@@ -9,7 +9,6 @@ import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { keepRootOptions } from "./config/root-options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
-import { PipelineError } from "./pipeline/errors.js";
 import { runStep } from "./pipeline/step.js";
 
 const SEED = 1;

@@ -49,15 +49,12 @@ struct WkbColumn {
   size_t size(uint32_t i) const { return static_cast<size_t>(offsets[i + 1] - offsets[i]); }
 };
 
-// Adds burn, burnPages and the readers of parquet.
-void export_burn(Napi::Env env, Napi::Object exports);
-// Adds readBlocks and canDecode.
+// Each adds the functions of one folder of native/.
+void export_geometry(Napi::Env env, Napi::Object exports);
+void export_parquet(Napi::Env env, Napi::Object exports);
 void export_raster(Napi::Env env, Napi::Object exports);
-// Adds encodeIds and encodeRows.
-void export_table(Napi::Env env, Napi::Object exports);
-// Adds precompressed tiles and their rewriting.
+void export_zonal(Napi::Env env, Napi::Object exports);
 void export_tiles(Napi::Env env, Napi::Object exports);
-// Adds the tiler's passes.
 void export_tiler(Napi::Env env, Napi::Object exports);
 
 }  // namespace fields

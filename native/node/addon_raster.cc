@@ -5,10 +5,10 @@
 namespace fields {
 namespace {
 
-constexpr uint64_t kMost = uint64_t{1} << 31;
+constexpr uint64_t kMaxBytes = uint64_t{1} << 31;
 
 uint32_t size_of(const Napi::Object& from, const char* name) {
-  return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, kMost));
+  return static_cast<uint32_t>(integer_of(from.Get(name), name, 1, kMaxBytes));
 }
 
 TiffBand band_of(const Napi::Object& from) {
@@ -27,7 +27,7 @@ TiffBand band_of(const Napi::Object& from) {
   if (fill.ElementLength() == 0 || fill.ElementLength() > 8) fail(env, "fill: the bytes of a pixel were expected");
   band.pixel_bytes = static_cast<uint32_t>(fill.ElementLength());
   band.fill = fill.Data();
-  if (uint64_t{band.block_width} * band.block_height * band.pixel_bytes > kMost) fail(env, "blocks: too large");
+  if (uint64_t{band.block_width} * band.block_height * band.pixel_bytes > kMaxBytes) fail(env, "blocks: too large");
   const auto offsets = array_of<Napi::Float64Array>(from.Get("offsets"), "offsets");
   const auto sizes = array_of<Napi::Float64Array>(from.Get("sizes"), "sizes");
   const uint64_t blocks = band.across() * band.down();
@@ -48,8 +48,7 @@ void read_blocks(const Napi::CallbackInfo& info) {
   window.row = static_cast<uint32_t>(integer_of(from.Get("row"), "row", 0, band.height - 1));
   window.width = static_cast<uint32_t>(integer_of(from.Get("width"), "width", 1, band.width - window.col));
   window.height = static_cast<uint32_t>(integer_of(from.Get("height"), "height", 1, band.height - window.row));
-  if (!info[2].IsTypedArray()) fail(env, "pixels: a typed array was expected");
-  const auto pixels = info[2].As<Napi::TypedArray>();
+  const auto pixels = any_array_of(info[2], "pixels");
   if (pixels.ElementSize() != band.pixel_bytes || pixels.ElementLength() != size_t{window.width} * window.height) {
     fail(env, "pixels: one a pixel of the window was expected");
   }

@@ -29,8 +29,7 @@ void read_index(const Napi::Object& from, uint64_t rows, Column& column) {
 AttributeColumn column_of(const Napi::Object& from, uint64_t rows, uint32_t value_count) {
   const Napi::Env env = from.Env();
   AttributeColumn column;
-  const auto keys = list_of(from.Get("keys"), "keys");
-  for (uint32_t k = 0; k < keys.Length(); k++) column.keys.push_back(text_of(keys.Get(k), "keys"));
+  column.keys = texts_of(from.Get("keys"), "keys");
   const auto palette = array_of<Napi::Uint32Array>(from.Get("palette"), "palette");
   if (column.keys.empty() || palette.ElementLength() % column.keys.size() != 0) {
     fail(env, "palette: a value for every key was expected");
@@ -63,13 +62,6 @@ double thread_seconds() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-std::vector<std::string> names_of(Napi::Value value, const char* name) {
-  const auto list = list_of(value, name);
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < list.Length(); i++) names.push_back(text_of(list.Get(i), name));
-  return names;
 }
 
 uint64_t rows_of(const Napi::Object& plan) { return integer_of(plan.Get("rows"), "rows", 0, uint64_t{1} << 32); }
@@ -118,7 +110,7 @@ Napi::Value precompress(const Napi::CallbackInfo& info) {
   const auto plan = object_of(info[2], "plan");
   check_ends(ends, stored.ElementLength(), "stored");
   Gzip gzip(1);
-  RecordMaker maker(names_of(plan.Get("layers"), "layers"), text_of(plan.Get("key"), "key"), rows_of(plan));
+  RecordMaker maker(texts_of(plan.Get("layers"), "layers"), text_of(plan.Get("key"), "key"), rows_of(plan));
   Buffer plain;
   Contents records;
   uint32_t gzip_tiles = 0;
@@ -141,7 +133,7 @@ Napi::Value base_tiles(const Napi::CallbackInfo& info) {
   check_ends(ends, records.ElementLength(), "records");
   const auto level = static_cast<int>(integer_of(plan.Get("level"), "level", 0, 9));
   Gzip gzip(std::max(level, 1));
-  BaseTileReader reader(names_of(plan.Get("layers"), "layers"), rows_of(plan));
+  BaseTileReader reader(texts_of(plan.Get("layers"), "layers"), rows_of(plan));
   Buffer plain;
   Contents tiles;
   for_each_content(records, ends, [&](const uint8_t* record, size_t size) {

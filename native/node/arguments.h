@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 namespace fields {
 
@@ -51,14 +52,27 @@ Array array_of(Napi::Value value, const char* name) {
   return value.As<Array>();
 }
 
+// A typed array of whatever type.
+inline Napi::TypedArray any_array_of(Napi::Value value, const char* name) {
+  if (!value.IsTypedArray()) fail(value.Env(), std::string(name) + ": an array of another type was expected");
+  return value.As<Napi::TypedArray>();
+}
+
 inline Napi::Array list_of(Napi::Value value, const char* name) {
-  if (!value.IsArray()) fail(value.Env(), std::string(name) + ": a list was expected");
+  if (!value.IsArray()) fail(value.Env(), std::string(name) + ": an array was expected");
   return value.As<Napi::Array>();
 }
 
 inline std::string text_of(Napi::Value value, const char* name) {
   if (!value.IsString()) fail(value.Env(), std::string(name) + ": a text was expected");
   return value.As<Napi::String>().Utf8Value();
+}
+
+inline std::vector<std::string> texts_of(Napi::Value value, const char* name) {
+  const auto list = list_of(value, name);
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < list.Length(); i++) texts.push_back(text_of(list.Get(i), name));
+  return texts;
 }
 
 // Elements of a typed array. Not by way of its ArrayBuffer: that call refuses shared memory.
@@ -93,11 +107,11 @@ inline double number_of(Napi::Value value, const char* name) {
   return number;
 }
 
-inline uint64_t integer_of(Napi::Value value, const char* name, uint64_t least, uint64_t most) {
+inline uint64_t integer_of(Napi::Value value, const char* name, uint64_t min, uint64_t max) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
-  if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) || number != std::floor(number)) {
-    fail(value.Env(), std::string(name) + ": an integer of " + std::to_string(least) + " to " + std::to_string(most) +
-                          " was expected");
+  if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max)) || number != std::floor(number)) {
+    fail(value.Env(),
+         std::string(name) + ": an integer of " + std::to_string(min) + " to " + std::to_string(max) + " was expected");
   }
   return static_cast<uint64_t>(number);
 }

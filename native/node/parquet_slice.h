@@ -6,6 +6,7 @@
 #include <string>
 
 #include "node/arguments.h"
+#include "parquet/encode.h"
 #include "parquet/parquet_column.h"
 #include "parquet/parquet_file.h"
 
@@ -67,5 +68,11 @@ struct SliceArguments {
     if (geometry.type != PhysicalType::kByteArray) fail(from.Env(), "geometry: byte arrays were expected");
   }
 };
+
+// Reads a part's ids; sets in `result` ids: {first, last, rising} and idColumn: {values, lengths?, valid?}.
+void read_ids(Napi::Env env, const File& file, const ColumnPart& part, const std::string& name, Napi::Object result);
+
+// {bytes, dictionaryBytes, encoding, nulls, min, max}
+Napi::Object object_of_chunk(Napi::Env env, const Chunk& chunk);
 
 }  // namespace fields

@@ -177,6 +177,18 @@ void Burner::touch_edges() {
   }
 }
 
+uint64_t Burner::count_crossings() {
+  uint64_t total = 0;
+  for (uint32_t& at : row_at_) {
+    const uint32_t n = at;
+    at = static_cast<uint32_t>(total);
+    total += n;
+  }
+  if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
+  crossings_.resize(total);
+  return total;
+}
+
 void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
   const uint32_t first = first_ring == 0 ? 0 : polygons_.ring_end[first_ring - 1];
   const uint32_t end = polygons_.ring_end[end_ring - 1];
@@ -235,15 +247,7 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
     begin = stop;
   }
 
-  // Counting sort of the crossings by row.
-  uint64_t total = 0;
-  for (uint32_t& at : row_at_) {
-    const uint32_t n = at;
-    at = static_cast<uint32_t>(total);
-    total += n;
-  }
-  if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
-  crossings_.resize(total);
+  const uint64_t total = count_crossings();
   for (const Edge& edge : edges_) {
     const double dy = edge.y2 - edge.y1, dx = edge.x2 - edge.x1;
     for (int32_t r = edge.row_begin; r < edge.row_end; r++) {
@@ -398,14 +402,7 @@ void Burner::cover() {
       begin = stop;
     }
   }
-  uint64_t total = 0;
-  for (uint32_t& at : row_at_) {
-    const uint32_t n = at;
-    at = static_cast<uint32_t>(total);
-    total += n;
-  }
-  if (total > UINT32_MAX) throw std::length_error("A polygon crosses more rows than can be burned");
-  crossings_.resize(total);
+  count_crossings();
   for (size_t i = 0; i < cover_edges_.size(); i++) {
     for (uint32_t r = cover_edges_[i].row_begin; r < cover_edges_[i].row_end; r++) {
       crossings_[row_at_[r]++] = static_cast<int32_t>(i);

@@ -81,6 +81,9 @@ class Burner {
     int32_t row_begin, row_end;
   };
 
+  // Room for the crossings, which are then filled row by row: row_at_ goes from counts to first places. Returns their
+  // number.
+  uint64_t count_crossings();
   void burn_part(uint32_t first_ring, uint32_t end_ring);
   void touch_edges();
   void cover();

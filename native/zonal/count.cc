@@ -443,14 +443,7 @@ bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answ
   template bool count_segment<T>(const T*, const uint8_t*, uint32_t, uint32_t, const Segment&, const double*, size_t, \
                                  bool, const Answers<T>*, Partial&);                                                  \
   template bool merge_partial<T>(const std::vector<PartialView>&, const Answers<T>&, bool, Partial&);
-FIELDS_COUNT(uint8_t)
-FIELDS_COUNT(int8_t)
-FIELDS_COUNT(uint16_t)
-FIELDS_COUNT(int16_t)
-FIELDS_COUNT(uint32_t)
-FIELDS_COUNT(int32_t)
-FIELDS_COUNT(float)
-FIELDS_COUNT(double)
+FIELDS_PIXEL_TYPES(FIELDS_COUNT)
 #undef FIELDS_COUNT
 
 }  // namespace fields

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+// For each type that a band's pixels can have.
+#define FIELDS_PIXEL_TYPES(F) F(uint8_t) F(int8_t) F(uint16_t) F(int16_t) F(uint32_t) F(int32_t) F(float) F(double)
+
 namespace fields {
 
 // One chunk's part of the zone index, and the chunk's position in the window.

@@ -71,14 +71,7 @@ bool count_weighted(const T* pixels, const uint8_t* mask, uint32_t stride, uint3
 #define FIELDS_COUNT(T)                                                                                                \
   template bool count_weighted<T>(const T*, const uint8_t*, uint32_t, uint32_t, const Segment&, const double*, size_t, \
                                   bool, const double*, WeightedPartial&);
-FIELDS_COUNT(uint8_t)
-FIELDS_COUNT(int8_t)
-FIELDS_COUNT(uint16_t)
-FIELDS_COUNT(int16_t)
-FIELDS_COUNT(uint32_t)
-FIELDS_COUNT(int32_t)
-FIELDS_COUNT(float)
-FIELDS_COUNT(double)
+FIELDS_PIXEL_TYPES(FIELDS_COUNT)
 #undef FIELDS_COUNT
 
 }  // namespace fields

@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { wholeNumber } from "../../cli/whole-number.js";
 import type { Options } from "../../config/options.js";
 import type { Context } from "../../pipeline/context.js";
-import { PipelineError } from "../../pipeline/errors.js";
 import { FieldFinder } from "./field-finder.js";
 import { FieldHistory } from "./field-history.js";
 import { openStore } from "./open-store.js";
