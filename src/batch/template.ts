@@ -81,7 +81,11 @@ function refuseReread(why: string | undefined, placeholder: string): void {
   });
 }
 
-/** A command line cut into arguments at blanks; single and double quotes and backslashes keep blanks, nothing is expanded. */
+/**
+ * A command line cut into arguments at blanks; single and double quotes and backslashes keep blanks, nothing is expanded.
+ *
+ * @throws {PipelineError} usage, when a quote is not closed.
+ */
 export function splitCommand(text: string): string[] {
   const argv: string[] = [];
   let current: string | undefined;

@@ -28,7 +28,11 @@ export type ColumnFacts = {
   readonly unmatched: { readonly noZonal: number; readonly zonalOnly: number };
 };
 
-/** The year's crop codes as a column of the base's fields; its base is made if missing. */
+/**
+ * The year's crop codes as a column of the base's fields; its base is made if missing.
+ *
+ * @throws {PipelineError} usage, with crop names; input, when the zonal table was changed.
+ */
 export function columnStep(zonal: YearTable, run: Run): Step<ColumnFacts> {
   const { options, layout } = run;
   const { year } = zonal;

@@ -52,7 +52,11 @@ export function readConfigFile(path: string): Partial<Options> {
   return Object.fromEntries(entries) as Partial<Options>;
 }
 
-/** A value of the right type for option `name`, or an error that names `source`. */
+/**
+ * A value of the right type for option `name`, or an error that names `source`.
+ *
+ * @throws {PipelineError} usage.
+ */
 export function checkValue(name: string, value: unknown, source: string): unknown {
   const spec = Object.hasOwn(OPTIONS, name) ? (OPTIONS as Record<string, OptionSpec>)[name] : undefined;
   if (spec === undefined) {

@@ -1,6 +1,10 @@
 import { PipelineError } from "../pipeline/errors.js";
 
-/** Years as people write them: `2020`, `2018,2020`, `2008-2024`. */
+/**
+ * Years as people write them: `2020`, `2018,2020`, `2008-2024`.
+ *
+ * @throws {PipelineError} usage, when the text does not name years.
+ */
 export function parseYears(text: string): number[] {
   const years = text.split(",").flatMap((part) => {
     const match = /^(\d{4})(?:-(\d{4}))?$/.exec(part.trim());

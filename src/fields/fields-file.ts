@@ -87,6 +87,8 @@ function checkEncoding({ path, columns, schema }: ParquetShape, column: string, 
 /**
  * The column of name `given`, else the first of `names` that is there, in these letters or, failing that, in capitals
  * or small ones; else an error that lists what is there.
+ *
+ * @throws {PipelineError} input.
  */
 export function findColumn(
   shape: ParquetShape,

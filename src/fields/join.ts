@@ -231,7 +231,11 @@ async function fillById(
   return { missing, extra };
 }
 
-/** Numbers of a column; NaN where null. */
+/**
+ * Numbers of a column; NaN where null.
+ *
+ * @throws {PipelineError} input, when the column does not hold numbers.
+ */
 export function numberReader(column: Data): (row: number) => number {
   const data = widened(column);
   if (data.typeId === Type.Decimal) {

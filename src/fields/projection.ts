@@ -60,6 +60,7 @@ export function sameCrs(a: string, b: string): boolean {
   return a === b || spatialReference(a).isSame(spatialReference(b));
 }
 
+/** @throws {PipelineError} input, when GDAL does not know the CRS. */
 export function spatialReference(crs: string): gdal.SpatialReference {
   try {
     return gdal.SpatialReference.fromUserInput(crsIdentifier(crs) ?? crs);

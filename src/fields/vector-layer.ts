@@ -78,6 +78,7 @@ function checkNotPipe(path: string): void {
   throw new PipelineError("input", "Not a regular file", { path });
 }
 
+/** @throws {PipelineError} input, when GDAL cannot open it. */
 export function openDataset(path: string, source: string): gdal.Dataset {
   try {
     return gdal.open(source);

@@ -30,6 +30,8 @@ export interface Pool {
  *
  * Submission is bounded by the callers (mapOrdered): Piscina's own queue is endless
  * and its drain event has known faults.
+ *
+ * @throws {PipelineError} failed, from a task, when a worker died twice on it.
  */
 export function openPool(threads: number): Pool {
   const pool = new Piscina({

@@ -78,6 +78,7 @@ export function columnOfRecord({ output, facts, finishedAt }: StepRecord, layout
  * manifest, then the invalidation.
  *
  * @param tuning  of multipart uploads; the defaults fit.
+ * @throws {PipelineError} input, when a file was changed; usage, when the manifest cannot list columns; publish.
  */
 export function publishColumnStep(
   year: number,

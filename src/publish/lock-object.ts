@@ -35,6 +35,7 @@ const POLL_MS = 100;
  * more than half a lease between its last `stillHeld()` and the write.
  *
  * @param leaseMs  see LEASE_MS.
+ * @throws {PipelineError} publish, when others held the lock for too long.
  */
 export async function withLockObject<T>(
   store: ClaimStore,

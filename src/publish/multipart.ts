@@ -70,6 +70,7 @@ export function partBytesFor(bytes: number, tuning: UploadTuning): number {
  * @param name      the target's name, in `resumePath` to tell one bucket and server from another.
  * @param metadata  kept with the object.
  * @returns bytes that an earlier run had sent.
+ * @throws {PipelineError} publish, when the server does not start the upload, or the archive was truncated.
  */
 export async function uploadInParts(
   client: S3Client,

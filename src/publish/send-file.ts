@@ -32,7 +32,11 @@ export async function sourceOf(path: string, digest: string, ctx: Context): Prom
   }
 }
 
-/** Send a file unless the target has it, then look at it there. */
+/**
+ * Send a file unless the target has it, then look at it there.
+ *
+ * @throws {PipelineError} publish, when the stored object differs from the file.
+ */
 export async function sendFile(
   target: Target,
   key: string,

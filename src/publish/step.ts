@@ -59,6 +59,7 @@ const FAILED = "failed: ";
  * manifest lists it.
  *
  * @param tuning  of multipart uploads; the defaults fit.
+ * @throws {PipelineError} input, when the archive was changed; usage, when the manifest cannot list it; publish.
  */
 export function publishStep(
   year: number,

@@ -140,7 +140,11 @@ export function openBase(path: string, inputsDigest: string, accepted: readonly 
   }
 }
 
-/** One bit per row that a layer has at the highest zoom. */
+/**
+ * One bit per row that a layer has at the highest zoom.
+ *
+ * @throws {PipelineError} input, when the layer's list cannot be read.
+ */
 export function rowsOfLayer({ facts, path }: Base, layer: string): Uint8Array {
   try {
     const bits = gunzip(Buffer.from(facts.seen[layer] ?? "", "base64"), Math.ceil(facts.rows / 8) + 64);

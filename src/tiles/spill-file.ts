@@ -62,7 +62,11 @@ export class SpillFile {
   }
 }
 
-/** Read `length` bytes of a scratch file into the start of a buffer. */
+/**
+ * Read `length` bytes of a scratch file into the start of a buffer.
+ *
+ * @throws {PipelineError} failed, when the file ends too early.
+ */
 export function readFully(fd: number, buffer: Uint8Array, length: number, position: number, path: string): void {
   for (let done = 0; done < length; ) {
     const n = readSync(fd, buffer, done, length - done, position + done);

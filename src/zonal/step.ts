@@ -24,6 +24,8 @@ export interface YearRaster {
 /**
  * The year's zonal step. This module loads only the code that judges the step; the code
  * that counts is loaded when it runs, so a valid year costs little.
+ *
+ * @throws {PipelineError} input, when the raster was changed after the download.
  */
 export function zonalStep(year: number, raster: YearRaster, zoneSource: ZoneSource, run: Run): Step<ZonalFacts> {
   const { options, layout } = run;

@@ -12,7 +12,11 @@ const HEAD_BYTES = 33;
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
 const SOFTWARE = textChunk("Software", "fields-pipeline");
 
-/** Encode a picture, read it back, and rename it, so the path has the old file or the new one. */
+/**
+ * Encode a picture, read it back, and rename it, so the path has the old file or the new one.
+ *
+ * @throws {PipelineError} failed, when the picture does not read back.
+ */
 export async function writePng(canvas: Canvas, out: string, ctx: Context): Promise<void> {
   try {
     await makeOutput(out, ctx, async ({ partial }) => {
