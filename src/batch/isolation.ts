@@ -7,11 +7,11 @@ export type IsolationName = (typeof ISOLATIONS)[number];
 
 /** An item's own folders on the host. */
 export interface ItemFolders {
-  /** What it is to write; on the batch's file system. */
+  /** The output folder, on the batch's file system. */
   readonly out: string;
-  /** Its current folder and HOME; local, removed after it. */
+  /** Working folder and HOME; local, removed afterwards. */
   readonly work: string;
-  /** /tmp to it. */
+  /** Mounted as /tmp. */
   readonly tmp: string;
 }
 
@@ -26,11 +26,11 @@ export interface Isolation {
   /** `{out}` as the item sees it. */
   out(folders: ItemFolders): string;
   /**
-   * @param argv  as the item is to be run.
-   * @param env  all that it finds in its environment, beside what the isolation itself sets.
+   * @param argv  the item's command.
+   * @param env  its environment, in addition to the variables that the isolation sets.
    */
   command(argv: readonly string[], folders: ItemFolders, env: Readonly<Record<string, string>>): HostCommand;
-  /** The file that appears in `work` once the item itself runs; undefined where a start cannot fail by itself. */
+  /** File that appears in `work` once the item runs; undefined if there is no start that could fail. */
   readonly startMark?: string;
 }
 
@@ -44,12 +44,12 @@ export interface IsolationOptions {
 }
 
 const START_MARK = ".started";
-/** Says that the item itself has started, which no exit code of a container runtime tells, then becomes it. */
+/** Creates the start mark, then becomes the item: a container runtime's exit code does not say whether the item started. */
 const STARTER = 'cd "$1" && : > "$1/$2" && shift 2 && exec "$@"';
 const INSIDE = { out: "/batch/out", work: "/batch/work" } as const;
 
 /**
- * @throws {PipelineError} usage, for an image that is missing or not needed, a bind that cannot be read;
+ * @throws {PipelineError} usage, for a missing or superfluous image, or an invalid bind;
  *   tool, when the runtime is not installed.
  */
 export function openIsolation(options: IsolationOptions): Isolation {
@@ -72,7 +72,7 @@ export function openIsolation(options: IsolationOptions): Isolation {
   return apptainer(program, image as string, options);
 }
 
-/** The runtime's program. Apptainer and Singularity take the same arguments: either stands in for the other. */
+/** The runtime's program. Apptainer and Singularity take the same arguments, so either will do. */
 function runtime(name: IsolationName): string {
   const names = {
     bwrap: ["bwrap"],
@@ -85,7 +85,7 @@ function runtime(name: IsolationName): string {
   return found;
 }
 
-/** A program's path by PATH, or the path itself; undefined when there is none. */
+/** Path of a program, searched in PATH; undefined if it does not exist. */
 export function findProgram(name: string): string | undefined {
   if (name.includes("/")) return existsSync(name) ? name : undefined;
   return (process.env.PATH ?? "")
@@ -95,8 +95,8 @@ export function findProgram(name: string): string | undefined {
 }
 
 /**
- * `exec --containall --cleanenv`: nothing of the host but the output, a working folder and
- * explicit binds. `--containall` gives HOME and /tmp 64 MiB of memory; here both lie in the
+ * `exec --containall --cleanenv`: the item sees only the output, a working folder, and
+ * explicit binds. `--containall` would limit HOME and /tmp to 64 MiB of memory, so both are in the
  * item's work folders.
  */
 function apptainer(program: string, image: string, { name, binds, hostEnv }: IsolationOptions): Isolation {
@@ -121,7 +121,7 @@ function apptainer(program: string, image: string, { name, binds, hostEnv }: Iso
         image,
         ...startedBy(argv, INSIDE.work),
       ],
-      // Variables for inside are handed over one by one: --env would cut values at commas. HOME and PATH are the container's.
+      // Variables are passed one by one, because --env splits values at commas. HOME and PATH are the container's.
       env: {
         ...hostEnv,
         ...Object.fromEntries(
@@ -134,10 +134,10 @@ function apptainer(program: string, image: string, { name, binds, hostEnv }: Iso
   };
 }
 
-/** Namespaces of its own; the network is the host's. */
+/** Separate namespaces, but the host's network. */
 const BWRAP_OWN = ["--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts"];
 
-/** Bubblewrap, for machines without a container runtime: the host read-only, writable are only output and work. */
+/** Bubblewrap, for machines without a container runtime: the host is read-only; only the output and work folders are writable. */
 function bubblewrap(program: string, { name, binds, hostEnv }: IsolationOptions): Isolation {
   const bound = binds.flatMap((bind) => {
     const [source = "", dest = source, mode] = bind.split(":");

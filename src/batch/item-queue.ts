@@ -4,60 +4,60 @@ import { type BatchLayout, SHARDS } from "./layout.js";
 import { listNames, listRecords, type RecordEntry } from "./records.js";
 
 const OPEN = 0;
-/** This runner works on it. */
+/** This runner is processing it. */
 const MINE = 1;
-/** Another one did when it was last seen. */
+/** Another runner was processing it at the last listing. */
 const TAKEN = 2;
-/** To be tried again later. */
+/** Waiting for a retry. */
 const LATER = 3;
 const DONE = 4;
 const FAILED = 5;
 type State = 0 | 1 | 2 | 3 | 4 | 5;
 
-/** Shards that are listed at once. */
+/** Shards listed at the same time. */
 const LISTINGS = 16;
-/** After so many items in a row that others had, a runner goes elsewhere in the list. */
+/** After this many conflicts in a row, a runner jumps to another part of the list. */
 const CONFLICTS = 3;
 
 export interface Counts {
   readonly items: number;
   readonly done: number;
   readonly failed: number;
-  /** Claimed by anyone, when last seen. */
+  /** Claimed by any runner at the last listing. */
   readonly running: number;
   readonly waiting: number;
 }
 
-/** Why items are made again though a record says that they were done. */
+/** Why items that have a done record are processed again. */
 export interface Redone {
-  /** The output is gone: purged, or removed. */
+  /** The output was purged or removed. */
   readonly missing: number;
-  /** The item's fields have changed, or the command. */
+  /** The item's fields or the command changed. */
   readonly changed: number;
 }
 
 /**
- * What this runner knows of all items, from listings alone: which are done, failed, claimed by
- * others, free. It may be behind the truth; the claim decides.
+ * This runner's view of all items, from directory listings: done, failed, claimed, free. It may be
+ * stale; the claim decides.
  *
- * Runners begin at different places and walk through the shards in order, so each works in
- * folders of its own until little is left.
+ * Runners begin at different shards and continue in order, so each works in its own folders until
+ * little is left.
  */
 export class ItemQueue {
   readonly #items: readonly Item[];
   readonly #index = new Map<string, number>();
   readonly #state: Uint8Array;
   readonly #due = new Map<number, number>();
-  /** Done by the record, but to be made again. */
+  /** Has a done record but must be processed again. */
   readonly #redo = new Set<number>();
   readonly #byShard = new Map<string, number[]>();
   #cursor: number;
   #conflicts = 0;
-  /** Items by state. */
+  /** Number of items by state. */
   readonly #count: [number, number, number, number, number, number];
 
   /**
-   * @param keep  an item is done whatever its digest was when it was made.
+   * @param keep  accept done records with another digest.
    */
   constructor(
     items: readonly Item[],
@@ -83,7 +83,7 @@ export class ItemQueue {
     return i === undefined ? undefined : this.#items[i];
   }
 
-  /** List everything once: records, claims, and whether the outputs of what is done are there. */
+  /** List everything once: records, claims, and outputs of finished items. */
   async open(): Promise<Redone> {
     let [missing, changed] = [0, 0];
     await forEachBounded(this.#byShard.keys(), LISTINGS, async (shard) => {
@@ -104,11 +104,11 @@ export class ItemQueue {
     return { missing, changed };
   }
 
-  /** Look again at every shard that still has something to do. */
+  /** List again every shard with unfinished items. */
   async refresh(): Promise<void> {
     const shards = SHARDS.filter((shard) => this.#byShard.get(shard)?.some((i) => (this.#state[i] as number) < DONE));
     await forEachBounded(shards, LISTINGS, async (shard) => {
-      // Claims first: an item that ends in between is found in the records.
+      // Claims before records, so an item that ends in between is not missed.
       const claims = new Set(await listNames(this.layout.claims(shard)));
       await this.#learnShard(shard, await listRecords(this.layout, shard), claims);
     });
@@ -124,7 +124,7 @@ export class ItemQueue {
     this.learn(shard, entries);
   }
 
-  /** What a listing of a shard's records tells. */
+  /** Apply a listing of a shard's records. */
   learn(shard: string, entries: readonly RecordEntry[]): void {
     for (const entry of entries) {
       const i = this.#index.get(key({ shard, name: entry.name }));
@@ -135,12 +135,12 @@ export class ItemQueue {
     }
   }
 
-  /** Whether a record speaks of the item as it is now. */
+  /** Whether a record has the item's current digest. */
   isCurrent(item: Item, entry: RecordEntry): boolean {
     return item.digest === entry.digest || (this.keep && entry.state === "done");
   }
 
-  /** The next item to try to claim; it is this runner's until it is `put` somewhere. */
+  /** The next item to claim; it counts as this runner's until `put`. */
   next(): Item | undefined {
     const now = performance.now();
     for (const [i, due] of this.#due) {
@@ -154,7 +154,7 @@ export class ItemQueue {
     return this.#items[this.#cursor];
   }
 
-  /** Give an item back: what came of it. */
+  /** Return an item with its outcome. */
   put(item: Item, what: "done" | "failed" | "taken" | "open" | { readonly dueMs: number }): void {
     const i = this.#indexOf(item);
     this.#conflicts = what === "taken" ? this.#conflicts + 1 : 0;
@@ -176,7 +176,7 @@ export class ItemQueue {
     return { items: this.#items.length, done, failed, running: mine + taken, waiting: open + later };
   }
 
-  /** Ms until an item that waits is due; undefined when none waits. */
+  /** Time until the next retry is due, in ms; undefined if no item waits. */
   nextDueMs(): number | undefined {
     const due = Math.min(...this.#due.values());
     return due === Infinity ? undefined : Math.max(0, due - performance.now());

@@ -9,22 +9,22 @@ import { type ItemPath, itemPathOf } from "./layout.js";
 
 export type Fields = Readonly<Record<string, Json>>;
 
-/** One piece of work: known by its id, told apart from an earlier one of that id by its digest. */
+/** One piece of work. Its digest distinguishes it from an earlier item with the same id. */
 export interface Item extends ItemPath {
   readonly id: string;
   readonly fields: Fields;
-  /** 16 hex digits over the fields and the command. */
+  /** Digest of the fields and the command, 16 hex digits. */
   readonly digest: string;
 }
 
 export interface ItemList {
   readonly path: string;
   readonly items: readonly Item[];
-  /** Names of the fields that every item has, for templates. */
+  /** Names of the fields that all items have, for templates. */
   readonly fieldNames: readonly string[];
 }
 
-/** Names tried in this order when `--id` is not given. */
+/** Default id columns, in order of preference. */
 const ID_NAMES = ["id", "item_id", "field_id"];
 
 const FORMATS: Readonly<Record<string, (text: string, path: string) => Row[]>> = {
@@ -35,7 +35,7 @@ const FORMATS: Readonly<Record<string, (text: string, path: string) => Row[]>> =
   ".json": jsonRows,
 };
 
-/** Fields of an item, and where in the file it stands. */
+/** Fields of an item and its line in the file. */
 interface Row {
   readonly fields: Fields;
   readonly line: number;
@@ -45,8 +45,8 @@ interface Row {
  * Read a list of items: CSV or TSV with a header, JSON lines, a JSON array; any other file has an id per line.
  *
  * @param idName  the field that identifies an item; default: id, item_id or field_id, else a table's first column.
- * @param salt  what beside its fields an item's output depends on: the command.
- * @throws {PipelineError} input, naming file and line: unreadable, no id, an id twice.
+ * @param salt  what else an item's output depends on: the command.
+ * @throws {PipelineError} input, naming file and line, when the file is unreadable or an id is missing or repeated.
  */
 export function readItems(path: string, idName: string | undefined, salt: Json): ItemList {
   let text: string;
@@ -124,7 +124,7 @@ function tableRows(text: string, path: string, format: { delimiter: string; quot
   let records: { info: { lines: number }; record: Record<string, string> }[];
   let header: string[] = [];
   try {
-    // Only lists of items need it; the other verbs start without.
+    // Loaded only for lists of items.
     const { parse } = createRequire(import.meta.url)("csv-parse/sync") as typeof import("csv-parse/sync");
     records = parse(text, {
       ...format,

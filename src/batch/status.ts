@@ -9,9 +9,9 @@ import { type RunnerFile, readRunner } from "./heartbeat.js";
 import { type BatchLayout, SHARDS } from "./layout.js";
 import { type ItemRecord, listNames, listRecords, type RecordEntry, readItemRecord } from "./records.js";
 
-/** Listings and records that are read at once. */
+/** Listings and records read at the same time. */
 const AT_ONCE = 32;
-/** Failed items that the text shows; `list` shows all. */
+/** Maximum of failed items in the text; `list` shows all. */
 const SHOWN = 20;
 
 export interface RunnerStatus {
@@ -31,14 +31,14 @@ export interface BatchStatus {
   readonly items: number;
   readonly done: number;
   readonly failed: number;
-  /** Tried before, to be tried again. */
+  /** Failed before and waiting for a retry. */
   readonly retrying: number;
   readonly running: number;
   readonly left: number;
-  /** Items a second of all runners that work now; undefined when none does. */
+  /** Items per second of all active runners; undefined if none is active. */
   readonly rate?: number | undefined;
   readonly etaSeconds?: number | undefined;
-  /** Of items that succeeded: seconds on the mean, and of the longest. */
+  /** Mean and maximum duration of successful items, in seconds. */
   readonly meanSeconds?: number | undefined;
   readonly longestSeconds?: number | undefined;
   readonly runners: readonly RunnerStatus[];
@@ -51,7 +51,7 @@ export interface BatchStatus {
 }
 
 /**
- * How far a batch is, from listings, the runners' files and the records of failed items alone.
+ * Progress of a batch, from directory listings, the runners' files, and the records of failed items.
  *
  * @throws {PipelineError} input, when there is no batch.
  */
@@ -150,7 +150,7 @@ function statusOf(file: RunnerFile & { readonly lost?: boolean; readonly at?: st
   };
 }
 
-/** Leave the status in `summary.json`; undefined where there is no batch to tell of. */
+/** Write the status to `summary.json`; undefined if there is no batch. */
 export async function writeSummary(layout: BatchLayout): Promise<BatchStatus | undefined> {
   if (!existsSync(layout.file())) return undefined;
   const status = await batchStatus(layout);
@@ -158,7 +158,7 @@ export async function writeSummary(layout: BatchLayout): Promise<BatchStatus | u
   return status;
 }
 
-/** For people. */
+/** The status as text. */
 export function statusText(status: BatchStatus): string {
   const n = (value: number) => value.toLocaleString("en");
   const share = status.items > 0 ? Math.floor((100 * status.done) / status.items) : 100;
@@ -209,7 +209,7 @@ export interface ItemLine {
   readonly output: string;
 }
 
-/** Every item that has a record, in the order of shards. */
+/** All items that have a record, in order of shards. */
 export async function* itemLines(layout: BatchLayout, state: string | undefined): AsyncGenerator<ItemLine> {
   readBatchFile(layout);
   for await (const lines of mapOrdered(SHARDS, AT_ONCE, async (shard) => {
@@ -259,7 +259,7 @@ const COLUMNS: readonly (keyof ItemLine)[] = [
   "output",
 ];
 
-/** A table with tabs; tabs and line ends in values become blanks. */
+/** A table separated by tabs; tabs and line ends in values become spaces. */
 export function tsvHeader(): string {
   return COLUMNS.join("\t");
 }

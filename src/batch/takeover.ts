@@ -24,9 +24,9 @@ import {
 } from "./records.js";
 import { hasJobEnded } from "./slurm.js";
 
-/** Runners that each runner watches: the next ones in the order of names. All are watched as long as one lives. */
+/** Number of runners that each runner watches: the next ones by name. While one lives, all are watched. */
 const WATCHED = 3;
-/** Of a runner whose file makes no sense. */
+/** Stale time of a runner whose file cannot be parsed. */
 const UNREADABLE_STALE_MS = 60_000;
 /** Minimum time between two queries to Slurm about the same job. */
 const ASK_MS = 60_000;
@@ -36,8 +36,8 @@ const ASK_MS = 60_000;
  *
  * A runner is dead when its process is gone (same host), when Slurm says that its job has ended,
  * or when its file has not changed for its own `staleMs` on this process's clock. Its file is
- * then renamed to `NAME.reclaimed-by.SELF`, which one observer alone can do: this one, and no
- * other, removes the dead runner's claims. If it dies at that, the runner that reclaims it inherits them.
+ * then renamed to `NAME.reclaimed-by.SELF`, which only one observer can do; that observer
+ * releases the dead runner's claims. If it dies meanwhile, the runner that reclaims it continues.
  */
 export class Takeover {
   readonly #liveness = new LivenessTracker();
@@ -53,7 +53,7 @@ export class Takeover {
     private readonly staleMs = UNREADABLE_STALE_MS,
   ) {}
 
-  /** Check the other runners once. @returns released items. */
+  /** Check the other runners once. @returns number of released items. */
   async round(): Promise<number> {
     await removeStartupFiles(this.layout.runners(), this.staleMs, this.#liveness);
     const files = await listNames(this.layout.runners());
@@ -68,7 +68,7 @@ export class Takeover {
         freed += await this.#reclaim(name);
       }
     }
-    // Runners that a now dead runner was reclaiming.
+    // Runners that a dead runner was reclaiming.
     for (const file of files) {
       const [dead, by] = file.split(RECLAIMED);
       if (dead === undefined || by === undefined || (live.includes(by) && by !== this.self)) continue;
@@ -79,8 +79,8 @@ export class Takeover {
   }
 
   /**
-   * Free what nobody owns and nobody buries: claims of a runner that was taken for dead, woke, claimed once
-   * more and was then killed. Only a runner that is alone does so; of several that start at once none or one is.
+   * Release claims without an owner: those of a runner that was taken for dead, woke up, claimed again,
+   * and was then killed. Only a runner that is alone does this; of several that start at once, at most one is.
    */
   async freeOrphans(): Promise<void> {
     const names = await listNames(this.layout.runners());
@@ -124,7 +124,7 @@ export class Takeover {
     return this.#move(name, `${name}${RECLAIMED}${this.self}`);
   }
 
-  /** Of several that rename one file, one succeeds. */
+  /** If several runners rename the same file, only one succeeds. */
   async #move(from: string, to: string): Promise<boolean> {
     try {
       await rename(join(this.layout.runners(), from), join(this.layout.runners(), to));
@@ -136,8 +136,8 @@ export class Takeover {
   }
 
   /**
-   * Free a dead runner's items; every claim of it has a folder in its scratch. The scratch is
-   * moved away first: should the runner be alive after all, it can put nothing in its place any more.
+   * Release a dead runner's items; each of its claims has a folder in its scratch. The scratch is
+   * moved away first, so a runner that is alive after all can no longer publish an output.
    */
   async #reclaim(dead: string): Promise<number> {
     const path = join(this.layout.runners(), `${dead}${RECLAIMED}${this.self}`);
@@ -148,7 +148,7 @@ export class Takeover {
     }
     const scratch = this.layout.scratch(`${dead}.reclaimed`);
     await rename(this.layout.scratch(dead), scratch).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error; // One who died at this had moved it.
+      if (error.code !== "ENOENT") throw error; // A runner that died here had already moved it.
     });
     let freed = 0;
     for (const folder of await listNames(scratch)) {
@@ -166,7 +166,7 @@ export class Takeover {
     return freed;
   }
 
-  /** Write down what became of a dead runner's item: its output was in its place already, or the attempt is lost. */
+  /** Record the outcome of a dead runner's item: done if its output was already published, else a lost attempt. */
   async #settle(item: ItemPath, claim: Claim, scratch: string, dead: string): Promise<void> {
     const { layout } = this;
     const entries = (await listRecords(layout, item.shard)).filter(({ name }) => name === item.name);
@@ -197,8 +197,8 @@ export class Takeover {
 }
 
 /**
- * Finish what a kill interrupted between an output's verification and its record: when the
- * output stands in its place, it is done; else the record is removed.
+ * Finish an item that was killed after its output was verified: if the output was already
+ * published, the item is done; else the record is removed.
  *
  * @returns true when it is done.
  */
@@ -224,7 +224,7 @@ export async function finishReady(
   return true;
 }
 
-/** Of an item's output folder; undefined when there is none. */
+/** Inode of an item's output folder; undefined if there is none. */
 export async function inodeOf(folder: string): Promise<string | undefined> {
   try {
     return String((await stat(folder, { bigint: true })).ino);

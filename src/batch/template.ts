@@ -2,23 +2,23 @@ import { PipelineError } from "../pipeline/errors.js";
 import type { Json } from "../pipeline/fingerprint.js";
 import { rereadArgument, ShellScan } from "./shell-scan.js";
 
-/** Placeholders that every command may use beside its items' fields. */
+/** Placeholders that exist in addition to the items' fields. */
 export const OWN_NAMES = ["id", "out", "item", "cwd", "attempt"] as const;
 
 export type Values = Readonly<Record<string, Json>>;
 
-/** A command with placeholders, checked once, expanded for every item. */
+/** A command with placeholders, checked once and expanded for each item. */
 export interface CommandTemplate {
-  /** The program before expansion, for a look whether it is there. */
+  /** The program before expansion, to check that it exists. */
   readonly program: string;
-  /** An argv: what stands for a placeholder stays one argument, whatever is in it. */
+  /** The argv: a placeholder's value is always part of one argument. */
   expand(values: Values): readonly string[];
 }
 
 /**
- * A command as an argv of templates: `{name}` is replaced inside its argument, `{{` and `}}` are braces.
+ * A command as an argv of templates: `{name}` is replaced within its argument; `{{` and `}}` are braces.
  *
- * @throws {PipelineError} usage, when there is none, a placeholder is unknown, or stands in a script (`sh -c "echo {id}"`).
+ * @throws {PipelineError} usage, when the command is empty, or a placeholder is unknown or part of a script (`sh -c "echo {id}"`).
  */
 export function argvTemplate(argv: readonly string[], names: readonly string[]): CommandTemplate {
   const [program] = argv;
@@ -36,12 +36,11 @@ export function argvTemplate(argv: readonly string[], names: readonly string[]):
 }
 
 /**
- * A command line for /bin/sh. Values are never part of the script: they are handed over as
- * positional parameters, and a placeholder becomes a quoted reference to one, so no value is
- * ever read as shell.
+ * A command line for /bin/sh. Values are passed as positional parameters, and a placeholder becomes a
+ * quoted reference to one, so the shell never parses a value.
  *
- * @throws {PipelineError} usage, for an unknown placeholder, one in single quotes, where nothing is expanded, or one
- *   whose value a shell would read once more: in a substitution, `eval`, `sh -c "..."`.
+ * @throws {PipelineError} usage, for a placeholder that is unknown, in single quotes, where nothing is expanded, or
+ *   where a shell would parse its value: in a substitution, `eval`, `sh -c "..."`.
  */
 export function shellTemplate(text: string, names: readonly string[]): CommandTemplate {
   if (text.trim() === "") throw new PipelineError("usage", "The command is empty");
@@ -82,7 +81,7 @@ function refuseReread(why: string | undefined, placeholder: string): void {
 }
 
 /**
- * A command line cut into arguments at blanks; single and double quotes and backslashes keep blanks, nothing is expanded.
+ * Split a command line into arguments at spaces; quotes and backslashes keep spaces, and nothing is expanded.
  *
  * @throws {PipelineError} usage, when a quote is not closed.
  */

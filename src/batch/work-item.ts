@@ -72,7 +72,7 @@ export type Outcome =
   | { readonly kind: "settled"; readonly state: "done" | "failed" }
   | { readonly kind: "later"; readonly delayMs: number }
   | { readonly kind: "taken" }
-  /** Ended by this runner's own end, or the runner was taken for dead: the item is as it was before. */
+  /** Not processed, because this runner ended or was taken for dead: the item is unchanged. */
   | { readonly kind: "given back" };
 
 /** Interval of checks for the start mark while a container starts. */
@@ -81,7 +81,7 @@ const START_POLL_MS = 25;
 /**
  * Claim an item, run it, check its output, rename and record it, release the claim.
  *
- * @throws only for faults of the batch's own file system; the claim is given back then too.
+ * @throws only for faults of the batch's file system; the claim is released then too.
  */
 export async function workOn(item: Item, context: ItemContext): Promise<Outcome> {
   const { layout, heartbeat } = context;
@@ -108,7 +108,7 @@ export async function workOn(item: Item, context: ItemContext): Promise<Outcome>
       await removeTreeAsync(scratch);
     }
   } catch (error) {
-    // Its scratch is taken away from a runner that is reclaimed; nothing that it still does gets anywhere.
+    // The scratch of a reclaimed runner was moved away, so nothing that it still does has an effect.
     if ((error as NodeJS.ErrnoException).code === "ENOENT" && !(await heartbeat.held())) return { kind: "given back" };
     throw error;
   }
@@ -300,7 +300,7 @@ async function publish(
   return { kind: "done", seconds };
 }
 
-/** Rename `out` to `target`; an output that lies there is moved away first. A folder with something in it is never replaced. */
+/** Rename `out` to `target`; an existing output is moved away first, because rename does not replace a folder that is not empty. */
 async function putInPlace(out: string, target: string, old: string): Promise<void> {
   try {
     await rename(out, target);
@@ -330,7 +330,7 @@ async function fail(
     ...(delayMs !== undefined && { notBefore: new Date(now + delayMs).toISOString() }),
   });
   if (!(await heartbeat.held()) || !(await owns(layout.claim(item), own))) return { kind: "given back" };
-  // A done record of another version stays until there is a new output.
+  // A done record of another version is kept until there is a new output.
   const replaced = entries.filter(({ state }) => state !== "done");
   await writeItemRecord(layout, item, scratch, delayMs === undefined ? "failed" : "retry", record, replaced);
   return delayMs === undefined ? { kind: "failed", failure } : { kind: "retry", failure, delayMs };
@@ -360,7 +360,7 @@ function valuesOf(item: Item, out: string, attempt: number, context: ItemContext
   return { ...item.fields, id: item.id, out, item: JSON.stringify(item.fields), cwd: context.cwd, attempt };
 }
 
-/** A line of the runner's own in an item's log. */
+/** A line that the runner adds to an item's log. */
 async function note(log: FileHandle, ...parts: (string | undefined)[]): Promise<void> {
   await log.write(`# ${new Date().toISOString()} ${parts.filter((part) => part !== undefined).join(" ")}\n`);
 }
@@ -382,7 +382,7 @@ async function withLastLine({ message }: Failure, path: string): Promise<string>
 const LOG_TAIL_BYTES = 4096;
 const MESSAGE_CHARACTERS = 200;
 
-/** Of this attempt, that is since the last line of the runner's own but the verdict. */
+/** Output of this attempt: everything after the runner's last line, except the verdict. */
 function lastOwnLine(text: string): string | undefined {
   const lines = text.trimEnd().split("\n").slice(0, -1);
   const last = lines.at(-1);
