@@ -22,21 +22,20 @@ inline double log_term(double t) {
 
 constexpr double kPi = 3.14159265358979323846, kTwoPi = 6.28318530717958647693;
 
-// The same bits with any number of lanes: a lane rounds as a scalar does, and these machines' instruction sets
-// have no fused multiply-add unless it is asked for.
+// The same bits with any number of lanes: a lane rounds like a scalar, and fused multiply-add is not enabled.
 #if defined(__x86_64__) && defined(__gnu_linux__)
 #define EVERY_LANE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define EVERY_LANE
 #endif
 
-// Returns whether every vertex has an image; where one has none, that is NaN.
+// Whether every vertex can be projected; the others become NaN.
 EVERY_LANE bool project_all(const Albers& albers, double* __restrict xs, double* __restrict ys, size_t count) {
   const Albers p = albers;
   double least = 0;
   for (size_t i = 0; i < count; i++) {
     double dlon = xs[i] * kRadians - p.lon0;
-    // The short way round the globe.
+    // The shorter way round the globe.
     dlon -= dlon > kPi ? kTwoPi : 0.0;
     dlon -= dlon < -kPi ? -kTwoPi : 0.0;
     double s, unused;

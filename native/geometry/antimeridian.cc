@@ -13,7 +13,7 @@ constexpr double kTurn = 360;
 struct Point {
   double x, y;
 };
-// Open: the last vertex is not the first one again.
+// Open: the first vertex is not repeated.
 using Ring = std::vector<Point>;
 // The first ring is the exterior.
 using Part = std::vector<Ring>;
@@ -67,7 +67,7 @@ bool unwrap(const Polygons& p, uint32_t begin, uint32_t end, Ring& ring) {
   return shift == 0;
 }
 
-// Between two vertices on either side of the line; the chains that end there, left and right.
+// A crossing, between a vertex on each side of the line, and the chains that end there, left and right.
 struct Crossing {
   double y;
   size_t chain[2];
@@ -80,7 +80,7 @@ struct Chain {
   Ring points;
 };
 
-// Cuts a part at the meridian of 180 degrees.
+// Cut a part at the 180th meridian.
 class Cut {
  public:
   explicit Cut(const Part& part) {
@@ -150,7 +150,7 @@ class Cut {
     crossings_[crossing].chain[chains_.back().right] = chains_.size() - 1;
   }
 
-  // Along the line the inside lies between the first and the second crossing, the third and the fourth ...
+  // Along the line, the interior is between the first and second crossing, the third and fourth, and so on.
   Ring follow(size_t chain) {
     Ring ring;
     const bool right = chains_[chain].right;
@@ -212,7 +212,7 @@ void append_within(Part part, Polygons& out) {
   for (Part& right : cut.side(true)) append_within(std::move(right), out);
 }
 
-// Rings [first, last) of `p` without jumps, the holes beside their exterior; false when they cannot be had so.
+// Rings [first, last) of `p` without jumps, holes next to their exterior; false if that is impossible.
 bool unwrap_part(const Polygons& p, uint32_t first, uint32_t last, Part& part) {
   part.clear();
   for (uint32_t r = first; r < last; r++) {

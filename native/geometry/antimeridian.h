@@ -4,12 +4,12 @@
 
 namespace fields {
 
-// Whether anything is to be cut or moved: a vertex beyond ±180 degrees, or vertices more than 180 degrees apart.
-// False for nearly every field, and quickly found.
+// Whether anything must be cut or moved: a vertex beyond ±180 degrees, or an edge longer than 180 degrees.
+// False for nearly every field, and fast.
 bool leaves_map(const Polygons& polygons);
 
 // Writes the same area within ±180 degrees. An edge goes the shorter way round. A part that winds around a
-// pole, or that is nothing but edges of 360 degrees, is left as it is.
+// pole, or consists of edges of 360 degrees, is not changed.
 void cut_at_antimeridian(const Polygons& polygons, Polygons& out);
 
 }  // namespace fields

@@ -89,7 +89,7 @@ class Writer {
   }
 
   void ring(const Polygons& p, uint32_t begin, uint32_t end, bool counter_clockwise) {
-    // The closing vertex is written, not taken: it is the same as the first by definition.
+    // The closing vertex is written from the first one: they are equal by definition.
     end--;
     const bool reverse = (moments(p, begin, end).area > 0) != counter_clockwise;
     out_.push_back('[');
@@ -160,7 +160,7 @@ void point_inside(const Polygons& p, double& x, double& y) {
     for (uint32_t ring = first; ring < last; ring++) {
       const uint32_t begin = ring_begin(p, ring);
       Moments m = moments(p, begin, p.ring_end[ring]);
-      // Whatever way the file turns its rings: exteriors add, holes take away.
+      // Exteriors add and holes subtract, whatever their winding in the file.
       const double sign = (m.area > 0) == (ring == first) ? 1 : -1;
       part_area += sign * m.area;
       const double dx = p.x[begin] - ox, dy = p.y[begin] - oy;
@@ -189,8 +189,8 @@ void point_inside(const Polygons& p, double& x, double& y) {
   double widest = 0;
   x = p.x[begin];
   y = p.y[begin];
-  // A few heights, because the middle one may run through a hole or a bay; uneven ones, because a line through
-  // vertices may run along an edge.
+  // Several heights, because the middle one may cross a hole or a bay; uneven ones, because a line through
+  // vertices may coincide with an edge.
   for (const double share : {0.487, 0.259, 0.741, 0.123, 0.877, 0.367, 0.623}) {
     const double height = *low + (*high - *low) * share;
     double middle = 0;
@@ -206,7 +206,7 @@ void point_inside(const Polygons& p, double& x, double& y) {
 void append_features(const Polygons& polygons, uint64_t id, Text properties, int decimals, std::string& out) {
   Polygons cut;
   if (leaves_map(polygons)) cut_at_antimeridian(polygons, cut);
-  // Nothing is left of what is thinner than a rounding.
+  // A part thinner than the rounding has no width left.
   const Polygons& p = cut.part_end.empty() ? polygons : cut;
   Writer write(out, decimals);
   const auto head = [&](const char* layer) {

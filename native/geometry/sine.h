@@ -31,7 +31,7 @@ inline double cos_poly(double x) {
   return 1.0 - (0.5 * z - z * r);
 }
 
-// Without a branch, so that several vertices are done at once.
+// Without a branch, so it can be vectorized.
 inline void sin_cos(double x, double& sine, double& cosine) {
   const double k = std::floor(x * kTwoOverPi + 0.5);
   const double r = (x - k * kHalfPiHigh) - k * kHalfPiLow;

@@ -56,7 +56,7 @@ class Cursor {
 constexpr uint32_t kPolygonType = 3;
 constexpr uint32_t kMultiPolygonType = 6;
 constexpr uint32_t kCollectionType = 7;
-constexpr int kMaxDepth = 8;  // of collections in collections
+constexpr int kMaxDepth = 8;  // nested collections
 
 // Type and number of coordinates per vertex, from an ISO (1003, 2003, 3003) or EWKB (flag bits) code.
 bool read_type(Cursor& in, uint32_t& type, uint32_t& dimensions) {
@@ -100,7 +100,7 @@ Status read_polygon(Cursor& in, uint32_t dimensions, Polygons& out) {
       out.y[first + i] = y;
     }
     if (!finite) return kNotFinite;
-    // As OGR_G_CloseRings and rasterio do it.
+    // As OGR_G_CloseRings and rasterio do.
     const double x0 = out.x[first], y0 = out.y[first];
     if (x0 != out.x.back() || y0 != out.y.back()) {
       out.x.push_back(x0);
@@ -112,7 +112,7 @@ Status read_polygon(Cursor& in, uint32_t dimensions, Polygons& out) {
   return kOk;
 }
 
-// One geometry, and those in it: the parts of a collection of polygons are parts of one multipolygon.
+// One geometry with its members: a collection of polygons is one multipolygon.
 Status read_geometry(Cursor& in, int depth, Polygons& out) {
   uint32_t type, dimensions;
   if (!in.read_order() || !read_type(in, type, dimensions)) return kTruncated;

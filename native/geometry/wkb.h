@@ -6,22 +6,22 @@
 
 namespace fields {
 
-// What came of reading one geometry. The values are shared with src/kernel/geometry.ts (FIELD_STATUS).
+// Result of reading one geometry. The values are shared with src/kernel/geometry.ts (FIELD_STATUS).
 enum Status : uint8_t {
   kOk = 0,
   kNull = 1,        // no geometry at all
   kEmpty = 2,       // a polygon without vertices
-  kTruncated = 3,   // the bytes end too early, or a count points beyond them
-  kNotPolygon = 4,  // a point, a line, a collection with such in it, or an unknown type
+  kTruncated = 3,   // the bytes end too early, or a count exceeds them
+  kNotPolygon = 4,  // a point, a line, a collection that contains one, or an unknown type
   kNotFinite = 5,   // NaN or infinite coordinates, or outside the projection's domain
   kShortRing = 6,   // a ring of fewer than four vertices encloses nothing
   kOutside = 7,     // not dirty: no pixel of the raster in the field's window
   kNoCenter = 8,    // not dirty: no pixel centre inside
-  kSmall = 9,       // no pixel centre inside, and answered by the pixels that it touches
+  kSmall = 9,       // no pixel center inside, so its touched pixels are counted
   kNoTouch = 10,    // not dirty: no pixel touched or covered
 };
 
-// Polygon and multipolygon alike: parts of rings of vertices.
+// A polygon or multipolygon: parts, rings, vertices.
 struct Polygons {
   std::vector<double> x, y;
   std::vector<uint32_t> ring_end;  // one past the ring's last vertex

@@ -1,4 +1,4 @@
-// What the glue files share.
+// Shared by the glue files.
 #pragma once
 #include <napi.h>
 
@@ -16,7 +16,7 @@ Array copy_of(Napi::Env env, const std::vector<T>& from) {
   return array;
 }
 
-// An Arrow binary column: values, offsets (n + 1), validity bits from `validityOffset` on, or none.
+// An Arrow binary column: values, offsets (n + 1), and optional validity bits, beginning at bit `validityOffset`.
 struct WkbColumn {
   const uint8_t* values;
   const int32_t* offsets;

@@ -17,7 +17,7 @@
 namespace fields {
 namespace {
 
-// Numbers in a type of their own width and sign.
+// Numbers in a typed array of their width and sign.
 template <typename Array, typename T>
 Napi::TypedArray narrowed(Napi::Env env, const std::vector<int64_t>& numbers) {
   auto array = Array::New(env, numbers.size());
@@ -83,7 +83,7 @@ Napi::Object object_of_chunk(Napi::Env env, const Chunk& chunk) {
 namespace {
 
 // parquetColumns(path, names) -> {type, optional, offset, bytes, values, codec, indexOffset, indexBytes} of each;
-// arrays have one element a row group.
+// arrays have one element per row group.
 Napi::Value parquet_columns(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = text_of(info[0], "path");
@@ -257,7 +257,7 @@ Napi::Value join_rows(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, same);
 }
 
-// Integers of any width as parquet's type T, those of the rows that have one.
+// Integers of any width as parquet type T, for the rows that have one.
 template <typename T, typename From>
 Chunk encode_integers(const From* from, const uint8_t* valid, uint32_t rows) {
   std::vector<T> values;
@@ -278,7 +278,7 @@ Napi::Value encode_ids(const Napi::CallbackInfo& info) {
   Napi::Uint32Array lengths;
   if (strings) lengths = array_of<Napi::Uint32Array>(ids.Get("lengths"), "lengths");
   const auto rows = static_cast<uint32_t>(strings ? lengths.ElementLength() : values.ElementLength());
-  // One more than needed: no rows are no reason for a null pointer.
+  // One more than needed, so that the pointer is not null without rows.
   std::vector<uint8_t> flags(size_t{rows} + 1, 1);
   if (!ids.Get("valid").IsUndefined()) {
     const auto given = array_of<Napi::Uint8Array>(ids.Get("valid"), "valid");

@@ -34,7 +34,7 @@ Albers albers_of(const Napi::Object& from) {
           number("c"),    number("rho0"), number("x0"), number("y0")};
 }
 
-// As PIXEL_RULES in src/kernel/zonal.ts; the center rule when left out.
+// As PIXEL_RULES in src/kernel/zonal.ts; by default the center rule.
 PixelRule rule_of(Napi::Value value) {
   if (value.IsUndefined()) return PixelRule::kCenter;
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
@@ -45,7 +45,7 @@ PixelRule rule_of(Napi::Value value) {
   fail(value.Env(), "rule: one of centre, touched, small-touched, coverage was expected");
 }
 
-// What both burns take: grid, albers | null, firstRow, rule, from argument `at` on.
+// Arguments of both burns: grid, albers | null, firstRow, rule, beginning with argument `at`.
 struct BurnArguments {
   Grid grid;
   bool projected;
@@ -64,7 +64,7 @@ struct BurnArguments {
   Burner burner() const { return {grid, projected ? &albers : nullptr, rule}; }
 };
 
-// Room for so many words: from the caller's function, or new.
+// An array of `count` words, from the caller's function or new.
 Napi::Uint32Array words_for(Napi::Env env, Napi::Value allocate, size_t count) {
   if (allocate.IsUndefined()) return Napi::Uint32Array::New(env, count);
   if (!allocate.IsFunction()) fail(env, "allocate: a function was expected");
@@ -74,7 +74,7 @@ Napi::Uint32Array words_for(Napi::Env env, Napi::Value allocate, size_t count) {
   return array;
 }
 
-// {extent, chunks, entryEnd, runEnd, field, shape, run}; the last three lie in one buffer.
+// {extent, chunks, entryEnd, runEnd, field, shape, run}; the last three share a buffer.
 Napi::Object burned_of(Napi::Env env, Burner& burner, uint32_t first_row, Napi::Value allocate) {
   burner.sort_entries();
   const size_t n = burner.entries.size();
@@ -156,7 +156,7 @@ Napi::Value burn_pages(const Napi::CallbackInfo& info) {
   });
 }
 
-// layout: seven numbers a segment: offset of field, shape and run in words, entries, runs, row, col.
+// layout: seven numbers per segment: offset of field, shape and run in words, entries, runs, row, col.
 std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uint32Array& layout, size_t& entries) {
   std::vector<Segment> segments;
   for (size_t i = 0; i < layout.ElementLength(); i += 7) {
@@ -172,14 +172,14 @@ std::vector<Segment> segments_of(const Napi::Uint32Array& words, const Napi::Uin
   return segments;
 }
 
-// What both counts take: count(pixels, stride, words, layout, skip, clip, ..., mask?).
+// Arguments of both counts: count(pixels, stride, words, layout, skip, clip, ..., mask?).
 struct CountArguments {
   Napi::TypedArray pixels;
   uint32_t stride, height;
   Napi::Uint32Array words, layout;
   Napi::Float64Array skip;
   bool clip;
-  // A byte a pixel; null without one.
+  // One byte per pixel; null without a mask.
   const uint8_t* mask = nullptr;
   size_t entries = 0;
   std::vector<Segment> segments;
@@ -205,7 +205,7 @@ struct CountArguments {
 
 constexpr char kMisfit[] = "words: runs lie outside the window, or a segment's lengths disagree";
 
-// The type of a band's pixels as N-API has it.
+// N-API's type for a band's pixels.
 template <typename T>
 constexpr napi_typedarray_type pixel_type() {
   if constexpr (std::is_same<T, uint8_t>::value) return napi_uint8_array;
@@ -350,7 +350,7 @@ std::vector<ByteList> words_of(Napi::Value from, const char* name) {
 
 // encodeRows({code, second, pixels, valid, covered, secondPixels, status}, from, to, columns, words)
 //   -> {columns, answered, valid, reasons, misfit: {column, row, value} | null}
-// columns: a source and a type each, as numbers; words: {rules, reasons, hasPixels, outside}
+// columns: source and type of each, as numbers; words: {rules, reasons, hasPixels, outside}
 Napi::Value encode_table(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto answers = object_of(info[0], "answers");

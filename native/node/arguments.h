@@ -1,5 +1,5 @@
-// Arguments from JavaScript: every one is checked for type and range before a kernel sees it. What is wrong
-// becomes a TypeError that names the argument.
+// Check the type and range of each argument from JavaScript before a kernel uses it. An invalid one is a TypeError
+// that names it.
 #pragma once
 #include <napi.h>
 
@@ -52,7 +52,7 @@ Array array_of(Napi::Value value, const char* name) {
   return value.As<Array>();
 }
 
-// A typed array of whatever type.
+// A typed array of any type.
 inline Napi::TypedArray any_array_of(Napi::Value value, const char* name) {
   if (!value.IsTypedArray()) fail(value.Env(), std::string(name) + ": an array of another type was expected");
   return value.As<Napi::TypedArray>();
@@ -75,7 +75,7 @@ inline std::vector<std::string> texts_of(Napi::Value value, const char* name) {
   return texts;
 }
 
-// Elements of a typed array. Not by way of its ArrayBuffer: that call refuses shared memory.
+// Elements of a typed array. Not through its ArrayBuffer, because that call rejects shared memory.
 template <typename T>
 T* elements_of(const Napi::TypedArray& array) {
   void* data = nullptr;
@@ -83,7 +83,7 @@ T* elements_of(const Napi::TypedArray& array) {
   return static_cast<T*>(data);
 }
 
-// Calls a function with the classes of an array, in their own type.
+// Call a function with the elements of an array, by their type.
 template <typename F>
 auto with_classes(const Napi::TypedArray& array, const char* name, F&& function) {
   void* const data = elements_of<void>(array);
@@ -116,7 +116,7 @@ inline uint64_t integer_of(Napi::Value value, const char* name, uint64_t min, ui
   return static_cast<uint64_t>(number);
 }
 
-// Offsets of a column's n rows: n + 1, ascending, none beyond `length`.
+// Offsets of a column's n rows: n + 1, ascending, at most `length`.
 inline void check_offsets(const Napi::Int32Array& offsets, size_t length, const char* name) {
   int32_t before = 0;
   for (size_t i = 0; i < offsets.ElementLength(); i++) {

@@ -1,4 +1,4 @@
-// Arguments that say where in a parquet file a slice lies, and its readers' errors.
+// Arguments that locate a slice in a parquet file, and errors of the parquet readers.
 #pragma once
 #include <napi.h>
 
@@ -36,7 +36,7 @@ inline ColumnPart part_of(const Napi::Object& from) {
   return part;
 }
 
-// What the readers of parquet throw, with the column's name, and whether another reader may know the file.
+// Add the column's name to errors of the parquet readers, and a code if another reader may support the file.
 template <typename F>
 auto naming(Napi::Env env, const std::string& column, F&& function) {
   try {
@@ -54,7 +54,7 @@ auto naming(Napi::Env env, const std::string& column, F&& function) {
   }
 }
 
-// What the readers of a slice take: {path, idColumn, ids, geometryColumn, geometry}.
+// Arguments of functions that read a slice: {path, idColumn, ids, geometryColumn, geometry}.
 struct SliceArguments {
   std::string path, id_column, geometry_column;
   ColumnPart ids, geometry;

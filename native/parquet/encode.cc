@@ -25,7 +25,7 @@ void put_bytes(ByteList& out, const ByteList& more) { out.insert(out.end(), more
 
 uint32_t bits_of(uint64_t value) { return value == 0 ? 0 : 64 - static_cast<uint32_t>(__builtin_clzll(value)); }
 
-// `count` values of `width` bits one after the other, the lowest bit first; whole bytes in all.
+// `count` values of `width` bits, lowest bit first, padded to whole bytes.
 template <typename F>
 void put_bits(ByteList& out, size_t count, uint32_t width, F&& value) {
   const size_t begin = out.size();
@@ -48,7 +48,7 @@ void put_bits(ByteList& out, size_t count, uint32_t width, F&& value) {
   out.resize(begin + bytes);
 }
 
-// RLE/bit-packing hybrid: a run of eight or more is one value and its count, all else groups of eight.
+// RLE/bit-packing hybrid: runs of eight or more are a value and a count, everything else groups of eight.
 template <typename T>
 void put_hybrid(ByteList& out, const T* values, size_t count, uint32_t width) {
   const auto repeats = [&](size_t at) {
@@ -111,7 +111,7 @@ void put_delta(ByteList& out, const T* values, size_t count) {
   }
 }
 
-// Thrift's compact protocol, as far as page headers need it: fields of 32-bit integers, structs, truth.
+// Thrift's compact protocol, only what page headers need: 32-bit integers, structs, booleans.
 class Header {
  public:
   void integer(uint8_t field, uint32_t value) {
@@ -215,13 +215,13 @@ uint64_t pattern(T value) {
   return bits;
 }
 
-// The different values of a column in the order in which they come, and which of them each row has.
+// The different values of a column in order of appearance, and the index of each row's value.
 template <typename T>
 class Distinct {
  public:
   explicit Distinct(Workspace& space) : index(space.index), place_(space.place) {}
 
-  // False when there are more than `most`.
+  // False if there are more than `most`.
   bool find(const std::vector<T>& values, size_t most) {
     index.resize(values.size());
     for (size_t i = 0; i < values.size(); i++) {
@@ -241,8 +241,7 @@ class Distinct {
     return true;
   }
 
-  // The same of whole numbers that lie near one another, as pixels and classes do, and `found` ascends; false where
-  // they do not.
+  // The same for integers in a small range, such as pixels and classes; `found` ascends. False if the range is large.
   bool find_near(const std::vector<T>& values) {
     index.resize(values.size());
     if (values.empty()) return true;
@@ -307,11 +306,11 @@ template <typename T>
 Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned, Workspace& space) {
   Chunk chunk;
   Distinct<T> distinct(space);
-  // With half as many different values a dictionary is no gain.
+  // With more than half as many different values, a dictionary saves nothing.
   const size_t most_values = values.size() / 2 + 1;
   bool few = false, sorted = false;
   if constexpr (std::is_integral<T>::value) {
-    // Unsigned ones that look negative would come last.
+    // Unsigned values above the signed maximum would be sorted last.
     const bool plain = !is_unsigned || std::all_of(values.begin(), values.end(), [](T value) { return value >= 0; });
     sorted = plain && distinct.find_near(values);
     few = sorted && distinct.found.size() <= most_values;

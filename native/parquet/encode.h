@@ -9,40 +9,40 @@ namespace fields {
 
 using ByteList = std::vector<uint8_t>;
 
-// As parquet.thrift numbers them.
+// Numbered as in parquet.thrift.
 enum class Encoding : uint8_t { kPlain = 0, kDelta = 5, kDeltaStrings = 7, kDictionary = 8 };
 
 struct Chunk {
   ByteList bytes;
-  uint32_t dictionary_bytes = 0;  // of the dictionary page and its header; 0 without one
+  uint32_t dictionary_bytes = 0;  // dictionary page with its header; 0 if there is none
   Encoding encoding = Encoding::kPlain;
   uint32_t nulls = 0;
-  ByteList min, max;  // as PLAIN has them, strings without length; empty where no row has a value
+  ByteList min, max;  // in PLAIN encoding, strings without length; empty if no row has a value
 };
 
-// Memory that one column after the other uses: what is given back to the system has to be cleared by it again.
+// Buffers that columns reuse, because memory that goes back to the system must be cleared again.
 struct Workspace {
   std::vector<uint32_t> index, place;
   ByteList packed;
 };
 
-// Which rows have a value: a byte a row; null: the column must not hold nulls, and none is said to be one.
+// Which rows have a value, one byte per row; null if the column is required.
 using Validity = const uint8_t*;
 
-// Numbers of few values. `values` are those of the rows that have one, `rows` all rows.
-// T is a parquet type: int32_t, int64_t, float, double; `is_unsigned` orders integers by their bits.
+// Numbers with few different values. `values`: of the rows that have one; `rows`: number of all rows.
+// T is a parquet type: int32_t, int64_t, float, double; `is_unsigned`: compare integers as unsigned.
 template <typename T>
 Chunk encode_numbers(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned, Workspace& space);
 
-// Integers that rise from row to row: as differences.
+// Ascending integers, stored as differences.
 template <typename T>
 Chunk encode_rising(const std::vector<T>& values, Validity valid, uint32_t rows, bool is_unsigned);
 
-// Strings out of a short list: `index` says which, for the rows that have one.
+// Strings from a short list; `index`: which one, for the rows that have one.
 Chunk encode_choices(const std::vector<uint32_t>& index, const std::vector<ByteList>& texts, Validity valid,
                      uint32_t rows, Workspace& space);
 
-// Strings that begin like the one before: as what differs. One after the other in `text`, with their lengths.
+// Strings with common prefixes, stored as differences. `text`: concatenated; `lengths`: of each.
 Chunk encode_strings(const uint8_t* text, const std::vector<uint32_t>& lengths, Validity valid, uint32_t rows);
 
 }  // namespace fields

@@ -1,4 +1,4 @@
-// Ids of consecutive rows as a column of a parquet file has them.
+// Ids of consecutive rows of a parquet column.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace fields {
 
-// Ids of consecutive rows, as they come.
+// Collects ids and notes whether they ascend.
 struct Ids {
   bool text, is_unsigned, wide;
   uint32_t rows = 0;
@@ -17,7 +17,7 @@ struct Ids {
   std::vector<int64_t> numbers;
   std::vector<uint8_t> texts;
   std::vector<uint32_t> lengths;
-  std::vector<uint8_t> valid;  // empty as long as every row has one
+  std::vector<uint8_t> valid;  // empty while every row has an id
 
   explicit Ids(const ColumnPart& part)
       : text(part.type == PhysicalType::kByteArray),
@@ -39,7 +39,7 @@ struct Ids {
   }
 
  private:
-  // Strings by their bytes.
+  // Strings are compared by their bytes.
   void add(const Bytes& value) {
     if (rising && rows > 0) {
       const size_t before = lengths.back(), shared = std::min(before, value.size);
@@ -51,7 +51,7 @@ struct Ids {
   }
 
   void add(int64_t value) {
-    // 64 bits without a sign: the order of the bits with the first one turned.
+    // Unsigned 64-bit integers: flip the highest bit to compare as signed.
     const uint64_t turn = is_unsigned && wide ? uint64_t{1} << 63 : 0;
     const auto key = [&](int64_t number) { return static_cast<int64_t>(static_cast<uint64_t>(number) ^ turn); };
     rising = rising && (rows == 0 || key(numbers.back()) < key(value));

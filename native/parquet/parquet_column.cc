@@ -32,7 +32,7 @@ int64_t read_zigzag(const uint8_t*& at, const uint8_t* end) {
   return static_cast<int64_t>((value >> 1) ^ (0 - (value & 1)));
 }
 
-// Number i of those that lie side by side, `width` bits each, least first; width up to 64. Bits beyond `end` are 0.
+// Number i of bit-packed numbers of `width` bits (at most 64), lowest bit first. Bits beyond `end` are 0.
 uint64_t packed(const uint8_t* at, const uint8_t* end, uint64_t i, uint32_t width) {
   const uint64_t bit = i * width;
   const auto left = static_cast<uint64_t>(end - at);
@@ -55,7 +55,7 @@ void read_hybrid(const uint8_t* at, const uint8_t* end, uint32_t width, size_t c
     const uint64_t length = head >> 1;
     if ((head & 1) != 0) {
       if (length == 0) damaged("an empty run of values");
-      // Writers fill up the last group, some with whole groups more, or cut it where its values end.
+      // Some writers pad the last group, even with whole groups; others cut it after the last value.
       const size_t n = length > count ? count - done : std::min<uint64_t>(length * 8, count - done);
       if ((n * width + 7) / 8 > static_cast<size_t>(end - at)) damaged("values are cut short");
       for (size_t i = 0; i < n; i++) out[done + i] = static_cast<uint32_t>(packed(at, end, i, width));
@@ -76,7 +76,7 @@ void read_hybrid(const uint8_t* at, const uint8_t* end, uint32_t width, size_t c
   }
 }
 
-// Exactly `count` numbers; `at` then stands behind them.
+// Exactly `count` numbers; advances `at`.
 void read_deltas(const uint8_t*& at, const uint8_t* end, size_t count, std::vector<int64_t>& out) {
   const uint64_t block = read_varint(at, end), miniblocks = read_varint(at, end), total = read_varint(at, end);
   auto value = static_cast<uint64_t>(read_zigzag(at, end));
@@ -140,7 +140,7 @@ bool ColumnReader::next(Rows& rows) {
       const PageHeader page = pages.header();
       const bool data = page.kind == PageKind::kData || page.kind == PageKind::kDataV2;
       if (data && page.values > part_.chunk_values) damaged("more values than rows");
-      // A part that begins inside a large chunk need not open what lies before it.
+      // A part that begins inside a chunk need not decode the pages before it.
       if (page.kind == PageKind::kIndex || (data && page.values <= skip_)) {
         if (data) skip_ -= page.values;
         pages.skip(page.compressed_bytes);
@@ -154,7 +154,7 @@ bool ColumnReader::next(Rows& rows) {
         continue;
       }
       decode(page, body);
-      // What was decoded may still point into `body`: the stream keeps it until it is asked for more.
+      // Decoded values may point into `body`, which the stream keeps until the next read.
       pages.skip(page.compressed_bytes);
       const size_t n = std::min<uint64_t>(page.values - skip_, left_);
       rows = {n, present_.empty() ? nullptr : present_.data() + skip_,
@@ -172,7 +172,7 @@ bool ColumnReader::next(Rows& rows) {
   return false;
 }
 
-// The page's bytes, decompressed; without version 2's levels.
+// The decompressed page, without the levels of version 2.
 const uint8_t* ColumnReader::plain_of(const PageHeader& page, const uint8_t* body, size_t& size) {
   if (page.level_bytes > page.compressed_bytes || page.level_bytes > page.plain_bytes)
     damaged("levels beyond the page");
@@ -192,7 +192,7 @@ const uint8_t* ColumnReader::plain_of(const PageHeader& page, const uint8_t* bod
   return plain_.get();
 }
 
-// Copied, for the next pages take the buffers.
+// Copied, because the next pages reuse the buffers.
 void ColumnReader::take_dictionary(const PageHeader& page, const uint8_t* body) {
   if (has_dictionary_) damaged("a second dictionary");
   if (page.encoding != kPlain && page.encoding != kPlainDictionary) {
@@ -299,7 +299,7 @@ void ColumnReader::decode_values(uint8_t encoding, const uint8_t* at, size_t siz
   if (encoding == kDeltaPacked && !text && part_.type != PhysicalType::kDouble) {
     read_deltas(at, end, count, integers_);
     if (part_.type == PhysicalType::kInt32) {
-      // Sums wrap around in the column's own width.
+      // Sums wrap around at the column's width.
       for (int64_t& value : integers_) {
         const auto low = static_cast<uint32_t>(value);
         value = part_.is_unsigned ? static_cast<int64_t>(low) : static_cast<int32_t>(low);
@@ -319,7 +319,7 @@ void ColumnReader::decode_values(uint8_t encoding, const uint8_t* at, size_t siz
     return;
   }
   if (encoding == kDeltaBytes && text) {
-    // How much of the value before each begins with, then the rest of each.
+    // Length of the prefix shared with the previous value, then the suffixes.
     read_deltas(at, end, count, suffixes_);
     read_deltas(at, end, count, integers_);
     size_t total = 0, before = 0, left = static_cast<size_t>(end - at);
@@ -349,7 +349,7 @@ void ColumnReader::decode_values(uint8_t encoding, const uint8_t* at, size_t siz
   throw UnsupportedParquet("encoding " + std::to_string(encoding));
 }
 
-// Values to their rows, from the last on: each moves back or stays.
+// Moves values to their rows, from the last one: each moves up or stays.
 void ColumnReader::spread(size_t count) {
   const auto move = [&](auto& values, const auto& nothing) {
     size_t from = values.size();

@@ -11,12 +11,12 @@
 
 namespace fields {
 
-// Some rows of a column chunk: the pages that hold them.
+// A range of rows of a column chunk, and the pages that contain it.
 struct ColumnPart {
-  uint64_t dictionary_offset, dictionary_bytes;  // empty where the dictionary, if any, is the first page
+  uint64_t dictionary_offset, dictionary_bytes;  // 0 if the dictionary, if any, is the first page
   uint64_t offset, bytes;                        // whole pages
-  uint64_t skip, rows;                           // rows before those that are wanted, in the first page or pages
-  uint64_t chunk_values;                         // of the whole chunk: no page has more
+  uint64_t skip, rows;                           // rows to skip in the first pages, and rows to read
+  uint64_t chunk_values;                         // of the whole chunk; a limit for each page
   PhysicalType type;
   Codec codec;
   bool optional;
@@ -28,29 +28,29 @@ struct Bytes {
   size_t size;
 };
 
-// Consecutive rows; arrays have one element a row, whatever a null row's holds.
+// Consecutive rows; arrays have one element per row, with an arbitrary value for a null row.
 struct Rows {
   size_t count = 0;
-  const uint8_t* present = nullptr;   // 0 where a row is null; nullptr where none is
+  const uint8_t* present = nullptr;   // 0 for a null row; nullptr if no row is null
   const Bytes* bytes = nullptr;       // of a byte array column
-  const int64_t* integers = nullptr;  // of a column of doubles, their bits
+  const int64_t* integers = nullptr;  // for a column of doubles, their bits
 };
 
-// Reads a part in order; memory holds one page, compressed and plain, and the dictionary.
+// Reads a part in order. Memory contains one page, compressed and decompressed, and the dictionary.
 class ColumnReader {
  public:
   ColumnReader(const File& file, const ColumnPart& part);
 
-  // The next rows; false after the last. What they point to is valid until the next call.
-  // Throws std::runtime_error with the page's place where the file is damaged, UnsupportedParquet for an encoding
-  // that is not known here.
+  // The next rows; false after the last. Pointers are valid until the next call.
+  // Throws std::runtime_error with the page's offset if the file is damaged, UnsupportedParquet for an unknown
+  // encoding.
   bool next(Rows& rows);
 
  private:
   void take_dictionary(const PageHeader& page, const uint8_t* body);
   const uint8_t* plain_of(const PageHeader& page, const uint8_t* body, size_t& size);
   void decode(const PageHeader& page, const uint8_t* body);
-  // The values that are there, without the null ones.
+  // The values without nulls.
   void decode_values(uint8_t encoding, const uint8_t* at, size_t size, size_t count);
   void spread(size_t count);
 

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kMagicBytes = 4;
 constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr size_t kHeaderBytes = 256;
-// Statistics of long values stand in a page's header.
+// A page's header may contain statistics with long values.
 constexpr size_t kLongestHeader = size_t{16} << 20;
 
 [[noreturn]] void damaged(const std::string& what) { throw std::runtime_error(what); }
@@ -32,21 +32,21 @@ uint32_t size_of(int64_t value, const char* what) {
   return static_cast<uint32_t>(value);
 }
 
-// The schema is a tree, flattened depth first.
+// The schema is a tree in depth-first order.
 struct SchemaElement {
   int64_t type = -1, repetition = 0, children = 0;
   std::string name;
 };
 
 struct Leaf {
-  size_t place;  // among all leaves, as in a row group
+  size_t place;  // among all leaves, the order of row groups
   SchemaElement element;
 };
 
 Leaf find_leaf(const std::vector<SchemaElement>& schema, const std::string& name) {
   if (schema.empty()) damaged("no schema");
   size_t leaves = 0;
-  // Elements that are still to come at each level.
+  // Remaining elements at each level.
   std::vector<int64_t> open{schema[0].children};
   for (size_t i = 1; i < schema.size(); i++) {
     while (!open.empty() && open.back() == 0) open.pop_back();
@@ -130,7 +130,7 @@ Column read_column(const uint8_t* footer, size_t size, const std::string& name, 
     if (elsewhere) throw UnsupportedParquet("column in another file");
     if (path.size() != 1 || path[0] != name || type != leaf.element.type) damaged("schema and row group disagree");
     if (!can_decompress(codec)) throw UnsupportedParquet("compression " + std::to_string(codec));
-    // A dictionary comes first; some writers do not say where, or say 0.
+    // A dictionary comes first; some writers omit its offset or write 0.
     chunk.offset = not_negative(dictionary > 0 && dictionary < data ? dictionary : data, "offset");
     chunk.bytes = not_negative(bytes, "size");
     chunk.values = not_negative(values, "count");
@@ -145,7 +145,7 @@ Column read_column(const uint8_t* footer, size_t size, const std::string& name, 
     }
     column.chunks.push_back(chunk);
   };
-  // A row group's number of rows stands behind its columns.
+  // A row group's number of rows follows its columns.
   const auto rows_of_group = [&]() {
     Thrift ahead = in;
     int64_t rows = -1;
@@ -341,7 +341,7 @@ PageIndex read_offset_index(const File& file, const ColumnChunk& chunk) {
   return index;
 }
 
-// Pages follow one another within the chunk, each with rows, from row 0 on.
+// Pages are contiguous within the chunk, not empty, and begin with row 0.
 bool is_sound(const PageIndex& index, const ColumnChunk& chunk) {
   if (index.offset.size() < 2 || index.first_row[0] != 0) return false;
   if (index.offset[0] < chunk.offset || index.offset.back() != chunk.offset + chunk.bytes) return false;
@@ -350,7 +350,7 @@ bool is_sound(const PageIndex& index, const ColumnChunk& chunk) {
              index.first_row.end();
 }
 
-// Only headers are looked at: pieces are small.
+// Only headers are read, so pieces are small.
 PageIndex walk_pages(const File& file, const ColumnChunk& chunk) {
   PageIndex index;
   uint64_t rows = 0;
@@ -383,7 +383,7 @@ PageIndex read_page_index(const File& file, const ColumnChunk& chunk) {
     try {
       index = read_offset_index(file, chunk);
     } catch (const std::runtime_error&) {
-      // The headers say it, too.
+      // The headers have the same information.
       index = {};
     }
     if (is_sound(index, chunk)) return index;

@@ -11,7 +11,7 @@
 
 namespace fields {
 
-// Valid parquet of a kind that is not read here; another reader may know it.
+// Valid parquet that this reader does not support; another one may.
 struct UnsupportedParquet : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -19,14 +19,14 @@ struct UnsupportedParquet : std::runtime_error {
 // A file open for reading; closed with the object.
 class File {
  public:
-  // Throws std::runtime_error with the system's words.
+  // Throws std::runtime_error with the system's message.
   explicit File(const std::string& path);
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
 
   uint64_t size() const { return size_; }
-  // Reads all of `size` bytes; throws where the file ends before.
+  // Reads exactly `size` bytes; throws if the file ends earlier.
   void read(uint64_t offset, uint8_t* to, size_t size) const;
 
  private:
@@ -34,14 +34,14 @@ class File {
   uint64_t size_;
 };
 
-// Numbers as in parquet.thrift; others are not read.
+// Numbered as in parquet.thrift; others are not supported.
 enum class PhysicalType : uint8_t { kInt32 = 1, kInt64 = 2, kDouble = 5, kByteArray = 6 };
 
 // The values of one column in one row group.
 struct ColumnChunk {
-  uint64_t offset, bytes;  // pages, the dictionary's first
+  uint64_t offset, bytes;  // pages, beginning with the dictionary
   uint64_t values;
-  uint64_t index_offset, index_bytes;  // of its offset index; 0 where there is none
+  uint64_t index_offset, index_bytes;  // of its offset index; 0 if there is none
   uint8_t codec;
 };
 
@@ -53,9 +53,9 @@ struct Column {
 };
 
 // Finds a column in a file's metadata, `footer`. Every chunk lies within `file_size`.
-// Throws UnsupportedParquet: nested, encrypted, in another file, of another type or compression.
+// Throws UnsupportedParquet if it is nested, encrypted, in another file, or of another type or compression.
 Column read_column(const uint8_t* footer, size_t size, const std::string& name, uint64_t file_size);
-// The same, from the file itself.
+// The same, reading the metadata from the file.
 std::vector<Column> read_columns(const File& file, const std::vector<std::string>& names);
 
 enum class PageKind : uint8_t { kData = 0, kIndex = 1, kDictionary = 2, kDataV2 = 3 };
@@ -67,25 +67,25 @@ struct PageHeader {
   uint32_t header_bytes, compressed_bytes, plain_bytes;
   uint32_t values;
   uint8_t encoding, level_encoding;
-  uint32_t level_bytes;  // version 2: definition levels; they precede the values, uncompressed
+  uint32_t level_bytes;  // version 2: uncompressed definition levels before the values
 };
 
-// Throws ThriftEnd where `size` bytes do not hold the whole header.
+// Throws ThriftEnd if `size` bytes do not contain the whole header.
 PageHeader read_page_header(const uint8_t* bytes, size_t size);
 
-// Bytes of a file from `begin` to `end`, read once and in order, a piece at a time.
+// Bytes `begin` to `end` of a file, read once, in order and in pieces.
 class PageStream {
  public:
   PageStream(const File& file, uint64_t begin, uint64_t end);
 
   uint64_t offset() const { return offset_; }
   bool ended() const { return offset_ == end_; }
-  // The next page's header; the stream then stands at what the page holds.
+  // The next page's header; the stream is then at the page's body.
   PageHeader header();
-  // The next bytes, without moving on; valid until the next call. Throws where the range ends before.
+  // The next bytes, without advancing; valid until the next call. Throws if the range ends earlier.
   const uint8_t* peek(size_t size);
   void skip(uint64_t size);
-  // Reads no more at a time than is asked for; for whoever looks at headers alone.
+  // Read no more than requested; for reading headers only.
   void read_little() { piece_ = 0; }
 
  private:
@@ -96,13 +96,13 @@ class PageStream {
   size_t capacity_ = 0, from_ = 0, to_ = 0;
 };
 
-// Data pages of a chunk: page i begins at offset[i] and holds the rows from first_row[i] on; both have one more
-// element, for the end. What lies before the first is the dictionary.
+// Data pages of a chunk: page i begins at offset[i] with row first_row[i]; both have one more element, for the end.
+// The bytes before the first page are the dictionary.
 struct PageIndex {
   std::vector<uint64_t> offset, first_row;
 };
 
-// By the offset index, else from header to header.
+// From the offset index, else by walking the headers.
 PageIndex read_page_index(const File& file, const ColumnChunk& chunk);
 
 }  // namespace fields

@@ -5,7 +5,7 @@
 namespace fields {
 namespace {
 
-// Finalizer of MurmurHash3: every bit of the key decides on every bit.
+// Finalizer of MurmurHash3: every bit of the key affects every bit.
 uint64_t mix(uint64_t x) {
   x ^= x >> 33;
   x *= 0xff51afd7ed558ccdu;
@@ -25,7 +25,7 @@ uint64_t hash(const Bytes& bytes) {
 
 RepeatedIds::RepeatedIds(uint32_t partition, uint32_t partitions, size_t expected)
     : partition_(partition), partitions_(partitions) {
-  // The partitions differ by chance.
+  // Partitions differ in size by chance.
   keys_.reserve(expected + expected / 64 + 1024);
 }
 

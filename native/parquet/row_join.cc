@@ -8,12 +8,12 @@
 namespace fields {
 namespace {
 
-// Rows of a column, page by page, as many at a time as are wanted.
+// Rows of a column, page by page, in pieces of any size.
 class RowStream {
  public:
   explicit RowStream(const WholeColumn& column) : column_(column) {}
 
-  // How many rows are at hand; 0 after the last.
+  // Number of available rows; 0 after the last.
   size_t left() {
     while (at_ == rows_.count) {
       if (reader_ && reader_->next(rows_)) {

@@ -13,8 +13,8 @@ struct WholeColumn {
   const std::vector<ColumnPart>& parts;
 };
 
-// Whether the ids of two tables agree row by row, of which there are `rows` in each; then `out` has the second table's
-// numbers, integers or doubles, NaN where a row has none. `Number`: double or float. Throws as ColumnReader does.
+// Whether the ids of two tables with `rows` rows each agree row by row; then `out` has the second table's numbers,
+// integers or doubles, NaN for a row without one. `Number`: double or float. Throws as ColumnReader does.
 template <typename Number>
 bool join_in_step(const WholeColumn& left_ids, const WholeColumn& ids, const WholeColumn& numbers, Number* out,
                   uint64_t rows);

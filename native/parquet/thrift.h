@@ -8,7 +8,7 @@
 
 namespace fields {
 
-// The bytes end inside a value. Where they are the beginning of something longer, more may help.
+// The bytes end inside a value; the caller may have more.
 struct ThriftEnd : std::runtime_error {
   ThriftEnd() : std::runtime_error("metadata are cut short") {}
 };
@@ -35,7 +35,7 @@ class Thrift {
 
   size_t used() const { return static_cast<size_t>(at_ - begin_); }
 
-  // Calls on_field(id, type) for every field of a struct; it must read the value or skip it.
+  // Calls on_field(id, type) for each field of a struct; it must read or skip the value.
   template <typename F>
   void read_struct(F&& on_field) {
     const Nesting nesting(*this);
@@ -50,13 +50,13 @@ class Thrift {
     }
   }
 
-  // Calls on_element(type) for every element; it must read or skip it.
+  // Calls on_element(type) for each element; it must read or skip it.
   template <typename F>
   void read_list(F&& on_element) {
     const uint8_t head = byte();
     const auto type = static_cast<Type>(head & 15);
     const uint64_t size = head >> 4 == 15 ? varint() : head >> 4;
-    // An element has at least a byte.
+    // An element has at least one byte.
     if (size > left()) throw ThriftEnd();
     for (uint64_t i = 0; i < size; i++) on_element(type);
   }
@@ -87,7 +87,7 @@ class Thrift {
       case kList:
       case kSet: {
         const Nesting nesting(*this);
-        // A boolean inside a list has a byte of its own.
+        // A boolean inside a list has its own byte.
         read_list([&](Type element) { element <= kFalse ? advance(1) : skip(element); });
         return;
       }
@@ -109,7 +109,7 @@ class Thrift {
   }
 
  private:
-  // Parquet nests a handful of levels; damaged bytes must not exhaust the stack.
+  // Parquet needs few levels; damaged bytes must not exhaust the stack.
   struct Nesting {
     explicit Nesting(Thrift& thrift) : depth(thrift.depth_) {
       if (++depth > 32) throw std::runtime_error("metadata are damaged");

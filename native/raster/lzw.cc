@@ -8,9 +8,8 @@ namespace {
 constexpr uint32_t kClear = 256, kFirst = 258, kCodes = 4096;
 constexpr unsigned kMinWidth = 9, kMaxWidth = 12;
 
-// Where a code's string stands in what was decoded, and how long it is. A new string is the one before with the
-// first byte of the next, which is the byte behind it: nothing but place and length needs to be kept, and a string
-// is copied as a whole.
+// Offset and length of a code's string in the output. A new string is the previous one plus the first byte of the next,
+// which is the byte after it: so offset and length are enough, and a string is copied as a whole.
 struct String {
   uint32_t at, length;
 };
@@ -47,7 +46,7 @@ struct Stream {
     to[done++] = static_cast<uint8_t>(code);
     uint32_t next = kFirst;
     for (unsigned width = kMinWidth; width <= kMaxWidth; width++) {
-      // Writers go over to longer codes one code early.
+      // Writers switch to longer codes one code early.
       for (const uint32_t end = (1u << width) - 1; next < end; next++) {
         if (done == size) return Stop::kFull;
         if (bit + width > bits) return Stop::kBroken;
@@ -64,7 +63,7 @@ struct Stream {
         last.length = strings[code].length;
         const uint8_t* const source = to + strings[code].at;
         copy(to + done, source, last.length);
-        // The string that has just become one ends by its own first byte, which was not there to be copied.
+        // The newest string ends with its own first byte, which was not yet available to copy.
         to[done + last.length - 1] = source[last.length - 1];
         last.at = done;
         done += last.length;

@@ -16,9 +16,9 @@ namespace fields {
 namespace {
 
 constexpr uint32_t kNone = 1, kLzw = 5, kDeflate = 8, kOldDeflate = 32946, kZstd = 50000;
-// No block of a raster is larger, and no damaged file makes this one claim more.
+// Limit of a block's size, so a damaged file cannot request more memory.
 constexpr double kMaxBytes = 1 << 30;
-// Blocks that lie one behind the other are read at once, up to so many bytes.
+// Contiguous blocks are read together, up to this many bytes.
 constexpr size_t kReadBytes = 1 << 20;
 
 Codec codec_of(uint32_t compression) {
@@ -34,7 +34,7 @@ Codec codec_of(uint32_t compression) {
   throw BlockError("block " + std::to_string(block) + ": " + what);
 }
 
-// Memory that is not filled with zeros first.
+// Memory that is not initialized.
 struct Bytes {
   std::unique_ptr<uint8_t[]> data;
   size_t size = 0;
@@ -67,7 +67,7 @@ class Reader {
 
   void read_block(uint64_t row, uint64_t col, uint64_t end_col) {
     const uint64_t block = row * band_.across() + col;
-    // The part of the block that is wanted.
+    // The requested part of the block.
     const uint64_t left = std::max<uint64_t>(col * band_.block_width, window_.col),
                    right = std::min<uint64_t>((col + 1) * band_.block_width, uint64_t{window_.col} + window_.width),
                    top = std::max<uint64_t>(row * band_.block_height, window_.row),
@@ -84,7 +84,7 @@ class Reader {
                                       : std::min<uint64_t>(band_.block_height, band_.height - row * band_.block_height);
     const size_t size = rows * block_stride;
     const uint8_t* const stored = stored_block(block, end_col - col);
-    // In its place at once, where it is the window's rows, and decoding may write a little beyond.
+    // Decode directly into the window if the rows match and decoding may write slightly beyond.
     const bool whole = length == stride && block_stride == stride && bottom - top == rows;
     const uint64_t left_over = (uint64_t{window_.row} + window_.height - bottom) * stride;
     const bool in_place = whole && left_over >= kLzwSlack;
@@ -107,7 +107,7 @@ class Reader {
     for (size_t done = pixel; done < length; done *= 2) std::memcpy(to + done, to, std::min(done, length - done));
   }
 
-  // Holds until the next call. The `ahead` - 1 blocks after it may be wanted too.
+  // Valid until the next call. The next `ahead` - 1 blocks may be requested too.
   const uint8_t* stored_block(uint64_t block, uint64_t ahead) {
     const double offset = band_.offsets[block], size = band_.sizes[block];
     if (!(size <= kMaxBytes && offset >= 0 && offset <= 9e15)) broken(block, "lies nowhere in the file");
@@ -139,7 +139,7 @@ class Reader {
 
   bool decode(const uint8_t* from, size_t from_size, uint8_t* to, size_t size) {
     if (band_.compression == kLzw) return lzw_decode(from, from_size, to, size);
-    // Writers may leave something behind the last row.
+    // Some writers leave bytes after the last row.
     if (band_.compression == kNone) from_size = std::min(from_size, size);
     return decompressor_.run(from, from_size, to, size);
   }
@@ -149,7 +149,7 @@ class Reader {
   uint8_t* pixels_;
   Decompressor decompressor_;
   Bytes stored_, decoded_;
-  // The part of the file in `stored_`.
+  // The range of the file that is in `stored_`.
   double read_from_ = 0, read_to_ = 0;
 };
 

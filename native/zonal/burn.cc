@@ -47,15 +47,15 @@ bool is_clockwise(const double* x, const double* y, int n) {
   return sum < 0;
 }
 
-// floor(v + 0.5) held within [0, limit]: columns beyond the window are clipped anyway. Within, a cast is the
-// floor, and the call is spared.
+// floor(v + 0.5) clamped to [0, limit], because columns beyond the window are clipped anyway. For these values a cast
+// is the floor, without a call.
 inline int32_t round_column(double v, int32_t limit) {
   const double t = v + 0.5;
   if (!(t >= 1)) return 0;
   return t < limit ? static_cast<int32_t>(t) : limit;
 }
 
-// ceil(y - 0.5) held within [least, most + 1]: the first row whose center is not above y. least is not negative.
+// ceil(y - 0.5) clamped to [least, most + 1]: the first row whose center is not above y. least is not negative.
 inline int32_t first_row_at(double y, int32_t least, int32_t most) {
   const double t = y - 0.5;
   if (t <= least) return least;
@@ -146,8 +146,8 @@ Status Burner::burn(uint32_t field, const uint8_t* wkb, size_t size) {
   return small && rule_ == PixelRule::kSmallTouched ? kSmall : kOk;
 }
 
-// Pixels that an edge passes through. One that it reaches into by less than kReach, or whose side it runs along,
-// is not touched: a field on the pixel lattice touches its own pixels only, reprojected or not.
+// Pixels that an edge passes through, except by less than kReach or along a side: a field on the pixel lattice touches
+// only its own pixels, even if it was reprojected.
 void Burner::touch_edges() {
   constexpr double kReach = 1e-6;
   ordered_ = false;
@@ -162,7 +162,7 @@ void Burner::touch_edges() {
       const auto row_to = static_cast<uint32_t>(row_end > 0 ? (row_end < height_ ? row_end : height_) : 0);
       for (auto r = static_cast<uint32_t>(row_begin > 0 ? (row_begin < row_to ? row_begin : row_to) : 0); r < row_to;
            r++) {
-        // Where the edge enters and leaves the row; never beyond its own ends.
+        // Where the edge enters and leaves the row, limited to its ends.
         const double xa = y1 < r ? x1 + (r - y1) * slope : x1;
         const double xb = y2 > r + 1.0 ? x1 + (r + 1.0 - y1) * slope : x2;
         const double left = xa < xb ? xa : xb, right = xa < xb ? xb : xa;
@@ -257,8 +257,8 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
     }
   }
 
-  // After the fill row_at_[r] is where row r ends. Room for all pairs, so that each is written in place: a copy of
-  // one that was just put together stalls.
+  // After filling, row_at_[r] is the end of row r. Allocate all pairs, so each is written in place: copying a value
+  // that was just written stalls.
   size_t count = spans_.size();
   spans_.resize(count + total / 2);
   const auto add = [&](uint32_t row, int32_t a, int32_t b) {
@@ -272,7 +272,7 @@ void Burner::burn_part(uint32_t first_ring, uint32_t end_ring) {
     const uint32_t stop = row_at_[static_cast<size_t>(r)];
     const uint32_t row = row0_ + static_cast<uint32_t>(row_min + r);
     if (stop - at == 2) {
-      // Most rows. Which of the two comes first cannot be foretold, so nothing branches on it.
+      // Most rows. The order of the two is unpredictable, so avoid a branch.
       const int32_t a = std::min(crossings_[at], crossings_[at + 1]), b = std::max(crossings_[at], crossings_[at + 1]);
       if (a < b) add(row, a, b);
       at = stop;
@@ -342,7 +342,7 @@ void Burner::place(uint32_t field, const std::vector<Piece>& pieces) {
     write(piece, begin, end);
   };
 
-  // Nearly every field lies in one chunk column and its spans are already in chunk order.
+  // Nearly every field is in one chunk column, so its spans are already in chunk order.
   uint32_t min_col = pieces[0].begin, max_col = pieces[0].end - 1;
   for (const Piece& piece : pieces) {
     min_col = std::min(min_col, piece.begin);
@@ -372,9 +372,9 @@ void Burner::place(uint32_t field, const std::vector<Piece>& pieces) {
   for (size_t i = first_entry; i < entries.size(); i++) entries[i].parts = parts;
 }
 
-// The covered share of every pixel, row by row: each edge adds the height that it spans in the row to all pixels
-// on its right, and of the pixels that it passes through to the part on its right. Shells count as they enclose,
-// holes against them, parts add up, and nothing exceeds the whole pixel: as exactextract has it.
+// The covered share of each pixel, row by row: each edge adds the height that it spans in the row to all pixels
+// on its right, and to the right part of the pixels that it crosses. Shells add, holes subtract, parts add up, and a
+// share is at most 1, as in exactextract.
 void Burner::cover() {
   cover_edges_.clear();
   covered_.clear();
@@ -428,7 +428,7 @@ void Burner::cover() {
   }
 }
 
-// For an edge that spans `height` of a row between two columns.
+// Add an edge that spans `height` of a row between two columns.
 void Burner::spread(double left, double right, double height) {
   const double limit = width_;
   if (left >= limit) {
@@ -457,7 +457,7 @@ void Burner::spread(double left, double right, double height) {
   gain_end_ = std::max(gain_end_, right > limit ? width_ : std::min(col + 1, width_));
 }
 
-// A row's shares as spans, whole pixels apart from others.
+// A row's shares as spans, whole pixels separate from others.
 void Burner::keep_row(uint32_t row) {
   double share = 0;
   for (uint32_t col = gain_begin_; col < gain_end_; col++) {

@@ -12,10 +12,10 @@ namespace fields {
 namespace {
 
 constexpr uint32_t kChunkRows = 512;
-// Runs between asking for pixels and counting them.
+// Prefetch distance, in runs.
 constexpr int kAhead = 24;
 
-// Histogram of one field at a time: cleared by walking what was touched, never by its size.
+// Histogram of one field; only the touched entries are cleared.
 template <typename T>
 class Histogram;
 
@@ -38,7 +38,7 @@ class Direct {
     count += n;
   }
 
-  // f(class, pixels) for all that is counted; leaves the histogram empty.
+  // Call f(class, pixels) for each counted class and clear the histogram.
   template <typename F>
   void drain(uint32_t, F&& f) {
     for (const T code : touched_) {
@@ -65,7 +65,7 @@ class Direct {
   std::vector<T> touched_;
 };
 
-// Wider classes: open addressing over the few that a field holds.
+// Wider classes: a hash table with open addressing for the few classes of a field.
 template <typename T>
 class Hashed {
  public:
@@ -134,20 +134,20 @@ class Hashed {
   std::vector<uint32_t> touched_;
 };
 
-// Bytes, the usual case: a field's pixels are gathered first and then counted together. Gathering decides
-// nothing by what it reads, so the processor fetches many rows at once; counting as it reads, it would wait for each.
+// Bytes, the usual case: a field's pixels are gathered first, then counted together. Gathering does not branch on the
+// pixels, so the processor fetches many rows at once; counting directly would wait for each.
 template <>
 class Histogram<uint8_t> : public Direct<uint8_t> {
  public:
   using Direct::Direct;
 
-  // `end` is where the window's memory ends. Takes and gives how many bytes are held: were that kept here, it
-  // would be stored and loaded again for every run, as bytes may be written over it for all that a compiler knows.
+  // `end`: end of the window's memory. The number of held bytes is an argument and the result: a member would be stored
+  // and loaded for every run, because the compiler must assume that written bytes alias it.
   uint32_t add_run(const uint8_t* run, uint32_t length, const uint8_t* end, uint32_t held) {
     if (held + length > kMaxTally) held = spill(held);
     uint8_t* to = bytes_ + held;
     if (length <= kTallySlack && end - run >= kTallySlack) {
-      // More than the run, in moves of one size: what is too much is written over by the next run.
+      // Copy in moves of a fixed size; the next run overwrites the excess.
       std::memcpy(to, run, kTallySlack);
     } else {
       std::memcpy(to, run, length);
@@ -155,9 +155,8 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
     return held + length;
   }
 
-  // Short runs of a chunk that lies wholly in the window, up to `stop`: with what little there is to look at the
-  // processor is through in half the time. Stops at a run that is longer, leaves `width` or lies at the window's end,
-  // and where no more bytes can be held.
+  // Short runs of a chunk that is entirely in the window, up to `stop`: with fewer checks, in half the time. Stops at a
+  // run that is longer, exceeds `width`, or is at the window's end, and when the buffer is full.
   const uint32_t* add_short_runs(const uint8_t* corner, uint32_t stride, uint32_t width, const uint32_t* run,
                                  const uint32_t* stop, const uint8_t* end, uint32_t& held) {
     const uint8_t* const last = end - kTallySlack;
@@ -178,7 +177,7 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
     return run;
   }
 
-  // By class: the order in which classes come depends on how runs are walked.
+  // Sort by class, because the order of appearance depends on the order of runs.
   template <typename F>
   void drain_sorted(uint32_t held, F&& f) {
     spill(held);
@@ -201,7 +200,7 @@ class Histogram<uint8_t> : public Direct<uint8_t> {
   }
 
  private:
-  // Into the table: a field of many pixels.
+  // A field with many pixels: add to the table.
   uint32_t spill(uint32_t held) {
     spilled_ = true;
     const uint32_t found = held == 0 ? 0 : tally_(bytes_, held, classes_, counts_);
@@ -232,8 +231,8 @@ class Histogram : public Hashed<T> {
   using Hashed<T>::Hashed;
 };
 
-// Pixels of one run. Most runs of a field hold one class from end to end, which comparing the run with
-// itself shifted by one pixel tells faster than counting does.
+// Pixels of one run. Most runs have a single class; comparing the run with itself shifted by one pixel finds that
+// faster than counting.
 template <typename T>
 inline uint32_t add_run(Histogram<T>& histogram, const T* run, uint32_t length, const T*, uint32_t) {
   if (std::memcmp(run, run + 1, (length - 1) * sizeof(T)) == 0) {
@@ -249,7 +248,7 @@ inline uint32_t add_run(Histogram<uint8_t>& histogram, const uint8_t* run, uint3
   return histogram.add_run(run, length, end, held);
 }
 
-// The stretches of a run that the mask leaves.
+// The parts of a run that the mask keeps.
 template <typename T>
 uint32_t add_unmasked(Histogram<T>& histogram, const T* run, const uint8_t* mask, uint32_t length, const T* end,
                       uint32_t held) {
@@ -265,7 +264,7 @@ uint32_t add_unmasked(Histogram<T>& histogram, const T* run, const uint8_t* mask
   return held;
 }
 
-// Most pixels win; a tie goes to the lowest class, as numpy's bincount().argmax() has it.
+// Most pixels win; ties go to the lowest class, as in numpy's bincount().argmax().
 template <typename T>
 class Majority {
  public:
@@ -298,11 +297,11 @@ class Majority {
 
 }  // namespace
 
-// Where a segment's runs lie in the window. What lies above or left of it wraps around to far beyond it.
+// Position of a segment's runs in the window. Positions above or left of it wrap around to large numbers.
 struct Place {
   uint32_t top, left, stride, height;
 
-  // Moves a run's begin and end into the window; false where none of it lies there.
+  // Clip a run to the window; false if it is outside.
   bool clip(uint32_t row, uint32_t& col, uint32_t& length) const {
     const int64_t from = static_cast<int32_t>(col);
     const int64_t begin = std::max<int64_t>(from, 0);
@@ -320,10 +319,10 @@ bool count_segment(const T* pixels, const uint8_t* mask, uint32_t stride, uint32
   Histogram<T> histogram(skip, skips);
   const T* const pixels_end = pixels + static_cast<size_t>(stride) * height;
   const Place place{static_cast<uint32_t>(segment.row), static_cast<uint32_t>(segment.col), stride, height};
-  // As a number: it may lie outside the window, where asking does no harm but a pointer must not point.
+  // As an integer, because it may be outside the window: prefetching is harmless there, but a pointer would be invalid.
   const uintptr_t corner = reinterpret_cast<uintptr_t>(pixels) +
                            static_cast<uintptr_t>(int64_t{segment.row} * stride + segment.col) * sizeof(T);
-  // All rows of the chunk are rows of the window, and a short run that begins at its left edge may be read.
+  // All rows of the chunk are in the window, and a short run at its left edge may be read.
   const bool inside = segment.row >= 0 && segment.col >= 0 && place.top + kChunkRows <= height && place.left < stride &&
                       stride * size_t{height} >= kTallySlack && mask == nullptr;
   const uint32_t* run = segment.run;
@@ -344,7 +343,7 @@ bool count_segment(const T* pixels, const uint8_t* mask, uint32_t stride, uint32
           if (run == stop) break;
         }
       }
-      // Every run lies in another row, so in another page of memory: asked for long before it is needed.
+      // Each run is in another row, so in another page of memory: prefetch early.
       const uint32_t ahead = runs_end - run > kAhead ? run[kAhead] : 0;
       __builtin_prefetch(
           reinterpret_cast<const void*>(corner + (uintptr_t{ahead >> 22} * stride + (ahead >> 11 & 2047)) * sizeof(T)));
@@ -385,7 +384,7 @@ bool count_segment(const T* pixels, const uint8_t* mask, uint32_t stride, uint32
 
 template <typename T>
 bool merge_partial(const std::vector<PartialView>& lists, const Answers<T>& answers, bool last, Partial& open) {
-  // By field, then as they came.
+  // By field, then in order of arrival.
   struct Place {
     uint32_t field, list, entry;
   };

@@ -7,17 +7,17 @@
 namespace fields {
 namespace {
 
-// Values of the rows that have one, and which those are.
+// Values of the rows that have one, and a flag per row.
 struct Values {
   std::vector<double> values;
   std::vector<uint8_t> present;
 };
 
-// Without a branch: which rows have a value is not to be foreseen. Those that have none are asked for it as well.
+// Without a branch, because presence is unpredictable: the value is also read for rows that have none.
 template <typename Has, typename Value>
 void collect(uint32_t rows, Has&& has, Value&& value, Values& all) {
   all.values.resize(rows);
-  all.present.resize(size_t{rows} + 1);  // A row more: without rows it would be no pointer.
+  all.present.resize(size_t{rows} + 1);  // One more, so that the pointer is not null without rows.
   size_t count = 0;
   for (uint32_t row = 0; row < rows; row++) {
     const bool present = has(row);
@@ -37,7 +37,7 @@ size_t misfit_of(const std::vector<double>& values, double least, double most) {
   return values.size();
 }
 
-// Memory for one column after the other.
+// Buffers that columns reuse.
 struct Columns {
   Values all;
   std::vector<int32_t> int32;
@@ -61,7 +61,7 @@ Chunk encode_as(std::vector<T>& typed, Columns& memory, Validity valid, uint32_t
   return encode_numbers(typed, valid, rows, is_unsigned, memory.space);
 }
 
-// Whole numbers that a type holds and a double tells apart.
+// Integers that fit a type and are exact in a double.
 struct Bounds {
   double least, most;
 };

@@ -24,10 +24,10 @@ uint32_t tally_table(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_
 
 #ifdef FIELDS_AVX2
 
-// Classes that are taken out of many pixels one after the other, before those that are left are counted one by one.
+// Maximum of classes removed one at a time, before the remaining pixels are counted one by one.
 constexpr uint32_t kPasses = 6;
 
-// For every set of eight bytes, where those that are in it come from, moved together.
+// For each subset of eight bytes, the shuffle that moves its bytes together.
 struct Together {
   uint64_t shuffle[256] = {};
   constexpr Together() {
@@ -52,7 +52,7 @@ FIELDS_AVX2 inline uint32_t equal(const uint8_t* bytes, __m256i sought) {
   return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(block, sought)));
 }
 
-// Moves all of `n` bytes that are not `common` to `to`, which may be where they are; returns their end.
+// Move the bytes that are not `common` to `to`, which may be `from`; returns their end.
 FIELDS_AVX2 inline uint8_t* move_others(const uint8_t* bytes, uint32_t n, uint8_t common, uint8_t* to) {
   const __m256i sought = _mm256_set1_epi8(static_cast<char>(common));
   for (uint32_t i = 0; i < n; i += 32) {
@@ -68,9 +68,9 @@ FIELDS_AVX2 inline uint8_t* move_others(const uint8_t* bytes, uint32_t n, uint8_
   return to;
 }
 
-// A field is of one class but for a few pixels. Those are found by comparing 32 at a time with one from its
-// middle, and moved together without a branch, for no processor could foresee it; mostly they are so few that
-// each class of them is one comparison more.
+// Most of a field's pixels have one class. The others are found by comparing 32 at a time with the pixel in the middle,
+// and moved together without a branch, because it would be unpredictable. Usually they are so few that each of their
+// classes is one more comparison.
 FIELDS_AVX2 uint32_t tally_avx2(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts) {
   uint8_t others[kMaxTally + kTallySlack];
   uint32_t found = 0, left = n;
@@ -93,7 +93,7 @@ FIELDS_AVX2 uint32_t tally_avx2(const uint8_t* bytes, uint32_t n, uint8_t* class
   return found;
 }
 
-// The same, 64 at a time, by instructions made for moving together.
+// The same, 64 at a time, with compress instructions.
 FIELDS_AVX512 uint32_t tally_avx512(const uint8_t* bytes, uint32_t n, uint8_t* classes, uint32_t* counts) {
   uint8_t others[kMaxTally + 64];
   uint32_t found = 0, left = n;

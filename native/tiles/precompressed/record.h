@@ -1,15 +1,15 @@
-// Precompressed tiles: vector tiles compressed once for all years, in which only the codes of a year's crops are open.
+// Precompressed tiles: vector tiles compressed once for all years, with gaps for a year's crop codes.
 //
-// A tile that a record makes has the same length in every year. Each layer's values begin with `slots` places for
-// crops, `22 03 28 lo hi`, a class of up to 14 bits in two bytes; so the index of a crop is one byte, and what follows
-// does not move. Each feature's tags begin with the crop's pair. Open are the slots, and three bytes of each feature:
-// `N key D`, the tags' length, the crop's key, the index of its slot. Where a row has no crop they are
-// `N-2|80 80 00`, the length of the tags that remain, padded to as many bytes.
+// A record's tile has the same length in every year. Each layer's values begin with `slots` slots for crops,
+// `22 03 28 lo hi`, a class of up to 14 bits in two bytes; so the index of a crop is one byte, and nothing after it
+// moves. Each feature's tags begin with the crop's pair. The gaps are the slots and three bytes of each feature:
+// `N key D`, the tags' length, the crop's key, the index of its slot. For a row without a crop they are
+// `N-2|80 80 00`, the length of the remaining tags, padded to the same size.
 //
-// The bytes between are compressed once; no match covers or copies a slot or one of the three. But what ends with
-// `N key` is alike in most features: it is one match, copied from the last feature of the layer with the same N (if it
-// is within reach). Where just one of the two has no crop, a year writes a match that is two bytes shorter, and
-// literals. (To have literals always would cost 4 %.)
+// The bytes between gaps are compressed once; no match covers or copies a slot or one of the three bytes. But bytes
+// that end with `N key` are equal in most features: they are one match, copied from the last feature of the layer with
+// the same N (if it is within reach). If only one of the two has no crop, a year writes a match that is two bytes
+// shorter, and literals. (Always using literals would cost 4 %.)
 //
 // A record, little-endian, holds one tile:
 //
@@ -47,22 +47,22 @@ namespace fields {
 
 constexpr uint8_t kRecordKind = 1;
 constexpr uint32_t kMaxSlots = 127;
-// Classes from here on do not fit a slot.
+// Classes from this one on do not fit into a slot.
 constexpr uint32_t kSlotClasses = 1 << 14;
 
-// A record that cannot be what was written.
+// A damaged record.
 struct RecordError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 inline bool is_gzip_tile(const uint8_t* record, size_t size) { return size > 0 && record[0] == 0x1f; }
 
-// How many different crops a tile may have whose largest layer has so many features.
+// Number of slots for a tile whose largest layer has this many features.
 uint32_t slots_for(uint32_t features);
 
 constexpr uint32_t kTrialShare = 8;
 
-// Makes records. Not for several threads at once.
+// Makes records. Not thread-safe.
 class RecordMaker {
  public:
   // `layers`: names of all that tiles may have; `key`: of the attribute that features get. Feature ids are below
@@ -88,7 +88,7 @@ struct YearCrops {
   const uint16_t* wide = nullptr;
   const uint32_t* codes = nullptr;
   uint32_t entries = 0;
-  // Of a row's bits, those that count.
+  // Mask of a row's bits that count.
   uint32_t row_mask = UINT32_MAX;
 
   uint32_t at(uint32_t row) const {
@@ -97,16 +97,16 @@ struct YearCrops {
   }
 };
 
-// Fills records. Not for several threads at once.
+// Fills records. Not thread-safe.
 class RecordFiller {
  public:
   // `seen`: by layer, a byte a row, set to 1 for every feature of a marked tile; threads share it.
   RecordFiller(std::vector<uint8_t*> seen, uint64_t rows);
   ~RecordFiller();
 
-  // Read a record, which is kept as long as it is filled. Throws RecordError.
+  // Read a record, which must outlive the filling. Throws RecordError.
   void open(const uint8_t* record, size_t size);
-  // Of the record that is open, how many different crops it can have, and the bytes that its tile takes at most.
+  // Of the current record: the number of slots, and the maximum size of its tile in bytes.
   uint32_t slots() const;
   size_t max_bytes() const;
   // Write the year's tile as gzip, and return its size; 0: it has more crops than slots, or one that fits no slot.
