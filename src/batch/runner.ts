@@ -54,7 +54,7 @@ export class Runner {
   async run(context: ItemContext, takeover: Takeover): Promise<void> {
     const { queue, stop } = context;
     const counts = queue.counts();
-    const task = this.ctx.progress.start("items done", counts.items, counts.done + counts.failed);
+    const task = this.ctx.progress.start("items finished", counts.items, counts.done + counts.failed);
     let watching: Promise<void> | undefined;
     const watcher = setInterval(() => {
       watching ??= takeover

@@ -108,6 +108,16 @@ test("an item's environment is clean: only what is asked for", async (t) => {
   assert.match(unset.stderr, /not set .*NOT_SET_ANYWHERE/);
 });
 
+test("three items that failed are failed, not done, in the status and in its share", async (t) => {
+  const { out, run } = batch(t, "exit 9");
+  const all = await run(["--retries", "0"]);
+  assert.equal(all.code, 3, all.stderr);
+  assert.match(all.stderr, /Some items failed.*items=3, done=0, failed=3/);
+  assert.doesNotMatch(all.stderr, /done.*100 %|100 %.*done/);
+  const { stdout } = await command("batch", ["status", "--out", out]);
+  assert.match(stdout, /: 0 of 3 items done \(0 %\), 3 failed, 0 running, 0 left$/m);
+});
+
 test("an item that fails is retried, then counts as failed; the others go on; --retry-failed tries it anew", async (t) => {
   const { folder, run, status, log, output } = batch(
     t,

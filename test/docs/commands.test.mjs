@@ -23,6 +23,9 @@ import gdal from "gdal-async";
 import yazl from "yazl";
 import { Archive } from "../../dist/archive/reader.js";
 import { tileOf } from "../../dist/archive/tile-id.js";
+import { COMMANDS } from "../../dist/cli/program.js";
+import { checkValue } from "../../dist/config/config.js";
+import { flagName, OPTIONS } from "../../dist/config/options.js";
 import { query } from "../support/duck.mjs";
 import { writeMbtiles } from "../support/mbtiles-file.mjs";
 import { writeVector } from "../support/vector-file.mjs";
@@ -39,6 +42,7 @@ const DOCUMENTS = [
 const ELSEWHERE = [
   [/^npm run demo\b/, "installs packages first; `node dist/demo.js`, which it then runs, makes this test's world"],
   [/^npm test\b/, "is these tests"],
+  [/^npm run test:faults\b/, "takes hours: faults/faults.test.mjs runs each of its lanes briefly"],
   [/^npm install \.\./, "installs into another project: containers/package.test.mjs does that with a packed file"],
   [/^node dist\/cluster\.js submit\b/, "needs Slurm: slurm/*.test.mjs"],
   [/^sbatch\b|^srun\b/, "needs Slurm: slurm/*.test.mjs"],
@@ -49,6 +53,15 @@ const ELSEWHERE = [
   [/--target s3:/, "needs an account at AWS: publish/s3-target.test.mjs"],
   [/^FIELDS_CHECKPOINTS=/, "needs Slurm and a training program: slurm/train.test.mjs"],
   [/^node dist\/serve\.js --target https:/, "names the reader's own server: view/web-target.test.mjs"],
+];
+
+/** Options in sentences that are another program's. */
+const OTHERS_OPTIONS = [
+  [/--(containall|cleanenv)\b/, "Apptainer"],
+  [/^--signal=USR1@|^--export$/, "sbatch"],
+  [/^npm /, "npm"],
+  [/^--go$|^push\.sh /, "the scripts of slurm/"],
+  [/^--no-NAME$/, "stands for each switch"],
 ];
 
 /** Commands that run until they are stopped, and what they have said by then. */
@@ -79,13 +92,41 @@ function commandsIn(document) {
     .filter((line) => line !== "" && !line.startsWith("#"));
 }
 
+const BLOCK = /^ *```(\w*)\n([\s\S]*?)^ *```$/gm;
+
 function blocksIn(text) {
-  return [...text.matchAll(/^ *```(\w*)\n([\s\S]*?)^ *```$/gm)].map(([, kind, body]) => ({ kind, body }));
+  return [...text.matchAll(BLOCK)].map(([, kind, body]) => ({ kind, body }));
+}
+
+/** What a document's sentences hold in backticks, in order. */
+function phrasesIn(document) {
+  const prose = readFileSync(join(CHECKOUT, document), "utf8").replaceAll(BLOCK, "");
+  return [...prose.matchAll(/`([^`]+)`/g)].map(([, phrase]) => phrase.replaceAll(/\s+/g, " "));
+}
+
+/** Commands of a document's sentences: name and arguments, each of `a|b` alone. */
+function mentionsIn(document) {
+  return phrasesIn(document).flatMap((phrase) => {
+    const [, script, command, rest = ""] =
+      /^(?:(?:node )?(?:dist\/)?([a-z]+)\.js|fields-pipeline(?: ([a-z]+))?)(?= |$)(?: (.*))?$/.exec(phrase) ?? [];
+    if (script === undefined && !/^fields-pipeline( |$)/.test(phrase)) return [];
+    const name = script ?? command;
+    if (name !== undefined && name !== "completion") assert.ok(name in COMMANDS, `${document}: ${phrase}`);
+    const start = script === undefined ? `node dist/fields-pipeline.js ${command ?? ""}` : `node dist/${script}.js`;
+    return alternativesOf(rest.replace(/\bFILE\b/, "own.pmtiles")).map((args) => ({ name, args, start, phrase }));
+  });
+}
+
+function alternativesOf(args) {
+  const [either] = /\S+\|\S+/.exec(args) ?? [];
+  return either === undefined ? [args] : either.split("|").map((one) => args.replace(either, one));
 }
 
 test("every block that holds a command is marked `sh`", () => {
   for (const document of DOCUMENTS) {
-    for (const { kind, body } of blocksIn(readFileSync(join(CHECKOUT, document), "utf8"))) {
+    const text = readFileSync(join(CHECKOUT, document), "utf8");
+    assert.doesNotMatch(text.replaceAll(BLOCK, ""), /^ {4,}(node|npm|npx|fields-pipeline) /m, `${document}: indented`);
+    for (const { kind, body } of blocksIn(text)) {
       if (kind === "sh") continue;
       assert.notEqual(kind, "", `${document}: what is this block? ${body.slice(0, 80)}`);
       // A synopsis, whose arguments are words in capitals or in brackets.
@@ -147,9 +188,35 @@ describe("the commands of", () => {
           } else assert.ok((ENDS.find(([pattern]) => pattern.test(line))?.[1] ?? [0]).includes(code), told);
         }
       }
+      for (const { name, args, start, phrase } of mentionsIn(document)) {
+        // The name of a command, or of one of its parts, as its help has it; else a command, which runs.
+        const named = /^[a-z]*$/.test(args) && name !== "completion";
+        const { code, stdout, stderr } = await run(own, `${start} ${named ? "--help" : args}`);
+        assert.equal(code, 0, `${document}: \`${phrase}\`\n${stdout.slice(0, 2000)}\n${stderr}`);
+        if (named) assert.match(stdout, new RegExp(`usage:[\\s\\S]*\\b${args}\\b`), `${document}: ${phrase}`);
+      }
       rmSync(own, { recursive: true });
     });
   }
+
+  test("every option that a sentence names is one of the program's, and takes the value beside it", async () => {
+    const known = new Set();
+    for (const name of Object.keys(COMMANDS)) {
+      const { code, stdout, stderr } = await run(world, `node dist/${name}.js --complete`);
+      assert.equal(code, 0, stderr);
+      for (const flag of stdout.trim().split("\n")) known.add(flag);
+    }
+    for (const document of DOCUMENTS) {
+      for (const phrase of phrasesIn(document)) {
+        if (OTHERS_OPTIONS.some(([pattern]) => pattern.test(phrase))) continue;
+        for (const [, flag, value] of phrase.matchAll(/(?<![\w-])(--[a-z][a-z0-9-]*)(?:[ =]([a-z]+)(?![\w:]))?/g)) {
+          assert.ok(known.has(flag), `${document}: no command has ${flag} (\`${phrase}\`)`);
+          const [name, spec] = Object.entries(OPTIONS).find(([key]) => `--${flagName(key)}` === flag) ?? [];
+          if (spec?.choices && value !== undefined) checkValue(name, value, `${document}: ${phrase}`);
+        }
+      }
+    }
+  });
 
   test("every reason to leave a command out is still needed", () => {
     const all = DOCUMENTS.flatMap(commandsIn);
