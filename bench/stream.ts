@@ -90,7 +90,7 @@ async function openStream(path: string, pool: Pool, ctx: Context): Promise<Featu
   });
   return new FeatureStream(
     fields,
-    { area: area.buffer, crop: crop.buffer, choice: { fieldId: true, cropName: false } },
+    { area: area.buffer, crop: crop.buffer, included: undefined, choice: { fieldId: true, cropName: false } },
     resolveOptions({}),
     pool,
     ctx,

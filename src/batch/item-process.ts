@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Failure } from "./outcome.js";
 
 /** Between SIGTERM and SIGKILL; below Slurm's KillWait of 30 s. */
-export const TERM_GRACE_MS = 10_000;
+const TERM_GRACE_MS = 10_000;
 /** A signal to the whole step reaches items before the runner has read its own. */
 const SIGNAL_SETTLE_MS = 300;
 

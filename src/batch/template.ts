@@ -3,7 +3,7 @@ import type { Json } from "../pipeline/fingerprint.js";
 import { rereadArgument, ShellScan } from "./shell-scan.js";
 
 /** Placeholders that exist in addition to the items' fields. */
-export const OWN_NAMES = ["id", "out", "item", "cwd", "attempt"] as const;
+const OWN_NAMES = ["id", "out", "item", "cwd", "attempt"] as const;
 
 export type Values = Readonly<Record<string, Json>>;
 

@@ -50,13 +50,7 @@ export class TerminalProgress implements Progress {
 }
 
 /** `fields burned ██████░░░ 61 % 122,000/200,000 410,000/s ETA 0:12` */
-export function progressText(
-  label: string,
-  done: number,
-  total: number | undefined,
-  seconds: number,
-  from = 0,
-): string {
+function progressText(label: string, done: number, total: number | undefined, seconds: number, from = 0): string {
   const rate = seconds > 0 ? (done - from) / seconds : 0;
   if (label.endsWith(PERCENT)) {
     const left = rate > 0 && total !== undefined ? `, ETA ${clock((total - done) / rate)}` : "";

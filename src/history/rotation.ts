@@ -1,5 +1,5 @@
 /** Years that a rotation is looked for in. */
-export const ROTATION_YEARS = 6;
+const ROTATION_YEARS = 6;
 
 /**
  * The shortest cycle in a sequence of crops, a year each: `1 5 1 5 1 5` is the cycle `1 5`, and

@@ -12,7 +12,7 @@ export interface RemoteAccess extends AwsAccess {
 }
 
 /** Options of commands that read files at URLs. */
-export const REMOTE_OPTIONS = ["retries", "proxy", "endpoint", "s3Region", "profile"] as const;
+const REMOTE_OPTIONS = ["retries", "proxy", "endpoint", "s3Region", "profile"] as const;
 
 /** @throws {PipelineError} usage: a proxy or an endpoint that is no URL. */
 export function remoteAccess(options: Pick<Options, (typeof REMOTE_OPTIONS)[number]>): RemoteAccess {

@@ -57,7 +57,7 @@ export async function openAsPlainParquet(path: string): Promise<Blob> {
 }
 
 /** Whether there was one in this footer. */
-export function hideArrowSchema({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): boolean {
+function hideArrowSchema({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): boolean {
   const footer = Buffer.from(buffer, byteOffset, length);
   const at = footer.lastIndexOf(ARROW_SCHEMA, -1, "latin1");
   if (at >= 0) footer.write(NO_SCHEMA, at, "latin1");

@@ -18,7 +18,7 @@ import { openParquet } from "./parquet-file.js";
 import { parquetOrigin } from "./parquet-origin.js";
 
 /** Formats that a table is written in, by the extension of its file. */
-export const TABLE_EXTENSIONS = [".parquet", ".csv", ".arrow"] as const;
+const TABLE_EXTENSIONS = [".parquet", ".csv", ".arrow"] as const;
 export type TableExtension = (typeof TABLE_EXTENSIONS)[number];
 
 /** Rows that are decoded at a time. */

@@ -40,7 +40,7 @@ export interface ThriftField {
 export type ThriftStruct = Map<number, ThriftField>;
 
 /** The bytes end before the struct does: more of them are to be read. */
-export class ThriftEnd extends Error {}
+class ThriftEnd extends Error {}
 
 /** @returns the struct at the beginning of `bytes`, and how many of them it takes. */
 export function readStruct(bytes: Uint8Array): { struct: ThriftStruct; length: number } {

@@ -157,7 +157,7 @@ function segmentStore(buffers: RunBuffers, pool: Pool): SegmentStore {
   };
 }
 
-export function kernelGrid(grid: Grid): KernelGrid {
+function kernelGrid(grid: Grid): KernelGrid {
   const [c, a, , f, , e] = grid.geotransform;
   return { a, c, e, f, width: grid.width, height: grid.height };
 }

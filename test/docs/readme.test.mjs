@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { optionsTable } from "../../dist/config/options-table.js";
+import { flagName, OPTIONS } from "../../dist/config/options.js";
 import { EXIT_CODES } from "../../dist/pipeline/errors.js";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
@@ -15,3 +15,13 @@ test("the README names every exit code", () => {
   const codes = [...readme.matchAll(/^\| ([\d, ]+) \|/gm)].flatMap(([, list]) => list.split(",").map(Number));
   assert.deepEqual(codes, Object.values(EXIT_CODES));
 });
+
+/** The options as a Markdown table. */
+function optionsTable() {
+  const rows = Object.entries(OPTIONS).map(([name, { help, choices, default: value }]) => {
+    const values = choices ? ` (${choices.join(", ")})` : "";
+    const standard = value === undefined ? "" : value === false ? "off" : `\`${[value].flat().join(",")}\``;
+    return `| \`--${flagName(name)}\` | ${help}${values} | ${standard} |`;
+  });
+  return ["| option | meaning | default |", "|---|---|---|", ...rows].join("\n");
+}

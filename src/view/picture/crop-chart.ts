@@ -102,7 +102,7 @@ export async function drawChart(legend: HistoryLegend, options: ChartOptions, ct
 }
 
 /** The largest crops over all years, largest first, and the sum of the others. */
-export function chartBands(legend: HistoryLegend, years: readonly number[], top: number): Band[] {
+function chartBands(legend: HistoryLegend, years: readonly number[], top: number): Band[] {
   const bands = legend.crops
     .map(({ name, color, code, hectares }) => ({ name, color, code, hectares: years.map((y) => hectares[y] ?? null) }))
     .map((band) => ({ ...band, sum: band.hectares.reduce<number>((sum, value) => sum + (value ?? 0), 0) }))
