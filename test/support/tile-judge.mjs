@@ -45,7 +45,8 @@ export function ringsOf(feature) {
   });
 }
 
-function areaOf(ring) {
+/** Area of a ring in square units of a tile: positive for an exterior. */
+export function areaOf(ring) {
   let twice = 0;
   for (let i = 0, j = ring.length - 2; i < ring.length; j = i, i += 2) {
     twice += ring[j] * ring[i + 1] - ring[i] * ring[j + 1];

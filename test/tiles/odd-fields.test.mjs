@@ -10,7 +10,7 @@ import { writeFields } from "../support/duck.mjs";
 import { oddField } from "../support/odd-fields.mjs";
 import { Random } from "../support/random.mjs";
 import { tempFolder } from "../support/temp-folder.mjs";
-import { judgeTiles } from "../support/tile-judge.mjs";
+import { areaOf, judgeTiles, ringsOf, tilesOf } from "../support/tile-judge.mjs";
 import { writeWkb } from "../support/wkb.mjs";
 
 async function judged(t, shapes, maxZoom) {
@@ -37,6 +37,61 @@ test("odd shapes are valid in every tile, and none is missing from zoom 9 on", a
     assert.deepEqual(faults, {}, `zoom ${z}: ${first}`);
     if (z >= 9) assert.equal(rows, drawn, `zoom ${z}`);
   }
+});
+
+test("a hole that touches its exterior stays where a tile's side cuts the field into pieces", async (t) => {
+  // Units of a tile of zoom 14, from the corner of four tiles of every zoom from 9 on.
+  const [zoom, column, row] = [14, 118 * 32, 197 * 32];
+  const lngLat = ([x, y]) => {
+    const latitude = Math.atan(Math.sinh(Math.PI * (1 - (2 * (row + y / 4096)) / 2 ** zoom)));
+    return [((column + x / 4096) / 2 ** zoom) * 360 - 180, (latitude * 180) / Math.PI];
+  };
+  // Two prongs to the west over the tile's side. The hole's first vertex touches the outline.
+  const prongs = (hole, first) => {
+    const outline = [
+      [-1600, 200],
+      [800, 200],
+      [800, 2600],
+      [-1600, 2600],
+      [-1600, 1800],
+      [400, 1800],
+      [400, 1000],
+      [-1600, 1000],
+    ];
+    const touching = hole[0];
+    const after = outline.findIndex((from, i) => {
+      const to = outline[(i + 1) % outline.length];
+      return [0, 1].every((k) => Math.min(from[k], to[k]) <= touching[k] && touching[k] <= Math.max(from[k], to[k]));
+    });
+    outline.splice(after + 1, 0, touching);
+    const turned = [...hole.slice(first), ...hole.slice(0, first)];
+    return [outline, turned].map((ring) => [...ring, ring[0]].map(lngLat));
+  };
+  const triangle = (...numbers) => [numbers.slice(0, 2), numbers.slice(2, 4), numbers.slice(4)];
+  const holes = [200, 1800].flatMap((top) => [
+    // At the prong's north, south, and west.
+    triangle(-800, top, -400, top + 400, -1200, top + 400),
+    triangle(-800, top + 800, -1200, top + 400, -400, top + 400),
+    triangle(-1600, top + 400, -800, top + 200, -800, top + 600),
+  ]);
+  const shapes = holes.flatMap((hole) => [0, 1, 2].map((first) => [prongs(hole, first)]));
+  const { zooms, path } = await judged(t, shapes, 14);
+  for (const { faults, first } of Object.values(zooms)) assert.deepEqual(faults, {}, `${first}`);
+  const units = (800 * 400) / 2;
+  let looked = 0;
+  for (const { z, x, y, layers } of tilesOf(path, [11, 14])) {
+    if (x !== (column >> (14 - z)) - 1 || y !== row >> (14 - z)) continue;
+    for (let i = 0; i < layers.fields.length; i++) {
+      const feature = layers.fields.feature(i);
+      const holes = ringsOf(feature)
+        .map(areaOf)
+        .filter((area) => area < 0);
+      assert.equal(holes.length, 1, `field ${feature.id} at zoom ${z}`);
+      assert.ok(Math.abs(holes[0] * 4 ** (14 - z) + units) < 0.03 * units, `field ${feature.id} at zoom ${z}`);
+      looked++;
+    }
+  }
+  assert.equal(looked, 4 * shapes.length);
 });
 
 test("a hole does not become an exterior where a tile's side cuts parts without area", async (t) => {
