@@ -220,7 +220,8 @@ function varintBytes(value: number): number {
   return bytes;
 }
 
-class Reader {
+/** Reads protocol buffers. */
+export class Reader {
   constructor(
     private readonly bytes: Uint8Array,
     public at: number,

@@ -15,6 +15,12 @@ const KEPT_BYTES = 192 * 2 ** 20;
 /** Years whose codes are kept. */
 const KEPT_YEARS = 40;
 
+export interface TileAddress {
+  readonly z: number;
+  readonly x: number;
+  readonly y: number;
+}
+
 /** A base tile, and where its features' codes stand in every column of the base. */
 interface PlacedTile {
   readonly features: TileFeatures;
@@ -50,19 +56,49 @@ export class ColumnTiles {
    * @throws {Error} that names the URL: a file cannot be read, is damaged, or is of another base.
    */
   async tile(
-    { z, x, y }: { readonly z: number; readonly x: number; readonly y: number },
+    at: TileAddress,
     columnUrl: string,
     key: string,
     base: () => Promise<Uint8Array | undefined>,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const found = await this.#placesOf(at, columnUrl, base);
+    return found && putCodes(found.features, key, found.column.codes, found.places);
+  }
+
+  /**
+   * Codes of a tile's features, in their order: 1 + the code, 0 for no crop. Parameters and errors as above.
+   *
+   * @throws {Error} also if a code is not a whole number from 0 to 65,534.
+   */
+  async codes(
+    at: TileAddress,
+    columnUrl: string,
+    base: () => Promise<Uint8Array | undefined>,
+  ): Promise<Uint16Array | undefined> {
+    const found = await this.#placesOf(at, columnUrl, base);
+    if (found === undefined) return undefined;
+    const values = Uint16Array.from([0, ...found.column.codes.map((code) => code + 1)]);
+    const wrong = found.column.codes.find((code, i) => values[i + 1] !== code + 1);
+    if (wrong !== undefined) throw new Error(`${columnUrl}: code ${wrong} is not a whole number from 0 to 65534`);
+    return found.places.map((place) => values[place] as number);
+  }
+
+  /** A base tile, and the base's highest zoom; undefined where there is no tile. */
+  async features(
+    { z, x, y }: TileAddress,
+    base: () => Promise<Uint8Array | undefined>,
+  ): Promise<{ readonly tile: TileFeatures; readonly maxZoom: number } | undefined> {
+    const blocks = await this.#openBlocks();
+    const placed = await this.#placed({ z, x, y }, blocks, candidatesIn(blocks.index, { z, x, y }), base);
+    return placed && { tile: placed.features, maxZoom: blocks.index.maxZoom };
+  }
+
+  async #placesOf(at: TileAddress, columnUrl: string, base: () => Promise<Uint8Array | undefined>) {
     const [blocks, column] = await Promise.all([this.#openBlocks(), this.#openColumn(columnUrl)]);
-    const candidates = z < blocks.index.minZoom || z > blocks.index.maxZoom ? [] : blocksOfTile(blocks.index, z, x, y);
-    const known = this.#tiles.get(`${z}/${x}/${y}`);
+    const candidates = candidatesIn(blocks.index, at);
     // Before the tile is there: codes and ids travel while it does.
-    if (known === undefined) for (const block of candidates) column.block(block).catch(() => {});
-    const place = () => this.#place(z, x, y, blocks, candidates, base);
-    // Who asked for the tile before may have given up since, and its request with it.
-    const tile = await (known?.catch(place) ?? place());
+    if (!this.#tiles.has(keyOf(at))) for (const block of candidates) column.block(block).catch(() => {});
+    const tile = await this.#placed(at, blocks, candidates, base);
     if (tile === undefined) return undefined;
     const { features, blockOf, placeIn } = tile;
     const contents = await Promise.all(
@@ -74,7 +110,18 @@ export class ColumnTiles {
     for (let f = 0; f < places.length; f++) {
       places[f] = (contents[blockOf[f] as number] as Uint8Array)[placeIn[f] as number] as number;
     }
-    return putCodes(features, key, column.index.codes, places);
+    return { features, places, column: column.index };
+  }
+
+  #placed(
+    at: TileAddress,
+    blocks: RangeFile<BlocksIndex>,
+    candidates: readonly number[],
+    base: () => Promise<Uint8Array | undefined>,
+  ): Promise<PlacedTile | undefined> {
+    const place = () => this.#place(at, blocks, candidates, base);
+    // Who asked for the tile before may have given up since, and its request with it.
+    return this.#tiles.get(keyOf(at))?.catch(place) ?? place();
   }
 
   #openBlocks(): Promise<RangeFile<BlocksIndex>> {
@@ -107,14 +154,12 @@ export class ColumnTiles {
   }
 
   #place(
-    z: number,
-    x: number,
-    y: number,
+    at: TileAddress,
     blocks: RangeFile<BlocksIndex>,
     candidates: readonly number[],
     base: () => Promise<Uint8Array | undefined>,
   ): Promise<PlacedTile | undefined> {
-    const key = `${z}/${x}/${y}`;
+    const key = keyOf(at);
     const made = (async () => {
       const [bytes, ids] = await Promise.all([
         base(),
@@ -156,6 +201,14 @@ export class ColumnTiles {
       );
     }
   }
+}
+
+function keyOf({ z, x, y }: TileAddress): string {
+  return `${z}/${x}/${y}`;
+}
+
+function candidatesIn(index: BlocksIndex, { z, x, y }: TileAddress): readonly number[] {
+  return z < index.minZoom || z > index.maxZoom ? [] : blocksOfTile(index, z, x, y);
 }
 
 function requireBase(

@@ -15,8 +15,12 @@
  * ```
  */
 import { PMTiles } from "pmtiles";
-import type { FromWorker, ToWorker } from "./messages.js";
+import { CropLayer, type CropLayerStyle } from "./crop-layer.js";
+import type { FromWorker, ToWorker, Wanted } from "./messages.js";
 import { rangeSource } from "./range-file.js";
+import type { TileMesh } from "./tile-mesh.js";
+
+export type { CropFeature, CropLayer, CropLayerStyle, CropPlace, CropView } from "./crop-layer.js";
 
 /** Scheme of the tiles' URLs. */
 export const PROTOCOL = "crops";
@@ -117,10 +121,11 @@ function archiveAt(url: string): PMTiles {
 }
 
 async function loadTile({ url }: { url: string }, abort: AbortController): Promise<{ data: Uint8Array }> {
-  const [, id, year, z, x, y] = /^crops:\/\/(\w+)\/(\d+)\/(\d+)\/(\d+)\/(\d+)$/.exec(url) ?? [];
+  const [, id, year, z, x, y] = /^crops:\/\/(\w+)\/(\d+|fields)\/(\d+)\/(\d+)\/(\d+)$/.exec(url) ?? [];
   const columns = known.get(id ?? "");
   if (columns === undefined) throw new Error(`${url} is no tile of columns`);
-  const tile = await columns.tile(Number(year), { z: Number(z), x: Number(x), y: Number(y) }, abort.signal);
+  const wanted = year === "fields" ? "fields" : Number(year);
+  const tile = await columns.tile(wanted, { z: Number(z), x: Number(x), y: Number(y) }, abort.signal);
   return { data: tile ?? new Uint8Array(0) };
 }
 
@@ -139,8 +144,11 @@ export class CropColumns {
     return this.sources.flatMap(({ columns }) => Object.keys(columns).map(Number)).sort((a, b) => a - b);
   }
 
-  /** @throws {Error} when the year has no column. */
-  source(year: number): CropSource {
+  /**
+   * @param year  `"fields"` for the fields without crops.
+   * @throws {Error} when the year has no column.
+   */
+  source(year: number | "fields"): CropSource {
     this.#of(year);
     const { minzoom, maxzoom, bounds } = this.extent;
     return {
@@ -154,34 +162,57 @@ export class CropColumns {
   }
 
   /** A tile with the year's crops, inflated; undefined where there is none. */
-  async tile(
-    year: number,
+  tile(
+    year: number | "fields",
     at: { z: number; x: number; y: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const { archive, blocks, fingerprint, columns } = this.#of(year);
-    const request = {
-      ...at,
-      blocks: absolute(blocks),
-      fingerprint,
-      column: absolute(columns[year] as string),
-      attribute: this.attribute,
+    return this.#want("tile", year, at, signal) as Promise<Uint8Array | undefined>;
+  }
+
+  /**
+   * A layer for `map.addLayer` that draws the fields itself: another year takes one frame once its codes are there. All years
+   * must have the same base.
+   *
+   * @throws {Error} when they have not.
+   */
+  layer(id: string, style: CropLayerStyle): CropLayer {
+    if (this.sources.length !== 1) throw new Error(`a layer needs one base; these years have ${this.sources.length}`);
+    const tiles = {
+      ...this.extent,
+      mesh: (at: { z: number; x: number; y: number }, signal: AbortSignal) =>
+        this.#want("mesh", "fields", at, signal) as Promise<TileMesh | undefined>,
+      codes: (year: number, at: { z: number; x: number; y: number }, signal: AbortSignal) =>
+        this.#want("codes", year, at, signal) as Promise<Uint16Array | undefined>,
     };
-    return this.tiler.tile(request, signal, async () => {
-      const tile = await archiveAt(archive).getZxy(at.z, at.x, at.y, signal);
+    return new CropLayer(id, tiles, style);
+  }
+
+  async #want(
+    want: "tile" | "mesh" | "codes",
+    year: number | "fields",
+    { z, x, y }: { z: number; x: number; y: number },
+    signal?: AbortSignal,
+  ): Promise<Wanted> {
+    const { archive, blocks, fingerprint, columns } = this.#of(year);
+    const column = year === "fields" ? undefined : absolute(columns[year] as string);
+    const request = { want, z, x, y, blocks: absolute(blocks), fingerprint, column, attribute: this.attribute };
+    return this.tiler.want(request, signal, async () => {
+      const tile = await archiveAt(archive).getZxy(z, x, y, signal);
       return tile === undefined ? undefined : new Uint8Array(tile.data);
     });
   }
 
-  #of(year: number): CropColumnsSource {
-    const source = this.sources.find(({ columns }) => columns[year] !== undefined);
+  #of(year: number | "fields"): CropColumnsSource {
+    const source =
+      year === "fields" ? this.sources[0] : this.sources.find(({ columns }) => columns[year] !== undefined);
     if (source === undefined) throw new Error(`there is no column of ${year}; there are ${this.years.join(", ")}`);
     return source;
   }
 }
 
 interface Answer {
-  readonly resolve: (tile: Uint8Array | undefined) => void;
+  readonly resolve: (result: Wanted) => void;
   readonly reject: (error: Error) => void;
   readonly base: () => Promise<Uint8Array | undefined>;
 }
@@ -202,18 +233,18 @@ class Tiler {
     };
   }
 
-  tile(
-    request: Omit<Extract<ToWorker, { kind: "tile" }>, "kind" | "request">,
+  want(
+    request: Omit<Extract<ToWorker, { kind: "want" }>, "kind" | "request">,
     signal: AbortSignal | undefined,
     base: () => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Wanted> {
     const number = ++this.#requests;
     return new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => {
         if (this.#answers.delete(number)) reject(signal.reason as Error);
       });
       this.#answers.set(number, { resolve, reject, base });
-      this.#post({ kind: "tile", request: number, ...request });
+      this.#post({ kind: "want", request: number, ...request });
     });
   }
 
@@ -236,7 +267,7 @@ class Tiler {
       return;
     }
     this.#answers.delete(request);
-    if (message.kind === "tile") answer?.resolve(message.tile);
+    if (message.kind === "done") answer?.resolve(message.result);
     else answer?.reject(new Error(message.message));
   }
 

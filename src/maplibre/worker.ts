@@ -1,6 +1,7 @@
 /** The worker of `fields-pipeline/maplibre`: reads columns and puts codes into tiles. */
 import { ColumnTiles } from "./column-tiles.js";
-import type { FromWorker, ToWorker } from "./messages.js";
+import type { FromWorker, ToWorker, Wanted } from "./messages.js";
+import { buffersOf, meshOf, TOLERANCE } from "./tile-mesh.js";
 
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
@@ -16,7 +17,7 @@ scope.onmessage = ({ data }) => {
     waiting.delete(data.request);
     return;
   }
-  const { request, blocks, fingerprint, column, attribute } = data;
+  const { request, blocks, fingerprint } = data;
   const key = `${blocks} ${fingerprint ?? ""}`;
   const tiles = bases.get(key) ?? new ColumnTiles(blocks, fingerprint);
   bases.set(key, tiles);
@@ -25,10 +26,10 @@ scope.onmessage = ({ data }) => {
       waiting.set(request, (tile, error) => (error === undefined ? resolve(tile) : reject(new Error(error))));
       scope.postMessage({ kind: "wants base", request });
     });
-  tiles.tile(data, column, attribute, base).then(
-    (tile) => {
+  wanted(tiles, data, base).then(
+    (result) => {
       waiting.delete(request);
-      scope.postMessage({ kind: "tile", request, tile }, tile === undefined ? [] : [tile.buffer]);
+      scope.postMessage({ kind: "done", request, result }, transferable(result));
     },
     (error: unknown) => {
       waiting.delete(request);
@@ -36,3 +37,21 @@ scope.onmessage = ({ data }) => {
     },
   );
 };
+
+async function wanted(
+  tiles: ColumnTiles,
+  { want, column, attribute, ...at }: Extract<ToWorker, { kind: "want" }>,
+  base: () => Promise<Uint8Array | undefined>,
+): Promise<Wanted> {
+  if (want === "codes" && column !== undefined) return tiles.codes(at, column, base);
+  if (want === "tile" && column !== undefined) return tiles.tile(at, column, attribute, base);
+  const features = await tiles.features(at, base);
+  if (features === undefined) return undefined;
+  // The tile stays here for other years.
+  return want === "mesh" ? meshOf(features.tile, at.z < features.maxZoom ? TOLERANCE : 0) : features.tile.bytes.slice();
+}
+
+function transferable(result: Wanted): Transferable[] {
+  if (result === undefined) return [];
+  return ArrayBuffer.isView(result) ? [result.buffer as ArrayBuffer] : buffersOf(result);
+}

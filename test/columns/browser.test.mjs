@@ -76,7 +76,9 @@ describe("columns in a browser", { skip: browserMissing() }, () => {
     return different;
   };
 
-  test("the page draws the same pixels from columns as from archives, and years change without the base", async (t) => {
+  const compared = ({ width, height }) => Math.ceil(width / 3) * Math.ceil(height / 3);
+
+  test("the page draws the same map from columns as from archives, and years change without the base", async (t) => {
     for (const zoom of [6, 9, 12]) {
       const hash = (year) => `#${year}/${zoom}/${center[1]}/${center[0]}`;
       const shown = {};
@@ -96,8 +98,11 @@ describe("columns in a browser", { skip: browserMissing() }, () => {
             [],
           );
       }
-      for (const i of [0, 1])
-        assert.equal(difference(shown.archives[i], shown.columns[i]), 0, `zoom ${zoom}, ${YEARS[i]}`);
+      for (const i of [0, 1]) {
+        // The layer of columns simplifies outlines by a part of a pixel, and its hatching begins elsewhere.
+        const share = difference(shown.archives[i], shown.columns[i]) / compared(shown.columns[i]);
+        assert.ok(share < 0.02, `zoom ${zoom}, ${YEARS[i]}: ${(100 * share).toFixed(2)} % of the pixels differ`);
+      }
       assert.ok(difference(...shown.columns) > 0, `zoom ${zoom}: years differ`);
     }
   });
@@ -211,6 +216,65 @@ describe("columns in a browser", { skip: browserMissing() }, () => {
         "nothing is fetched twice",
       );
     }
+  });
+
+  test("the module's layer shows years, changes and numbers of crops, and two views side by side", async (t) => {
+    const server = await startModuleServer(columns);
+    t.after(server.close);
+    const place = { manifest: "/data/us_full_years.json", center: center.join(","), zoom: 12, year: 2020, as: "layer" };
+    const page = await browser.open(`${server.url}?${new URLSearchParams(place)}`);
+    t.after(() => page.context().close());
+    await page.waitForFunction(() => window.ready);
+    const wanted = await Promise.all(YEARS.map(cropsOf));
+    await page.evaluate(() => window.show(2019));
+    const seen = await page.evaluate(
+      (years) =>
+        window.layer.featuresOnScreen().map(({ row, lng, lat, codeOf }) => {
+          const { x, y } = window.map.project([lng, lat]);
+          return { row, codes: years.map((year) => codeOf(year) ?? null), x, y };
+        }),
+      YEARS,
+    );
+    assert.ok(seen.length > 20, `${seen.length} fields`);
+    for (const { row, codes } of seen)
+      assert.deepEqual(
+        codes,
+        wanted.map((year) => year[row]),
+        `row ${row}`,
+      );
+    // A field whose crop changed, and one whose crop did not, both with their centroid inside.
+    const inside = await page.evaluate(
+      (fields) => fields.filter(({ row, x, y }) => window.layer.featureAt([x, y])?.row === row),
+      seen.filter(({ codes, x, y }) => !codes.includes(null) && x > 20 && y > 20 && x < 1000 && y < 640),
+    );
+    const changed = inside.find(({ codes: [from, to] }) => from !== to);
+    const same = inside.find(({ codes: [from, to] }) => from === to);
+    assert.ok(changed !== undefined && same !== undefined, JSON.stringify(inside));
+    const colorsAt = async (view) => {
+      await page.evaluate(async (views) => {
+        // By value: 1 red, 2 blue, all others green.
+        window.layer.setStyle({ color: (value) => ({ 1: "#ff0000", 2: "#0000ff" })[value] ?? "#00ff00" });
+        await window.layer.show(...views);
+      }, view);
+      const path = join(world.folder, "layer.png");
+      await page.screenshot({ path });
+      const png = readPng(path);
+      return [changed, same].map(({ x, y }) => png.at(Math.round(x), Math.round(y)));
+    };
+    assert.deepEqual(await colorsAt([{ kind: "fields" }]), ["#ff0000", "#ff0000"]);
+    assert.deepEqual(await colorsAt([{ kind: "change", from: 2019, to: 2020 }]), ["#0000ff", "#ff0000"]);
+    assert.deepEqual(await colorsAt([{ kind: "variety", years: YEARS }]), ["#0000ff", "#ff0000"]);
+    // Left of the split the fields alone, right of it their changes.
+    const views = [{ kind: "fields" }, { kind: "change", from: 2019, to: 2020 }];
+    for (const [share, expected] of [
+      [0, "#0000ff"],
+      [1, "#ff0000"],
+    ]) {
+      await page.evaluate((at) => window.layer.setSplit(at), share);
+      assert.equal((await colorsAt(views))[0], expected, `split at ${share}`);
+    }
+    assert.deepEqual(page.complaints, []);
+    assert.deepEqual(await page.evaluate(() => window.errors), []);
   });
 
   test("a page of its own draws columns from an S3 server of another origin", { skip: motoMissing() }, async (t) => {

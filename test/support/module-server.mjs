@@ -49,9 +49,11 @@ const PAGE = `<!doctype html>
     const crops = await addCropColumns(maplibregl, parameters.get("manifest"));
     // For comparison: a year as an archive of its own, by pmtiles' protocol.
     const archives = parameters.get("as") === "archives";
+    const layer = parameters.get("as") === "layer" && crops.layer("fields", { color: (value) => (value === 2 ? "#ff0000" : "#0000ff") });
     if (archives) maplibregl.addProtocol("pmtiles", new Protocol().tile);
     const archive = (year) => "pmtiles://" + new URL("fields_us_" + year + "_full.pmtiles", new URL(parameters.get("manifest"), location.href)).href;
     window.show = async (year) => {
+      if (layer) return void (await layer.show({ kind: "year", year }));
       const source = map.getSource("fields");
       if (archives) source.setUrl(archive(year));
       else source.setTiles(crops.source(year).tiles);
@@ -59,6 +61,12 @@ const PAGE = `<!doctype html>
     };
     await loaded;
     const first = Number(parameters.get("year"));
+    window.crops = crops;
+    if (layer) {
+      map.addLayer(layer);
+      window.layer = layer;
+      await window.show(first);
+    } else {
     map.addSource("fields", archives ? { type: "vector", url: archive(first) } : crops.source(first));
     // As any style is written for an archive: a filter, a layer, an expression.
     map.addLayer({ id: "corn", type: "fill", source: "fields", "source-layer": "fields",
@@ -66,7 +74,7 @@ const PAGE = `<!doctype html>
     map.addLayer({ id: "others", type: "fill", source: "fields", "source-layer": "fields",
       filter: ["all", ["has", "crop_code"], ["!=", ["get", "crop_code"], 1]],
       paint: { "fill-color": "#0000ff", "fill-antialias": false } });
-    window.crops = crops;
+    }
   } catch (error) {
     window.errors.push(error.message);
   }

@@ -46,28 +46,51 @@ function rangesOf(url: string): Source {
 /** A source of the map. */
 export function sourceOf(archive: ViewerArchive): VectorSourceSpecification {
   const { column, url } = archive;
-  if (column !== undefined) return columnsOf(archive, column).source(column.year);
+  // Its crops are drawn by a layer of their own.
+  if (column !== undefined) return columnsOf(archive, column).crops.source("fields");
   open(archive);
   return { type: "vector", url: `pmtiles://${new URL(url, document.baseURI).href}` };
 }
 
-const columns = new Map<string, CropColumns>();
+/** A base, with the columns of its years as they become known. */
+interface Base {
+  readonly crops: CropColumns;
+  readonly columns: Record<number, string>;
+}
 
-/** A year that is published as a column: its codes are inserted into the base's tiles here. */
-function columnsOf(archive: ViewerArchive, column: ViewerColumn): CropColumns {
+const bases = new Map<string, Base>();
+
+/**
+ * Years that are published as columns of the same base: their codes are inserted into its tiles here.
+ *
+ * @returns also the year, if its column has replaced another one.
+ */
+export function columnsOf(
+  archive: ViewerArchive,
+  column: ViewerColumn,
+): { readonly crops: CropColumns; readonly replaced: number | undefined } {
   const { url, minZoom, maxZoom, bounds, attribute } = archive;
-  const known = columns.get(url);
-  if (known !== undefined) return known;
-  const source = { ...column, columns: { [column.year]: url } };
-  const extent = { minzoom: minZoom, maxzoom: maxZoom, bounds };
-  const made = registerCropColumns({ addProtocol }, [source], extent, { attribute });
-  columns.set(url, made);
-  return made;
+  const key = baseKey(column);
+  let base = bases.get(key);
+  if (base === undefined) {
+    const columns: Record<number, string> = {};
+    const extent = { minzoom: minZoom, maxzoom: maxZoom, bounds };
+    base = { columns, crops: registerCropColumns({ addProtocol }, [{ ...column, columns }], extent, { attribute }) };
+    bases.set(key, base);
+  }
+  const before = base.columns[column.year];
+  base.columns[column.year] = url;
+  return { crops: base.crops, replaced: before === undefined || before === url ? undefined : column.year };
+}
+
+/** Equal for columns of the same base. */
+export function baseKey({ archive, blocks, fingerprint }: ViewerColumn): string {
+  return `columns ${archive} ${blocks} ${fingerprint}`;
 }
 
 async function readTile(archive: ViewerArchive, z: number, x: number, y: number): Promise<Uint8Array | undefined> {
   const { column } = archive;
-  if (column !== undefined) return columnsOf(archive, column).tile(column.year, { z, x, y });
+  if (column !== undefined) return columnsOf(archive, column).crops.tile(column.year, { z, x, y });
   const tile = await open(archive).getZxy(z, x, y);
   return tile && new Uint8Array(tile.data);
 }

@@ -50,6 +50,11 @@ export class CropColors {
     return this.#entries.get(code)?.color ?? GRAY;
   }
 
+  /** The color of a field on the map; parameters as for `fill`. */
+  onMap(code: number, shown: (code: number) => boolean, faded: string): string {
+    return shown(this.#entries.has(code) ? code : UNNAMED) ? this.colorOf(code) : faded;
+  }
+
   /** Codes of the legend that are two crops in one year. */
   get doubleCrops(): number[] {
     return [...this.#entries.values()].filter(({ name }) => isDoubleCrop(name)).map(({ code }) => code);

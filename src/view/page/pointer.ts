@@ -33,17 +33,16 @@ export function followPointer(map: YearMap, colors: () => CropColors, unit: () =
     if (isTouch) return;
     if (frame !== undefined) cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
-      const feature = originalEvent.buttons === 0 ? map.fieldAt(point) : undefined;
+      const feature = originalEvent.buttons === 0 ? map.fieldAt([point.x, point.y]) : undefined;
       if (feature === undefined) return leave();
       map.view.getCanvas().style.cursor = "pointer";
-      map.mark("hover", typeof feature.id === "number" ? feature.id : undefined);
-      const code = map.cropOf(feature);
+      map.mark("hover", feature.row);
+      const { code, areaHa } = feature;
       const name = code === undefined ? map.nameOfNone : colors().nameOf(code);
-      const area: unknown = feature.properties.area_ha;
       tip.replaceChildren(
         chip(code === undefined ? undefined : colors().colorOf(code), isDoubleCrop(name)),
         make("span", {}, name),
-        make("span", { class: "value" }, typeof area === "number" ? areaText(area, unit()) : ""),
+        make("span", { class: "value" }, areaHa === undefined ? "" : areaText(areaHa, unit())),
       );
       tip.hidden = false;
       const { clientWidth, clientHeight } = map.view.getContainer();

@@ -32,7 +32,7 @@ export async function sampleView(map: YearMap, signal: AbortSignal): Promise<Vie
       const feature = map.fieldAt([x + cell * random(), y + cell * random()]);
       if (feature === undefined) continue;
       fields++;
-      const code = map.cropOf(feature);
+      const { code } = feature;
       if (code !== undefined) counts.set(code, (counts.get(code) ?? 0) + 1);
     }
   }

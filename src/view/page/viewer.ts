@@ -136,7 +136,8 @@ export class Viewer {
     view.on("sourcedataloading", ({ sourceId }) => {
       if (sourceId === this.#map.shownSource) byId("map").setAttribute("data-loading", "");
     });
-    view.on("idle", () => byId("map").removeAttribute("data-loading"));
+    view.on("moveend", () => !this.#map.loaded && byId("map").setAttribute("data-loading", ""));
+    view.on("idle", () => byId("map").toggleAttribute("data-loading", !this.#map.loaded));
     for (const turned of ["pointerenter", "focusin"])
       document.querySelector(".timeline")?.addEventListener(turned, () => this.#loadAhead());
     onThemeChange(() => this.#map.recolor(this.#coloring()));
@@ -334,9 +335,9 @@ export class Viewer {
   #pick(point: { x: number; y: number }, place: LngLat): void {
     if (this.#ask.isDrawing) return;
     const feature = this.#map.fieldAt([point.x, point.y]);
-    if (typeof feature?.id === "number") {
+    if (feature?.row !== undefined) {
       this.#spot = { place: { lng: place.lng, lat: place.lat }, zoom: this.#map.view.getZoom() };
-      this.#select(feature.id);
+      this.#select(feature.row);
     } else this.#select(undefined);
   }
 
@@ -411,15 +412,8 @@ export class Viewer {
 
   /** A point inside the link's field, if it is in view. */
   #find(row: number): { place: LngLat; zoom: number } | undefined {
-    const source = this.#toShow(this.#state.now.year).archive.url;
-    const points = this.#map.view.querySourceFeatures(source, {
-      sourceLayer: "centroids",
-      filter: ["==", ["id"], row],
-    });
-    const geometry = points[0]?.geometry;
-    if (geometry?.type !== "Point") return undefined;
-    const [lng, lat] = geometry.coordinates as [number, number];
-    return { place: { lng, lat }, zoom: this.#map.view.getZoom() };
+    const place = this.#map.placeOf(row);
+    return place && { place, zoom: this.#map.view.getZoom() };
   }
 
   #writePlace(): void {

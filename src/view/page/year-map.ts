@@ -1,18 +1,18 @@
+import type { CropLayer, CropLayerStyle, CropView } from "fields-pipeline/maplibre";
 import type { MultiPolygon, Polygon } from "geojson";
 import {
+  type CustomLayerInterface,
   type GeoJSONSource,
   type LayerSpecification,
-  type MapGeoJSONFeature,
   Map as MapView,
   Marker,
   NavigationControl,
-  type PointLike,
   ScaleControl,
   type StyleSpecification,
   setWorkerUrl,
 } from "maplibre-gl";
 import type { ViewerArchive } from "../viewer-api.js";
-import { registerProtocol, sourceOf } from "./archives.js";
+import { baseKey, columnsOf, registerProtocol, sourceOf } from "./archives.js";
 import type { Ring } from "./area-text.js";
 import type { LngLat } from "./coordinates.js";
 import type { CropColors } from "./crop-colors.js";
@@ -39,8 +39,18 @@ export interface Coloring {
   readonly shown: (code: number) => boolean;
 }
 
-/** A year's layers on the map. Years that share an archive share its source. */
+/** A field at a point of the map. */
+export interface PickedField {
+  readonly row: number | undefined;
+  /** Undefined if it has no crop or the year is missing. */
+  readonly code: number | undefined;
+  readonly areaHa: number | undefined;
+}
+
+/** A year's layers on the map. Years that share an archive share its source; columns of one base share all layers. */
 interface Slot {
+  /** Draws columns. */
+  readonly layer?: CropLayer;
   readonly key: string;
   readonly source: string;
   readonly archive: ViewerArchive;
@@ -68,8 +78,10 @@ const NAME_LAYERS = ["counties lines", "counties names", "states lines", "states
 
 type Part = keyof typeof OPACITIES;
 
-function layerIds({ key }: Slot): string[] {
-  return Object.keys(OPACITIES).map((part) => `${part} ${key}`);
+function layerIds({ key, layer }: Slot): string[] {
+  // A layer of columns hatches its fields itself.
+  const parts = Object.keys(OPACITIES).filter((part) => layer === undefined || part !== "hatch");
+  return parts.map((part) => `${part} ${key}`);
 }
 
 /**
@@ -154,12 +166,11 @@ export class YearMap {
     // The first year's tiles appear as they arrive. A year without data never shows another year's crops, not even
     // while its fields are loading.
     if (this.#current === undefined || shown.blank) this.#putOnTop(slot, 0);
-    await this.#loaded(slot.source);
+    await (slot.layer === undefined ? this.#loaded(slot.source) : withLimit(slot.layer.show(viewOf(slot))));
     if (wish !== this.#wish) return false;
     const before = this.#current;
     this.#putOnTop(slot, matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : FADE_MS);
-    const near = neighbors().map((archive) => this.#slot(archive, false));
-    this.#keep([slot, ...(before === undefined ? [] : [before]), ...near]);
+    this.#keep([slot, ...(before === undefined ? [] : [before]), ...this.#load(neighbors())]);
     return true;
   }
 
@@ -167,7 +178,24 @@ export class YearMap {
   loadAhead(archives: readonly ViewerArchive[]): void {
     // While the first year is loading, `show` does this afterwards.
     if (this.#current === undefined || !this.view.isSourceLoaded(this.#current.source)) return;
-    for (const archive of archives) this.#slot(archive, false);
+    this.#load(archives);
+  }
+
+  #load(archives: readonly ViewerArchive[]): Slot[] {
+    const years = new Map<CropLayer, number[]>();
+    const slots = archives.map((archive) => {
+      const slot = this.#slot(archive, false);
+      if (slot.layer !== undefined && archive.column !== undefined)
+        years.set(slot.layer, [...(years.get(slot.layer) ?? []), archive.column.year]);
+      return slot;
+    });
+    for (const [layer, ahead] of years) layer.loadAhead(ahead);
+    return slots;
+  }
+
+  /** Whether all tiles of the current year in view are drawn. */
+  get loaded(): boolean {
+    return this.#current?.layer?.loaded ?? true;
   }
 
   get shownSource(): string | undefined {
@@ -237,7 +265,14 @@ export class YearMap {
   /** Fields of the current year in the tiles on the screen, each once, by their centroids. */
   fieldsOnScreen(): { lng: number; lat: number; code: number | null; areaHa: number | null }[] {
     if (this.#current === undefined) return [];
-    const { source, archive, blank } = this.#current;
+    const { source, archive, blank, layer } = this.#current;
+    if (layer !== undefined)
+      return layer.featuresOnScreen().map(({ lng, lat, areaHa, codeOf }) => ({
+        lng,
+        lat,
+        code: (blank ? undefined : codeOf(archive.column?.year as number)) ?? null,
+        areaHa: areaHa ?? null,
+      }));
     const seen = new Map<unknown, { lng: number; lat: number; code: number | null; areaHa: number | null }>();
     for (const { id, geometry, properties } of this.view.querySourceFeatures(source, { sourceLayer: "centroids" })) {
       if (geometry.type !== "Point" || seen.has(id)) continue;
@@ -247,6 +282,18 @@ export class YearMap {
       seen.set(id, { lng, lat, code: typeof code === "number" && !blank ? code : null, areaHa });
     }
     return [...seen.values()];
+  }
+
+  /** A field's centroid, if it is on the screen. */
+  placeOf(row: number): LngLat | undefined {
+    if (this.#current === undefined) return undefined;
+    const { source, layer } = this.#current;
+    if (layer !== undefined) return layer.featuresOnScreen().find((feature) => feature.row === row);
+    const filter: ["==", ["id"], number] = ["==", ["id"], row];
+    const [point] = this.view.querySourceFeatures(source, { sourceLayer: "centroids", filter });
+    if (point?.geometry.type !== "Point") return undefined;
+    const [lng, lat] = point.geometry.coordinates as [number, number];
+    return { lng, lat };
   }
 
   /** The polygons of a field in the tiles on the screen, cut at tile sides. */
@@ -288,13 +335,13 @@ export class YearMap {
 
   #putOnTop(slot: Slot, fade: number): void {
     const before = this.#current;
-    if (before?.key === slot.key) return;
     this.#current = slot;
+    if (before?.key === slot.key) return;
     for (const id of layerIds(slot)) this.view.moveLayer(id, this.#bottomOfOverlay);
     this.#setOpacity(slot, 1, fade);
     if (before === undefined) return;
     if (slot.blank) this.#setOpacity(before, 0, 0);
-    else setTimeout(() => this.#current !== before && this.#setOpacity(before, 0, 0), fade + 60);
+    else setTimeout(() => this.#current?.key !== before.key && this.#setOpacity(before, 0, 0), fade + 60);
   }
 
   recolor(coloring: Coloring): void {
@@ -314,22 +361,30 @@ export class YearMap {
         this.view.setPaintProperty(id, "line-color", name);
     }
     for (const slot of this.#slots.values()) {
-      this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
-      this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
+      if (slot.layer === undefined) {
+        this.view.setPaintProperty(`fill ${slot.key}`, "fill-color", this.#fill(slot));
+        this.view.setFilter(`hatch ${slot.key}`, this.#hatched(slot));
+      } else slot.layer.setStyle(this.#layerStyle());
       this.view.setPaintProperty(`border ${slot.key}`, "line-color", border);
     }
   }
 
-  /** The current year's field at a point of the canvas. */
-  fieldAt(point: PointLike): MapGeoJSONFeature | undefined {
+  /** The current year's field at a point of the canvas, in CSS pixels. */
+  fieldAt(point: [number, number]): PickedField | undefined {
     if (this.#current === undefined) return undefined;
-    return this.view.queryRenderedFeatures(point, { layers: [`fill ${this.#current.key}`] })[0];
-  }
-
-  /** Crop code of a feature from `fieldAt`; undefined if it has none or the year is missing. */
-  cropOf(feature: MapGeoJSONFeature): number | undefined {
-    const code: unknown = this.#current?.blank ? undefined : feature.properties[this.#current?.archive.attribute ?? ""];
-    return typeof code === "number" ? code : undefined;
+    const { key, archive, blank, layer } = this.#current;
+    if (layer !== undefined) {
+      const field = layer.featureAt(point);
+      return field && { ...field, code: blank ? undefined : field.codeOf(archive.column?.year as number) };
+    }
+    const [feature] = this.view.queryRenderedFeatures(point, { layers: [`fill ${key}`] });
+    if (feature === undefined) return undefined;
+    const { [archive.attribute]: code, area_ha: area }: Record<string, unknown> = feature.properties;
+    return {
+      row: typeof feature.id === "number" ? feature.id : undefined,
+      code: typeof code === "number" && !blank ? code : undefined,
+      areaHa: typeof area === "number" ? area : undefined,
+    };
   }
 
   /** Label of a field without a crop code. */
@@ -352,14 +407,19 @@ export class YearMap {
 
   /** The slot of an archive; missing layers are added invisibly. */
   #slot(archive: ViewerArchive, blank: boolean): Slot {
-    const source = archive.url;
-    const key = `${archive.attribute} ${archive.url}${blank ? " blank" : ""}`;
+    const { column } = archive;
+    const source = column === undefined ? archive.url : baseKey(column);
+    const key = column === undefined ? `${archive.attribute} ${archive.url}${blank ? " blank" : ""}` : source;
     const known = this.#slots.get(key);
+    const columns = column && columnsOf(archive, column);
+    if (known?.layer !== undefined && columns?.replaced !== undefined) known.layer.reload(columns.replaced);
     if (known !== undefined) {
       for (const id of layerIds(known)) this.view.setLayoutProperty(id, "visibility", "visible");
-      return known;
+      return { ...known, archive, blank };
     }
-    const slot = { key, source, archive, blank };
+    const layer = columns?.crops.layer(`fill ${key}`, this.#layerStyle());
+    layer?.setVisible(false);
+    const slot: Slot = { key, source, archive, blank, ...(layer && { layer }) };
     if (this.view.getSource(source) === undefined) {
       this.view.addSource(source, sourceOf(archive));
       for (const [kind, row] of Object.entries(this.#marked)) {
@@ -374,19 +434,20 @@ export class YearMap {
 
   /** Release the tiles of all other slots. */
   #keep(slots: readonly Slot[]): void {
+    const kept = new Set(slots.map(({ key }) => key));
     for (const slot of this.#slots.values()) {
-      if (slots.includes(slot)) continue;
+      if (kept.has(slot.key)) continue;
       for (const id of layerIds(slot)) this.view.setLayoutProperty(id, "visibility", "none");
     }
   }
 
-  #layers(slot: Slot): LayerSpecification[] {
-    const { key, source } = slot;
+  #layers(slot: Slot): (LayerSpecification | CustomLayerInterface)[] {
+    const { key, source, layer } = slot;
     const common = { source, "source-layer": LAYER } as const;
     const marked = (kind: string) => ["boolean", ["feature-state", kind], false] as const;
     const width = (selected: number, hover: number) =>
       ["case", marked("selected"), selected, marked("hover"), hover, 0] as unknown as number;
-    return [
+    const fills: LayerSpecification[] = [
       {
         id: `fill ${key}`,
         type: "fill",
@@ -401,6 +462,9 @@ export class YearMap {
         filter: this.#hatched(slot),
         paint: { "fill-pattern": "hatch", "fill-opacity": 0, "fill-antialias": false },
       },
+    ];
+    return [
+      ...(layer === undefined ? fills : [layer as unknown as CustomLayerInterface]),
       {
         id: `border ${key}`,
         type: "line",
@@ -431,6 +495,17 @@ export class YearMap {
     ];
   }
 
+  #layerStyle(): CropLayerStyle {
+    const { colors, shown } = this.#coloring;
+    const { fabric } = this.#theme;
+    const doubled = new Set(colors.doubleCrops.filter(shown));
+    return {
+      color: (value, { kind }) => (kind === "fields" ? fabric : colors.onMap(value - 1, shown, fabric)),
+      hatched: (value, { kind }) => kind === "year" && doubled.has(value - 1),
+      hatchZoom: BORDER_ZOOM,
+    };
+  }
+
   #fill({ archive, blank }: Slot) {
     const { colors, shown } = this.#coloring;
     return blank ? this.#theme.fabric : colors.fill(archive.attribute, shown, this.#theme.fabric);
@@ -444,7 +519,12 @@ export class YearMap {
   #setOpacity(slot: Slot, opacity: number, fadeMs: number): void {
     const transition = { duration: fadeMs, delay: 0 };
     for (const id of layerIds(slot)) {
-      const property = OPACITIES[id.slice(0, id.indexOf(" ")) as Part];
+      const part = id.slice(0, id.indexOf(" ")) as Part;
+      if (part === "fill" && slot.layer !== undefined) {
+        slot.layer.setVisible(opacity > 0);
+        continue;
+      }
+      const property = OPACITIES[part];
       this.view.setPaintProperty(id, `${property}-transition`, transition);
       this.view.setPaintProperty(id, property, opacity);
     }
@@ -541,6 +621,15 @@ export class YearMap {
     }
     this.view.addImage("hatch", { width: side, height: side, data });
   }
+}
+
+function viewOf({ archive, blank }: Slot): CropView {
+  return blank || archive.column === undefined ? { kind: "fields" } : { kind: "year", year: archive.column.year };
+}
+
+/** At the timeout, the year is shown without the tiles that are missing. */
+function withLimit(shown: Promise<unknown>): Promise<unknown> {
+  return Promise.race([shown, new Promise((resolve) => setTimeout(resolve, LOAD_LIMIT_MS))]);
 }
 
 function fitControl(fit: () => void) {

@@ -32,6 +32,9 @@ const COLUMN_MODULES = [
   "maplibre/worker.js",
   "maplibre/column-tiles.js",
   "maplibre/range-file.js",
+  "maplibre/crop-layer.js",
+  "maplibre/tile-mesh.js",
+  "maplibre/earcut.js",
   "columns/column-file.js",
   "columns/put-codes.js",
 ];
