@@ -1,6 +1,6 @@
 // The imports of src/: no file imports itself in a circle, and folders stand above what they import.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -15,7 +15,12 @@ const imports = new Map(
     const specifiers = [...text.matchAll(/(?:\bfrom |\bimport\(|\bimport )"(\.[^"]+)"/g)].map(
       ([, specifier]) => specifier,
     );
-    const targets = specifiers.map((specifier) => fileURLToPath(new URL(specifier.replace(/\.js$/, ".ts"), from)));
+    // A library's module that the build puts there has only its types here.
+    const sourceOf = (specifier) => {
+      const [source, types] = [".ts", ".d.ts"].map((end) => new URL(specifier.replace(/\.js$/, end), from));
+      return existsSync(source) || !existsSync(types) ? source : types;
+    };
+    const targets = specifiers.map((specifier) => fileURLToPath(sourceOf(specifier)));
     return [path, new Set(targets.map((target) => target.slice(fileURLToPath(src).length)))];
   }),
 );
