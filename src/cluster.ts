@@ -57,7 +57,7 @@ async function submitJob(args: Arguments, ctx: Context) {
   if (job !== "years" || own["no-prepare"] === true || !preparesFirst(alone, options))
     return submitted([alone], args, ctx);
   const dependency = typeof given.dependency === "string" ? { dependency: given.dependency } : {};
-  // Who brings a base needs no other.
+  // With --base, no other base is needed.
   const last = options.base !== undefined && until !== "download" ? ["--until=zonal"] : untilArguments;
   const shared = optionArguments({ ...options, base: undefined });
   const first = plan("prepare", dependency, ["--years", String(text("years")), ...last, ...shared]);
@@ -67,7 +67,7 @@ async function submitJob(args: Arguments, ctx: Context) {
 /** A submission, or one that waits for the job submitted before it. */
 type Planned = Submission | ((before: string) => Submission);
 
-/** Submit one job after the other; all are held against the cluster's rules before the first one is. */
+/** Submit jobs one after the other; all are checked against the cluster's rules before the first one. */
 async function submitted(planned: readonly Planned[], { own, options }: Arguments, ctx: Context) {
   const shown = planned.map((each) => (typeof each === "function" ? each("PREPARE") : each));
   const last = shown.at(-1) as Submission;
@@ -104,13 +104,13 @@ async function submitted(planned: readonly Planned[], { own, options }: Argument
   return { job, command: last.command, ...(ids.length > 1 && { after: ids.slice(0, -1) }) };
 }
 
-/** Whether what the years share is made by a job of its own: nodes that are billed as wholes would wait for it. */
+/** Whether a separate job prepares what the years share, because nodes that are billed in full would wait for it. */
 function preparesFirst({ directives }: Submission, { cluster, clusterProfile: file }: Options): boolean {
   const { jobTypes } = clusterProfile(cluster as string, file);
   return Number(directives.nodes ?? 1) > 1 && Object.hasOwn(jobTypes, "preproc");
 }
 
-/** How often torchrun starts all ranks again; slurm/train.sh takes it ahead of the script. */
+/** How often torchrun restarts all ranks; slurm/train.sh expects it before the script. */
 function restartArguments(job: string, restarts: string | undefined): string[] {
   if (restarts === undefined) return [];
   if (job !== "train") throw new PipelineError("usage", "--max-restarts goes with submit train", { received: job });
@@ -123,7 +123,7 @@ async function check(args: Arguments, ctx: Context) {
   if (years.length === 0)
     throw new PipelineError("usage", "Expected years, as in: node dist/cluster.js check 2008-2024");
   const until = untilOf(args.own);
-  // Every stage and its libraries, which a submission does not wait for.
+  // Loads every stage and its libraries, so a submission does not wait for it.
   const { checkYears } = await import("./cluster/check-years.js");
   const checked = await checkYears(years, args.options, { force: new Set(), until }, ctx);
   if (!args.options.json && !args.options.quiet) {
@@ -139,7 +139,7 @@ function untilOf({ until }: Arguments["own"]): Stage | undefined {
   return until === undefined ? undefined : stageOf(until as string);
 }
 
-/** As a shell takes it. */
+/** Quoted for a shell. */
 function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,5 +1,5 @@
 // Broken geometries and zone indexes through every kernel, under the sanitizers: fuzz [rounds] [seed].
-// README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
+// README.md has the command that builds it. It prints counts of what was reached, so an ineffective run shows.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -77,7 +77,7 @@ Bytes geometry() {
   return wkb;
 }
 
-// A chunk's corner in the window: mostly its own, else near or far off.
+// A chunk's corner in the window: usually the right one, sometimes near or far away.
 int32_t corner() {
   switch (below(8)) {
     case 0: return static_cast<int32_t>(engine());
@@ -89,7 +89,7 @@ int32_t corner() {
 template <typename T>
 bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std::vector<uint32_t>& shape,
                  const std::vector<uint32_t>& run, int32_t row, int32_t col) {
-  // Exactly as large as it is, so that one pixel beyond is found.
+  // Allocated exactly, so reading one pixel too many is found.
   std::vector<T> pixels(size_t{grid.width} * grid.height);
   for (T& pixel : pixels) pixel = static_cast<T>(below(below(8) == 0 ? 100 : 3));
   const Segment segment{
@@ -105,7 +105,7 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
     return count_weighted<T>(pixels.data(), masked ? mask.data() : nullptr, grid.width, grid.height, segment, skip, 5,
                              clip, row_weights.data(), weighted);
   }
-  // Rows for half of the fields at times: the others are then beyond the answers.
+  // Sometimes rows for half of the fields: the others are beyond the answers.
   const uint32_t rows = below(8) == 0 ? 4 : 8;
   std::vector<T> code(rows), second(rows);
   std::vector<uint32_t> counted(rows), valid(rows), second_pixels(rows), covered(rows);
@@ -143,7 +143,7 @@ bool count_words(const Grid& grid, const std::vector<uint32_t>& field, const std
   return fits;
 }
 
-// All ways to count bytes agree, and none reads or writes beyond what it may.
+// All ways to count bytes agree and stay within their buffers.
 bool tallies_agree() {
   const uint32_t n = 1 + below(below(4) == 0 ? kMaxTally : 200);
   Bytes bytes(n + kTallySlack);
@@ -198,19 +198,19 @@ int main(int argc, char** argv) {
       return 1;
     }
     encode_some();
-    // Reading alone is what any file can be full of, and quick.
+    // Reading is fast and exposed to any file.
     for (uint32_t i = 0; i < kWkbOnly; i++) {
       const Bytes wkb = geometry();
       read_wkb(wkb.data(), wkb.size(), polygons);
     }
     Burner burner(grid, &grid == &grids[2] ? &conus : nullptr, static_cast<PixelRule>(below(4)));
     for (uint32_t i = 0; i < 8; i++) {
-      // Heap memory of its own, so that one byte beyond is found.
+      // A separate allocation, so reading one byte too many is found.
       const Bytes wkb = geometry();
       statuses[burner.burn(i, wkb.data(), wkb.size())]++;
       if (read_wkb(wkb.data(), wkb.size(), polygons) == kOk && on_globe(polygons)) {
         std::string out;
-        // Over the antimeridian: beyond it, and written with jumps.
+        // Across the antimeridian: beyond it, or with jumps.
         const bool east = below(2) == 0, jumps = below(2) == 0;
         for (double& x : polygons.x) {
           if (east) x += 260;

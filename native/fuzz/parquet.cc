@@ -1,5 +1,5 @@
 // Damaged parquet files through the reader, under the sanitizers: fuzz_parquet ROUNDS SEED COLUMN... -- FILE...
-// README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
+// README.md has the command that builds it. It prints counts of what was reached, so an ineffective run shows.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ long rows_read = 0;
 
 uint64_t below(uint64_t n) { return engine() % n; }
 
-// A file that lives in memory, as the reader wants a path.
+// A file in memory, because the reader needs a path.
 class MemoryFile {
  public:
   explicit MemoryFile(const Bytes8& bytes) : fd_(memfd_create("fuzz", 0)) {
@@ -41,7 +41,7 @@ class MemoryFile {
   int fd_;
 };
 
-// Every byte of every value is looked at, so that one beyond is found.
+// Every byte of every value is read, so one too many is found.
 void read(const File& file, const ColumnPart& part) {
   executions++;
   ColumnReader reader(file, part);

@@ -1,5 +1,5 @@
-// LZW streams of any codes, and blocks that lie anywhere, under the sanitizers: fuzz_tiff [rounds] [seed].
-// README.md has the command that builds it. It prints what came up, so that a run that reaches nothing shows.
+// LZW streams of any codes, and blocks at any offset, under the sanitizers: fuzz_tiff [rounds] [seed].
+// README.md has the command that builds it. It prints counts of what was reached, so an ineffective run shows.
 #include <unistd.h>
 
 #include <cstdio>
@@ -38,7 +38,7 @@ class BitWriter {
   size_t bits_ = 0;
 };
 
-// Codes that a decoder may meet, and the bytes that they stand for, by strings kept whole.
+// Codes, and the bytes that they stand for, by a decoder that stores whole strings.
 Bytes random_codes(uint32_t count, bool damaged, Bytes& expected) {
   BitWriter out;
   std::vector<Bytes> strings;
@@ -74,7 +74,7 @@ Bytes random_codes(uint32_t count, bool damaged, Bytes& expected) {
   return out.bytes;
 }
 
-// Up to `most` codes. Heap memory that ends by the slack, so that one byte beyond is found.
+// Up to `most` codes. The allocation ends with the slack, so reading one byte too many is found.
 bool decode_lzw(uint32_t most) {
   Bytes expected;
   const bool damaged = below(3) == 0;
@@ -87,7 +87,7 @@ bool decode_lzw(uint32_t most) {
   const bool fits = lzw_decode(stored.data(), stored_size, decoded.data(), size);
   outcomes[fits ? "streams decoded" : "streams refused"]++;
   if (damaged) return true;
-  // A stream that goes on may be cut inside a string, which is refused.
+  // A stream that continues may be cut inside a string, which is an error.
   if (!fits) return size != expected.size();
   return size <= expected.size() && std::memcmp(decoded.data(), expected.data(), size) == 0;
 }

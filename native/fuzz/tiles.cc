@@ -47,7 +47,7 @@ void flip_bits(Bytes& bytes, size_t from = 0) {
 constexpr uint32_t kRows = 500;
 const std::vector<std::string> kLayers = {"fields", "centroids"};
 
-// A vector tile, sound, or mostly sound before it is damaged.
+// A vector tile, valid or, before it is damaged, mostly valid.
 Bytes tile(bool sound) {
   Bytes out;
   const uint32_t layers = below(3);
@@ -89,7 +89,7 @@ Bytes tile(bool sound) {
   if (sound) return out;
   flip_bits(out);
   if (below(4) == 0) out.resize(below(static_cast<uint32_t>(out.size()) + 1));
-  // Exactly as large as it is, so that one byte beyond is found.
+  // Allocated exactly, so reading one byte too many is found.
   out.shrink_to_fit();
   return out;
 }
@@ -127,7 +127,7 @@ std::vector<std::string> features_of(const Buffer& bytes) {
   return features;
 }
 
-// Rewrite a tile, compress what comes out and damage it: true when it was taken for a tile.
+// Rewrite a tile, compress the result, and damage it; true if it was accepted as a tile.
 bool rewrite_tile(Gzip& gzip) {
   std::vector<uint8_t> index(kRows), seen(kRows);
   for (uint8_t& entry : index) entry = static_cast<uint8_t>(below(4));
@@ -164,13 +164,13 @@ bool rewrite_tile(Gzip& gzip) {
   return true;
 }
 
-// Prefix codes of counts of every kind are complete, and none is too long.
+// Prefix codes for any counts are complete and not too long.
 void lengths_complete() {
   std::vector<uint32_t> counts(2 + below(284));
   uint32_t a = 1, b = 1;
   const uint32_t kind = below(3);
   for (uint32_t& count : counts) {
-    // Fibonacci's numbers make the longest codes that there are.
+    // Fibonacci numbers make the longest codes.
     count = kind == 0 ? below(4) : kind == 1 ? 1u << below(22) : a;
     std::tie(a, b) = std::make_pair(b, a + b < (1u << 22) ? a + b : 1u);
   }
@@ -188,7 +188,7 @@ void lengths_complete() {
   if (symbols > 1 && used != uint64_t{1} << longest) std::abort();
 }
 
-// Text cut around places that no match may touch, compressed and decompressed; several texts by one matcher.
+// Text with positions that no match may cover, compressed and decompressed; several texts by one matcher.
 void deflate_text(Gzip& gzip, Matcher& matcher) {
   const uint32_t size = 1 + below(below(8) == 0 ? 70000 : 2000);
   Bytes text(size + 8);
@@ -250,7 +250,7 @@ void deflate_text(Gzip& gzip, Matcher& matcher) {
   if (plain.size != size || std::memcmp(plain.data(), text.data(), size) != 0) std::abort();
 }
 
-// A sound record: its base tile is the tile that it was made from, and filled it is the tile rewritten.
+// A valid record: its base tile equals the original tile, and the filled tile equals the rewritten one.
 bool fill_sound(Gzip& gzip, RecordMaker& maker) {
   std::vector<uint8_t> index(kRows), seen(kRows), seen_rewritten(kRows);
   const uint32_t crops = 1 + below(below(3) == 0 ? 200 : 6);
@@ -292,7 +292,7 @@ bool fill_sound(Gzip& gzip, RecordMaker& maker) {
   return true;
 }
 
-// A damaged tile, or the damaged record of a sound one; the checksum is not what keeps it from harm.
+// A damaged tile, or the damaged record of a valid one, with a correct checksum.
 void fill_damaged(Gzip& gzip, RecordMaker& maker) {
   Buffer made, plain;
   try {

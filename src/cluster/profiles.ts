@@ -1,6 +1,6 @@
 /**
- * What differs from one cluster to the next, as data. The figures are what the sites
- * publish; a node tells the truth (sinfo, statfs), and a JSON file of the user's own
+ * Differences between clusters, as data. The figures are those that the sites publish;
+ * sinfo and statfs on a node are authoritative, and a JSON file of the user
  * overrides any of them (profile-file.ts).
  *
  * Sources, read in 2026: documentation.sigma2.no, pages jobs/job_types/betzy_job_types
@@ -13,7 +13,7 @@ export type MemoryRule = "forbidden" | "required" | "optional";
 
 /** One way to run a job: a partition or quality of service with its limits. */
 export interface JobType {
-  /** `--partition`; the cluster's default where it is not given. */
+  /** `--partition`; if undefined, the cluster's default. */
   readonly partition?: string;
   /** `--qos`. */
   readonly qos?: string;
@@ -25,7 +25,7 @@ export interface JobType {
   readonly memory: MemoryRule;
   /** Physical cores of a node. */
   readonly cores: number;
-  /** CPUs that the operating system shows on it, hyperthreads counted. */
+  /** CPUs that the operating system shows, including hyperthreads. */
   readonly logicalCpus: number;
   /** Memory of a node that jobs may use. */
   readonly memoryGiB: number;
@@ -43,7 +43,7 @@ export interface JobType {
 export interface ClusterProfile {
   readonly name: string;
   readonly scheduler: "slurm" | "none";
-  /** By name, as `--job-type` takes them. */
+  /** By name, for `--job-type`. */
   readonly jobTypes: Readonly<Record<string, JobType>>;
   /** Threads beyond this do not help on any of its nodes. */
   readonly maxThreads: number;
@@ -59,9 +59,9 @@ export interface ClusterProfile {
   readonly projectQuotaFiles: number;
   /** Files of the work space that nobody wrote for this many days are removed; 0 for never. */
   readonly purgeDays: number;
-  /** And when the work space is nearly full. */
+  /** The same, when the work space is nearly full. */
   readonly purgeDaysWhenFull: number;
-  /** Where temporary files belong on a node, and what there is of it. */
+  /** Folder for temporary files on a node, and its size. */
   readonly scratch: string;
   readonly scratchGiB: number;
   /** The node's /tmp. */
@@ -80,8 +80,8 @@ const DAY = 24 * HOUR;
 const BETZY_NODE = { cores: 128, logicalCpus: 256, memoryGiB: 244, gpus: 0 } as const;
 
 /**
- * For the larger nodes: they decide what one node can be asked for; 200 of Saga's have
- * 40 cores, 120 have 52. The pages do not tell whether two threads are shown for a core.
+ * The larger nodes, because they limit what a job can request: 200 of Saga's nodes have
+ * 40 cores, 120 have 52. The pages do not say whether a core shows two threads.
  */
 const SAGA_NODE = { cores: 52, logicalCpus: 52, memoryGiB: 178.5, gpus: 0 } as const;
 const SAGA = { wholeNodes: false, minNodes: 1, memory: "required", maxUnitsPerJob: 256, unitsPerGiB: 0.2577 } as const;
@@ -90,7 +90,7 @@ const BETZY_PROFILE: ClusterProfile = {
   name: "betzy",
   scheduler: "slurm",
   jobTypes: {
-    // A memory flag to sbatch ends the job: whole nodes come with all of theirs.
+    // sbatch rejects memory options here: whole nodes include all memory.
     normal: {
       ...BETZY_NODE,
       wholeNodes: true,
@@ -175,7 +175,7 @@ const SAGA_PROFILE: ClusterProfile = {
       memoryGiB: 3021,
       gpus: 0,
     },
-    // Put back into the queue when another job wants its place: TERM, and KILL 30 s later.
+    // Requeued when another job needs the node: TERM, and KILL 30 s later.
     optimist: { ...SAGA_NODE, ...SAGA, qos: "optimist", maxNodes: 6, maxWalltimeMinutes: 7 * DAY },
     devel: {
       ...SAGA_NODE,

@@ -30,13 +30,13 @@ export interface SubmitRequest {
   /** As typed, `2008-2024`. */
   readonly years: string | undefined;
   readonly jobType: string | undefined;
-  /** An array job, a year (or a worker) a task; how many tasks for a job without years. */
+  /** An array job, one year (or worker) per task; a number of tasks for a job without years. */
   readonly array: number | "years" | undefined;
   /** Tasks of the array that may run at once. */
   readonly atOnce: number | undefined;
   /** Directives that replace the script's. */
   readonly given: Directives;
-  /** For the job's command, behind its own options. */
+  /** Arguments for the job's command, after its options. */
   readonly rest: readonly string[];
 }
 
@@ -130,7 +130,7 @@ export async function submit({ command, env, problems, script }: Submission): Pr
   return result.stdout.trim().split(";")[0] as string;
 }
 
-/** The job's command line, of which the option becomes a part, is shown to everybody. */
+/** The option becomes part of the job's command line, which everybody can see. */
 function refusePassword(proxy: string | undefined): void {
   const [found] = proxy === undefined ? [] : ProxyRules.of(proxy, {}).proxies;
   if (!found?.hasUser) return;
@@ -178,8 +178,8 @@ function ownDirectives(
 }
 
 /**
- * A script's own directives on this job type: no more cores and memory than a node has. One memory option takes
- * the place of another, and none is left where whole nodes come with all of theirs.
+ * A script's directives, limited to the cores and memory of a node of this job type. One memory option replaces
+ * another, and none is kept for whole nodes, which include all memory.
  */
 function fitted(script: Directives, given: Directives, type: JobType): Directives {
   const keys = ["mem", "mem-per-cpu", "mem-per-gpu"];

@@ -4,11 +4,11 @@ import type { Counts } from "./histograms.js";
 import { type Histogram, parseStatistics, type Statistic } from "./statistics.js";
 import { splitPairs, type ValueBand } from "./value-raster.js";
 
-/** How histograms become answers, and where the answers go: arrays in shared memory, by row. Sent to workers as it is. */
+/** How histograms become answers, and the arrays for the answers, by row, in shared memory. Can be sent to workers. */
 export interface Decision {
-  /** Which class a tie goes to. */
+  /** The class that wins a tie. */
   readonly ties: "lowest" | "highest";
-  /** What one unit of the counts stands for. */
+  /** Pixels, or hectares, per unit of the counts. */
   readonly unit: number;
   readonly arrays: {
     readonly code: Pixels;
@@ -18,13 +18,13 @@ export interface Decision {
     readonly second: Pixels;
     readonly secondPixels: Counts;
   };
-  /** Histograms are of pairs of classes and this raster's values; null: of classes. */
+  /** If set, histograms count pairs of a class and a value of this raster; if null, classes. */
   readonly band: ValueBand | null;
-  /** Names of statistics, as `--stats` has them, and their values; NaN where there is none. */
+  /** Names of statistics, as in `--stats`, and their values; NaN if there is none. */
   readonly stats: readonly { readonly name: string; readonly values: Float64Array }[];
 }
 
-/** Decides fields by a rule that the kernel does not know; workers and the main thread alike, each its own fields. */
+/** Decides fields by rules that the kernel does not implement. Workers and the main thread each decide their own fields. */
 export class Decider {
   readonly #statistics: readonly (Pick<Statistic, "of" | "over"> & { readonly values: Float64Array })[];
   readonly #wins: (a: number, b: number) => boolean;
@@ -42,7 +42,7 @@ export class Decider {
   }
 
   /**
-   * Most pixels win; a tie goes to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend.
+   * Most pixels win; ties go to the lowest class, as in native/zonal/count.cc, or to the highest. Classes ascend.
    *
    * @returns the histogram of classes.
    */
@@ -81,9 +81,9 @@ export class Decider {
   }
 
   /**
-   * Decide the fields whose histograms are whole.
+   * Decide the fields with complete histograms.
    *
-   * @returns those of the others, which other chunks share.
+   * @returns the incomplete histograms: their fields are also in other chunks.
    */
   decideWhole(counts: PartialCounts): PartialCounts {
     const { covered } = this.decision.arrays;
@@ -101,7 +101,7 @@ export class Decider {
   }
 }
 
-/** Some of the histograms, by their places. */
+/** A selection of the histograms, by index. */
 function entriesOf(counts: PartialCounts, places: readonly number[]): PartialCounts {
   const ranges = places.map((i) => [i === 0 ? 0 : (counts.end[i - 1] as number), counts.end[i] as number] as const);
   const pairs = ranges.reduce((sum, [begin, end]) => sum + end - begin, 0);
