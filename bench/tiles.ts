@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { Archive } from "../dist/archive/reader.js";
+import { tileOf } from "../dist/archive/tile-id.js";
 import type { Arguments, Command } from "../dist/cli/command.js";
 import { main } from "../dist/cli/main.js";
 import type { Context } from "../dist/pipeline/context.js";
@@ -45,11 +46,14 @@ export interface TilesResults {
   readonly date: string;
   readonly quick: boolean;
   readonly fields: number;
+  /** Fields of the user, with more vertices than made-up ones and borders that they share. */
+  readonly ownFields?: boolean;
   /** The year tiled in full: the whole command, and tippecanoe alone. */
   readonly full: Usage;
   readonly tippecanoeCpuS: number;
-  /** The native tiler alone, by one thread. */
+  /** The native tiler alone, by one thread, and by two. */
   readonly tiler?: readonly TileReport[];
+  readonly tilerByTwo?: readonly TileReport[];
   /** The base made: the whole command. */
   readonly base: Usage;
   /** Of it, precompressing; beside gzip 6 of the same tiles. */
@@ -57,11 +61,15 @@ export interface TilesResults {
   readonly years: readonly { readonly threads: number; readonly outputs: number; readonly runs: readonly YearsRun[] }[];
   /** Of tiles: records filled; every tile rewritten, at zlib's gzip 6; tiled in full. */
   readonly bytes: { readonly filled: number; readonly rewrittenGzip6: number; readonly full: number };
+  /** Of tiles of zoom 10 and up: a year's, and those of tippecanoe. */
+  readonly highZooms?: { readonly filled: number; readonly full: number };
 }
 
 type YearsRun = YearsReport & { readonly process: Usage };
 /** Archives that a field set gets. */
 const ALL_YEARS = 15;
+/** Lower zooms show cells, where tippecanoe drops most fields. */
+const ALL_FIELDS_ZOOM = 10;
 
 await main(COMMAND, async (args, ctx) => {
   const results = await run(args, ctx);
@@ -105,7 +113,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   const full = await measure(command("tiles", ...fullArgs), ctx.signal);
   const tippecanoeCpuS = timed.seconds();
   const fullArchive = join(root, `outputs/tiles/fields_us_${YEAR}_full.pmtiles`);
-  const fullBytes = tileBytes(fullArchive).stored;
+  const fullBytes = tileBytes(fullArchive);
   ctx.log.info("makes the base");
   rmSync(join(root, "data/base"), { recursive: true, force: true });
   const archive = join(scratch, "base.pmtiles");
@@ -126,9 +134,11 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
   const runs = kinds.map((): YearsRun[] => []);
   const make: MakeReport[] = [];
   const tiler: TileReport[] = [];
+  const tilerByTwo: TileReport[] = [];
   for (let round = 0; round < Number(own.runs ?? (quick ? 1 : 3)); round++) {
     ctx.log.info("tiles the fields", { round });
     tiler.push(await stage<TileReport>(1, { kind: "tile", root, threads: 1, out: scratch }));
+    tilerByTwo.push(await stage<TileReport>(2, { kind: "tile", root, threads: 2, out: scratch }));
     ctx.log.info("precompresses", { round });
     make.push(await stage<MakeReport>(1, { kind: "make", archive, rows: fields, out: scratch }));
     for (const [i, kind] of kinds.entries()) {
@@ -136,7 +146,7 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
       runs[i]?.push(await stage<YearsReport>(kind.threads, { ...yearsTask, ...kind, passes: 2 }));
     }
   }
-  const { stored } = tileBytes(join(scratch, "year-0.pmtiles"));
+  const filled = tileBytes(join(scratch, "year-0.pmtiles"));
   ctx.log.info("rewrites every tile, for the size");
   await stage<YearsReport>(threads, { ...yearsTask, threads, outputs: 1, passes: 1, archive });
   const { gzip6 } = tileBytes(join(scratch, "year-0.pmtiles"), true);
@@ -146,13 +156,16 @@ async function run({ own }: Arguments, ctx: Context): Promise<TilesResults> {
     date: new Date().toISOString(),
     quick,
     fields,
+    ownFields: own.root !== undefined,
     full: full.usage,
     tippecanoeCpuS,
     tiler,
+    tilerByTwo,
     base: base.usage,
     make,
     years: kinds.map((kind, i) => ({ ...kind, runs: runs[i] as YearsRun[] })),
-    bytes: { filled: stored, rewrittenGzip6: gzip6, full: fullBytes },
+    bytes: { filled: filled.stored, rewrittenGzip6: gzip6, full: fullBytes.stored },
+    highZooms: { filled: filled.highZooms, full: fullBytes.highZooms },
   };
 }
 
@@ -193,18 +206,19 @@ function timedTippecanoe(folder: string) {
   return { program, seconds };
 }
 
-/** Bytes of all tiles as stored, and as zlib's gzip 6 would have them. */
-function tileBytes(path: string, compress = false): { stored: number; gzip6: number } {
+/** Bytes of all tiles as stored, of them those of high zooms, and all as zlib's gzip 6 would have them. */
+function tileBytes(path: string, compress = false): { stored: number; highZooms: number; gzip6: number } {
   if (!existsSync(path)) throw new PipelineError("failed", "An archive that was to be measured is not there", { path });
   const archive = new Archive(path);
   try {
-    let [stored, gzip6] = [0, 0];
+    let [stored, highZooms, gzip6] = [0, 0, 0];
     for (let i = 0; i < archive.entries.count; i++) {
       const tile = archive.storedTile(i);
       stored += tile.length;
+      if (tileOf(archive.entries.tileId(i)).z >= ALL_FIELDS_ZOOM) highZooms += tile.length;
       if (compress) gzip6 += gzipSync(gunzipSync(tile), { level: 6 }).length;
     }
-    return { stored, gzip6 };
+    return { stored, highZooms, gzip6 };
   } finally {
     archive.close();
   }
@@ -228,6 +242,8 @@ function pageOf(results: TilesResults): string {
   const share = one.map(({ kernel, write }) => (100 * kernel.reduce((sum, s) => sum + s, 0)) / write.cpuS);
   const rewritten = one.map((run) => (100 * run.rewritten) / run.tiles);
   const tilerCpu = (results.tiler ?? []).map(({ tile }) => tile.cpuS);
+  const { tilerByTwo = [], highZooms } = results;
+  const peaks = [base, ...one.map(({ process }) => process)].map(({ peakRssMiB }) => peakRssMiB);
   const bars: [string, Spread, string, number | undefined, boolean][] = [
     ...(tilerCpu.length === 0
       ? []
@@ -241,6 +257,46 @@ function pageOf(results: TilesResults): string {
             "x",
             10,
             true,
+          ] satisfies [string, Spread, string, number, boolean],
+        ]),
+    ...(tilerByTwo.length === 0
+      ? []
+      : [
+          [
+            "2 threads, speed-up of the native tiler",
+            ratios(
+              (results.tiler ?? []).map(({ tile }) => tile.wallS),
+              tilerByTwo.map(({ tile }) => tile.wallS),
+            ),
+            "x",
+            1.8,
+            true,
+          ] satisfies [string, Spread, string, number, boolean],
+        ]),
+    [
+      "tippecanoe's CPU by the whole base's (precompressing, audit, and start too)",
+      spread([tippecanoeCpuS / base.cpuS]),
+      "x",
+      10,
+      true,
+    ],
+    [
+      `the whole base and the work of ${ALL_YEARS} years, CPU s per 200,000 fields`,
+      spread(workCpu.map((s) => ((base.cpuS + ALL_YEARS * s) * 200_000) / results.fields)),
+      "s",
+      results.ownFields ? 40 : 15,
+      false,
+    ],
+    ["peak memory of the base and of a year, MiB", spread([Math.max(...peaks)]), "MiB", 1024, false],
+    ...(highZooms === undefined
+      ? []
+      : [
+          [
+            `tiles from zoom ${ALL_FIELDS_ZOOM} on by tippecanoe's, bytes`,
+            spread([highZooms.filled / highZooms.full]),
+            "x",
+            1,
+            false,
           ] satisfies [string, Spread, string, number, boolean],
         ]),
     ["tippecanoe's CPU by a year's (base in, archive out)", ratios(constant(tippecanoeCpuS), writeCpu), "x", 40, true],
