@@ -12,6 +12,7 @@ import {
   Utf8,
   vectorFromArray,
 } from "apache-arrow";
+import { crsIdentifier } from "../fields/crs-identifier.js";
 import { spatialReference } from "../fields/projection.js";
 import { toProjjson } from "../fields/projjson.js";
 import { Polygons, readWkb, STATUS } from "../fields/wkb.js";
@@ -80,7 +81,9 @@ function geoMetadata(crs: string, extent: Box | null): object {
       geometry: {
         encoding: "WKB",
         geometry_types: ["MultiPolygon"],
-        crs: crs.startsWith("{") ? JSON.parse(crs) : toProjjson(spatialReference(crs)),
+        // PROJJSON cut down to its id, which some writers have, is unknown to PROJ and so to GeoPandas.
+        crs:
+          crs.startsWith("{") && crsIdentifier(crs) === undefined ? JSON.parse(crs) : toProjjson(spatialReference(crs)),
         ...(extent !== null && { bbox: extent }),
         covering: { bbox: Object.fromEntries(SIDES.map((side) => [side, ["bbox", side]])) },
       },

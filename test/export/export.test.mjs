@@ -119,6 +119,22 @@ test("GeoParquet 1.1: every field once, its crops, shares and area; a box around
   }
 });
 
+test("the CRS is whole PROJJSON, which PROJ reads, also where the fields have one cut down to its id", async () => {
+  const cut = { type: "GeographicCRS", name: "WGS 84 (CRS84)", id: { authority: "OGC", code: "CRS84" } };
+  const { out, code, stderr } = await exported("cut.parquet", ["--fields-crs", JSON.stringify(cut)]);
+  assert.equal(code, 0, stderr);
+  const [{ geo }] = await query(
+    `select decode(value) as geo from parquet_kv_metadata('${out}') where decode(key) = 'geo'`,
+  );
+  const { crs } = JSON.parse(geo).columns.geometry;
+  assert.deepEqual(crs.id, cut.id);
+  assert.ok(crs.datum_ensemble ?? crs.datum, geo);
+  assert.deepEqual(
+    crs.coordinate_system.axis.map(({ direction }) => direction),
+    ["east", "north"],
+  );
+});
+
 test("rows follow one another in space", async () => {
   const { out } = await exported("order.parquet");
   const [{ step, all }] = await query(`with p as (select row_number() over () as n,
