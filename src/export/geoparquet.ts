@@ -73,6 +73,14 @@ export async function writeGeoParquet(
   return rows;
 }
 
+/** PROJJSON cut down to its id, which some writers have, is unknown to PROJ and so to GeoPandas. */
+function wholeProjjson(crs: string): object | string | null {
+  const given = crs.startsWith("{") ? (JSON.parse(crs) as { readonly id?: object }) : undefined;
+  if (given !== undefined && crsIdentifier(crs) === undefined) return given;
+  const whole = toProjjson(spatialReference(crs));
+  return given?.id !== undefined && whole !== null && typeof whole === "object" ? { ...whole, id: given.id } : whole;
+}
+
 function geoMetadata(crs: string, extent: Box | null): object {
   return {
     version: "1.1.0",
@@ -81,9 +89,7 @@ function geoMetadata(crs: string, extent: Box | null): object {
       geometry: {
         encoding: "WKB",
         geometry_types: ["MultiPolygon"],
-        // PROJJSON cut down to its id, which some writers have, is unknown to PROJ and so to GeoPandas.
-        crs:
-          crs.startsWith("{") && crsIdentifier(crs) === undefined ? JSON.parse(crs) : toProjjson(spatialReference(crs)),
+        crs: wholeProjjson(crs),
         ...(extent !== null && { bbox: extent }),
         covering: { bbox: Object.fromEntries(SIDES.map((side) => [side, ["bbox", side]])) },
       },
