@@ -10,11 +10,15 @@ import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { InputFiles } from "./pipeline/input-files.js";
 import { checkOutput } from "./pipeline/output-origin.js";
+import { type Division, divisionOf, PART_OPTIONS, type Part, partPath } from "./pipeline/part.js";
 import type { Grid } from "./raster/grid.js";
 import type { Base } from "./tiles/base.js";
 
 /** What is made once per field set: its base archive under the root, or a zone index wherever it is wanted. */
 async function prepare(args: Arguments, ctx: Context) {
+  const division = divisionOf(args.own.part, args.own.join);
+  if (division !== undefined && (args.own.years !== undefined || args.own.base === true))
+    throw new PipelineError("usage", "--part and --join are for a zone index: --fields, --raster and --out");
   if (args.own.years !== undefined) return prepareShared(args, ctx);
   if (args.own.until !== undefined) throw new PipelineError("usage", "--until goes with --years");
   if (args.own.base === true) {
@@ -22,7 +26,7 @@ async function prepare(args: Arguments, ctx: Context) {
     return prepareBase(args, ctx);
   }
   if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles needs --base");
-  return prepareIndex(args, ctx);
+  return prepareIndex(args, division, ctx);
 }
 
 /** What some years of a root share. */
@@ -75,15 +79,16 @@ async function writeBaseArchive(base: Base, out: string, run: Run) {
 }
 
 /** Burn a field set once, on the grid of a raster, into a zone index that every year on that grid uses. */
-async function prepareIndex(args: Arguments, ctx: Context) {
+async function prepareIndex(args: Arguments, division: Division, ctx: Context) {
   const { options, own } = args;
-  const [fieldsPath, rasterPath, out] = ["fields", "raster", "out"].map((flag) => {
+  const [fieldsPath, rasterPath, whole] = ["fields", "raster", "out"].map((flag) => {
     const value = own[flag];
     if (typeof value !== "string") throw new PipelineError("usage", `--${flag} is missing`);
     return isRemote(value) ? value : resolve(value);
   }) as [string, string, string];
   const { openRaster } = await import("./raster/raster.js");
   const { withFieldsParquet } = await import("./fields/vector-source.js");
+  const { zonePartOrigin } = await import("./zones/zone-part.js");
   const { zonesOrigin } = await import("./zones/zone-reader.js");
   const { rasterFiles } = await import("./raster/raster-file.js");
   const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
@@ -92,13 +97,18 @@ async function prepareIndex(args: Arguments, ctx: Context) {
   const access = remoteAccess(options);
   const rasters = isRemote(rasterPath) ? new Inputs() : new Inputs(...rasterFiles(rasterPath));
   const grid = isRemote(rasterPath) ? await remoteGrid(rasterPath, access, ctx) : openRaster(rasterPath).grid;
-  await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf: zonesOrigin, force: own.force === true });
+  const { part, join: joined } = { part: undefined, join: undefined, ...division };
+  const out = part === undefined ? whole : partPath(whole, part);
+  const originOf = part === undefined ? zonesOrigin : zonePartOrigin;
+  await checkOutput(out, { inputs: [fieldsPath, rasterPath], originOf, force: own.force === true });
   const vector = { layer: options.layer, idColumn: options.idColumn };
   const { withOutputLocks } = await import("./pipeline/output.js");
   return withOutputLocks([out], ctx, (locked) =>
     withLocalFields(fieldsPath, out, access, locked, (local) =>
-      withFieldsParquet(local, vector, out, locked, (parquet) =>
-        makeIndex(parquet, grid, rasters, out, options, locked),
+      withFieldsParquet<object>(local, vector, out, locked, (parquet) =>
+        part === undefined
+          ? makeIndex(parquet, grid, rasters, out, joined, options, locked)
+          : makePart(parquet, grid, rasters, out, part, options, locked),
       ),
     ),
   );
@@ -123,6 +133,7 @@ async function makeIndex(
   grid: Grid,
   rasters: InputFiles,
   out: string,
+  join: number | undefined,
   options: Options,
   ctx: Context,
 ) {
@@ -130,7 +141,7 @@ async function makeIndex(
   const { openFields } = await import("./fields/fields-file.js");
   const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
   const { endScratch, openScratch, publishFile, requireHeld } = await import("./pipeline/output.js");
-  const { buildZones, fieldsFingerprint } = await import("./zones/build-zones.js");
+  const { buildZones, fieldsFingerprint, joinZones } = await import("./zones/build-zones.js");
   const { fitRaster } = await import("./zones/fit.js");
   const { ZoneReader } = await import("./zones/zone-reader.js");
   const files = new Inputs(fieldsPath);
@@ -146,7 +157,9 @@ async function makeIndex(
   let keep = false;
   try {
     const { rows, runs } = await withRun(options, undefined, ctx, ({ pool }) =>
-      buildZones(fields, grid, scratch.partial, options, pool(), ctx),
+      join === undefined
+        ? buildZones(fields, grid, scratch.partial, options, pool(), ctx)
+        : joinZones(fields, grid, out, join, scratch.partial, options, pool(), ctx),
     );
     await (await ZoneReader.open(scratch.partial, fieldsDigest)).close();
     for (const inputs of [files, rasters]) inputs.requireUnchanged();
@@ -161,6 +174,47 @@ async function makeIndex(
   } finally {
     endScratch(scratch, keep, ctx);
   }
+}
+
+/** Burn one part of a field set; the parts are joined later. */
+async function makePart(
+  fieldsPath: string,
+  grid: Grid,
+  rasters: InputFiles,
+  out: string,
+  part: Part,
+  options: Options,
+  ctx: Context,
+) {
+  const { withRun } = await import("./config/run.js");
+  const { openFields } = await import("./fields/fields-file.js");
+  const { InputFiles: Inputs } = await import("./pipeline/input-files.js");
+  const { endScratch, openScratch, publishFile, requireHeld } = await import("./pipeline/output.js");
+  const { buildZonePart, hasZonePart } = await import("./zones/build-zones.js");
+  const files = new Inputs(fieldsPath);
+  const fields = await openFields(fieldsPath, options, ctx.log);
+  return withRun(options, undefined, ctx, async ({ pool }) => {
+    const name = { part: part.number, parts: part.count };
+    if (await hasZonePart(out, fields, grid, part, options, pool(), ctx)) {
+      ctx.log.info(`valid, nothing to do: ${out}`);
+      return { out, ...name, made: false };
+    }
+    const scratch = openScratch(out, true);
+    let done = false;
+    try {
+      const rows = await buildZonePart(fields, grid, part, scratch.partial, options, pool(), ctx);
+      for (const inputs of [files, rasters]) inputs.requireUnchanged();
+      requireHeld(ctx);
+      publishFile(scratch.partial, out);
+      done = true;
+      ctx.log.info(`${rows} of ${fields.rows} fields: ${out}`);
+      return { out, ...name, rows, made: true };
+    } catch (error) {
+      throw ctx.signal.aborted ? ctx.signal.reason : error;
+    } finally {
+      endScratch(scratch, !done, ctx);
+    }
+  });
 }
 
 await main(
@@ -179,11 +233,13 @@ await main(
       fields: { type: "string", help: "parquet of polygons (WKB), or any vector source that GDAL opens" },
       raster: { type: "string", help: "a raster on the grid that the years share" },
       out: { type: "string", help: "zone index to write" },
+      ...PART_OPTIONS,
       force: { type: "boolean", help: "replace a file at --out or --pmtiles, whoever made it" },
     },
     examples: [
       "node dist/prepare.js --years 2018-2020 --root work/demo",
       "node dist/prepare.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/us.zones",
+      "node dist/prepare.js --fields fields.parquet --raster 2020_30m_cdls.tif --out us.zones --part 2/4    (then --join 4)",
     ],
   },
   prepare,

@@ -5,6 +5,7 @@ import { NETWORK, OUTPUT, POLYGONS, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import { isRemote } from "./network/remote-url.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { PART_OPTIONS } from "./pipeline/part.js";
 import type { Job } from "./zonal/command.js";
 
 /** One raster and one table, or, with --years, one of each a year. */
@@ -71,6 +72,7 @@ await main(
         help: "second raster on the same grid, of integers of 8 or 16 bits, for --stats value_mean (over the field) and crop_value_mean (over the pixels of its majority), or any other statistic; with --years it may hold {year}",
       },
       band: { type: "string", help: "band of the raster [1]" },
+      ...PART_OPTIONS,
       force: { type: "boolean", help: "replace a file at --out, whoever made it" },
       columns: {
         type: "string",
@@ -80,6 +82,7 @@ await main(
     examples: [
       "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/zonal_us_2020.parquet",
       "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --years 2018-2020 --raster 'work/demo/data/cdl/us_{year}/{year}_30m_cdls.tif' --out 'work/zonal_{year}.csv'",
+      "node dist/zonal.js --fields fields.parquet --index us.zones --raster 2020_30m_cdls.tif --out 2020.parquet --part 2/4    (then --join 4)",
     ],
   },
   async (args, ctx) => {

@@ -43,23 +43,19 @@ const COPY_BYTES = 8 * 2 ** 20;
  */
 export async function concatParquet(parts: readonly ParquetPart[], out: string, signal: AbortSignal): Promise<number> {
   const [first] = parts as readonly [ParquetPart];
-  const footers = parts.map(({ path }) => footerOf(path));
-  const [{ struct }] = footers as [Footer];
+  const footers = parts.map(({ path }) => fileEnd(path));
+  const [{ struct }] = footers as [FileEnd];
   for (const [i, { path }] of parts.entries()) {
-    requireSame(footers[0] as Footer, footers[i] as Footer, first.path, path);
+    requireSame(footers[0] as FileEnd, footers[i] as FileEnd, first.path, path);
   }
   const fields = partitionFields(parts);
   const file = await open(out, "w");
   try {
-    const target = new Target(file);
+    const target = new GrowingFile(file);
     await target.write(MAGIC);
     const groups: ThriftStruct[] = [];
     for (const [i, { path, partition }] of parts.entries()) {
-      const footer = footers[i] as Footer;
-      const shift = target.offset - MAGIC.length;
-      await target.copy(path, MAGIC.length, footer.start, signal);
-      for (const group of structsField(footer.struct, FILE.rowGroups)) {
-        move(group, shift, groups.length);
+      for (const group of await copyGroups(path, footers[i] as FileEnd, groups.length, target, signal)) {
         for (const field of fields) await addConstant(group, field, partition.get(field.name) ?? null, target);
         groups.push(group);
       }
@@ -68,27 +64,50 @@ export async function concatParquet(parts: readonly ParquetPart[], out: string, 
   } finally {
     await file.close();
   }
-  return footers.reduce((sum, footer) => sum + (numberField(footer.struct, FILE.rows) ?? 0), 0);
+  return footers.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-interface Footer {
+/** A parquet file's footer. */
+export interface FileEnd {
   readonly struct: ThriftStruct;
   /** Where it begins in its file. */
   readonly start: number;
+  readonly rows: number;
 }
 
-function footerOf(path: string): Footer {
+/** @throws {PipelineError} input: not parquet, cut short, damaged. */
+export function fileEnd(path: string): FileEnd {
   const bytes = readFooter(path);
   try {
     const { struct } = readStruct(bytes.subarray(0, -8));
-    return { struct, start: statSync(path).size - bytes.length };
+    return { struct, start: statSync(path).size - bytes.length, rows: numberField(struct, FILE.rows) ?? 0 };
   } catch (cause) {
     throw new PipelineError("input", "Parquet footer cannot be read", { path }, { cause });
   }
 }
 
-function requireSame(first: Footer, other: Footer, firstPath: string, path: string): void {
-  const columns = ({ struct }: Footer) => structsField(struct, FILE.schema).slice(1).map(columnText);
+/**
+ * Copy a file's pages behind those of earlier files.
+ *
+ * @param before  row groups of the earlier files.
+ * @returns its row groups where they lie now.
+ */
+export async function copyGroups(
+  path: string,
+  { struct, start }: FileEnd,
+  before: number,
+  target: GrowingFile,
+  signal: AbortSignal,
+): Promise<readonly ThriftStruct[]> {
+  const shift = target.offset - MAGIC.length;
+  await target.copy(path, MAGIC.length, start, signal);
+  const groups = structsField(struct, FILE.rowGroups);
+  for (const [i, group] of groups.entries()) move(group, shift, before + i);
+  return groups;
+}
+
+function requireSame(first: FileEnd, other: FileEnd, firstPath: string, path: string): void {
+  const columns = ({ struct }: FileEnd) => structsField(struct, FILE.schema).slice(1).map(columnText);
   const [expected, received] = [columns(first), columns(other)];
   const at = expected.findIndex((text, i) => text !== received[i]);
   if (expected.length !== received.length || at >= 0) {
@@ -109,7 +128,7 @@ function columnText(element: ThriftStruct): string {
   return Buffer.from(writeStruct(own)).toString("hex");
 }
 
-function named(...footers: readonly Footer[]): { expected: string; received: string } {
+function named(...footers: readonly FileEnd[]): { expected: string; received: string } {
   const names = footers.map(({ struct }) =>
     structsField(struct, FILE.schema)
       .slice(1)
@@ -171,7 +190,12 @@ function move(group: ThriftStruct, shift: number, ordinal: number): void {
   }
 }
 
-async function addConstant(group: ThriftStruct, field: Field, value: string | null, target: Target): Promise<void> {
+async function addConstant(
+  group: ThriftStruct,
+  field: Field,
+  value: string | null,
+  target: GrowingFile,
+): Promise<void> {
   const rows = numberField(group, GROUP.rows) ?? 0;
   const { bytes, ...encoded } = nativeKernel().encodeIds(constant(field, value, rows));
   const chunk = columnChunk(field, { ...encoded, offset: target.offset, bytes: bytes.length }, rows);
@@ -224,7 +248,7 @@ function footerBytes(struct: ThriftStruct, groups: readonly ThriftStruct[], fiel
 }
 
 /** A file that grows. */
-class Target {
+export class GrowingFile {
   offset = 0;
 
   constructor(private readonly file: FileHandle) {}

@@ -2,6 +2,7 @@ import { basename, dirname, join } from "node:path";
 import type { Arguments } from "../cli/command.js";
 import { wholeNumber } from "../cli/whole-number.js";
 import { type Run, withRun } from "../config/run.js";
+import { checkDirtyShare, DirtyRows } from "../fields/dirty.js";
 import { openFields } from "../fields/fields-file.js";
 import { withLocalFields } from "../fields/remote-fields.js";
 import { withFieldsParquet } from "../fields/vector-source.js";
@@ -19,17 +20,20 @@ import {
   withOutputLocks,
 } from "../pipeline/output.js";
 import { checkOutput } from "../pipeline/output-origin.js";
+import { divisionOf, type Part, partPath } from "../pipeline/part.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import { openRaster, type Raster } from "../raster/raster.js";
 import { rasterFiles } from "../raster/raster-file.js";
 import { RemoteRaster } from "../raster/remote-raster.js";
 import { convertTable, type TableExtension, tableExtension, tableOrigin } from "../table/table-output.js";
+import { joinTableParts, notePart } from "../table/table-part.js";
 import { buildZones, fieldsFingerprint } from "../zones/build-zones.js";
 import { ZoneReader } from "../zones/zone-reader.js";
 import { parseColumns } from "./columns.js";
-import { countFields, verifyZonalTable, type ZoneSource } from "./count-fields.js";
+import { completeTable, countFields, verifyZonalTable, type ZonalFacts, type ZoneSource } from "./count-fields.js";
 import { dirtyOrigin, dirtyPath, publishDirtyRows } from "./dirty-list.js";
 import { checkValueStatistics, columnNames, type ZonalRule, zonalRule } from "./rule.js";
+import { checkDivisible, hasPart, type PartNote, partInputs, requireTableParts, sumFacts } from "./table-parts.js";
 
 /** A raster and its output table. */
 export interface Job {
@@ -62,8 +66,12 @@ export async function zonal(
   const columns = own.columns as string | undefined;
   const rule = { ...counted, ...(columns !== undefined && { columns: parseColumns(columns, columnNames(counted)) }) };
   const band = wholeNumber("--band", own.band as string | undefined, 1) ?? 1;
+  const division = divisionOf(own.part, own.join);
+  if (division !== undefined) checkDivisible(rule, index);
+  const { part, join: joined } = { part: undefined, join: undefined, ...division };
   const jobs = wanted
     .map((job) => ({ ...job, extension: tableExtension(job.out) }))
+    .map((job) => (part === undefined ? job : { ...job, out: partPath(job.out, part), extension: ".parquet" as const }))
     .map((job): OpenJob => {
       const { rasterPath, valuesPath } = job;
       const local = [rasterPath, valuesPath].filter((path) => path !== undefined).filter((path) => !isRemote(path));
@@ -89,7 +97,10 @@ export async function zonal(
   return withOutputLocks(outs, ctx, (locked) =>
     withLocalFields(fieldsPath, out, access, locked, (local) =>
       withFieldsParquet(local, vector, out, locked, (parquet) =>
-        withRun(options, undefined, locked, (run) => countJobs(parquet, index, jobs, rule, access, run)),
+        withRun<unknown>(options, undefined, locked, (run) => {
+          if (joined !== undefined) return joinJobs(parquet, index as string, jobs, joined, rule, run);
+          return countJobs(parquet, index, jobs, part, rule, access, run);
+        }),
       ),
     ),
   );
@@ -98,7 +109,8 @@ export async function zonal(
 async function countJobs(
   fieldsPath: string,
   indexPath: string | undefined,
-  jobs: readonly OpenJob[],
+  wanted: readonly OpenJob[],
+  part: Part | undefined,
   rule: ZonalRule,
   access: RemoteAccess,
   run: Run,
@@ -107,6 +119,9 @@ async function countJobs(
   const fieldsFile = new InputFiles(fieldsPath);
   const fields = await openFields(fieldsPath, options, ctx.log);
   const fieldsDigest = fieldsFingerprint(fields, options);
+  const inputs = wanted.map((job) => (part === undefined ? "" : partInputs(fieldsDigest, job, rule, options)));
+  const jobs = wanted.filter(({ out }, i) => part === undefined || !hasPart(out, inputs[i] as string, part, ctx));
+  if (jobs.length === 0) return { parts: wanted.map(({ out }) => out), made: false };
   const targets: Omit<Target, "raster" | "values">[] = [];
   const opened: Target[] = [];
   try {
@@ -128,19 +143,25 @@ async function countJobs(
       await buildZones(set, grid, index, options, pool(), ctx);
       return ZoneReader.open(index, fieldsDigest);
     };
-    const given = (path: string) => async () => ZoneReader.open(path, fieldsDigest);
+    const given = (path: string) => async () => {
+      const reader = await ZoneReader.open(path, fieldsDigest);
+      return part === undefined ? reader : reader.only(part);
+    };
     const zones: ZoneSource = indexPath === undefined ? build : given(indexPath);
     const count = (sound: readonly Target[]) => countFields(fields, sound, zones, rule, run);
     const { sound, facts, failed } = await countSound(opened, count, ctx);
     const results: Record<string, unknown> = {};
     for (const [i, { job, scratch, out: partial }] of sound.entries()) {
       const { out, year, files } = job;
-      await verifyZonalTable(partial, fields.rows, rule);
+      await verifyZonalTable(partial, (facts[i] as ZonalFacts).rows, rule);
+      if (part !== undefined) {
+        await notePart(partial, { inputs: inputs[wanted.indexOf(job)], part, facts: facts[i] } as PartNote);
+      }
       const made = await inFormat(partial, job, ctx);
       for (const input of [fieldsFile, files]) input.requireUnchanged();
       requireHeld(ctx);
       publishFile(made, out);
-      publishDirtyRows(out, scratch.path);
+      if (part === undefined) publishDirtyRows(out, scratch.path);
       ctx.log.info(`${facts[i]?.answered} of ${facts[i]?.rows} fields have a crop: ${out}`);
       results[year ?? ""] = { ...(year !== undefined && { year }), out, ...facts[i] };
     }
@@ -150,6 +171,58 @@ async function countJobs(
     throw ctx.signal.aborted ? ctx.signal.reason : error;
   } finally {
     for (const { scratch } of targets) endScratch(scratch, false, ctx);
+  }
+}
+
+/** Join the parts of every job's table. */
+async function joinJobs(
+  fieldsPath: string,
+  indexPath: string,
+  jobs: readonly OpenJob[],
+  count: number,
+  rule: ZonalRule,
+  { options, ctx }: Run,
+) {
+  const fieldsFile = new InputFiles(fieldsPath);
+  const fields = await openFields(fieldsPath, options, ctx.log);
+  const fieldsDigest = fieldsFingerprint(fields, options);
+  const zones = await ZoneReader.open(indexPath, fieldsDigest);
+  try {
+    const dirty = new DirtyRows(await zones.readStatus(), await zones.readDuplicates());
+    await checkDirtyShare(fields, dirty, options.maxDirty, options.batch);
+    const results = [];
+    for (const job of jobs) {
+      const { out, year, files, extension } = job;
+      const parts = requireTableParts(out, count, partInputs(fieldsDigest, job, rule, options));
+      const scratch = openScratch(out);
+      try {
+        const partial = join(scratch.path, `${basename(out, extension)}.parquet`);
+        await joinTableParts(
+          parts.map(({ path }) => path),
+          partial,
+          ctx.signal,
+        );
+        await completeTable(partial, fields, dirty, options, ctx);
+        await verifyZonalTable(partial, fields.rows, rule);
+        const made = await inFormat(partial, job, ctx);
+        for (const input of [fieldsFile, files]) input.requireUnchanged();
+        requireHeld(ctx);
+        publishFile(made, out);
+        publishDirtyRows(out, scratch.path);
+      } finally {
+        endScratch(scratch, false, ctx);
+      }
+      const facts = sumFacts(
+        parts.map(({ note }) => note.facts),
+        dirty,
+      );
+      ctx.log.info(`${facts.answered} of ${facts.rows} fields have a crop: ${out}`);
+      results.push({ ...(year !== undefined && { year }), out, ...facts });
+    }
+    if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, dirty.counts());
+    return jobs[0]?.year === undefined ? results[0] : { years: results };
+  } finally {
+    await zones.close();
   }
 }
 

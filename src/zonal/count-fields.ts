@@ -3,6 +3,7 @@ import { checkDirtyShare, DirtyRows, writeDirtyRows } from "../fields/dirty.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { includeColumns, includedNames } from "../fields/included.js";
 import { nativeKernel } from "../kernel/native.js";
+import type { Context } from "../pipeline/context.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { extentText, type Grid, gridText } from "../raster/grid.js";
 import { nodataClasses, type Raster } from "../raster/raster.js";
@@ -103,20 +104,32 @@ async function countFitting(
   const { options, pool, ctx } = run;
   const { answers, status, dirty } = await countRasters(fields, targets, zones, rule, run);
   const write = async (out: string, answer: Answers): Promise<TableFacts> => {
-    if (!needsHistogramColumns(rule)) return writeTable(out, fields, zones, answer, status, rule, pool(), ctx);
-    await writeZonalTable(out, fields, answer, status, rule, options.batch, ctx);
-    return tableFacts(answer, status, rule);
+    const own = status.subarray(zones.rows.from, zones.rows.to);
+    if (!needsHistogramColumns(rule)) return writeTable(out, fields, zones, answer, own, rule, pool(), ctx);
+    await writeZonalTable(out, fields, answer, own, rule, options.batch, ctx);
+    return tableFacts(answer, own, rule);
   };
   const facts: ZonalFacts[] = [];
   for (const [i, { out }] of targets.entries()) {
     const answer = answers[i] as Answers;
     const table = await write(out, answer);
-    await includeColumns(out, fields, includedNames(options.include), options.batch, ctx.signal);
-    if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
-    facts.push(factsOf(status.length, table, dirty));
+    if (!zones.isPart) await completeTable(out, fields, dirty, options, ctx);
+    facts.push(factsOf(answer.rows, table, dirty));
   }
-  if (dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, dirty.counts());
+  if (!zones.isPart && dirty.length > 0) ctx.log.warn(`${dirty.length} dirty rows`, dirty.counts());
   return facts;
+}
+
+/** Add what a table of all fields has besides answers: columns of the fields, and its list of dirty rows. */
+export async function completeTable(
+  out: string,
+  fields: FieldsFile,
+  dirty: DirtyRows,
+  options: Pick<Run["options"], "include" | "batch">,
+  ctx: Context,
+): Promise<void> {
+  await includeColumns(out, fields, includedNames(options.include), options.batch, ctx.signal);
+  if (dirty.length > 0) await writeDirtyRows(dirtyPath(out), fields, dirty, options.batch);
 }
 
 /** Results before writing: answers in the order of the rasters. */

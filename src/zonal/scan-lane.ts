@@ -6,7 +6,7 @@ import type { AnswerArrays, PartialCounts } from "../kernel/zonal.js";
 import { asPipelineError, type ErrorKind, type PipelineError, type Where } from "../pipeline/errors.js";
 import { windowText } from "../raster/grid.js";
 import { type BandType, maskArray, PIXEL_ARRAYS, pixelArray } from "../raster/pixels.js";
-import { type PlacedSegment, SegmentReader } from "../zones/zone-reader.js";
+import { type PlacedSegment, type RowRange, SegmentReader } from "../zones/zone-reader.js";
 import { Decider, type Decision } from "./decider.js";
 import { NO_SLOT, type ScanQueue, takeItem } from "./scan-queue.js";
 import { pairPixels, type ValueBand, valueWindow } from "./value-raster.js";
@@ -85,7 +85,7 @@ export interface LaneTask {
   readonly windows: LaneWindows;
   /** Shared; each as large as the largest window that GDAL reads. */
   readonly slots: readonly SharedArrayBuffer[];
-  readonly index: { readonly path: string; readonly fd: number };
+  readonly index: { readonly path: string; readonly fd: number; readonly rows: RowRange };
   /** Reports every finished window. */
   readonly port: MessagePort;
 }
@@ -119,7 +119,7 @@ const NO_CLASSES = new Float64Array(0);
 /** A worker's part of a scan: take windows until there are no more. */
 export async function runLane(task: LaneTask): Promise<LaneResult> {
   const { queue, windows, index, port } = task;
-  const lane = new Lane(task, nativeKernel(), new SegmentReader(index.path, index.fd));
+  const lane = new Lane(task, nativeKernel(), new SegmentReader(index.path, index.fd, index.rows));
   try {
     for (let next = takeItem(queue); next !== undefined; next = takeItem(queue)) {
       const window = unpackWindow(windows, next.item);

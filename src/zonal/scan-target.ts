@@ -46,7 +46,8 @@ export class ScanTarget {
     direct: boolean,
     threads: number,
   ) {
-    const { grid, rows } = zones.header;
+    const { grid } = zones.header;
+    const rows = zones.rows.to - zones.rows.from;
     this.raster = raster;
     this.#band = values === undefined ? null : valueBand(raster, values);
     this.answers = new Answers(rows, raster.type, kernel, rule, this.#band);

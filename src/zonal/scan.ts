@@ -126,7 +126,7 @@ class Scan {
       slots,
       targets: this.#targets.map(({ lane }) => lane),
       windows: packWindows(items.map((item) => this.#laneWindow(item))),
-      index: { path: this.zones.path, fd: this.zones.fd },
+      index: { path: this.zones.path, fd: this.zones.fd, rows: this.zones.rows },
     };
     const paths = this.#targets.map(({ raster }) => raster.path);
     const team = new LaneTeam(workers, task, paths, this.pool, this.ctx.signal, reports.take);

@@ -44,7 +44,8 @@ export interface TableFacts {
  *
  * Nothing is synced to disk.
  *
- * @param status  FIELD_STATUS code per row, in shared memory.
+ * @param zones   whole, or a part of the rows: then the table has these.
+ * @param status  FIELD_STATUS code per row of the table, in shared memory.
  * @throws {PipelineError} usage, naming column, row and value, if a number does not fit the requested type.
  */
 export async function writeTable(
@@ -69,7 +70,7 @@ export async function writeTable(
     idPlace,
   };
   let next = 0;
-  const groups = zones.header.ids.map((ids) => {
+  const groups = zones.ids.map((ids) => {
     const from = next;
     next += ids.rows;
     return { ...shared, ids, from, to: next };
@@ -81,7 +82,7 @@ export async function writeTable(
       throw asPipelineError(cause, "failed", "Rows cannot be encoded", { index: zones.path, rows });
     });
   };
-  const task = ctx.progress.start("rows written", fields.rows);
+  const task = ctx.progress.start("rows written", answers.rows);
   const reasons = new Uint32Array(words.reasons.length);
   let [answered, valid, rows] = [0, 0, 0];
   const file = await open(path, "w");

@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
 import { duplicateRows } from "../fields/duplicate-rows.js";
 import { compareIds } from "../fields/field-id.js";
-import { planFields } from "../fields/field-plan.js";
+import { type FieldPlan, planFields } from "../fields/field-plan.js";
 import type { FieldsFile } from "../fields/fields-file.js";
 import { planProjection } from "../fields/projection.js";
 import { type FieldSlice, readFields } from "../fields/reader.js";
@@ -10,14 +11,16 @@ import type { Burned, KernelGrid } from "../kernel/zonal.js";
 import { mapOrdered } from "../parallel/map-ordered.js";
 import type { Pool } from "../parallel/pool.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError } from "../pipeline/errors.js";
+import { asPipelineError, PipelineError } from "../pipeline/errors.js";
 import { fileDigest, fingerprint } from "../pipeline/fingerprint.js";
 import { InputFiles } from "../pipeline/input-files.js";
+import { type Part, requireParts, shareOf } from "../pipeline/part.js";
 import type { Grid } from "../raster/grid.js";
 import { VERSION, type ZoneHeader } from "./format.js";
 import { type PixelOptions, pixelRule } from "./pixel-rule.js";
 import { RunBuffers } from "./run-buffers.js";
-import { burnColumn, burnSlice, storeSegments } from "./tasks.js";
+import { burnColumn, burnSlice, packSlice, storeSegments, unpackSlice } from "./tasks.js";
+import { readZonePart, type StoredSlice, ZonePartWriter } from "./zone-part.js";
 import { type SegmentStore, ZoneWriter } from "./zone-writer.js";
 
 /** Slices handed out beyond the number of workers, so that none waits for the writer. */
@@ -53,11 +56,155 @@ export async function buildZones(
   pool: Pool,
   ctx: Context,
 ): Promise<ZoneHeader> {
+  const buffers = new RunBuffers();
+  const plan = await planFields(fields, options.batch, pool, ctx);
+  return writeZones(
+    fields,
+    grid,
+    path,
+    options,
+    plan,
+    buffers,
+    burner(fields, grid, options, buffers, pool, ctx),
+    pool,
+    ctx,
+  );
+}
+
+/**
+ * Burn one part of a field set: a range of its slices. A part may be empty.
+ *
+ * @param path  of the part; what a killed run left there is gone on with.
+ * @returns rows of the part.
+ * @throws {PipelineError} as buildZones.
+ */
+export async function buildZonePart(
+  fields: FieldsFile,
+  grid: Grid,
+  part: Part,
+  path: string,
+  options: ZoneOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<number> {
   const files = new InputFiles(fields.path);
   const buffers = new RunBuffers();
   const burn = burner(fields, grid, options, buffers, pool, ctx);
+  const plan = await planFields(fields, options.batch, pool, ctx);
+  const { from, to } = shareOf(plan.slices.length, part);
+  const own = plan.slices.slice(from, to);
+  const rows = own.reduce((sum, slice) => sum + slice.rows, 0);
+  const task = ctx.progress.start("fields burned", rows);
+  const writer = await ZonePartWriter.open(path, partInputs(fields, grid, options, plan), part, own);
+  if (writer.done > 0) ctx.log.info(`goes on after ${writer.done} of ${own.length} slices`);
+  const pack = async (slice: FieldSlice) => {
+    const result = await burn(slice);
+    const packed = await pool.run(packSlice, result);
+    buffers.give(result.burned);
+    return { slice, ...packed };
+  };
+  try {
+    let done = own.slice(0, writer.done).reduce((sum, slice) => sum + slice.rows, 0);
+    for await (const { slice, packed, crc } of mapOrdered(own.slice(writer.done), pool.threads + AHEAD, pack)) {
+      ctx.signal.throwIfAborted();
+      // What is in the file vouches for all that was read until then.
+      files.requireUnchanged();
+      await writer.add(slice, packed, crc);
+      done += slice.rows;
+      task.update(done);
+    }
+    await writer.finish();
+    return rows;
+  } catch (error) {
+    await writer.close().catch(() => {});
+    throw error;
+  } finally {
+    task.end();
+  }
+}
+
+/**
+ * Join the parts of an index: the same bytes as those of an undivided run with these options.
+ *
+ * @param out  of which the parts lie next to.
+ * @throws {PipelineError} input: parts that are missing, of other inputs, or damaged; otherwise as buildZones.
+ */
+export async function joinZones(
+  fields: FieldsFile,
+  grid: Grid,
+  out: string,
+  count: number,
+  path: string,
+  options: ZoneOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<ZoneHeader> {
+  const parts = requireParts(out, count);
+  const plan = await planFields(fields, options.batch, pool, ctx);
+  const inputs = partInputs(fields, grid, options, plan);
+  const stored = new Map<number, StoredSlice>();
+  for (const { part, path: partFile } of parts) {
+    for (const slice of readZonePart(partFile, inputs, part)) stored.set(slice.firstRow, slice);
+  }
+  const buffers = new RunBuffers();
+  const read = async ({ firstRow, rows }: FieldSlice) => {
+    const slice = stored.get(firstRow);
+    if (slice?.rows !== rows)
+      throw new PipelineError("input", "No part has these rows", {
+        path: out,
+        rows: `${firstRow}..${firstRow + rows}`,
+      });
+    const result = await pool.run(unpackSlice, { stored: slice, buffer: buffers.take() }).catch((cause: unknown) => {
+      throw asPipelineError(cause, "input", "Part cannot be read", { path: slice.path });
+    });
+    buffers.note(result.burned);
+    return result;
+  };
+  return writeZones(fields, grid, path, options, plan, buffers, read, pool, ctx);
+}
+
+/** Whether a finished part is there that need not be made again. */
+export async function hasZonePart(
+  path: string,
+  fields: FieldsFile,
+  grid: Grid,
+  part: Part,
+  options: ZoneOptions,
+  pool: Pool,
+  ctx: Context,
+): Promise<boolean> {
+  if (!existsSync(path)) return false;
+  const plan = await planFields(fields, options.batch, pool, ctx);
+  try {
+    readZonePart(path, partInputs(fields, grid, options, plan), part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Fingerprint of all that parts of one index have in common. */
+function partInputs(fields: FieldsFile, grid: Grid, options: ZoneOptions, { slices }: FieldPlan): string {
+  return fingerprint({
+    fields: fieldsFingerprint(fields, options),
+    grid: { ...grid },
+    slices: slices.map(({ firstRow }) => firstRow),
+  });
+}
+
+async function writeZones(
+  fields: FieldsFile,
+  grid: Grid,
+  path: string,
+  options: ZoneOptions,
+  { slices, ids: idChunks }: FieldPlan,
+  buffers: RunBuffers,
+  burn: (slice: FieldSlice) => Promise<BurnResult>,
+  pool: Pool,
+  ctx: Context,
+): Promise<ZoneHeader> {
+  const files = new InputFiles(fields.path);
   const task = ctx.progress.start("fields burned", fields.rows);
-  const { slices, ids: idChunks } = await planFields(fields, options.batch, pool, ctx);
   const begins = new Set([fields.rows, ...slices.map(({ firstRow }) => firstRow)]);
   const kernel = nativeKernel();
   const writer = await ZoneWriter.open(

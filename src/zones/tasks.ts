@@ -1,3 +1,5 @@
+import { deserialize, serialize } from "node:v8";
+import { crc32 } from "node:zlib";
 import { readByRows, readPaged, type SliceColumns } from "../fields/reader.js";
 import type { AlbersConstants, WkbColumn } from "../kernel/geometry.js";
 import { nativeKernel } from "../kernel/native.js";
@@ -6,6 +8,7 @@ import type { Burned, KernelGrid, PixelRule } from "../kernel/zonal.js";
 import { transfer } from "../parallel/transfer.js";
 import { shareRuns, wordsIn } from "./run-buffers.js";
 import { type ChunkRuns, type SegmentRange, writeSegments } from "./segments.js";
+import { readStoredSlice, type StoredSlice } from "./zone-part.js";
 
 export interface BurnTarget {
   readonly grid: KernelGrid;
@@ -55,3 +58,17 @@ export function storeSegments(task: { path: string; range: SegmentRange; batches
   return writeSegments(task.path, task.range, task.batches);
 }
 storeSegments.module = import.meta.url;
+
+/** A burned slice as the bytes that a part of an index keeps, and their CRC-32. */
+export function packSlice({ burned, ids, idColumn }: BurnedSlice): { packed: Uint8Array; crc: number } {
+  const packed = new Uint8Array(serialize({ burned, ids, idColumn }));
+  return transfer({ packed, crc: crc32(packed) }, [packed]);
+}
+packSlice.module = import.meta.url;
+
+/** The burned slice that a part keeps. */
+export function unpackSlice({ stored, buffer }: { stored: StoredSlice; buffer: SharedArrayBuffer }): BurnedSlice {
+  const { burned, ids, idColumn } = deserialize(readStoredSlice(stored)) as BurnedSlice;
+  return { burned: shareRuns(burned, buffer), ids, idColumn };
+}
+unpackSlice.module = import.meta.url;

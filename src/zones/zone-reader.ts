@@ -6,6 +6,7 @@ import { CHUNK_COLS, CHUNK_ROWS } from "../kernel/zonal.js";
 import { PipelineError } from "../pipeline/errors.js";
 import { firstBytes } from "../pipeline/input-file.js";
 import type { Origin } from "../pipeline/output-origin.js";
+import { type Part, shareOf } from "../pipeline/part.js";
 import {
   DIRECTORY_ENTRY_BYTES,
   type IdGroup,
@@ -30,6 +31,12 @@ export interface PlacedSegment extends Segment {
   readonly col: number;
 }
 
+/** Rows of the field set, `[from, to)`. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Who made a zone index: no other program does. */
 export function zonesOrigin(path: string): Origin {
   return firstBytes(path, MAGIC.length).equals(MAGIC) ? "ours" : "other";
@@ -42,6 +49,11 @@ export class ZoneReader {
     private readonly file: FileHandle,
     readonly header: ZoneHeader,
     private readonly segments: ReadonlyMap<number, readonly Segment[]>,
+    /** Rows that are counted: all, or those of a part. */
+    readonly rows: RowRange,
+    /** Ids of these rows. */
+    readonly ids: readonly IdGroup[],
+    readonly isPart = false,
   ) {}
 
   /**
@@ -60,14 +72,44 @@ export class ZoneReader {
         });
       }
       const directory = await readSection(path, file, header.directory, "directory");
-      return new ZoneReader(path, file, header, parseDirectory(directory));
+      const all = { from: 0, to: header.rows };
+      return new ZoneReader(path, file, header, parseDirectory(directory), all, header.ids);
     } catch (error) {
       await file.close();
       throw error;
     }
   }
 
-  /** One FIELD_STATUS code per field, in shared memory. */
+  /**
+   * The same index with a part of its fields: a range of whole row groups, and the segments with any of their rows.
+   * It shares this reader's file.
+   */
+  only(part: Part): ZoneReader {
+    const groups = shareOf(this.header.ids.length, part);
+    const rowsOf = (ids: readonly IdGroup[]) => ids.reduce((sum, { rows }) => sum + rows, 0);
+    const ids = this.header.ids.slice(groups.from, groups.to);
+    const from = rowsOf(this.header.ids.slice(0, groups.from));
+    const rows = { from, to: from + rowsOf(ids) };
+    const segments = new Map<number, readonly Segment[]>();
+    for (const [chunk, all] of this.segments) {
+      const own = all.filter((segment) => this.#overlaps(segment, rows));
+      if (own.length > 0) segments.set(chunk, own);
+    }
+    return new ZoneReader(this.path, this.file, this.header, segments, rows, ids, true);
+  }
+
+  /** Rows rise within a segment. */
+  #overlaps({ offset, entries }: Segment, { from, to }: RowRange): boolean {
+    if (entries === 0 || from === to) return false;
+    const row = (entry: number) => {
+      const bytes = Buffer.alloc(4);
+      readFullySync(this.path, this.fd, bytes, offset + 4 * entry);
+      return bytes.readUInt32LE(0);
+    };
+    return row(0) < to && row(entries - 1) >= from;
+  }
+
+  /** One FIELD_STATUS code per field of the whole set, in shared memory. */
   readStatus(): Promise<Uint8Array> {
     const { status } = this.header;
     return readSection(this.path, this.file, status, "status", new Uint8Array(new SharedArrayBuffer(status.bytes)));
@@ -198,10 +240,14 @@ export function readIds(path: string, fd: number, group: IdGroup): EncodedChunk 
 export class SegmentReader {
   #words = new Uint32Array(0);
 
-  /** @param fd  ZoneReader's. */
+  /**
+   * @param fd    ZoneReader's.
+   * @param rows  whose entries are kept; they are numbered from the first of these rows.
+   */
   constructor(
     private readonly path: string,
     private readonly fd: number,
+    private readonly rows: RowRange,
   ) {}
 
   /**
@@ -232,9 +278,27 @@ export class SegmentReader {
       if (crc32(new Uint8Array(words.buffer, 4 * at, 4 * length)) !== crc) {
         throw damaged(this.path, `segment of chunk ${chunk}`);
       }
+      this.#cut(words, layout.subarray(7 * i, 7 * i + 5));
       at += length;
     }
     return { words, layout };
+  }
+
+  /** Leave a segment's entries of the wanted rows alone in its layout, and number them from the first of these rows. */
+  #cut(words: Uint32Array, place: Uint32Array): void {
+    const { from, to } = this.rows;
+    const [field, shape, run, entries, runs] = place as unknown as [number, number, number, number, number];
+    if (entries === 0 || (from === 0 && (words[field + entries - 1] as number) < to)) return;
+    let [begin, skipped, end, kept] = [0, 0, 0, 0];
+    for (; begin < entries && (words[field + begin] as number) < from; begin++) {
+      skipped += (words[shape + begin] as number) >>> 16;
+    }
+    for (end = begin; end < entries && (words[field + end] as number) < to; end++) {
+      kept += (words[shape + end] as number) >>> 16;
+      words[field + end] = (words[field + end] as number) - from;
+    }
+    if (skipped + kept > runs) throw damaged(this.path, "runs of a segment");
+    place.set([field + begin, shape + begin, run + skipped, end - begin, kept]);
   }
 }
 
