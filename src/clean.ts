@@ -3,6 +3,7 @@ import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { requireRoot } from "./pipeline/folder.js";
 
 const KINDS = ["zones", "lookup", "base", "fields", "scratch", "temporary"];
 
@@ -17,6 +18,7 @@ async function clean({ options, own, positionals }: Arguments) {
       received: name,
     });
   }
+  requireRoot(options.root);
   const dryRun = own["dry-run"] === true;
   const { cleanRoot } = await import("./clean/clean-root.js");
   const items = await cleanRoot(options, keep, dryRun);

@@ -2,7 +2,6 @@ import { join, resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { OPTIONS, type OptionName, type Options } from "./config/options.js";
-import { keepRootOptions } from "./config/root-options.js";
 import type { Run } from "./config/run.js";
 import type { RemoteAccess } from "./network/remote-access.js";
 import { isRemote } from "./network/remote-url.js";
@@ -22,7 +21,7 @@ async function prepare(args: Arguments, ctx: Context) {
   if (args.own.years !== undefined) return prepareShared(args, ctx);
   if (args.own.until !== undefined) throw new PipelineError("usage", "--until goes with --years");
   if (args.own.base === true) {
-    await keepRootOptions(args.options, args.given, ctx);
+    await ctx.keepOptions?.(ctx);
     return prepareBase(args, ctx);
   }
   if (args.own.pmtiles !== undefined) throw new PipelineError("usage", "--pmtiles needs --base");
@@ -30,8 +29,8 @@ async function prepare(args: Arguments, ctx: Context) {
 }
 
 /** What some years of a root share. */
-async function prepareShared({ options, own, given }: Arguments, ctx: Context) {
-  await keepRootOptions(options, given, ctx);
+async function prepareShared({ options, own }: Arguments, ctx: Context) {
+  await ctx.keepOptions?.(ctx);
   const { parseYears } = await import("./config/years.js");
   const { stageOf } = await import("./year/stages.js");
   const { prepareYears } = await import("./year/prepare-years.js");
@@ -222,7 +221,7 @@ await main(
     name: "node dist/prepare.js",
     summary:
       "Make what a field set needs once: its zone index (which pixels belong to which field; once per raster grid), or, with --base, the base: precompressed tiles that every year's archive is made from.",
-    rootOptions: "use",
+    rootOptions: "keep",
     // --base is what this command makes.
     options: (Object.keys(OPTIONS) as OptionName[]).filter((name) => name !== "base"),
     own: {

@@ -7,6 +7,7 @@ import { rootOptionsText } from "./config/root-options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { requireRoot } from "./pipeline/folder.js";
 import { reportText, type StatusReport } from "./status/report.js";
 import { type QueuedJob, slurmQueue } from "./status/slurm-queue.js";
 import { tilersHere } from "./status/tiler-view.js";
@@ -20,6 +21,7 @@ const CLEAR_SCREEN = "\x1b[H\x1b[2J";
 async function status(args: Arguments, ctx: Context): Promise<unknown> {
   const { options, own, positionals } = args;
   const years = positionals.length === 0 ? undefined : positionals.flatMap(parseYears);
+  requireRoot(options.root);
   const interval = secondsOf(own.interval);
   const look = reporter(args, years, ctx);
   if (own.watch !== true) {

@@ -4,7 +4,7 @@ import { layoutOf } from "./config/config.js";
 import { OPTIONS, type OptionName } from "./config/options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
-import { asPipelineError, EXIT_CODES, PipelineError } from "./pipeline/errors.js";
+import { EXIT_CODES, PipelineError, unexpectedError } from "./pipeline/errors.js";
 import { settledYears } from "./pipeline/settled-years.js";
 import type { YearResult } from "./year/run-year.js";
 import { isSelected, type Selection, STAGES, stageOf } from "./year/stages.js";
@@ -110,7 +110,7 @@ async function severalYears(
       done[year] = result;
     } catch (error) {
       ctx.signal.throwIfAborted();
-      const known = asPipelineError(error, "failed", "Year failed", { year });
+      const known = unexpectedError(error, "Year failed", { year });
       if (known.kind === "paused") throw known;
       own.log.error(known.message);
       errors.set(year, known);

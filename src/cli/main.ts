@@ -1,6 +1,6 @@
 import { keepRootOptions } from "../config/root-options.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, EXIT_CODES, isSystemError, PipelineError } from "../pipeline/errors.js";
+import { EXIT_CODES, isSystemError, PipelineError, unexpectedError } from "../pipeline/errors.js";
 import { redact, redactAll } from "../pipeline/redact.js";
 import { readArguments } from "./arguments.js";
 import type { Arguments, Command } from "./command.js";
@@ -38,6 +38,8 @@ export async function main(
 ): Promise<void> {
   ignoreClosedPipes();
   let json = false;
+  /** Options that the command could not use are not the root's. */
+  let takeBack = async () => {};
   let signal: AbortSignal | undefined;
   let report = (message: string) => {
     process.stderr.write(`${asTyped(`${markOf("error")}${message}`)}\n`);
@@ -61,14 +63,20 @@ export async function main(
     report = (message) => log.error(message);
     signal = signalOnTermination();
     const drain = drainOnNotice(() => log.warn("SIGUSR1: finishing work in progress; starting nothing new"));
-    let kept: Promise<void> | undefined;
-    const keepOptions = (held: Context) => (kept ??= keepRootOptions(args.options, args.given, held));
+    let kept: ReturnType<typeof keepRootOptions> | undefined;
+    const keepOptions = async (held: Context) => {
+      kept ??= keepRootOptions(args.options, args.given, held);
+      await kept;
+    };
+    takeBack = async () => (await kept)?.();
     const ctx = { signal, drain, log, progress, ...(command.rootOptions === "keep" && { keepOptions }) };
     const result = await body(args, ctx, { logTo });
     if (json && result !== undefined) process.stdout.write(`${JSON.stringify(result, replacer)}\n`);
   } catch (error) {
-    const known = endedBy(signal, asPipelineError(error, "failed", "Unexpected error"));
+    const known = endedBy(signal, unexpectedError(error, "Unexpected error"));
     report(known.message);
+    if (known.kind === "usage" || known.kind === "input")
+      await takeBack().catch((failed: Error) => report(failed.message));
     if (known.kind === "failed" && error instanceof Error && !isSystemError(error)) {
       process.stderr.write(`${redact(error.stack ?? "")}\n`);
     }

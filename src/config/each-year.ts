@@ -1,5 +1,5 @@
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { PipelineError, unexpectedError } from "../pipeline/errors.js";
 import { settledYears } from "../pipeline/settled-years.js";
 import type { Options } from "./config.js";
 import { withYearLock } from "./year-lock.js";
@@ -29,7 +29,7 @@ export async function eachYear<T>(
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (error instanceof PipelineError && error.kind === "paused") throw error;
-      errors.set(year, asPipelineError(error, "failed", "Year failed", { year }));
+      errors.set(year, unexpectedError(error, "Year failed", { year }));
       if (years.length > 1) ctx.log.error(errors.get(year)?.message ?? "", { year });
     }
   }

@@ -99,19 +99,64 @@ function chooseRegion(known: readonly string[], root: string): string | undefine
  * other years and regions of the root may do so at the same time: the file is changed under a lock of its own.
  *
  * @param given  from the command line and the configuration file.
+ * @returns takes the changes back, for a command that could not use what it was given; undefined where the region
+ *   is new or nothing changes.
  * @throws {PipelineError} space or failed, naming ROOT/fields.json.
  */
-export async function keepRootOptions(options: Options, given: Partial<Options>, ctx: Context): Promise<void> {
+export async function keepRootOptions(
+  options: Options,
+  given: Partial<Options>,
+  ctx: Context,
+): Promise<(() => Promise<void>) | undefined> {
   const { root, region } = options;
   const kept = keepable(given, ctx.log);
+  const lock = join(dirname(pathOf(root)), ".fields.json.lock");
+  if (changed(readRootFile(root), region, kept) === undefined) {
+    await clearDeadLock(lock, ctx);
+    return undefined;
+  }
+  let before: Given | undefined;
+  await changeRootFile(root, ctx, (file) => {
+    before = file?.regions[region];
+    return changed(file, region, kept, ctx.log);
+  });
+  return before && (() => takeBack({ root, region }, kept, before as Given, ctx));
+}
+
+/** What was kept becomes what it was, but for what another command has changed meanwhile. */
+async function takeBack(
+  { root, region }: Pick<Options, "root" | "region">,
+  kept: Given,
+  before: Given,
+  ctx: Context,
+): Promise<void> {
+  await changeRootFile(root, { ...ctx, signal: new AbortController().signal }, (file) => {
+    const now: Given = { ...file?.regions[region] };
+    for (const [name, value] of Object.entries(kept) as [OptionName, unknown][]) {
+      if (JSON.stringify(now[name]) !== JSON.stringify(value) || JSON.stringify(before[name]) === JSON.stringify(value))
+        continue;
+      if (name in before) now[name] = before[name];
+      else delete now[name];
+      ctx.log.warn(
+        `--${flagName(name)} of this root stays ${text(before[name] ?? (OPTIONS[name] as OptionSpec).default)}`,
+      );
+    }
+    return { version: 1, regions: { ...file?.regions, [region]: now } };
+  });
+}
+
+/** Change ROOT/fields.json under its lock; undefined leaves it. */
+async function changeRootFile(
+  root: string,
+  ctx: Context,
+  change: (file: RootFile | undefined) => RootFile | undefined,
+): Promise<void> {
   const path = pathOf(root);
-  const lock = join(dirname(path), ".fields.json.lock");
-  if (changed(readRootFile(root), region, kept) === undefined) return clearDeadLock(lock, ctx);
   await withLock(
-    lock,
+    join(dirname(path), ".fields.json.lock"),
     ctx,
     async () => {
-      const next = changed(readRootFile(root), region, kept, ctx.log);
+      const next = change(readRootFile(root));
       if (next === undefined) return;
       try {
         writeJsonAtomic(path, next);

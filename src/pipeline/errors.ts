@@ -104,6 +104,34 @@ export function asPipelineError(error: unknown, kind: ErrorKind, sentence: strin
   });
 }
 
+/**
+ * An error that no step gave a kind: bad input where a file that was to be read is missing, is a folder or may not
+ * be read, as a path on the command line can be; else kind `failed`.
+ */
+export function unexpectedError(error: unknown, sentence: string, where: Where = {}): PipelineError {
+  for (let e = error, depth = 0; e instanceof Error && depth < 8; e = e.cause, depth++) {
+    if (e instanceof PipelineError) break;
+    const { code = "", path, syscall = "" } = e as NodeJS.ErrnoException;
+    const fault = PATH_FAULTS[code];
+    if (fault !== undefined && LOOKS.has(syscall))
+      return new PipelineError("input", fault, { ...where, path }, { cause: error });
+  }
+  return asPipelineError(error, "failed", sentence, where);
+}
+
+const PATH_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: "File not found",
+  ENOTDIR: "Not a folder: a file with this name exists",
+  EISDIR: "Not a file but a folder",
+  EACCES: "No permission to read the file",
+  EPERM: "No permission to read the file",
+  ENAMETOOLONG: "The file name is too long",
+  ELOOP: "Links lead to each other",
+};
+
+/** System calls that look at a file and change nothing, or may. */
+const LOOKS = new Set(["access", "lstat", "open", "opendir", "read", "realpath", "scandir", "stat"]);
+
 /** Faults of the machine, not of what was asked for. */
 const FAULTS: Readonly<Record<string, string>> = {
   EIO: "the disk or file system reports a fault, so look at its logs",

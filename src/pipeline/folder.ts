@@ -24,6 +24,16 @@ export function makeFolder(path: string): void {
   }
 }
 
+/**
+ * A root that commands only look at: a mistyped one is no empty one.
+ *
+ * @throws {PipelineError} input, when there is no such folder.
+ */
+export function requireRoot(root: string): void {
+  const path = resolve(root);
+  if (!isFolder(path)) throw new PipelineError("input", "The root does not exist; choose one with --root", { path });
+}
+
 /** @throws {PipelineError} usage, where something else has the name, or it cannot be looked at. */
 function isFolder(path: string): boolean {
   let entry: ReturnType<typeof statSync> | undefined;

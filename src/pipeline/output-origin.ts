@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, lstatSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { PipelineError } from "./errors.js";
 import { makeFolder } from "./folder.js";
@@ -30,7 +30,12 @@ export interface OutputCheck {
 export async function checkOutput(path: string, { inputs = [], originOf, force }: OutputCheck): Promise<void> {
   makeFolder(dirname(resolve(path)));
   const present = statSync(path, { throwIfNoEntry: false });
-  if (present === undefined) return;
+  if (present === undefined) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined || force) return;
+    throw new PipelineError("usage", "The output path is a link to a file that is missing; remove it, or use --force", {
+      path,
+    });
+  }
   if (!present.isFile()) {
     throw new PipelineError("usage", "The output path is not a file", { path });
   }

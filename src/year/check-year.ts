@@ -1,7 +1,7 @@
 import type { Run } from "../config/run.js";
 import { type FieldsFile, openFields } from "../fields/fields-file.js";
 import { spatialReference } from "../fields/projection.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { PipelineError, unexpectedError } from "../pipeline/errors.js";
 import { openTarget } from "../publish/open-target.js";
 import { fileSystemOf } from "../system/file-system.js";
 import { lacksBase } from "../tiles/base.js";
@@ -37,7 +37,7 @@ export async function checkYear(
     try {
       await checks[stage]();
     } catch (error) {
-      throw asPipelineError(error, "failed", "The year cannot be checked", { step: stage });
+      throw unexpectedError(error, "The year cannot be checked", { step: stage });
     }
   }
 }

@@ -5,7 +5,7 @@ import { withYearLock } from "../config/year-lock.js";
 import { type DownloadFacts, downloadStep, releaseCdl, remoteOf } from "../download/step.js";
 import { fieldsFileLayout, withRootFields } from "../fields/root-fields.js";
 import type { Context } from "../pipeline/context.js";
-import { asPipelineError, PipelineError } from "../pipeline/errors.js";
+import { PipelineError, unexpectedError } from "../pipeline/errors.js";
 import { withLiveState } from "../pipeline/live.js";
 
 import { type Facts, readRecord, recordPath, type StepRecord } from "../pipeline/record.js";
@@ -74,7 +74,7 @@ export async function runYear(year: number, options: Options, selection: Selecti
       withLiveState(layout.live, year, held, (own, begin) => withRun(options, year, own, (run) => make(run, begin))),
     );
   } catch (error) {
-    throw asPipelineError(error, "failed", "The year cannot be made", { year });
+    throw unexpectedError(error, "The year cannot be made", { year });
   }
 }
 

@@ -1,4 +1,4 @@
-import { readSync } from "node:fs";
+import { constants, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import type { EncodedChunk } from "../kernel/parquet.js";
@@ -61,8 +61,14 @@ export class ZoneReader {
    * @throws {PipelineError} input: not a zone index, cut short, another version, damaged, of other fields.
    */
   static async open(path: string, fields?: string): Promise<ZoneReader> {
-    const file = await open(path, "r");
+    // Opening a pipe would wait for its writer.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
+      const entry = await file.stat();
+      if (!entry.isFile())
+        throw new PipelineError("input", entry.isDirectory() ? "Not a file but a folder" : "Not a regular file", {
+          path,
+        });
       const header = await readHeader(path, file);
       if (fields !== undefined && header.fields !== fields) {
         throw new PipelineError("input", "Zone index belongs to other fields or another pixel rule", {

@@ -1,6 +1,16 @@
 // No command replaces a file that it did not make.
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { command } from "../support/command.mjs";
@@ -109,6 +119,15 @@ test("a folder or a device is no output", async (t) => {
     assert.equal(run.code, 2, run.stderr);
     assert.match(run.stderr, problem);
   }
+});
+
+test("a link whose file is missing stays", async (t) => {
+  const out = join(tempFolder(t), "z.parquet");
+  symlinkSync("/nowhere/z.parquet", out);
+  const run = await zonal(out);
+  assert.equal(run.code, 2, run.stderr);
+  assert.match(run.stderr, /link to a file that is missing.*path=/);
+  assert.equal(readlinkSync(out), "/nowhere/z.parquet");
 });
 
 test("a list that happens to be named as that of dirty rows stays", async (t) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -73,6 +73,37 @@ test("an output where no folder can be made is refused at once", async (t) => {
   assert.equal(below.code, 2, below.stderr);
   assert.match(below.stderr, /Not a folder: a file with this name exists \(path=.*fields_raw\.parquet\)/);
   for (const { stderr } of [proc, below]) assert.doesNotMatch(stderr, /\n +at /, "no stack trace");
+});
+
+test("a path that is no file is one sentence and bad input, whatever it is given for", async (t) => {
+  const folder = tempFolder(t);
+  const raster = await unzipped(t);
+  const [file, below] = [join(folder, "file"), join(folder, "file", "below")];
+  writeFileSync(file, "a user's");
+  const out = join(folder, "out.parquet");
+  const bad = [folder, below, join(folder, "missing"), join(folder, "x".repeat(300)), "/dev/null"];
+  const places = [
+    ["zonal", (path) => ["--fields", path, "--raster", raster, "--out", out]],
+    ["zonal", (path) => ["--fields", world.files.raw, "--raster", path, "--out", out]],
+    ["zonal", (path) => ["--fields", world.files.raw, "--raster", raster, "--out", out, "--index", path]],
+    ["columns", (path) => ["show", path]],
+    ["archive", (path) => ["show", path]],
+    ["preview", (path) => ["--archive", path, "--out", `${out}.png`]],
+    ["clean", (path) => ["--root", path], folder],
+    ["status", (path) => ["--root", path], folder],
+    ["cluster", (path) => ["check", "2020", "--root", path], folder],
+  ];
+  for (const [name, args, isFine] of places) {
+    for (const path of bad.filter((one) => one !== isFine)) {
+      const { code, stderr } = await command(name, args(path));
+      const told = `${name} ${args(path).join(" ")}: ${code} ${stderr}`;
+      assert.ok(code === 2 || code === 4, told);
+      assert.equal(stderr.match(/ERROR /g)?.length, 1, told);
+      assert.doesNotMatch(stderr, /^ +at |Unexpected error/m, told);
+    }
+  }
+  assert.deepEqual(readdirSync(folder), ["file"]);
+  assert.equal(readFileSync(file, "utf8"), "a user's");
 });
 
 test("a pipe in the place of a file is refused, not waited for", async (t) => {

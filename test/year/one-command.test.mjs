@@ -173,6 +173,28 @@ describe("what a root remembers is changed by one command at a time", () => {
     assert.equal(fieldsJson(root).us.maxZoom, 9);
   });
 
+  test("an option that a command could not use is not kept; the root stays as it was", async () => {
+    const root = newRoot(world, "unusable");
+    const year = (...args) => command("year", ["2018", "--root", root, "--until", "zonal", ...args]);
+    assert.equal((await year("--cdl-source", world.source)).code, 0);
+    const kept = fieldsJson(root);
+    const nowhere = join(root, "nowhere");
+    for (const [name, args, option] of [
+      ["year", ["2018", "--until", "download", "--force", "download"], "cdl-source"],
+      ["download", ["2018", "--force"], "cdl-source"],
+      ["year", ["2018", "--until", "zonal"], "fields-raw"],
+      ["prepare", ["--base"], "fields-raw"],
+    ]) {
+      const refused = await command(name, [...args, "--root", root, `--${option}`, nowhere]);
+      assert.ok(refused.code === 2 || refused.code === 4, `${name}: ${refused.code} ${refused.stderr}`);
+      assert.match(refused.stderr, new RegExp(`--${option} of this root stays`));
+      assert.deepEqual(fieldsJson(root), kept, name);
+    }
+    const again = await year();
+    assert.equal(again.code, 0, again.stderr);
+    assert.deepEqual(stagesOf(again).skipped, ["download", "zonal"]);
+  });
+
   test("a lock that a kill has left goes, also where nothing is to be changed", async () => {
     const root = newRoot(world, "left");
     const year = () => command("year", ["2018", "--root", root, "--until", "download", "--cdl-source", world.source]);
