@@ -16,6 +16,7 @@ import { OPTIONS, type OptionName, type Options } from "./config/options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
+import { requireRoot } from "./pipeline/folder.js";
 import { type Stage, stageOf } from "./year/stages.js";
 
 /** Options of this command that become sbatch's of the same name. */
@@ -123,6 +124,7 @@ async function check(args: Arguments, ctx: Context) {
   if (years.length === 0)
     throw new PipelineError("usage", "Expected years, as in: node dist/cluster.js check 2008-2024");
   const until = untilOf(args.own);
+  requireRoot(args.options.root);
   // Loads every stage and its libraries, so a submission does not wait for it.
   const { checkYears } = await import("./cluster/check-years.js");
   const checked = await checkYears(years, args.options, { force: new Set(), until }, ctx);

@@ -185,7 +185,7 @@ describe("what a root remembers is changed by one command at a time", () => {
       ["year", ["2018", "--until", "zonal"], "fields-raw"],
       ["prepare", ["--base"], "fields-raw"],
     ]) {
-      const refused = await command(name, [...args, "--root", root, `--${option}`, nowhere]);
+      const refused = await command(name, ["--root", root, `--${option}`, nowhere].concat(args));
       assert.ok(refused.code === 2 || refused.code === 4, `${name}: ${refused.code} ${refused.stderr}`);
       assert.match(refused.stderr, new RegExp(`--${option} of this root stays`));
       assert.deepEqual(fieldsJson(root), kept, name);
