@@ -81,7 +81,7 @@ test("a path that is no file is one sentence and bad input, whatever it is given
   const [file, below] = [join(folder, "file"), join(folder, "file", "below")];
   writeFileSync(file, "a user's");
   const out = join(folder, "out.parquet");
-  const bad = [folder, below, join(folder, "missing"), join(folder, "x".repeat(300)), "/dev/null"];
+  const bad = [folder, below, join(folder, "missing")];
   const places = [
     ["zonal", (path) => ["--fields", path, "--raster", raster, "--out", out]],
     ["zonal", (path) => ["--fields", world.files.raw, "--raster", path, "--out", out]],
