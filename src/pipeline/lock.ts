@@ -78,6 +78,10 @@ export async function withLock<T>(
   const held = () => isOwn() !== false && ctx.held?.() !== false;
   try {
     return await body({ ...ctx, signal, held });
+  } catch (error) {
+    // What fails afterwards fails because of it: the successor has removed its files, for instance.
+    const isTold = error instanceof PipelineError && error.kind === "locked";
+    throw isOwn() === false && !isTold ? lost.signal.reason : error;
   } finally {
     clearInterval(timer);
     if (isOwn() === true) rmSync(path, { force: true });

@@ -187,6 +187,23 @@ test("a holder that lost its lock is told, and leaves the new one alone", async 
   }
 });
 
+test("what fails once the lock is lost is told as that; what failed before it is not", async (t) => {
+  const path = join(tempFolder(t), "y.lock");
+  const failing = (usurp) =>
+    withLock(path, testContext(), async () => {
+      usurp();
+      throw new Error("ENOENT: no such file");
+    });
+  await assert.rejects(
+    failing(() => rmSync(path)),
+    { kind: "locked", message: /Lost the lock during the run/ },
+  );
+  await assert.rejects(
+    failing(() => {}),
+    /^Error: ENOENT/,
+  );
+});
+
 test("an abort ends the watch over a foreign lock with the signal's reason", async (t) => {
   const path = join(tempFolder(t), "y.lock");
   writeFileSync(path, "{");
