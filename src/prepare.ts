@@ -238,7 +238,6 @@ await main(
     examples: [
       "node dist/prepare.js --years 2018-2020 --root work/demo",
       "node dist/prepare.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/us.zones",
-      "node dist/prepare.js --fields fields.parquet --raster 2020_30m_cdls.tif --out us.zones --part 2/4    (then --join 4)",
     ],
   },
   prepare,

@@ -82,7 +82,6 @@ await main(
     examples: [
       "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --raster work/demo/data/cdl/us_2020/2020_30m_cdls.tif --out work/zonal_us_2020.parquet",
       "node dist/zonal.js --fields work/demo/data/fields_raw.parquet --years 2018-2020 --raster 'work/demo/data/cdl/us_{year}/{year}_30m_cdls.tif' --out 'work/zonal_{year}.csv'",
-      "node dist/zonal.js --fields fields.parquet --index us.zones --raster 2020_30m_cdls.tif --out 2020.parquet --part 2/4    (then --join 4)",
     ],
   },
   async (args, ctx) => {
