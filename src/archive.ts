@@ -2,6 +2,7 @@ import type { Archive } from "./archive/reader.js";
 import { MAX_ZOOM } from "./archive/tile-id.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { suggestion } from "./config/config.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -37,7 +38,11 @@ async function run(args: Arguments, ctx: Context): Promise<unknown> {
   const [action = "", file, ...rest] = args.positionals;
   const count = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
   if (count === undefined || file === undefined || rest.length < count[0] || rest.length > count[1]) {
-    throw new PipelineError("usage", `Expected ${COMMAND.positionals}`, { received: args.positionals.join(" ") });
+    throw new PipelineError(
+      "usage",
+      `Expected ${COMMAND.positionals}${suggestion(args.positionals[0] ?? "", ["verify", "show", "decode", "convert"])}`,
+      { received: args.positionals.join(" ") },
+    );
   }
   if (action === "verify") return verify(file, args, ctx);
   if (action === "convert") return convert(file, rest[0], args, ctx);

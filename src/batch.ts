@@ -12,6 +12,7 @@ import { splitCommand } from "./batch/template.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { wholeNumber } from "./cli/whole-number.js";
+import { suggestion } from "./config/config.js";
 import { availableThreads } from "./parallel/threads.js";
 import type { Context } from "./pipeline/context.js";
 import { PipelineError } from "./pipeline/errors.js";
@@ -101,7 +102,11 @@ async function batch(args: Arguments, ctx: Context): Promise<unknown> {
       process.stdout.write(`${result.checked} outputs checked, ${result.invalid.length} to be made again\n`);
     return result;
   }
-  throw new PipelineError("usage", `Expected ${COMMAND.positionals}`, { received: action ?? "nothing" });
+  throw new PipelineError(
+    "usage",
+    `Expected ${COMMAND.positionals}${suggestion(action ?? "", ["run", "status", "list", "log", "check"])}`,
+    { received: action ?? "nothing" },
+  );
 }
 
 async function run(args: Arguments, argv: readonly string[], ctx: Context): Promise<unknown> {

@@ -12,6 +12,7 @@ import {
   type Submission,
   submit,
 } from "./cluster/submit.js";
+import { suggestion } from "./config/config.js";
 import { OPTIONS, type OptionName, type Options } from "./config/options.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
@@ -188,6 +189,8 @@ await main(
     const [verb] = args.positionals;
     if (verb === "submit") return submitJob(args, ctx);
     if (verb === "check") return check(args, ctx);
-    throw new PipelineError("usage", "Expected submit or check", { received: verb ?? "nothing" });
+    throw new PipelineError("usage", `Expected submit or check${suggestion(verb ?? "", ["submit", "check"])}`, {
+      received: verb ?? "nothing",
+    });
   },
 );

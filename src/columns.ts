@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { suggestion } from "./config/config.js";
 import { eachYear } from "./config/each-year.js";
 import { OUTPUT, ROOT } from "./config/option-sets.js";
 import type { Context } from "./pipeline/context.js";
@@ -36,7 +37,11 @@ async function run(args: Arguments, ctx: Context): Promise<unknown> {
   }
   const [file] = rest;
   if ((action !== "show" && action !== "verify") || file === undefined || rest.length > 1) {
-    throw new PipelineError("usage", `Expected ${COMMAND.positionals}`, { received: args.positionals.join(" ") });
+    throw new PipelineError(
+      "usage",
+      `Expected ${COMMAND.positionals}${suggestion(action ?? "", ["make", "show", "verify"])}`,
+      { received: args.positionals.join(" ") },
+    );
   }
   const result = await look(file, typeof own.blocks === "string" ? own.blocks : undefined, action === "verify");
   if (!options.json)

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Arguments } from "./cli/command.js";
 import { main } from "./cli/main.js";
-import { layoutOf } from "./config/config.js";
+import { layoutOf, suggestion } from "./config/config.js";
 import { AREAS, FIELDS, OUTPUT, ROOT, WORKERS } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { ExportFormat, ExportRequest } from "./export/export-fields.js";
@@ -25,7 +25,10 @@ async function exportCommand({ options, own, positionals }: Arguments, ctx: Cont
   const format = (text("format") ?? "geoparquet") as ExportFormat;
   if (!Object.hasOwn(EXTENSIONS, format)) {
     const expected = Object.keys(EXTENSIONS).join(" ");
-    throw new PipelineError("usage", "--format is unknown", { expected, received: format });
+    throw new PipelineError("usage", `--format is unknown${suggestion(format, expected.split(" "))}`, {
+      expected,
+      received: format,
+    });
   }
   const { yearsThere } = await import("./history/step.js");
   const asked = text("years");

@@ -2,7 +2,7 @@ import type { Bounds } from "./archive/header.js";
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
 import { wholeNumber } from "./cli/whole-number.js";
-import { layoutOf } from "./config/config.js";
+import { layoutOf, suggestion } from "./config/config.js";
 import { OUTPUT, ROOT } from "./config/option-sets.js";
 import { parseYears } from "./config/years.js";
 import type { Context } from "./pipeline/context.js";
@@ -111,7 +111,9 @@ function chooseArchives({ positionals, options }: Arguments, archive: string | u
 
 function readTheme(text = "dark"): ThemeName {
   if (text === "dark" || text === "light") return text;
-  throw new PipelineError("usage", "--theme must be dark or light", { received: text });
+  throw new PipelineError("usage", `--theme must be dark or light${suggestion(text ?? "", ["dark", "light"])}`, {
+    received: text,
+  });
 }
 
 function readBox(text: string | undefined): Bounds | undefined {

@@ -1,5 +1,6 @@
 import type { Arguments, Command } from "./cli/command.js";
 import { main } from "./cli/main.js";
+import { suggestion } from "./config/config.js";
 import { parseYears } from "./config/years.js";
 import { PipelineError } from "./pipeline/errors.js";
 import type { SampleOptions, SampleResult } from "./sample/make-sample.js";
@@ -51,7 +52,10 @@ function readSampleOptions({ own, options, positionals }: Arguments): SampleOpti
   }
   const shapes = flag("shapes") ?? "drawn";
   if (shapes !== "drawn" && shapes !== "csb") {
-    throw new PipelineError("usage", "Invalid --shapes", { expected: "drawn or csb", received: shapes });
+    throw new PipelineError("usage", `Invalid --shapes${suggestion(shapes, ["drawn", "csb"])}`, {
+      expected: "drawn or csb",
+      received: shapes,
+    });
   }
   const like = flag("like") ?? "even";
   if (like !== "even" && like !== "us") {

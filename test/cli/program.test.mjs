@@ -73,6 +73,13 @@ test("no command, an unknown one, a near miss of a command, a choice, an option 
     [["year", "2020", "--until", "tile"], /Unknown stage "tile"; use download, zonal, tiles or publish/],
     [["year"], /Missing YEAR, e\.g\. year 2020/],
     [["completion", "bsh"], /did you mean bash\?/],
+    [["batch", "rnu"], /did you mean run\?/],
+    [["cluster", "sbmit"], /did you mean submit\?/],
+    [["archive", "shwo", "x"], /did you mean show\?/],
+    [["columns", "mak", "2020"], /did you mean make\?/],
+    [["export", "--years", "2020", "--format", "gpgk"], /did you mean gpkg\?/],
+    [["sample", "--shapes", "cbs"], /did you mean csb\?/],
+    [["preview", "--chart", "--out", "x.png", "--theme", "drak"], /did you mean dark\?/],
   ]) {
     const { code, stderr } = await run(args);
     assert.equal(code, 2, args.join(" "));
