@@ -245,14 +245,16 @@ Answers<T> answers_of(const Napi::Object& from) {
           static_cast<uint32_t>(code.ElementLength())};
 }
 
-Napi::Object object_of_partial(Napi::Env env, const Partial& partial) {
+// Count: what pixels are told in, whole or weighted.
+template <typename Count, typename From, typename Pixels>
+Napi::Object object_of_partial(Napi::Env env, const From& partial, const Pixels& pixels) {
   auto part = Napi::Object::New(env);
   part.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
   part.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
-  part.Set("covered", copy_of<Napi::Uint32Array>(env, partial.covered));
+  part.Set("covered", copy_of<Count>(env, partial.covered));
   part.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
   part.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
-  part.Set("pixels", copy_of<Napi::Uint32Array>(env, partial.pixels));
+  part.Set("pixels", copy_of<Count>(env, pixels));
   return part;
 }
 
@@ -271,7 +273,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
     });
   });
   if (!fits) fail(env, kMisfit);
-  return object_of_partial(env, partial);
+  return object_of_partial<Napi::Uint32Array>(env, partial, partial.pixels);
 }
 
 PartialView partial_of(const Napi::Object& from) {
@@ -314,7 +316,7 @@ Napi::Value merge(const Napi::CallbackInfo& info) {
     return merge_partial(views, answers_of<T>(answers), info[2].ToBoolean(), open);
   });
   if (!fits) fail(env, "lists: a field is beyond the answers");
-  return object_of_partial(env, open);
+  return object_of_partial<Napi::Uint32Array>(env, open, open.pixels);
 }
 
 // countWeighted(pixels, stride, words, layout, skip, clip, rowWeights, mask?) -> {field, parts, covered, end, code,
@@ -332,14 +334,7 @@ Napi::Value count_weights(const Napi::CallbackInfo& info) {
     });
   });
   if (!fits) fail(env, kMisfit);
-  auto result = Napi::Object::New(env);
-  result.Set("field", copy_of<Napi::Uint32Array>(env, partial.field));
-  result.Set("parts", copy_of<Napi::Uint32Array>(env, partial.parts));
-  result.Set("covered", copy_of<Napi::Float64Array>(env, partial.covered));
-  result.Set("end", copy_of<Napi::Uint32Array>(env, partial.end));
-  result.Set("code", copy_of<Napi::Float64Array>(env, partial.code));
-  result.Set("pixels", copy_of<Napi::Float64Array>(env, partial.weight));
-  return result;
+  return object_of_partial<Napi::Float64Array>(env, partial, partial.weight);
 }
 
 std::vector<ByteList> words_of(Napi::Value from, const char* name) {

@@ -75,8 +75,7 @@ test("a placeholder is refused where a shell would read its value once more", ()
     "echo `cmd {id}`",
     'echo "`cmd {id}`"',
     "echo $((1 + {id}))",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's, not JavaScript's
-    'echo "${{x:-{id}}}"',
+    `echo "\${{x:-{id}}}"`,
     "eval echo {id}",
     "cd / && eval {id}",
     'sh -c "echo {id}"',
