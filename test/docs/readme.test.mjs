@@ -25,3 +25,12 @@ function optionsTable() {
   });
   return ["| option | meaning | default |", "|---|---|---|", ...rows].join("\n");
 }
+
+test("every dependency has its row in docs/dependencies.md", () => {
+  const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  const page = read("docs/dependencies.md");
+  const missing = Object.keys(JSON.parse(read("package.json")).dependencies).filter(
+    (name) => !page.includes(`\`${name}\``),
+  );
+  assert.deepEqual(missing, []);
+});
